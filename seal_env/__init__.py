@@ -1,0 +1,13 @@
+"""seal-env: Self-Adapting Language Models (SEAL, arXiv 2506.10943) as a Gymnasium environment.
+
+Importing this package registers the environments and imports no torch:
+
+    import gymnasium as gym, seal_env
+    env = gym.make("SEAL-ARC-v0", subset="seal-train")
+"""
+
+from seal_env.registration import register_all
+
+__version__ = "0.1.0"
+
+register_all()

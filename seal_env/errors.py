@@ -1,0 +1,42 @@
+"""Every error that seal-env raises on purpose: one class per boundary, each also the standard error it replaces.
+
+The agent's mistakes are not here: they are outcomes (`seal_env.types.Outcome`). These are for the person at the keyboard.
+"""
+
+from __future__ import annotations
+
+
+class SealError(Exception):
+    """Base class of every error raised on purpose by seal-env."""
+
+
+class SettingError(SealError, ValueError):
+    """A setting is not legal: names the field, the value, and what would be legal."""
+
+    def __init__(self, field: str, *value_and_legal: object) -> None:
+        """SettingError(field, value, what is legal). One argument alone is the whole message: Gymnasium re-raises so."""
+        super().__init__(field, *value_and_legal)
+
+    def __str__(self) -> str:
+        if len(self.args) == 3:
+            return f"{self.args[0]}={self.args[1]!r} is not legal; expected {self.args[2]}"
+        return str(self.args[0])
+
+
+class TaskError(SealError, ValueError):
+    """A task file or a task is malformed: names where and why."""
+
+
+class UnknownTaskError(SealError, KeyError):
+    """No such task or task set: names it and what there is."""
+
+    def __str__(self) -> str:  # KeyError would show the repr
+        return str(self.args[0])
+
+
+class ModelError(SealError, OSError):
+    """A model or its tokenizer cannot be loaded or cannot be used."""
+
+
+class RunFolderError(SealError, FileExistsError):
+    """The run folder exists already; runs are never overwritten."""

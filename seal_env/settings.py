@@ -1,0 +1,154 @@
+"""Everything that an environment can be told, checked once and resolved to what will be used.
+
+The fields of `Settings` are the keyword arguments of `gym.make("SEAL-ARC-v0", ...)` and the settings of a run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
+
+from seal_env.embedded import MODEL_NAME
+from seal_env.errors import SettingError
+from seal_env.types import PROFILES, Budget, LoraSpec, Recipe
+
+# Small models want other adapters than those that SEAL uses for a model of 1 B parameters; see docs/decisions/.
+MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 64.0},
+}
+FALLBACKS: Mapping[str, Any] = {"grid_format": "plain", "lora_rank": LoraSpec.rank, "lora_alpha": LoraSpec.alpha}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "profile": tuple(PROFILES),
+    "evaluation": ("greedy", "vote"),
+    "reward": ("accuracy", "gain", "solved", "cell_accuracy"),
+    "decode": ("failed", "never"),
+    "grid_format": ("plain", "lettered"),
+}
+LEAST: Mapping[str, int] = {
+    "max_turns": 1,
+    "lora_rank": 1,
+    "batch_size": 1,
+    "max_steps": 0,
+    "max_examples": 1,
+    "max_tokens": 2,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one environment.
+
+    Attributes:
+        subset: task set: seal-train, seal-eval, arc1-train, arc1-eval, arc2-train, arc2-eval, mini-train, mini-eval,
+            comma-separated task ids, or a path (a folder of tasks, a task, or a challenges file).
+        model: base model: seal-tiny (embedded), a Hugging Face id or a local directory. Never a live object.
+        device: auto (CUDA where there is one), cpu, cuda, cuda:N.
+        inner_loop: who does the weight update; reference is PEFT, one update at a time.
+        profile: fixed, or paper: SEAL's published recipe with its quirks.
+        evaluation: greedy (one attempt, all demonstrations in the prompt) or vote (SEAL's: many prompts, two attempts).
+        reward: accuracy (share of test inputs solved), gain (accuracy minus the base model's), solved, cell_accuracy.
+        invalid_reward: reward of a step in which the agent made a mistake, and of an update that diverged.
+        max_turns: actions in an episode at most; 1 is the paper's one-shot case.
+        decode: failed: answers that are not exactly right are decoded, so that predictions can be shown; never: they are
+            not, which is faster (only for evaluation greedy and a reward other than cell_accuracy).
+        max_steps: optimizer steps that a self-edit may take.
+        max_examples: training examples kept, after shuffling.
+        max_tokens: training examples of this many tokens or more are dropped.
+        batch_size: examples of an optimizer step.
+        lora_rank: rank of the adapter; None is the model's own default.
+        lora_alpha: scale of the adapter, times its rank; None is the model's own default.
+        lora_targets: names of the linear layers that are adapted, separated by commas.
+        grid_format: plain or lettered (each row begins with its letter); None is the model's own default.
+        save_adapters: directory for the adapters of all self-edits, in PEFT format; None keeps none.
+    """
+
+    subset: str = "seal-train"
+    model: str = MODEL_NAME
+    device: str = "auto"
+    inner_loop: str = "reference"
+    profile: str = "fixed"
+    evaluation: str = "greedy"
+    reward: str = "accuracy"
+    invalid_reward: float = 0.0
+    max_turns: int = 8
+    decode: str = "failed"
+    max_steps: int = Budget.max_steps
+    max_examples: int = Budget.max_examples
+    max_tokens: int = Budget.max_tokens
+    batch_size: int = Recipe.batch_size
+    lora_rank: int | None = None
+    lora_alpha: float | None = None
+    lora_targets: str = ",".join(LoraSpec.target_modules)
+    grid_format: str | None = None
+    save_adapters: str | None = None
+
+    @classmethod
+    def resolve(cls, **given: Any) -> Settings:
+        """Check `given` and fill in the model's own defaults. Raises SettingError."""
+        hints = get_type_hints(cls)
+        for name, value in given.items():
+            if name not in hints:
+                close = get_close_matches(name, hints, n=1)
+                raise SettingError(name, value, f"a known setting{f'; did you mean {close[0]!r}?' if close else ''}")
+            _check_type(name, value, hints[name])
+        own = MODEL_DEFAULTS.get(given.get("model", cls.model), {})
+        for name, fallback in FALLBACKS.items():
+            if given.get(name) is None:
+                given[name] = own.get(name, fallback)
+        settings = cls(**given)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        for name, legal in CHOICES.items():
+            if getattr(self, name) not in legal:
+                raise SettingError(name, getattr(self, name), " or ".join(map(repr, legal)))
+        for name, least in LEAST.items():
+            if getattr(self, name) < least:
+                raise SettingError(name, getattr(self, name), f"at least {least}")
+        if not math.isfinite(self.invalid_reward):
+            raise SettingError("invalid_reward", self.invalid_reward, "a finite number")
+        if not 0 < self.alpha < math.inf:
+            raise SettingError("lora_alpha", self.lora_alpha, "a finite number above 0")
+        if not all(name.strip() for name in self.lora_targets.split(",")):
+            raise SettingError("lora_targets", self.lora_targets, "names of linear layers, separated by commas")
+        if self.decode == "never" and (self.evaluation == "vote" or self.reward == "cell_accuracy"):
+            raise SettingError(
+                "decode", self.decode, "'failed' where evaluation='vote' or reward='cell_accuracy' need answers"
+            )
+
+    @property
+    def alpha(self) -> float:
+        """The adapter's alpha, resolved."""
+        return float(FALLBACKS["lora_alpha"] if self.lora_alpha is None else self.lora_alpha)
+
+    @property
+    def lora(self) -> LoraSpec:
+        """Shape of the adapter."""
+        targets = tuple(name.strip() for name in self.lora_targets.split(","))
+        return LoraSpec(FALLBACKS["lora_rank"] if self.lora_rank is None else self.lora_rank, self.alpha, targets)
+
+    @property
+    def budget(self) -> Budget:
+        """What one self-edit may cost."""
+        return Budget(self.max_steps, self.max_examples, self.max_tokens)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the update is done."""
+        profile = PROFILES[self.profile]
+        return Recipe(**{**{f.name: getattr(profile, f.name) for f in fields(Recipe)}, "batch_size": self.batch_size})
+
+
+def _check_type(name: str, value: object, hint: Any) -> None:
+    """Raise SettingError unless `value` is of the field's type; an int is a float, a bool is neither."""
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if float in kinds:
+        kinds = (*kinds, int)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        names = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise SettingError(name, value, names)

@@ -1,0 +1,286 @@
+"""The dictionary of seal-env: every noun that crosses a module boundary, meaning first.
+
+Axis suffixes used in names, wherever a ragged list is not obvious: D demonstrations, E training examples, Q queries,
+S optimizer steps, T tokens. Everything here is frozen; everything here is importable without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+ContextT_co = TypeVar("ContextT_co", covariant=True)
+QueryT_co = TypeVar("QueryT_co", covariant=True)
+
+Role = Literal["system", "user", "assistant"]
+Strategy = Literal["train_using_all_tokens", "train_using_output_tokens"]
+ProfileName = Literal["fixed", "paper"]
+
+
+class Outcome(StrEnum):
+    """How an action, or the update that it asked for, ended. Every `info` carries one."""
+
+    OK = "ok"
+    NOT_JSON = "not_json"
+    UNKNOWN_TOOL = "unknown_tool"
+    INVALID_ARGUMENTS = "invalid_arguments"
+    MISSING_FINETUNE = "missing_finetune"
+    EMPTY_DATA = "empty_data"
+    OVER_BUDGET = "over_budget"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
+    ENGINE_ERROR = "engine_error"
+
+    @property
+    def is_infrastructure(self) -> bool:
+        """True if the machine failed, not the agent: the episode is truncated and its reward is not a number."""
+        return self in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example: a chat whose last message is the assistant's answer, the part that is learned."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question put to the (adapted) model: a chat that ends with the user, and the answer that counts as right.
+
+    pattern: a regular expression that every legal answer matches in full; decoding stops as soon as that is impossible.
+    max_answer_tokens: decoding stops there in any case.
+    """
+
+    query_id: str
+    messages: tuple[Message, ...]
+    answer: str
+    pattern: str | None = None
+    max_answer_tokens: int = 2048
+
+
+@dataclass(frozen=True)
+class Task(Generic[ContextT_co, QueryT_co]):
+    """One thing to adapt to. `context` is what the agent sees; `queries` is what it is scored on and never sees.
+
+    Both are in the domain's own form (ARC: pairs of grids); the task set words them for a model.
+    """
+
+    task_id: str
+    context: ContextT_co
+    queries: tuple[QueryT_co, ...]
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool's name and its arguments as parsed from the action, not yet checked against the tool's schema."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What the agent decides about the weight update.
+
+    strategy: which tokens carry loss. learning_rate: AdamW's peak rate, in (0, 1]. num_train_epochs: passes over the
+    examples, 0..20; 0 leaves the base model as it is.
+    """
+
+    strategy: Strategy = "train_using_output_tokens"
+    learning_rate: float = 1e-4
+    num_train_epochs: int = 2
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one self-edit may cost.
+
+    max_steps: optimizer steps. max_examples: training examples kept after shuffling. max_tokens: an example of this many
+    tokens or more is dropped.
+    """
+
+    max_steps: int = 375
+    max_examples: int = 250
+    max_tokens: int = 8192
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """Shape of the adapter: A [rank, in], B [out, rank], applied as (alpha / rank) * B A x. No dropout."""
+
+    rank: int = 128
+    alpha: float = 16.0
+    target_modules: tuple[str, ...] = ("q_proj", "v_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the update is done; fixed for an environment, not the agent's choice (SEAL's ARC recipe by default).
+
+    pad_loss: padding carries loss, one padded length for the whole set ("paper"). double_bos: training text starts with
+    two BOS. trailing_prompt: training text ends with one more generation prompt. no_op_over_budget: a self-edit over the
+    budget is scored as the base model instead of as a mistake.
+    """
+
+    batch_size: int = 2
+    warmup_steps: int = 11
+    weight_decay: float = 0.0
+    adam_eps: float = 1e-8
+    max_grad_norm: float = 1.0
+    pad_loss: bool = False
+    double_bos: bool = False
+    trailing_prompt: bool = False
+    no_op_over_budget: bool = False
+
+
+PROFILES: Mapping[str, Recipe] = {
+    "fixed": Recipe(),
+    "paper": Recipe(pad_loss=True, double_bos=True, trailing_prompt=True, no_op_over_budget=True),
+}
+
+
+@dataclass(frozen=True)
+class SelfEdit:
+    """All that the inner loop needs to know of the agent's decision: worded examples and a training config.
+
+    examples_E: worded, filtered and capped, in the order in which they are kept. optimizer_steps: what training on them will
+    take. tokens: sum of their lengths. candidates: how many there were before the filter and the cap.
+    """
+
+    examples_E: tuple[Example, ...]
+    training: TrainingConfig
+    optimizer_steps: int
+    tokens: int
+    candidates: int
+
+
+@dataclass(frozen=True)
+class InvalidSelfEdit:
+    """What the agent got wrong: a typed outcome, and a reason that names the field, the value and what would be legal."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class UpdateJob:
+    """One weight update and the queries to ask afterwards. Pure: equal jobs give equal results.
+
+    No examples, or no epochs, means: ask the base model. decode: also decode the answers that are not exactly right,
+    where False leaves their text None. save_to: a directory for the adapter, in PEFT format.
+    """
+
+    examples_E: tuple[Example, ...]
+    training: TrainingConfig
+    lora: LoraSpec
+    recipe: Recipe
+    seed: int
+    queries_Q: tuple[Query, ...]
+    decode: bool = True
+    save_to: Path | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says to one query.
+
+    exact: greedy decoding gives exactly the gold answer (decided by one teacher-forced pass). text: the greedy answer, or
+    None if it was not decoded. margin: the smallest gap, in logits, between the gold token and its best rival; negative
+    where another token wins, near 0 where kernels could decide either way.
+    """
+
+    query_id: str
+    exact: bool
+    text: str | None
+    margin: float
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """What came of an UpdateJob. `timings` (seconds) differ between equal runs; nothing else does.
+
+    losses_S: mean loss of the supervised tokens of each optimizer step. micro_batch: examples per forward pass, below the
+    recipe's batch size only if memory ran out.
+    """
+
+    outcome: Outcome
+    reason: str
+    answers_Q: tuple[Answer, ...]
+    losses_S: tuple[float, ...] = ()
+    tokens_trained: int = 0
+    micro_batch: int = 0
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The score of one set of answers to a task's queries; all numbers in [0, 1].
+
+    accuracy: share of queries solved. cell_accuracy: mean share of right cells (0 for an answer of the wrong shape).
+    predictions_Q: for each query the attempts made, in the domain's own form; None where nothing could be parsed.
+    """
+
+    accuracy: float
+    cell_accuracy: float
+    predictions_Q: tuple[tuple[Any, ...], ...]
+
+    @property
+    def solved(self) -> bool:
+        """True if every query is solved."""
+        return self.accuracy == 1.0
+
+
+class InnerLoop(Protocol):
+    """Trains an adapter for each job on one frozen base model and answers the job's queries with it."""
+
+    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
+        """Results in the order of the jobs. The base model is bit-identical before and after."""
+        ...
+
+    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """Length of each example in the base model's tokens, template included."""
+        ...
+
+
+class Taskset(Protocol[ContextT_co, QueryT_co]):
+    """A named, ordered collection of tasks of one domain; `tasks[task_id]` raises UnknownTaskError."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def task_ids(self) -> tuple[str, ...]: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Task[ContextT_co, QueryT_co]]: ...
+    def __getitem__(self, task_id: str) -> Task[ContextT_co, QueryT_co]: ...
+
+
+class Domain(Protocol):
+    """How one kind of task is worded, for an agent and for a model, and how a model's answers are scored."""
+
+    def describe(self, context: Any) -> str:
+        """The context as the agent reads it."""
+        ...
+
+    def word(self, example: Any) -> Example:
+        """A training example in the domain's own form -> the chat that the model learns from."""
+        ...
+
+    def questions(self, task: Task[Any, Any], seed: int) -> tuple[Query, ...]:
+        """What the model is asked to score it on `task`; a pure function of the task and the seed."""
+        ...
+
+    def score(self, task: Task[Any, Any], answers_Q: Sequence[Answer], seed: int) -> Evaluation:
+        """Score the answers to `questions(task, seed)`, in the same order."""
+        ...

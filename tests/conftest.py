@@ -1,0 +1,133 @@
+"""Shared fixtures: small models of several architectures, each with a tokenizer and chat template of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+TEXT = [
+    "Every pair of grids follows the same hidden rule. Answer with the output grid only.",
+    "Input\n0 1 2\n3 4 5\nOutput\n6 7 8\n9 0 1\n",
+    "system user assistant",
+] * 30
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+HEADERS = (
+    "{{ bos_token }}{% for m in messages %}{{ '<|start|>' + m['role'] + '<|stop|>\n\n' + m['content'] | trim + '<|eot|>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|start|>assistant<|stop|>\n\n' }}{% endif %}"
+)
+
+
+def _byte_level(special: list[str], digits_apart: bool) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    parts = [pre_tokenizers.Digits(individual_digits=True), byte_level] if digits_apart else [byte_level]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=360, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXT, trainer)
+    return tokenizer
+
+
+def _llama_tokenizer() -> Any:
+    """Headers around roles, a BOS that the tokenizer adds and the template writes too, digits in groups."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = _byte_level(["<|bos|>", "<|eos|>", "<|start|>", "<|stop|>", "<|eot|>"], digits_apart=False)
+    tokenizer.post_processor = TemplateProcessing(single="<|bos|> $A", special_tokens=[("<|bos|>", 0)])
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|bos|>", eos_token="<|eos|>")
+    wrapped.chat_template = HEADERS
+    return wrapped
+
+
+def _qwen_tokenizer() -> Any:
+    """ChatML with a line break after each turn, no BOS, each digit apart."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = _byte_level(["<|pad|>", "<|im_start|>", "<|im_end|>"], digits_apart=True)
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<|pad|>", eos_token="<|im_end|>")
+    wrapped.chat_template = CHATML
+    return wrapped
+
+
+def _gpt2_tokenizer() -> Any:
+    """No chat template and no padding token."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = _byte_level(["<|endoftext|>"], digits_apart=False)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
+
+
+TOKENIZERS: dict[str, Callable[[], Any]] = {"llama": _llama_tokenizer, "qwen2": _qwen_tokenizer, "gpt2": _gpt2_tokenizer}
+
+
+def _random_model(name: str, vocabulary: int) -> Any:
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        "initializer_range": 0.2,
+    }
+    if name == "llama":
+        return LlamaForCausalLM(LlamaConfig(**shape))
+    if name == "qwen2":
+        return Qwen2ForCausalLM(Qwen2Config(**shape, tie_word_embeddings=True))
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=vocabulary, n_embd=32, n_layer=2, n_head=4, n_positions=1024, initializer_range=0.2)
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Architecture -> directory of a random-weight model of that architecture with a tokenizer."""
+    directories = {}
+    for name, build in TOKENIZERS.items():
+        directory = tmp_path_factory.mktemp("models") / name
+        tokenizer = build()
+        _random_model(name, len(tokenizer)).save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
+        directories[name] = str(directory)
+    return directories
+
+
+@pytest.fixture(scope="session")
+def data_directory() -> Path:
+    """Published figures that are not part of the repository; tests that need them skip where they are absent."""
+    default = Path(__file__).parents[1].parent / "shared" / "data"
+    directory = Path(os.environ.get("SEAL_ENV_TEST_DATA", default))
+    if not directory.is_dir():
+        pytest.skip(f"no published figures at {directory}; set SEAL_ENV_TEST_DATA to their folder")
+    return directory
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread: the models are small, and test processes share the machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

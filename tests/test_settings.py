@@ -1,0 +1,73 @@
+"""Settings are checked once, and say what is wrong."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from seal_env.errors import ModelError, RunFolderError, SealError, SettingError, TaskError, UnknownTaskError
+from seal_env.settings import Settings
+
+
+def test_embedded_model_has_its_own_adapter_and_format() -> None:
+    own, other = Settings.resolve(), Settings.resolve(model="some/model")
+    assert own.grid_format == "lettered"
+    assert (other.grid_format, other.lora.rank, other.lora.alpha) == ("plain", 128, 16.0)
+
+
+def test_given_settings_win_over_the_model_s_own() -> None:
+    settings = Settings.resolve(grid_format="plain", lora_rank=3, lora_alpha=2)
+    assert (settings.grid_format, settings.lora.rank, settings.lora.alpha) == ("plain", 3, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rewrad": "gain"}, "did you mean 'reward'"),
+        ({"reward": "best"}, "reward='best' is not legal; expected 'accuracy' or"),
+        ({"max_turns": 0}, "max_turns=0 is not legal; expected at least 1"),
+        ({"max_turns": "8"}, "max_turns='8' is not legal; expected int"),
+        ({"max_turns": True}, "max_turns=True is not legal"),
+        ({"lora_alpha": 0.0}, "lora_alpha=0.0 is not legal"),
+        ({"lora_alpha": float("nan")}, "lora_alpha"),
+        ({"invalid_reward": float("inf")}, "finite"),
+        ({"lora_targets": "q_proj,,v_proj"}, "lora_targets"),
+        ({"decode": "never", "evaluation": "vote"}, "decode='never'"),
+        ({"model": object()}, "model="),
+        ({"profile": "papers"}, "'fixed' or 'paper'"),
+    ],
+)
+def test_illegal_setting_names_field_value_and_what_is_legal(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError) as raised:
+        Settings.resolve(**given)
+    assert message in str(raised.value)
+
+
+def test_settings_can_be_copied_as_gymnasium_copies_them() -> None:
+    settings = Settings.resolve()
+    assert copy.deepcopy(settings) == settings
+
+
+def test_paper_profile_keeps_the_batch_size_given() -> None:
+    recipe = Settings.resolve(profile="paper", batch_size=3).recipe
+    assert (recipe.batch_size, recipe.pad_loss, recipe.double_bos) == (3, True, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SettingError("a", 1, "2"),
+        SettingError("whole"),
+        TaskError("x"),
+        UnknownTaskError("y"),
+        ModelError("z"),
+        RunFolderError("f"),
+    ],
+)
+def test_errors_survive_pickling_and_are_standard_errors(error: SealError) -> None:
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert str(again) == str(error)
+    assert isinstance(again, ValueError | KeyError | OSError)
