@@ -1,0 +1,1 @@
+"""Few-shot tasks of the Abstraction and Reasoning Corpus (ARC): grids, wording, training sets, evaluation."""

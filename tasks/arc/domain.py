@@ -1,0 +1,130 @@
+"""ARC as a domain: how a task is worded for an agent and for a model, and how a model's answers are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from seal_env.errors import SettingError
+from seal_env.tasks.arc import prompt
+from seal_env.tasks.arc.grid import Grid, GridFormat, GridPair, cell_accuracy
+from seal_env.tasks.arc.task import ArcContext, ArcTask
+from seal_env.tasks.arc.training_set import ArcExample
+from seal_env.tasks.arc.transforms import IDENTITY, Transform
+from seal_env.tasks.arc.vote import vote
+from seal_env.tasks.arc.vote_prompts import vote_prompts
+from seal_env.types import Answer, Evaluation, Example, Query
+
+EVALUATIONS = ("greedy", "vote")
+
+Attempts = tuple[Grid | None, ...]
+
+
+class _Asked(NamedTuple):
+    """One question about test input `number`: how its grids were transformed, what it shows, and the pair it is about."""
+
+    number: int
+    transform: Transform
+    demonstrations: ArcContext
+    pair: GridPair
+
+
+@dataclass(frozen=True)
+class ArcDomain:
+    """Tasks of ARC. Raises SettingError for an unknown grid format or evaluation.
+
+    grid_format: `plain` or `lettered` (see GridFormat). evaluation: `greedy` asks once for each test input, with all
+    demonstrations, and the answer is the one attempt; `vote` asks with demonstrations left out, shuffled and transformed,
+    and votes on two attempts (see vote.py). Either way a test input is solved if an attempt equals its output.
+    """
+
+    grid_format: str = "plain"
+    evaluation: str = "greedy"
+
+    def __post_init__(self) -> None:
+        if self.evaluation not in EVALUATIONS:
+            raise SettingError("evaluation", self.evaluation, " or ".join(map(repr, EVALUATIONS)))
+        GridFormat(self.grid_format)
+
+    @cached_property
+    def _format(self) -> GridFormat:
+        return GridFormat(self.grid_format)
+
+    def describe(self, context: ArcContext) -> str:
+        """The demonstrations with their sizes, as the agent reads them."""
+        parts = [f"{len(context)} demonstration{'s' if len(context) != 1 else ''} of one hidden rule."]
+        for number, pair in enumerate(context, 1):
+            parts.append(
+                f"Demonstration {number}\nInput, {_size(pair.input)}\n{self._format.write(pair.input)}\n"
+                f"Output, {_size(pair.output)}\n{self._format.write(pair.output)}"
+            )
+        return "\n\n".join(parts)
+
+    def word(self, example: ArcExample) -> Example:
+        """A training example as the chat that the model learns from."""
+        return prompt.example(example.demonstrations, example.pair, self._format)
+
+    def questions(self, task: ArcTask, seed: int) -> tuple[Query, ...]:
+        """One question for each test input (greedy), or 7 to some 30 for each (vote). The seed matters to `vote` only.
+
+        Query ids are "0", "1", ... (greedy) or TEST.NUMBER.TRANSFORM (vote), as "0.6.transpose".
+        """
+        asked = self._asked(task, seed)
+        return tuple(
+            prompt.query(query_id, item.demonstrations, item.pair, self._format)
+            for query_id, item in zip(self._ids(asked), asked, strict=True)
+        )
+
+    def score(self, task: ArcTask, answers_Q: Sequence[Answer], seed: int) -> Evaluation:
+        """Accuracy: share of test inputs solved. Cell accuracy: mean over test inputs of the better attempt's.
+
+        Raises ValueError if these are not the answers to `questions(task, seed)`, in order.
+        """
+        asked = self._asked(task, seed)
+        if [answer.query_id for answer in answers_Q] != self._ids(asked):
+            raise ValueError(f"task {task.task_id}: these are not the answers to its questions")
+        answers_by_test: list[list[tuple[str, Grid | None]]] = [[] for _ in task.queries]
+        for item, answer in zip(asked, answers_Q, strict=True):
+            answers_by_test[item.number].append((item.transform.name, self._read(item, answer)))
+        attempts_Q = tuple(map(self._attempts, answers_by_test))
+        solved_Q = [pair.output in attempts for pair, attempts in zip(task.queries, attempts_Q, strict=True)]
+        cells_Q = [
+            max(cell_accuracy(attempt, pair.output) for attempt in attempts)
+            for pair, attempts in zip(task.queries, attempts_Q, strict=True)
+        ]
+        return Evaluation(sum(solved_Q) / len(solved_Q), sum(cells_Q) / len(cells_Q), attempts_Q)
+
+    def _asked(self, task: ArcTask, seed: int) -> list[_Asked]:
+        if self.evaluation == "greedy":
+            return [_Asked(index, IDENTITY, task.context, pair) for index, pair in enumerate(task.queries)]
+        return [
+            _Asked(index, shown.transform, shown.demonstrations, shown.transform.apply_pair(pair))
+            for index, pair in enumerate(task.queries)
+            for shown in vote_prompts(task.context, pair.input, seed)
+        ]
+
+    def _ids(self, asked: Sequence[_Asked]) -> list[str]:
+        if self.evaluation == "greedy":
+            return [str(item.number) for item in asked]
+        numbers = [0] * len(asked)
+        ids = []
+        for item in asked:
+            ids.append(f"{item.number}.{numbers[item.number]}.{item.transform.name}")
+            numbers[item.number] += 1
+        return ids
+
+    def _read(self, asked: _Asked, answer: Answer) -> Grid | None:
+        """The answer as a grid, mapped back; None if there is no text or it is not a grid."""
+        grid = asked.pair.output if answer.exact else self._format.read(answer.text) if answer.text is not None else None
+        return None if grid is None else asked.transform.undo(grid)
+
+    def _attempts(self, answers: Sequence[tuple[str, Grid | None]]) -> Attempts:
+        if self.evaluation == "greedy":
+            return (answers[0][1],)
+        return vote(answers) or (None,)
+
+
+def _size(grid: Grid) -> str:
+    return f"{len(grid)} x {len(grid[0])} (rows x columns)"

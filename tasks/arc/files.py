@@ -1,0 +1,129 @@
+"""ARC tasks from JSON files, in the forms in which they are published.
+
+- A folder of task files, or one task file: `{"train": [{"input", "output"}, ...], "test": [...]}`; the file's name without
+  `.json` is the task's id.
+- A challenges file with its solutions file (ARC Prize, Kaggle): `{id: {"train": [...], "test": [{"input"}, ...]}}` and
+  `{id: [output, ...]}`. `NAME_challenges.json` finds `NAME_solutions.json` beside it.
+
+Files are untrusted: whatever is wrong with one is a TaskError that says file, task, pair, row and value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seal_env.errors import TaskError
+from seal_env.tasks.arc.grid import Grid, GridPair, check_grid
+from seal_env.tasks.arc.task import ArcTask, ArcTaskset
+from seal_env.tasks.base import ListTaskset
+from seal_env.types import Task
+
+
+def read_taskset(path: Path, solutions: Path | None = None, name: str | None = None) -> ArcTaskset:
+    """The tasks of a folder, of a task file, or of a challenges file; solutions only go with the last. Raises TaskError."""
+    name = name or str(path)
+    if path.is_dir():
+        files = sorted(path.glob("*.json"))
+        if not files:
+            raise TaskError(f"{path}: no .json file in this folder")
+        return ListTaskset(name, tuple(_task_file(file, _read_json(file)) for file in files))
+    content = _read_json(path)
+    if "train" in content or "test" in content:
+        return ListTaskset(name, (_task_file(path, content),))
+    return ListTaskset(name, _challenges(path, content, solutions or _beside(path)))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises TaskError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise TaskError(f"{path}: not a task file: nested too deeply") from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, integers of thousands of digits
+        raise TaskError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise TaskError(f"{path}: expected a JSON object, got {_kind(content)}")
+    return content
+
+
+def _task_file(path: Path, content: Mapping[str, Any]) -> ArcTask:
+    if "train" not in content and content and all(isinstance(value, Mapping) for value in content.values()):
+        raise TaskError(f"{path}: holds many tasks; give the path of this file instead of its folder")
+    return _task(path.stem, content, f"{path}: task {path.stem}")
+
+
+def _beside(path: Path) -> Path | None:
+    """The solutions file that goes with a challenges file by its name, if it is there."""
+    partner = path.with_name(path.name.replace("challenges", "solutions"))
+    return partner if partner != path and partner.exists() else None
+
+
+def _challenges(path: Path, content: Mapping[str, Any], solutions_path: Path | None) -> tuple[ArcTask, ...]:
+    solutions = _read_json(solutions_path) if solutions_path else {}
+    tasks = []
+    for task_id, task in content.items():
+        where = f"{path}: task {task_id}"
+        if not isinstance(task, Mapping):
+            raise TaskError(f"{where}: expected an object with 'train' and 'test', got {_kind(task)}")
+        if solutions_path and task_id not in solutions:
+            raise TaskError(f"{where}: no solution in {solutions_path}")
+        tasks.append(_task(task_id, task, where, solutions.get(task_id)))
+    if not tasks:
+        raise TaskError(f"{path}: no tasks")
+    return tuple(tasks)
+
+
+def _task(task_id: str, content: Mapping[str, Any], where: str, outputs: object = None) -> ArcTask:
+    """One task; `outputs` are those of its test inputs if they come from a solutions file."""
+    train, test = _pairs(content, "train", where), _pairs(content, "test", where)
+    if outputs is not None:
+        if not isinstance(outputs, Sequence) or len(outputs) != len(test):
+            raise TaskError(f"{where}: expected {len(test)} solutions, one for each test input, got {_kind(outputs)}")
+        test = [{**pair, "output": output} for pair, output in zip(test, outputs, strict=True)]
+    for index, pair in enumerate(test):
+        if "output" not in pair:
+            raise TaskError(
+                f"{where}: test pair {index} has no 'output'; expected a file named like this one with 'solutions' for "
+                f"'challenges' in the same folder, or CHALLENGES.json:SOLUTIONS.json"
+            )
+    return Task(
+        task_id,
+        tuple(_pair(pair, f"{where}: train pair {index}") for index, pair in enumerate(train)),
+        tuple(_pair(pair, f"{where}: test pair {index}") for index, pair in enumerate(test)),
+    )
+
+
+def _pairs(content: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
+    pairs = content.get(key)
+    if not isinstance(pairs, list) or not pairs:
+        raise TaskError(f"{where}: expected {key!r} to be a list of at least one pair, got {_kind(pairs)}")
+    for index, pair in enumerate(pairs):
+        if not isinstance(pair, Mapping):
+            raise TaskError(f"{where}: {key} pair {index}: expected an object with 'input' and 'output', got {_kind(pair)}")
+    return pairs
+
+
+def _pair(pair: Mapping[str, Any], where: str) -> GridPair:
+    return GridPair(_side(pair, "input", where), _side(pair, "output", where))
+
+
+def _side(pair: Mapping[str, Any], key: str, where: str) -> Grid:
+    if key not in pair:
+        raise TaskError(f"{where}: no {key!r}")
+    return check_grid(pair[key], f"{where}: {key}")
+
+
+def _kind(value: object) -> str:
+    """A value from JSON, said in a word or two."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return f"an object with {len(value)} fields"
+    return repr(value)[:60]

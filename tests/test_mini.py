@@ -1,0 +1,97 @@
+"""`mini`: small generated tasks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from seal_env.errors import SettingError, UnknownTaskError
+from seal_env.tasks.arc.loader import load_taskset
+from seal_env.tasks.arc.mini import mini_task
+from seal_env.tasks.arc.mini_taskset import is_mini_id, mini_taskset
+
+
+def test_splits_share_no_rule_instance() -> None:
+    keys = {
+        split: {mini_task(split, seed, index)[0] for seed in (0, 7) for index in range(200)} for split in ("train", "eval")
+    }
+    assert not keys["train"] & keys["eval"]
+    assert min(map(len, keys.values())) > 20
+
+
+@pytest.mark.parametrize("name", ["mini-train", "mini-eval"])
+def test_grids_are_at_most_5_by_5(name: str) -> None:
+    grids = [grid for task in load_taskset(name) for pair in (*task.context, *task.queries) for grid in pair]
+    assert max(max(len(grid), len(grid[0])) for grid in grids) <= 5
+
+
+@pytest.mark.parametrize("name", ["mini-train", "mini-eval"])
+def test_there_are_three_or_four_demonstrations_and_one_query(name: str) -> None:
+    assert {(len(task.context), len(task.queries)) for task in load_taskset(name)} == {(3, 1), (4, 1)}
+
+
+def test_no_query_input_is_a_demonstration_input() -> None:
+    assert all(task.queries[0].input not in [pair.input for pair in task.context] for task in load_taskset("mini-eval"))
+
+
+def test_mini_is_mini_train() -> None:
+    assert load_taskset("mini").task_ids == load_taskset("mini-train").task_ids
+
+
+def test_any_mini_id_resolves() -> None:
+    assert load_taskset("mini-train")["mini-eval-7-123"] == mini_task("eval", 7, 123)[1]
+
+
+def test_iteration_agrees_with_ids() -> None:
+    tasks = load_taskset("mini-eval:5")
+    assert [task.task_id for task in tasks] == list(tasks.task_ids) == [f"mini-eval-0-{index}" for index in range(5)]
+
+
+@pytest.mark.parametrize(
+    "task_id",
+    [
+        "mini",
+        "mini-train-0",
+        "mini-test-0-1",
+        "mini-train-00-1",
+        "mini-train-0--1",
+        "mini-train-٣-1",
+        "mini-train-0-1\n",
+        "",
+        3,
+    ],
+)
+def test_other_ids_are_unknown(task_id: str) -> None:
+    assert not is_mini_id(task_id)
+    with pytest.raises(UnknownTaskError, match="any mini-train-SEED-INDEX"):
+        load_taskset("mini")[task_id]
+
+
+def test_head_and_shuffle_keep_the_tasks() -> None:
+    tasks = mini_taskset("mini", "train", 20)
+    assert tasks.head(3).task_ids == tasks.task_ids[:3]
+    assert tasks.shuffle(0).task_ids != tasks.task_ids
+    assert set(tasks.shuffle(0).task_ids) == set(tasks.task_ids)
+
+
+def test_unknown_split_is_refused() -> None:
+    with pytest.raises(SettingError, match="split='test'"):
+        mini_task("test", 0, 0)  # type: ignore[arg-type]
+
+
+def test_tasks_do_not_depend_on_the_hash_seed() -> None:
+    code = "from seal_env.tasks.arc.mini import mini_task; print([mini_task('eval', 0, i) for i in range(5)])"
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
