@@ -1,0 +1,86 @@
+"""How long a hostile action takes: parse, check, and no exception. Prints a table.
+
+python benchmarks/hostile_actions.py
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+from seal_env.self_edit import apply_calls, parse
+from seal_env.strict_json import MAX_CHARACTERS
+from seal_env.tools.base import Draft, EditContext
+from seal_env.tools.registry import ARC_TOOLS
+from seal_env.types import InvalidSelfEdit
+
+MEGA = 10 * 1024 * 1024
+REPEATS = 5
+
+
+def filled(start: str, unit: str, end: str, size: int) -> str:
+    """`start`, as many units as fit, `end`: at most `size` characters."""
+    return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
+
+
+def call(arguments: str) -> str:
+    """A call of the training tool with these arguments, as JSON."""
+    return f'[{{"name":"training","arguments":{arguments}}}]'
+
+
+def hostile_actions() -> Iterator[tuple[str, object]]:
+    """Name and action; texts come at 10 MB and at the longest length that is read."""
+    for size, label in ((MEGA, "10 MB"), (MAX_CHARACTERS, "64 Ki")):
+        yield f"{label} of [", "[" * size
+        yield f"{label} of nested objects", filled("", '{"a":', "", size)
+        yield f"{label} of [],", filled("[", "[],", "[]]", size)
+        yield f"{label} string", filled('"', "x", '"', size)
+        yield f"{label} of escaped quotes, never closed", filled('["', '\\"', "", size)
+        yield f"{label} of quotes", '"' * size
+        yield f"{label} of white space", " " * size
+        yield f"{label} of back-ticks", "`" * size
+        yield f"{label} of digits", "[" + "9" * (size - 2) + "]"
+        yield f"{label} of numbers", filled("[", "1,", "1]", size)
+        yield f"{label} of real numbers", filled("[", "1e9,", "1]", size)
+        yield f"{label} of empty calls", filled("[", '{"name":"finetune"},', '{"name":"finetune"}]', size)
+        yield f"{label} of unknown fields", call(json.dumps({f"k{n}": n for n in range(size // 16)}))
+        yield f"{label} as a learning rate", call('{"learning_rate":"' + "x" * (size - 60) + '"}')
+        yield f"{label} of escaped surrogates", filled('["', "\\ud800", '"]', size)
+        yield f"{label} as a tool's name", json.dumps([{"name": "augment" * (size // 7 - 10), "arguments": {}}])
+    yield "object with a million keys", {str(n): n for n in range(1_000_000)}
+    yield "object 100,000 deep", nested_list(100_000)
+
+
+def nested_list(depth: int) -> object:
+    """A list in a list in a list, and so on."""
+    value: list[object] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def outcome_of(action: object) -> InvalidSelfEdit:
+    """What the compiler says. Raises AssertionError if it accepts the action."""
+    calls = parse(action)
+    edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0), ARC_TOOLS)
+    if not isinstance(edit, InvalidSelfEdit):
+        raise AssertionError("a hostile action was accepted")
+    return edit
+
+
+def main() -> None:
+    """Print the median, in milliseconds, and the outcome of each action."""
+    outcome_of("warm up")
+    print(f"{'action':44} {'ms':>7}  outcome and reason")
+    for name, action in hostile_actions():
+        times = []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            edit = outcome_of(action)
+            times.append(1000 * (time.perf_counter() - start))
+        print(f"{name:44} {sorted(times)[REPEATS // 2]:7.2f}  {edit.outcome}: {edit.reason[:90]}")
+
+
+if __name__ == "__main__":
+    main()
