@@ -1,0 +1,34 @@
+"""The inner loop: real weight updates on a frozen base model, and the answers of the updated model.
+
+Importing this package imports no torch; `make_inner_loop` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
+
+from seal_env.errors import SettingError
+from seal_env.types import InnerLoop
+
+INNER_LOOPS: Mapping[str, str] = {"reference": "seal_env.inner_loop.reference:ReferenceInnerLoop"}
+
+
+def resolve_device(device: str) -> str:
+    """The device that `auto`, or any other name, stands for on this machine. Raises SettingError."""
+    return str(import_module("seal_env.inner_loop.base_model").choose_device(device))
+
+
+@lru_cache(maxsize=4)
+def make_inner_loop(name: str, model: str, device: str) -> InnerLoop:
+    """The inner loop `name` on the base model `model`; one for all environments that ask for the same.
+
+    Raises SettingError for an unknown name or device and ModelError for a model that cannot be loaded.
+    """
+    if name not in INNER_LOOPS:
+        raise SettingError("inner_loop", name, " or ".join(map(repr, INNER_LOOPS)))
+    module, _, attribute = INNER_LOOPS[name].partition(":")
+    base_model = import_module("seal_env.inner_loop.base_model").load_base_model(model, device)
+    inner_loop: InnerLoop = getattr(import_module(module), attribute)(base_model)
+    return inner_loop

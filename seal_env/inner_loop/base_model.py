@@ -1,0 +1,81 @@
+"""The frozen base model and its tokenizer: loaded once in a process, shared by every environment, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from seal_env.embedded import MODEL_DIRECTORY, MODEL_NAME
+from seal_env.errors import ModelError, SettingError
+
+# For tokenizers that come without a chat template: the contents, a blank line between them.
+PLAIN_TEMPLATE = (
+    "{{- bos_token or '' }}{%- for message in messages %}{{- message['content'] }}"
+    "{%- if message['role'] == 'assistant' %}{{- eos_token }}{%- else %}{{- '\n\n' }}{%- endif %}{%- endfor %}"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class BaseModel:
+    """A causal language model in evaluation mode without gradients, its tokenizer, and where it lives.
+
+    max_tokens: the longest sequence that it takes, in tokens.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    max_tokens: int
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` is CUDA where there is one, otherwise the CPU; else any torch device string. Raises SettingError."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise SettingError("device", device, "'auto', 'cpu', 'cuda' or 'cuda:N'") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device", device, "'auto' or 'cpu': this machine has no CUDA device that torch can use")
+    return chosen
+
+
+def load_base_model(name: str, device: str = "auto") -> BaseModel:
+    """Load `name`: "seal-tiny" (embedded), a local directory, or a Hugging Face id. fp32 on a CPU, bf16 on CUDA.
+
+    Only safetensors are read and no code of the model's repository is run. Raises ModelError.
+    """
+    return _load(name, choose_device(device))
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, device: torch.device) -> BaseModel:
+    source = str(MODEL_DIRECTORY) if name == MODEL_NAME else name
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"model={name!r} cannot be loaded: {reason}. Expected {MODEL_NAME!r}, a directory or a hub id"
+        ) from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(f"model={name!r} has no fast tokenizer; token spans need one")
+    if tokenizer.eos_token is None:
+        raise ModelError(f"model={name!r}: its tokenizer has no end-of-sequence token")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
+    model.requires_grad_(False).eval().to(device)
+    longest = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+    return BaseModel(name, model, tokenizer, device, int(longest))

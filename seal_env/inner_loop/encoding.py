@@ -1,0 +1,125 @@
+"""Chats as tokens: which ids the model reads, and which of them carry loss.
+
+No token id is written down here. What belongs to the answer is found by rendering the chat template twice, with and
+without the answer, and by the tokenizer's own character offsets; so any template and any fast tokenizer will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from seal_env.errors import ModelError
+from seal_env.types import Example, Message, Query, Recipe, Strategy
+
+
+@dataclass(frozen=True)
+class EncodedExample:
+    """A training example as tokens. answer_T: True where the token of ids_T belongs to the answer or ends its turn."""
+
+    ids_T: tuple[int, ...]
+    answer_T: tuple[bool, ...]
+
+    def supervised(self, strategy: Strategy) -> tuple[bool, ...]:
+        """True for the tokens whose prediction carries loss; the first token is predicted from nothing, so never."""
+        if strategy == "train_using_all_tokens":
+            return (False, *(True for _ in self.ids_T[1:]))
+        return (False, *self.answer_T[1:])
+
+
+@dataclass(frozen=True)
+class EncodedQuery:
+    """A query as tokens: the prompt, the gold answer with the token that ends its turn, and every token that ends a turn."""
+
+    prompt_T: tuple[int, ...]
+    gold_T: tuple[int, ...]
+    stop_ids: frozenset[int]
+
+
+class ChatEncoder:
+    """Renders and tokenizes chats with one tokenizer."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        self.tokenizer: Any = tokenizer  # its own annotations are unions of all that any tokenizer may return
+        self.name = name
+        self._adds_bos = self._tokenize_plain("")[:1] == [tokenizer.bos_token_id] != [None]
+
+    def _tokenize_plain(self, text: str) -> list[int]:
+        return list(self.tokenizer(text)["input_ids"])
+
+    def render(self, messages: Sequence[Message], generation_prompt: bool) -> str:
+        """The chat as text, by the tokenizer's own template."""
+        chat = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            return str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=generation_prompt))
+        except TemplateError as error:
+            if chat[0]["role"] != "system" or len(chat) < 2:
+                raise ModelError(f"model={self.name!r}: its chat template fails: {error}") from error
+            merged = Message("user", f"{messages[0].content}\n\n{messages[1].content}")  # templates without a system role
+            return self.render((merged, *messages[2:]), generation_prompt)
+
+    def tokenize(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """(ids, character spans) of rendered text with exactly one BOS, where the tokenizer uses one."""
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids, spans = list(encoded["input_ids"]), list(encoded["offset_mapping"])
+        bos = self.tokenizer.bos_token_id
+        if self._adds_bos and ids[:1] != [bos]:
+            ids, spans = [bos, *ids], [(0, 0), *spans]
+        return ids, spans
+
+    def _answer_span(self, messages: Sequence[Message]) -> tuple[str, int, int]:
+        """(rendered chat, where the answer's turn begins, where its content ends), in characters."""
+        full = self.render(messages, generation_prompt=False)
+        asked = self.render(messages[:-1], generation_prompt=True)
+        content = messages[-1].content.strip()
+        end = full.rfind(content) + len(content)
+        begin = len(asked) if full.startswith(asked) else full.rfind(content)
+        if end < len(content) or begin > end:
+            raise ModelError(f"model={self.name!r}: its chat template does not show the answer as it was written")
+        return full, begin, end
+
+    def encode_example(self, example: Example, recipe: Recipe) -> EncodedExample:
+        """Tokens of a training example; the recipe's quirks (two BOS, a trailing generation prompt) are applied here."""
+        full, begin, end = self._answer_span(example.messages)
+        ids, spans = self.tokenize(full)
+        first, last = self._answer_tokens(spans, begin, end)
+        if last == len(ids):  # the template does not end the turn
+            ids.append(self._eos)
+        ids = ids[: last + 1]
+        answer = [first <= index for index in range(len(ids))]
+        if recipe.trailing_prompt:
+            tail = self.render(example.messages, generation_prompt=True)[len(full) :]
+            extra = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
+            ids, answer = [*ids, *extra], [*answer, *(True for _ in extra)]
+        bos = self.tokenizer.bos_token_id
+        if recipe.double_bos and bos is not None and ids[0] == bos:
+            ids, answer = [bos, *ids], [False, *answer]
+        return EncodedExample(tuple(ids), tuple(answer))
+
+    def encode_query(self, query: Query) -> EncodedQuery:
+        """Tokens of a query: the prompt exactly as generation sees it, and the gold answer's canonical tokens after it."""
+        chat = (*query.messages, Message("assistant", query.answer))
+        full, begin, end = self._answer_span(chat)
+        prompt, _ = self.tokenize(self.render(query.messages, generation_prompt=True))
+        ids, spans = self.tokenize(full)
+        _, last = self._answer_tokens(spans, begin, end)
+        stop = ids[last] if last < len(ids) else self._eos
+        if ids[: len(prompt)] == prompt:
+            gold = [*ids[len(prompt) : last], stop]
+        else:  # the answer's first token merges with the prompt's last: generation cannot produce that
+            gold = [*self.tokenizer(query.answer, add_special_tokens=False)["input_ids"], stop]
+        return EncodedQuery(tuple(prompt), tuple(gold), frozenset({stop, self._eos}))
+
+    def _answer_tokens(self, spans: Sequence[tuple[int, int]], begin: int, end: int) -> tuple[int, int]:
+        """(index of the first token of the answer's turn, index of the first token after its content)."""
+        first = next((index for index, (_, stop) in enumerate(spans) if stop > begin), len(spans))
+        last = next((index for index, (start, _) in enumerate(spans) if start >= end), len(spans))
+        return first, last
+
+    @property
+    def _eos(self) -> int:
+        return int(self.tokenizer.eos_token_id)
