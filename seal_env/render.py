@@ -1,0 +1,100 @@
+"""Grids as pictures: coloured cells for a terminal, and pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.style import Style
+from rich.text import Text
+
+from seal_env.tasks.arc.grid import Grid, to_array
+
+# The ten colours in which ARC is usually drawn: black, blue, red, green, yellow, grey, magenta, orange, sky, maroon.
+PALETTE = np.array(
+    [
+        (0, 0, 0),
+        (0, 116, 217),
+        (255, 65, 54),
+        (46, 204, 64),
+        (255, 220, 0),
+        (170, 170, 170),
+        (240, 18, 190),
+        (255, 133, 27),
+        (127, 219, 255),
+        (135, 12, 37),
+    ],
+    dtype=np.uint8,
+)
+BACKGROUND = np.array((38, 38, 38), dtype=np.uint8)
+CELL = 12
+GAP = 10
+
+Panel = tuple[str, Grid | None]
+
+
+def grid_text(grid: Grid) -> Text:
+    """One grid as coloured cells, each two characters wide with its digit, so that it can be read without colour too."""
+    text = Text()
+    for number, row in enumerate(grid):
+        text.append("\n" if number else "")
+        for cell in row:
+            red, green, blue = (int(part) for part in PALETTE[cell])
+            ink = "black" if red + 2 * green + blue > 380 else "white"
+            text.append(f"{cell} ", Style(color=ink, bgcolor=f"rgb({red},{green},{blue})"))
+    return text
+
+
+def panels_text(rows: Sequence[Sequence[Panel]]) -> RenderableType:
+    """Rows of captioned grids; a missing grid reads "none"."""
+    lines = []
+    for row in rows:
+        blocks = [
+            Group(Text(caption, style="bold"), grid_text(grid) if grid else Text("none", style="dim"))
+            for caption, grid in row
+        ]
+        lines.append(Group(Columns(blocks, padding=(0, 3)), Text("")))
+    return Group(*lines)
+
+
+def panels_ansi(rows: Sequence[Sequence[Panel]]) -> str:
+    """`panels_text` as a string with ANSI colours."""
+    console = Console(width=160, force_terminal=True, color_system="truecolor", legacy_windows=False)
+    with console.capture() as capture:
+        console.print(panels_text(rows))
+    return capture.get()
+
+
+def _pixels(grid: Grid | None) -> NDArray[np.uint8]:
+    """One grid with thin lines between cells; a missing grid is a crossed box. uint8 [height, width, 3]."""
+    if grid is None:
+        box = np.full((4 * CELL, 4 * CELL, 3), 70, dtype=np.uint8)
+        index = np.arange(len(box))
+        box[index, index] = box[index, index[::-1]] = 200
+        return box
+    cells = PALETTE[to_array(grid)].repeat(CELL, axis=0).repeat(CELL, axis=1)
+    cells[::CELL] = cells[:, ::CELL] = 85
+    return cells
+
+
+def panels_pixels(rows: Sequence[Sequence[Panel]]) -> NDArray[np.uint8]:
+    """The same grids as one picture, without captions. uint8 [height, width, 3]."""
+    strips = []
+    for row in rows:
+        drawn = [_pixels(grid) for _, grid in row]
+        height = max(len(picture) for picture in drawn)
+        padded = [_pad(picture, height - len(picture) + GAP, GAP) for picture in drawn]
+        strips.append(np.concatenate(padded, axis=1))
+    width = max(strip.shape[1] for strip in strips)
+    return _pad(np.concatenate([_pad(strip, 0, width - strip.shape[1]) for strip in strips]), 0, 0, GAP)
+
+
+def _pad(picture: NDArray[np.uint8], below: int, right: int, around: int = 0) -> NDArray[np.uint8]:
+    height, width, _ = picture.shape
+    canvas = np.empty((height + below + 2 * around, width + right + 2 * around, 3), dtype=np.uint8)
+    canvas[:] = BACKGROUND
+    canvas[around : around + height, around : around + width] = picture
+    return canvas
