@@ -1,0 +1,75 @@
+"""The run folder: settings.toml, written once, and episodes.jsonl, one flushed line an episode."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+import tomli_w
+
+from seal_env.errors import RunFolderError
+
+RECORDED_PACKAGES = ("seal-env", "torch", "transformers", "peft", "gymnasium", "numpy", "tokenizers")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what an episode's numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML knows no null: a setting that is None is left out."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+class RunFolder:
+    """A new folder for one run. Raises RunFolderError if it exists: runs are never overwritten."""
+
+    def __init__(self, path: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            raise RunFolderError(f"run folder {str(path)!r} exists already; name another with --out") from error
+        tables = {name: without_none(table) for name, table in settings.items()}
+        (path / "settings.toml").write_text(tomli_w.dumps(tables), encoding="utf-8")
+        self._episodes: TextIO = (path / "episodes.jsonl").open("x", encoding="utf-8")
+        self._versions = package_versions()
+
+    def write_episode(self, record: Mapping[str, Any]) -> None:
+        """Append one episode; it is on its way to the disk when this returns. Numbers that are not finite become null."""
+        line = json.dumps(_finite({**record, "versions": self._versions}), ensure_ascii=False, allow_nan=False)
+        self._episodes.write(line + "\n")
+        self._episodes.flush()
+
+    def close(self) -> None:
+        """Close episodes.jsonl."""
+        self._episodes.close()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
