@@ -9,43 +9,19 @@ import gymnasium
 
 from seal_env.agents.base import Agent
 
-# The usual test-time-training configuration: all symmetries, loss on the answers.
-USUAL_SELF_EDIT = json.dumps(
-    [
-        {
-            "name": "augment",
-            "arguments": {
-                "use_basic_augmentations": True,
-                "use_size_augmentations": False,
-                "use_chain_augmentations": False,
-                "use_repeat_augmentations": False,
-            },
-        },
-        {
-            "name": "training",
-            "arguments": {"strategy": "train_using_output_tokens", "learning_rate": 0.001, "num_train_epochs": 2},
-        },
-        {"name": "finetune", "arguments": {}},
-    ]
-)
-NO_UPDATE = json.dumps(
-    [
-        {
-            "name": "augment",
-            "arguments": {
-                "use_basic_augmentations": False,
-                "use_size_augmentations": False,
-                "use_chain_augmentations": False,
-                "use_repeat_augmentations": False,
-            },
-        },
-        {
-            "name": "training",
-            "arguments": {"strategy": "train_using_output_tokens", "learning_rate": 0.0001, "num_train_epochs": 0},
-        },
-        {"name": "finetune", "arguments": {}},
-    ]
-)
+
+def _self_edit(basic: bool, learning_rate: float, epochs: int) -> str:
+    switches = {f"use_{kind}_augmentations": basic and kind == "basic" for kind in ("basic", "size", "chain", "repeat")}
+    training = {"strategy": "train_using_output_tokens", "learning_rate": learning_rate, "num_train_epochs": epochs}
+    calls = {"augment": switches, "training": training, "finetune": {}}
+    return json.dumps([{"name": name, "arguments": arguments} for name, arguments in calls.items()])
+
+
+USUAL_SELF_EDIT = _self_edit(basic=True, learning_rate=1e-3, epochs=2)
+"""The usual test-time-training configuration: all symmetries, loss on the answers."""
+
+NO_UPDATE = _self_edit(basic=False, learning_rate=1e-4, epochs=0)
+"""No epochs: the base model as it is."""
 
 
 class RandomAgent(Agent):
