@@ -4,114 +4,218 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 import seal_env
 from seal_env.agents.registry import AGENTS
-from seal_env.errors import SealError, SettingError
+from seal_env.errors import SealError, SettingError, UnknownTaskError
 from seal_env.registration import ENVIRONMENTS
-from seal_env.render import Panel, panels_text
-from seal_env.settings import Settings
+from seal_env.report.tasks import task_pictures, taskset_table, tasksets_table
+from seal_env.settings import CHOICES, Settings
 from seal_env.tasks.arc.loader import TASKSETS, load_taskset
 from seal_env.tasks.arc.validate import validate
 from seal_env.tools.registry import ARC_TOOLS, get_tools, json_schemas, openai_tools
+from seal_env.tools.schema import legal_values
+
+WIDTH_OF_FILES = 160
+"""Columns of what is not written to a terminal."""
+HELP_WIDTH = 100
+METAVARS = {int: "N", float: "X", str: "TEXT"}
+UPDATE_SETTINGS = (
+    "inner_loop",
+    "profile",
+    "max_steps",
+    "max_examples",
+    "max_tokens",
+    "batch_size",
+    "lora_rank",
+    "lora_alpha",
+    "lora_targets",
+    "save_adapters",
+)
+EXAMPLES = """examples:
+  random self-edits on the 12 tasks of seal-train:
+    seal-env run
+  the usual self-edit on one task:
+    seal-env run --subset 5582e5ca --agent fixed
+  in-context learning on 20 generated tasks, without any update:
+    seal-env run --subset mini-eval:20 --agent none
+  your self-edit on another model:
+    seal-env run --agent fixed --self-edit my-edit.json --model path/to/model"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of `seal-env`. 0: fine; 1: tasks or the self-check failed; 2: bad input; 130: interrupted."""
-    parsed = build_parser().parse_args(arguments)
-    console = Console(highlight=False)
+    """Entry point of `seal-env`. 0: fine; 1: tasks, the machine or the self-check failed; 2: bad input; 130: interrupted."""
+    on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(highlight=False, width=None if on_terminal else WIDTH_OF_FILES)
     try:
+        parsed = build_parser().parse_args(arguments)
         return int(parsed.command(parsed, console))
     except SealError as error:
-        Console(stderr=True, highlight=False).print(f"seal-env: {escape(str(error))}", style="red", soft_wrap=True)
+        _complain(str(error))
         return 2
     except KeyboardInterrupt:
+        _complain("interrupted")
         return 130
-    except BrokenPipeError:  # `seal-env tasks list | head`
-        sys.stderr.close()
+    except BrokenPipeError:  # `seal-env tools --format openai | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
+def _complain(message: str) -> None:
+    one_line = " ".join(message.split())
+    Console(stderr=True, highlight=False).print(f"seal-env: {one_line}", style="red", soft_wrap=True, markup=False)
+
+
+class Parser(argparse.ArgumentParser):
+    """Options are never abbreviated, and a wrong one is told in one line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2 and one line."""
+        if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            known = [name for action in _all_actions(self) for name in action.option_strings]
+            close = get_close_matches(unknown[1], known, n=1)
+            message += f"; did you mean {close[0]}?" if close else ""
+        _complain(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+        sys.exit(2)
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Text as wide as the terminal up to a readable width, a narrow column of options, and examples left as they are."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(Console().width, HELP_WIDTH) - 2
+        super().__init__(prog, max_help_position=26, width=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
+def _all_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    found = []
+    for action in parser._actions:  # noqa: SLF001 (argparse has no public list)
+        found.append(action)
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            found += [inner for sub in action.choices.values() for inner in _all_actions(sub)]
+    return found
+
+
+def build_parser() -> Parser:
     """All commands and their options; those of `run` that set up the environment come from Settings itself."""
-    parser = argparse.ArgumentParser(
-        prog="seal-env", description="Self-adapting language models as a Gymnasium environment."
-    )
+    parser = Parser(prog="seal-env", description="Self-adapting language models (SEAL) as a Gymnasium environment.")
     parser.add_argument("--version", action="version", version=f"seal-env {seal_env.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(commands.add_parser("run", help="run an agent on tasks and record the episodes"))
-    tasks = commands.add_parser("tasks", help="list, show or validate tasks").add_subparsers(required=True, metavar="ACTION")
-    listing = tasks.add_parser("list", help="the task sets, or the tasks of one")
-    listing.add_argument("--subset", help="task set, comma-separated ids, or a path")
-    listing.set_defaults(command=list_tasks)
-    show = tasks.add_parser("show", help="draw a task's grids")
-    show.add_argument("task_id", metavar="TASK_ID")
-    show.add_argument("--subset", help="where to look for it (default: ARC-AGI-1, ARC-AGI-2, mini)")
-    show.set_defaults(command=show_task)
-    check = tasks.add_parser("validate", help="prove every task, without a model")
-    check.add_argument(
-        "--subset", default="seal-train,seal-eval", help="task set or path (default: seal-train and seal-eval)"
-    )
-    check.set_defaults(command=validate_tasks)
-    tools = commands.add_parser("tools", help="the tools' schemas")
-    tools.add_argument("--format", choices=("text", "openai", "json-schema"), default="text")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command name")
+    _add_run(commands)
+    _add_tasks(commands)
+    about = "The tools that a self-edit calls, and their arguments."
+    tools = commands.add_parser("tools", help="the tools' schemas", description=about)
+    tools.add_argument("--format", choices=("text", "openai", "json-schema"), default="text", help="default: text")
     tools.set_defaults(command=show_tools)
-    doctor = commands.add_parser("doctor", help="versions, device, model, disk, and a short self-check")
-    doctor.add_argument("--model", default=Settings.model)
-    doctor.add_argument("--device", default=Settings.device)
+    about = "Check this installation: packages, disk, device, model, and one real update, done twice."
+    doctor = commands.add_parser("doctor", help="check this installation with one real update", description=about)
+    doctor.add_argument("--model", default=Settings.model, help="default: %(default)s")
+    doctor.add_argument("--device", default=Settings.device, help="default: %(default)s")
     doctor.set_defaults(command=run_doctor)
     return parser
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--env", default="SEAL-ARC-v0", choices=tuple(ENVIRONMENTS), help="environment id")
+def _add_tasks(commands: Any) -> None:
+    about = "List, show or validate tasks."
+    parser = commands.add_parser("tasks", help="list, show or validate tasks", description=about)
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="action name")
+    where = "a task set (NAME or NAME:COUNT), comma-separated ids, or a path"
+    listing = actions.add_parser("list", help="the task sets, or the tasks of one", description="List task sets or tasks.")
+    listing.add_argument("--subset", help=where)
+    listing.set_defaults(command=list_tasks)
+    show = actions.add_parser("show", help="draw a task's grids", description="Draw a task's grids, the answers too.")
+    show.add_argument("task_id", metavar="TASK_ID", help="an id of ARC-AGI-1, ARC-AGI-2 or mini, or of --subset")
+    show.add_argument("--subset", help=f"{where}; where to look for the task")
+    show.set_defaults(command=show_task)
+    about = "Prove tasks without a model: right answers score 1, wrong ones 0, and no answer leaks."
+    check = actions.add_parser("validate", help="prove every task, without a model", description=about)
+    check.add_argument("--subset", default="seal-train,seal-eval", help=f"{where}; or several sets (default: %(default)s)")
+    check.set_defaults(command=validate_tasks)
+
+
+def _add_run(commands: Any) -> None:
+    about = "Run an agent on tasks, one self-edit and one real weight update an episode, and record the episodes."
+    parser = commands.add_parser(
+        "run",
+        help="run an agent on tasks and record the episodes",
+        usage="seal-env run [options]",
+        description=about,
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--env", default="SEAL-ARC-v0", choices=tuple(ENVIRONMENTS), help="default: %(default)s")
     agents = "; ".join(f"{name}: {entry.summary}" for name, entry in AGENTS.items())
-    parser.add_argument("--agent", default="random", choices=tuple(AGENTS), help=agents)
-    parser.add_argument("--self-edit", help="JSON text, or a file with it, for the agent `fixed`")
-    parser.add_argument("--episodes", type=int, help="how many (default: each task of the subset once)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="run folder, which must not exist (default: runs/DATE-TIME-AGENT)")
-    group = parser.add_argument_group("environment")
+    parser.add_argument("--agent", default="random", choices=tuple(AGENTS), help=f"{agents} (default: random)")
+    parser.add_argument("--self-edit", metavar="JSON", help="for the agent `fixed`: the JSON text, or a file with it")
+    parser.add_argument("--episodes", type=int, metavar="N", help="how many (default: each task of the subset once)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random (default: 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder, a new one (default: runs/DATE-TIME-AGENT)")
+    environment = parser.add_argument_group("environment")
+    update = parser.add_argument_group("weight update")
     explained = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", Settings.__doc__ or "", re.DOTALL | re.MULTILINE))
     hints = get_type_hints(Settings)
     for field in fields(Settings):
-        kinds = [kind for kind in get_args(hints[field.name]) or (hints[field.name],) if kind is not NoneType]
-        explanation = " ".join(explained.get(field.name, "").split()).replace("%", "%%")
-        group.add_argument(
+        kind = next(kind for kind in get_args(hints[field.name]) or (hints[field.name],) if kind is not NoneType)
+        text = " ".join(explained.get(field.name, "").split()).partition(". ")[0].removesuffix(".").replace("%", "%%")
+        text = re.sub(r"; None (?:is|keeps) (.*)", r" (default: \1)", text)
+        default = "by --env" if field.name == "subset" else field.default
+        (update if field.name in UPDATE_SETTINGS else environment).add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=kinds[0],
+            type=kind,
             default=argparse.SUPPRESS,
-            help=f"{explanation} (default: {'by id' if field.name == 'subset' else field.default})",
+            metavar="|".join(CHOICES.get(field.name, (METAVARS[kind],))),
+            help=text if default is None else f"{text} (default: {default})",
         )
     parser.set_defaults(command=run_agent)
 
 
 def run_agent(arguments: argparse.Namespace, console: Console) -> int:
-    """`seal-env run`."""
-    from seal_env.runner import RunSettings, run
-
-    if arguments.episodes is not None and arguments.episodes < 1:
-        raise SettingError("episodes", arguments.episodes, "at least 1")
-    environment = {
-        field.name: getattr(arguments, field.name) for field in fields(Settings) if hasattr(arguments, field.name)
-    }
-    out = arguments.out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{arguments.agent}"
+    """`seal-env run`: 1 if the machine failed in every episode."""
     self_edit = _text_or_file(arguments.self_edit)
-    settings = RunSettings(arguments.env, arguments.agent, arguments.episodes, arguments.seed, out, self_edit)
-    trajectories = run(settings, environment, console)
-    return 130 if arguments.episodes is not None and len(trajectories) < arguments.episodes else 0
+    from seal_env.runner import RunSettings, run  # here: other commands need none of it
+
+    given = {field.name: getattr(arguments, field.name) for field in fields(Settings) if hasattr(arguments, field.name)}
+    settings = RunSettings(
+        environment=arguments.env,
+        agent=arguments.agent,
+        episodes=arguments.episodes,
+        seed=arguments.seed,
+        out=arguments.out or _new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{arguments.agent}"),
+        self_edit=self_edit,
+    )
+    trajectories = run(settings, given, console)
+    return int(all(trajectory.truncated for trajectory in trajectories))
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """The first of NAME, NAME-2, NAME-3 ... that is not there: runs may begin in the same second."""
+    number = 1
+    while os.path.lexists(path := parent / (name if number == 1 else f"{name}-{number}")):
+        number += 1
+    return path
 
 
 def _text_or_file(value: str | None) -> str | None:
@@ -119,45 +223,31 @@ def _text_or_file(value: str | None) -> str | None:
         return value
     try:
         return Path(value).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError("self_edit", value, f"a JSON text or a readable file ({error})") from error
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingError("self_edit", value, f"a JSON text or a readable file ({reason})") from error
 
 
 def list_tasks(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env tasks list`."""
-    if arguments.subset is None:
-        table = Table("task set", "what it holds")
-        for name, entry in TASKSETS.items():
-            table.add_row(name, entry.description)
-        console.print(table)
-        return 0
-    table = Table("task", "demonstrations", "test inputs", "largest grid")
-    for task in load_taskset(arguments.subset):
-        grids = [grid for pair in (*task.context, *task.queries) for grid in pair]
-        largest = max(grids, key=lambda grid: len(grid) * len(grid[0]))
-        table.add_row(task.task_id, str(len(task.context)), str(len(task.queries)), f"{len(largest)}x{len(largest[0])}")
-    console.print(table)
+    console.print(tasksets_table() if arguments.subset is None else taskset_table(load_taskset(arguments.subset)))
     return 0
 
 
 def show_task(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env tasks show TASK_ID`: every grid, the gold outputs too."""
-    source = arguments.subset or ("mini" if arguments.task_id.startswith("mini-") else arguments.task_id)
-    task = load_taskset(source)[arguments.task_id]
-    rows: list[list[Panel]] = []
-    for name, gold, pairs in (("input", "output", task.context), ("test input", "gold", task.queries)):
-        rows += [_panels((f"{task.task_id} {name}", pair.input), (gold, pair.output)) for pair in pairs]
-    console.print(panels_text(rows))
+    task_id = arguments.task_id
+    if arguments.subset is None and (task_id in TASKSETS or not re.fullmatch(r"[0-9a-f]{8}|mini-\w+-\d+-\d+", task_id)):
+        legal = "an id such as 5582e5ca or mini-train-0-7 (`seal-env tasks list --subset NAME` lists them), or --subset"
+        raise UnknownTaskError(f"TASK_ID={task_id!r} is no task id; expected {legal}")
+    console.print(task_pictures(load_taskset(arguments.subset or task_id)[task_id], console))
     return 0
-
-
-def _panels(*panels: Panel) -> list[Panel]:
-    return list(panels)
 
 
 def validate_tasks(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env tasks validate`: 1 if any task has a problem."""
-    names = arguments.subset.split(",") if set(arguments.subset.split(",")) <= set(TASKSETS) else [arguments.subset]
+    parts = [part.strip() for part in arguments.subset.split(",")]
+    names = parts if {part.partition(":")[0] for part in parts} <= set(TASKSETS) else [arguments.subset]
     count = failed = 0
     for name in names:
         for task in load_taskset(name):
@@ -165,17 +255,22 @@ def validate_tasks(arguments: argparse.Namespace, console: Console) -> int:
             count, failed = count + 1, failed + bool(problems)
             for problem in problems:
                 console.print(f"{task.task_id}: {problem}", style="red", markup=False, soft_wrap=True)
-    console.print(f"{count} tasks, {failed} with problems")
+    console.print(f"{count} task{'' if count == 1 else 's'}, {failed or 'none'} with problems")
     return 1 if failed else 0
 
 
 def show_tools(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env tools`."""
     if arguments.format == "text":
+        schemas = json_schemas(ARC_TOOLS)
         for tool in get_tools(ARC_TOOLS):
-            console.print(f"[bold]{tool.name}[/bold]  {tool.description}", soft_wrap=True)
-            for name, schema in json_schemas(ARC_TOOLS)[tool.name]["properties"].items():
-                console.print(f"    {name}: {json.dumps(schema)}", markup=False, soft_wrap=True)
+            console.print(Text.assemble((tool.name, "bold"), f"\n{tool.description}"))
+            for name, schema in schemas[tool.name]["properties"].items():
+                console.print(
+                    Padding(Text.assemble((name, "bold"), f": {legal_values(schema)}"), (0, 0, 0, 4), expand=False)
+                )
+                console.print(Padding(Text(schema["description"]), (0, 0, 0, 8), expand=False))
+            console.print()
         return 0
     document: Any = openai_tools(ARC_TOOLS) if arguments.format == "openai" else json_schemas(ARC_TOOLS)
     print(json.dumps(document, indent=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -13,13 +14,13 @@ from typing import Any, TextIO
 
 import tomli_w
 
-from seal_env.errors import RunFolderError
+from seal_env.errors import RunFolderError, SettingError
 
 RECORDED_PACKAGES = ("seal-env", "torch", "transformers", "peft", "gymnasium", "numpy", "tokenizers")
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of what an episode's numbers depend on."""
+    """Versions of what an episode's numbers depend on; "not installed" where a package is missing."""
     found = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:
@@ -34,23 +35,33 @@ def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
+def refuse_existing(path: Path) -> None:
+    """Raise RunFolderError if there is anything at `path`."""
+    if os.path.lexists(path):
+        raise RunFolderError(f"out={str(path)!r} exists already; a run is never overwritten: name another folder")
+
+
 class RunFolder:
-    """A new folder for one run. Raises RunFolderError if it exists: runs are never overwritten."""
+    """A new folder for one run. Raises RunFolderError if it exists, SettingError if it cannot be made."""
 
     def __init__(self, path: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
         self.path = path
+        refuse_existing(path)
         try:
             path.mkdir(parents=True)
-        except FileExistsError as error:
-            raise RunFolderError(f"run folder {str(path)!r} exists already; name another with --out") from error
+        except OSError as error:
+            raise SettingError("out", str(path), f"a folder that can be made: {error.strerror}") from error
         tables = {name: without_none(table) for name, table in settings.items()}
         (path / "settings.toml").write_text(tomli_w.dumps(tables), encoding="utf-8")
         self._episodes: TextIO = (path / "episodes.jsonl").open("x", encoding="utf-8")
         self._versions = package_versions()
 
     def write_episode(self, record: Mapping[str, Any]) -> None:
-        """Append one episode; it is on its way to the disk when this returns. Numbers that are not finite become null."""
-        line = json.dumps(_finite({**record, "versions": self._versions}), ensure_ascii=False, allow_nan=False)
+        """Append one episode; it is on its way to the disk when this returns. Numbers that are not finite become null.
+
+        Characters beyond ASCII are escaped: an agent may write line separators, and half surrogate pairs, which UTF-8 lacks.
+        """
+        line = json.dumps(_finite({**record, "versions": self._versions}), allow_nan=False)
         self._episodes.write(line + "\n")
         self._episodes.flush()
 

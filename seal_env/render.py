@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +34,25 @@ PALETTE = np.array(
 BACKGROUND = np.array((38, 38, 38), dtype=np.uint8)
 CELL = 12
 GAP = 10
+NO_TERMINAL_WIDTH = 160
 
 Panel = tuple[str, Grid | None]
 
 
-def grid_text(grid: Grid) -> Text:
-    """One grid as coloured cells, each two characters wide with its digit, so that it can be read without colour too."""
-    text = Text()
+@cache
+def _style(cell: int) -> Style:
+    red, green, blue = (int(part) for part in PALETTE[cell])
+    ink = "black" if red + 2 * green + blue > 380 else "white"
+    return Style(color=ink, bgcolor=f"rgb({red},{green},{blue})")
+
+
+def grid_text(grid: Grid, cell_width: int = 2) -> Text:
+    """One grid as coloured cells, `cell_width` characters each with the digit, so that it can be read without colour too."""
+    text = Text(no_wrap=True)
     for number, row in enumerate(grid):
         text.append("\n" if number else "")
         for cell in row:
-            red, green, blue = (int(part) for part in PALETTE[cell])
-            ink = "black" if red + 2 * green + blue > 380 else "white"
-            text.append(f"{cell} ", Style(color=ink, bgcolor=f"rgb({red},{green},{blue})"))
+            text.append(f"{cell:<{cell_width}}", _style(cell))
     return text
 
 
@@ -61,8 +69,9 @@ def panels_text(rows: Sequence[Sequence[Panel]]) -> RenderableType:
 
 
 def panels_ansi(rows: Sequence[Sequence[Panel]]) -> str:
-    """`panels_text` as a string with ANSI colours."""
-    console = Console(width=160, force_terminal=True, color_system="truecolor", legacy_windows=False)
+    """`panels_text` as a string with ANSI colours, as wide as the terminal, or 160 columns where there is none."""
+    width = shutil.get_terminal_size((NO_TERMINAL_WIDTH, 24)).columns
+    console = Console(width=width, force_terminal=True, color_system="truecolor", legacy_windows=False)
     with console.capture() as capture:
         console.print(panels_text(rows))
     return capture.get()

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 from rich.console import Console
 
-import seal_env
+from seal_env.action import parse
 from seal_env.agents.base import Agent, Trajectory
 from seal_env.agents.registry import AgentSettings, make_agent
 from seal_env.agents.rollouts import run_episode
+from seal_env.call_check import check_calls
 from seal_env.env import SealEnv
-from seal_env.inner_loop import resolve_device
-from seal_env.records import RunFolder, package_versions
+from seal_env.errors import SettingError
+from seal_env.inner_loop import make_inner_loop, resolve_device
+from seal_env.inner_loop.device import describe_device
+from seal_env.records import RunFolder, package_versions, refuse_existing
 from seal_env.report.progress import Progress
-from seal_env.report.tables import episode_table, summary_text
+from seal_env.report.tables import episode_table, plural, summary_text
+from seal_env.tools.registry import ARC_TOOLS
+from seal_env.types import InvalidSelfEdit
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What to run. episodes None: every task of the subset once."""
+    """What to run. episodes None: every task of the subset once. self_edit: for the agent `fixed`. out: the run folder."""
 
     environment: str
     agent: str
@@ -33,52 +39,95 @@ class RunSettings:
     self_edit: str | None = None
 
 
-def run(settings: RunSettings, environment_settings: dict[str, Any], console: Console) -> list[Trajectory]:
-    """Run all episodes, tasks in the subset's order. Interrupted runs keep, and report, what was finished."""
-    env = gymnasium.make(settings.environment, **environment_settings)
+def run(settings: RunSettings, environment_settings: Mapping[str, Any], console: Console) -> list[Trajectory]:
+    """Run all episodes, tasks in the subset's order.
+
+    Whatever stops it (an interrupt, an error) is raised once what was finished has been kept and reported. Raises
+    SettingError, UnknownTaskError, TaskError, ModelError or RunFolderError before anything is written if it cannot begin.
+    """
+    _check(settings)
+    # Gymnasium's own checker warns of every reward that is not a number, which here says that the machine failed.
+    env: gymnasium.Env[str, str] = gymnasium.make(settings.environment, disable_env_checker=True, **environment_settings)
     seal = env.unwrapped
     assert isinstance(seal, SealEnv)
+    used = seal.settings
     agent = make_agent(settings.agent, AgentSettings(seal.action_space, settings.seed, settings.self_edit))
-    device = resolve_device(seal.settings.device)
     count = len(seal.taskset) if settings.episodes is None else settings.episodes
-    tables = {
-        "run": {"environment": settings.environment, "agent": settings.agent, "episodes": count, "seed": settings.seed}
-        | ({"self_edit": settings.self_edit} if settings.self_edit else {}),
-        "environment": seal.settings_used() | {"device": device},
-        "versions": package_versions(),
-    }
-    console.print(
-        f"{settings.agent} agent, {count} episodes of {seal.settings.subset}, model {seal.settings.model} on {device}"
-    )
-    began = time.perf_counter()
+    device = resolve_device(used.device)
+    with console.status(f"loading {used.model}"):
+        make_inner_loop(used.inner_loop, used.model, used.device)
+    episodes = plural(count, "episode")
+    console.print(f"{settings.agent} agent, {episodes} of {used.subset}, model {used.model} on {device}", soft_wrap=True)
+    folder = RunFolder(settings.out, settings_tables(settings, seal, count))
     trajectories: list[Trajectory] = []
-    with RunFolder(settings.out, tables) as folder, Progress(console, count) as progress:
-        try:
+    began = time.perf_counter()
+    try:
+        with folder, Progress(console, count) as progress:
             for index in range(count):
                 task_id = seal.taskset.task_ids[index % len(seal.taskset)]
                 progress.start(task_id)
                 trajectory = _episode(env, agent, task_id, settings.seed if index == 0 else None)
-                trajectories.append(trajectory)
                 folder.write_episode(episode_record(index, settings, seal, trajectory))
+                trajectories.append(trajectory)
                 progress.finish(trajectory)
-        except KeyboardInterrupt:
-            console.print("interrupted: what was finished is kept")
-    env.close()
-    if trajectories:
-        console.print(episode_table(trajectories))
-        console.print(summary_text(trajectories, time.perf_counter() - began))
-    console.print(f"run folder: {settings.out}", soft_wrap=True)
+    finally:
+        env.close()
+        _report(trajectories, time.perf_counter() - began, folder.path, console)
     return trajectories
 
 
+def _check(settings: RunSettings) -> None:
+    """What is wrong with a run and cheap to see, before a model is loaded."""
+    if settings.episodes is not None and settings.episodes < 1:
+        raise SettingError("episodes", settings.episodes, "at least 1")
+    if settings.seed < 0:
+        raise SettingError("seed", settings.seed, "0 or more")
+    refuse_existing(settings.out)
+    if settings.self_edit is not None and settings.agent == "fixed":  # make_agent tells the others that they take none
+        calls = parse(settings.self_edit)
+        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, ARC_TOOLS)
+        if isinstance(checked, InvalidSelfEdit):
+            raise SettingError("self_edit", settings.self_edit[:60], f"a self-edit. {checked.reason}")
+
+
 def _episode(env: gymnasium.Env[str, str], agent: Agent, task_id: str, seed: int | None) -> Trajectory:
+    """One episode, from which the agent learns unless the machine failed: that says nothing about the agent."""
     trajectory = run_episode(env, agent, task_id, seed)
-    agent.update([trajectory])
+    if not trajectory.truncated:
+        agent.update([trajectory])
     return trajectory
 
 
+def _report(trajectories: list[Trajectory], elapsed: float, path: Path, console: Console) -> None:
+    if trajectories:
+        console.print()
+        console.print(episode_table(trajectories, console))
+        console.print()
+        console.print(summary_text(trajectories, elapsed), soft_wrap=True, markup=False)
+    console.print(f"written   {path}", soft_wrap=True, markup=False)
+
+
+def settings_tables(settings: RunSettings, seal: SealEnv, count: int) -> dict[str, dict[str, Any]]:
+    """settings.toml: everything that decides the numbers, resolved, the parts of the profile too."""
+    device = resolve_device(seal.settings.device)
+    return {
+        "run": {
+            "environment": settings.environment,
+            "agent": settings.agent,
+            "episodes": count,
+            "seed": settings.seed,
+            "self_edit": settings.self_edit,
+        },
+        "environment": seal.settings_used() | {"device": device},
+        "recipe": asdict(seal.settings.recipe),
+        "machine": {"device": describe_device(device)},
+        "versions": package_versions(),
+    }
+
+
 def episode_record(index: int, settings: RunSettings, seal: SealEnv, trajectory: Trajectory) -> dict[str, Any]:
-    """One line of episodes.jsonl: all of the last info, the actions and rewards of every turn, and the timings apart."""
+    """One line of episodes.jsonl: the last info, what was done in every turn, and the timings apart."""
+    turns = trajectory.turns
     return {
         "episode": index,
         "environment": settings.environment,
@@ -87,11 +136,11 @@ def episode_record(index: int, settings: RunSettings, seal: SealEnv, trajectory:
         "agent": settings.agent,
         "seed": settings.seed,
         **trajectory.info,
-        "actions": [turn.action for turn in trajectory.turns],
-        "outcomes": [turn.info["outcome"] for turn in trajectory.turns],
-        "rewards": [turn.reward for turn in trajectory.turns],
+        "actions": [turn.action for turn in turns],
+        "outcomes": [turn.info["outcome"] for turn in turns],
+        "reasons": [turn.info["reason"] for turn in turns],
+        "rewards": [turn.reward for turn in turns],
         "reward": trajectory.reward,
         "truncated": trajectory.truncated,
         "timings": {name: round(seconds, 4) for name, seconds in trajectory.timings.items()},
-        "seal_env": seal_env.__version__,
     }

@@ -5,39 +5,54 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
 from seal_env.agents.base import Trajectory
-from seal_env.report.tables import accuracy_change, seconds
+from seal_env.report.tables import accuracy_change, change, failure, number, plural, seconds
+
+STYLES = ("", "green", "red")
 
 
 class Progress:
-    """`start` a task, `finish` it with its trajectory; a context manager around the run."""
+    """`start` a task, `finish` it with its trajectory; a context manager around the run.
+
+    Below the finished episodes' lines a terminal shows the running one with its own clock, and the whole run with another.
+    """
 
     def __init__(self, console: Console, total: int) -> None:
         self._console, self._total, self._finished = console, total, 0
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        count = TextColumn("{task.fields[count]}")
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), BarColumn(20), count)
         self._bar = RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=total)
+        self._whole = self._bar.add_task("whole run", total=total, count=f"0/{total}")
+        self._episode: TaskID | None = None
 
     def start(self, task_id: str) -> None:
-        """Say which task is being worked on."""
-        self._bar.update(self._task, description=f"updating on {task_id}")
+        """Say which task is being worked on; its clock starts."""
+        self._episode = self._bar.add_task(f"updating on {escape(task_id)}", total=None, count="")
 
     def finish(self, trajectory: Trajectory) -> None:
-        """Say what came of it."""
+        """Say what came of it: one line, and the reason if it did not go well."""
         self._finished += 1
-        self._bar.advance(self._task)
+        if self._episode is not None:
+            self._bar.remove_task(self._episode)
+        self._bar.update(self._whole, advance=1, count=f"{self._finished}/{self._total}")
         info = trajectory.info
-        self._bar.console.print(
-            f"[{self._finished}/{self._total}] {trajectory.task_id}: {info['outcome']}, "
-            f"accuracy {accuracy_change(info)}, reward {trajectory.reward:.2f}, "
-            f"{info.get('optimizer_steps', 0)} steps in {seconds(trajectory, 'train_seconds')} s",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        where = f"[{self._finished:>{len(str(self._total))}}/{self._total}] "
+        if info.get("accuracy_after") is None:
+            self._print(f"{where}{trajectory.task_id}  {failure(info)}", "yellow")
+            return
+        train = seconds(trajectory.timings, "train_seconds")
+        line = f"{where}{trajectory.task_id}  accuracy {accuracy_change(info):<14}  reward {number(trajectory.reward)}"
+        took = "no update" if train == "-" else f"{plural(info['optimizer_steps'], 'step')} in {train} s"
+        self._print(f"{line}  {took}", STYLES[change(info)])
+        if failure(info):
+            self._print(f"{' ' * len(where)}{failure(info)}", "yellow")
+
+    def _print(self, line: str, style: str) -> None:
+        self._console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Progress:
         self._bar.start()

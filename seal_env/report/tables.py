@@ -1,4 +1,4 @@
-"""Tables and summaries of trajectories."""
+"""Tables and summaries of trajectories, in words short enough for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -7,30 +7,45 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich import box
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from seal_env.agents.base import Trajectory
+from seal_env.types import Outcome
 
-SWITCHES = {"basic": "use_basic", "size": "use_size", "chain": "use_chain", "repeat": "use_repeat"}
+SWITCHES = {name: f"use_{name}_augmentations" for name in ("basic", "size", "chain", "repeat")}
+TOKENS = {"train_using_all_tokens": "all", "train_using_output_tokens": "out"}
+LEGEND = "self-edit: augmentations; loss on all or output tokens; learning rate; epochs"
+NAMED_TASKS = 6
+LONGEST_ID = 15
+MARKS = ("", " +", " -")
 
 
-def self_edit_short(calls: Sequence[Mapping[str, Any]]) -> str:
-    """A self-edit in a few words: `basic+chain, output, 3.2e-04, 2 epochs`."""
+def self_edit_short(calls: Sequence[Mapping[str, Any]], separator: str = ", ") -> str:
+    """A self-edit in a few words: `basic chain, out 3.2e-04 x2`. Of several calls of one tool the last one counts."""
+    last = {str(call["name"]): call["arguments"] for call in calls}
     words = []
-    for call in calls:
-        arguments = call["arguments"]
-        if call["name"] == "augment":
-            used = [name for name, field in SWITCHES.items() if arguments.get(f"{field}_augmentations")]
-            words.append("+".join(used) or "plain")
-        elif call["name"] == "training":
-            tokens = "output" if arguments["strategy"] == "train_using_output_tokens" else "all"
-            words.append(f"{tokens}, {arguments['learning_rate']:.1e}, {arguments['num_train_epochs']} epochs")
-    return ", ".join(words)
+    if "augment" in last:
+        used = [name for name, field in SWITCHES.items() if last["augment"].get(field)]
+        words.append("all four" if len(used) == len(SWITCHES) else " ".join(used) or "plain")
+    if "training" in last:
+        given = last["training"]
+        words.append(f"{TOKENS[given['strategy']]} {given['learning_rate']:.1e} x{given['num_train_epochs']}")
+    return separator.join(words)
 
 
 def accuracy_change(info: Mapping[str, Any]) -> str:
-    """`0.00 -> 1.00`, with a dash for what was not measured."""
-    return f"{number(info.get('accuracy_before'))} -> {number(info.get('accuracy_after'))}"
+    """`0.00 -> 1.00 +`: a dash for what was not measured, and a mark for a rise (+) or a fall (-)."""
+    before, after = number(info.get("accuracy_before")), number(info.get("accuracy_after"))
+    return "-" if before == after == "-" else f"{before} -> {after}{MARKS[change(info)]}"
+
+
+def change(info: Mapping[str, Any]) -> int:
+    """1 if the accuracy rose through the update, -1 if it fell, 0 if it did neither or was not measured."""
+    before, after = info.get("accuracy_before"), info.get("accuracy_after")
+    return 0 if before is None or after is None else (after > before) - (after < before)
 
 
 def number(value: float | None) -> str:
@@ -38,53 +53,115 @@ def number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
-def seconds(trajectory: Trajectory, phase: str) -> str:
+def seconds(timings: Mapping[str, float], phase: str) -> str:
     """Seconds of one phase, or a dash if it did not take place."""
-    return f"{trajectory.timings[phase]:.1f}" if phase in trajectory.timings else "-"
+    if phase not in timings:
+        return "-"
+    return f"{timings[phase]:.1f}" if timings[phase] < 100 else f"{timings[phase]:.0f}"
 
 
-def episode_table(trajectories: Sequence[Trajectory]) -> Table:
-    """One row an episode."""
-    table = Table(title="episodes", title_justify="left")
-    table.add_column("task", no_wrap=True)
-    table.add_column("self-edit", overflow="fold", min_width=12)
-    for heading in ("examples", "steps", "before", "after", "reward", "train s", "evaluate s"):
-        table.add_column(heading, justify="right")
-    table.add_column("outcome")
+def duration(elapsed: float) -> str:
+    """`48 s`, `8 min 20 s`, `2 h 5 min`."""
+    whole = round(elapsed)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def failure(info: Mapping[str, Any]) -> str:
+    """Outcome and first line of the reason of an episode that was not plainly ok, else nothing."""
+    if info["outcome"] == Outcome.OK:
+        return ""
+    reason = str(info.get("reason") or "").partition("\n")[0]
+    return f"{info['outcome']}: {reason}" if reason else str(info["outcome"])
+
+
+def episode_table(trajectories: Sequence[Trajectory], console: Console) -> RenderableType:
+    """One row an episode, of one line where the self-edit fits into the console's width, else of two; a legend below."""
+    longest = max((len(_self_edit_cell(trajectory.info, ", ")) for trajectory in trajectories), default=0)
+    endless = console.options.update(width=1000)
+    others = console.measure(_table(trajectories, longest), options=endless).maximum - longest
+    return Group(_table(trajectories, console.width - others), Text(LEGEND, style="dim"))
+
+
+def _table(trajectories: Sequence[Trajectory], room: int) -> Table:
+    """room: characters that a line of a self-edit may take."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    id_width = min(max((len(trajectory.task_id) for trajectory in trajectories), default=0), LONGEST_ID)
+    table.add_column("\ntask", overflow="fold", min_width=id_width, max_width=LONGEST_ID)
+    table.add_column("\nself-edit", overflow="fold", min_width=14)
+    table.add_column("exam-\nples", justify="right", no_wrap=True)
+    table.add_column("\nsteps", justify="right", no_wrap=True)
+    table.add_column("accuracy\nbefore, after", no_wrap=True)
+    table.add_column("\nreward", justify="right", no_wrap=True)
+    table.add_column("train/\neval s", justify="right", no_wrap=True)
     for trajectory in trajectories:
         info = trajectory.info
-        before, after = info.get("accuracy_before"), info.get("accuracy_after")
-        rose = before is not None and after is not None and after > before
+        cell = _self_edit_cell(info, ", ")
+        took = [seconds(trajectory.timings, phase) for phase in ("train_seconds", "evaluate_seconds")]
         table.add_row(
-            trajectory.task_id,
-            self_edit_short(info.get("self_edit", [])),
+            Text(trajectory.task_id),
+            Text(cell if len(cell) <= room else _self_edit_cell(info, "\n")),
             str(info.get("examples", 0)),
             str(info.get("optimizer_steps", 0)),
-            number(before),
-            number(after),
+            accuracy_change(info),
             number(trajectory.reward),
-            seconds(trajectory, "train_seconds"),
-            seconds(trajectory, "evaluate_seconds"),
-            str(info["outcome"]),
-            style="green" if rose else None,
+            "-" if took == ["-", "-"] else "/".join(took),
+            style=_style(info),
         )
     return table
+
+
+def _self_edit_cell(info: Mapping[str, Any], separator: str) -> str:
+    """The self-edit, and the outcome where it is not ok."""
+    words = [self_edit_short(info.get("self_edit", []), separator)]
+    if info["outcome"] != Outcome.OK:
+        words.append(str(info["outcome"]))
+    return separator.join(filter(None, words))
+
+
+def _style(info: Mapping[str, Any]) -> str | None:
+    if info["outcome"] != Outcome.OK:
+        return "yellow"
+    return (None, "green", "red")[change(info)]
 
 
 def summary_text(trajectories: Sequence[Trajectory], elapsed: float) -> str:
     """Means over the episodes that have the figure; failures of the machine are counted apart, never as reward 0."""
     infos = [trajectory.info for trajectory in trajectories]
-    scored = [t for t in trajectories if not t.truncated]
-    pairs = [(i["accuracy_before"], i["accuracy_after"]) for i in infos if i.get("accuracy_after") is not None]
+    rewards = [trajectory.reward for trajectory in trajectories if not trajectory.truncated]
+    counts = Counter(str(info["outcome"]) for info in infos)
     lines = [
-        f"episodes {len(trajectories)} in {elapsed:.0f} s ({3600 * len(trajectories) / max(elapsed, 1e-9):.0f} an hour)"
+        f"episodes  {len(infos)} in {duration(elapsed)} ({3600 * len(infos) / max(elapsed, 1e-9):.0f} an hour): "
+        + ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     ]
+    pairs = [(i["accuracy_before"], i["accuracy_after"]) for i in infos if _measured(i)]
     if pairs:
         before, after = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
-        rose, fell = (sum(a > b for b, a in pairs), sum(a < b for b, a in pairs))
-        lines.append(f"mean accuracy {before:.3f} before, {after:.3f} after: rose on {rose} tasks, fell on {fell}")
-    if scored:
-        lines.append(f"mean reward {sum(t.reward for t in scored) / len(scored):.3f} over {len(scored)} episodes")
-    counts = Counter(str(info["outcome"]) for info in infos)
-    lines.append("outcomes: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
+        lines.append(f"accuracy  {before:.3f} before, {after:.3f} after the update (mean of {len(pairs)})")
+        lines += [f"{word:<10}{_named(infos, sign)}" for word, sign in (("rose", 1), ("fell", -1))]
+    if rewards:
+        lines.append(f"reward    {sum(rewards) / len(rewards):.3f} (mean of {len(rewards)})")
+    failed = len(infos) - len(rewards)
+    if failed:
+        lines.append(f"failed    {plural(failed, 'episode')} through this machine's fault: in no mean")
     return "\n".join(lines)
+
+
+def _measured(info: Mapping[str, Any]) -> bool:
+    return info.get("accuracy_before") is not None and info.get("accuracy_after") is not None
+
+
+def _named(infos: Sequence[Mapping[str, Any]], sign: int) -> str:
+    """Which episodes' accuracy moved in a direction: `2: 5582e5ca (0.00 -> 1.00), 6150a2bd (0.50 -> 1.00)`."""
+    moved = [info for info in infos if change(info) == sign]
+    named = [f"{i['task_id']} ({i['accuracy_before']:.2f} -> {i['accuracy_after']:.2f})" for i in moved[:NAMED_TASKS]]
+    if len(moved) > NAMED_TASKS:
+        named.append(f"and {len(moved) - NAMED_TASKS} more")
+    return f"{len(moved)}: {', '.join(named)}" if moved else "none"

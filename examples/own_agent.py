@@ -1,0 +1,56 @@
+"""Plug in an agent of your own: `act` on an observation, `update` on finished episodes.
+
+This one doubles its learning rate as long as its updates get less than half of the cells right, and trains longer where
+there is less to train on.
+
+    python examples/own_agent.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import gymnasium
+
+import seal_env  # noqa: F401 (registers the environments)
+from seal_env.agents.base import Agent, Trajectory
+from seal_env.agents.rollouts import run_episode
+
+
+class DoublingAgent(Agent):
+    """Ten lines that are all an agent needs."""
+
+    learning_rate = 0.001
+
+    def act(self, observation: str) -> str:
+        """A self-edit, made from what the observation says."""
+        few = observation.count("\nDemonstration ") <= 3
+        switches = {f"use_{kind}_augmentations": kind == "basic" for kind in ("basic", "size", "chain", "repeat")}
+        strategy = "train_using_output_tokens"
+        training = {"strategy": strategy, "learning_rate": self.learning_rate, "num_train_epochs": 3 if few else 2}
+        calls = {"augment": switches, "training": training, "finetune": {}}
+        return json.dumps([{"name": name, "arguments": arguments} for name, arguments in calls.items()])
+
+    def update(self, trajectories: Sequence[Trajectory]) -> None:
+        """Learn from rewards."""
+        if all(trajectory.reward < 0.5 for trajectory in trajectories):
+            self.learning_rate = min(2 * self.learning_rate, 0.01)
+
+
+def main(episodes: int = 3, seed: int = 0) -> list[Trajectory]:
+    """Run a few episodes of small generated tasks and print what each was paid."""
+    env = gymnasium.make("SEAL-ARC-Mini-v0", reward="cell_accuracy", max_examples=8)
+    agent = DoublingAgent()
+    trajectories = []
+    for episode in range(episodes):
+        rate = agent.learning_rate
+        trajectory = run_episode(env, agent, seed=seed if episode == 0 else None)
+        agent.update([trajectory])
+        print(f"{trajectory.task_id}: learning rate {rate:g}, {trajectory.info['outcome']}, reward {trajectory.reward:.2f}")
+        trajectories.append(trajectory)
+    return trajectories
+
+
+if __name__ == "__main__":
+    main()

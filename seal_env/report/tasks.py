@@ -1,0 +1,82 @@
+"""Task sets as tables and tasks as pictures, for a terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from seal_env.render import grid_text
+from seal_env.report.tables import plural
+from seal_env.tasks.arc.grid import Grid, GridPair
+from seal_env.tasks.arc.loader import TASKSETS
+from seal_env.tasks.arc.task import ArcTask, ArcTaskset
+
+ARROW = " -> "
+
+
+def plain_table(*headings: str) -> Table:
+    """A table with a line below its headings and none elsewhere."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+def tasksets_table() -> RenderableType:
+    """Every task set by name, with its number of tasks."""
+    table = plain_table("task set", "tasks", "what it holds")
+    table.columns[1].justify = "right"
+    for name, entry in TASKSETS.items():
+        table.add_row(name, str(len(entry())), entry.description)
+    return Group(
+        table, Text("\nNAME:COUNT takes the first COUNT tasks of a set; the mini sets have as many as are asked for.", "dim")
+    )
+
+
+def taskset_table(taskset: ArcTaskset) -> RenderableType:
+    """Every task of one set, with how much there is of it."""
+    table = plain_table("task", "demonstrations", "test inputs", "largest grid")
+    table.columns[0].overflow = "fold"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for task in taskset:
+        largest = max((grid for pair in (*task.context, *task.queries) for grid in pair), key=_cells)
+        table.add_row(Text(task.task_id), str(len(task.context)), str(len(task.queries)), size(largest))
+    return Group(table, Text(f"\n{plural(len(taskset), 'task')} in {taskset.name}"))
+
+
+def task_pictures(task: ArcTask, console: Console) -> RenderableType:
+    """All grids of a task, the gold outputs too: pairs side by side as the width allows, cells narrower where it must be."""
+    pairs = [*task.context, *task.queries]
+    widest = max(len(grid[0]) for pair in pairs for grid in pair)
+    cell_width = 2 if 2 * widest <= console.width else 1
+    beside = all(cell_width * (len(p.input[0]) + len(p.output[0])) + len(ARROW) <= console.width for p in pairs)
+    title = f"{task.task_id}: {plural(len(task.context), 'demonstration')}, {plural(len(task.queries), 'test input')}"
+    parts: list[RenderableType] = [Text(title, style="bold")]
+    for name, half in (("demonstration", task.context), ("test input", task.queries)):
+        blocks = [_pair_block(f"{name} {number}", pair, cell_width, beside) for number, pair in enumerate(half, 1)]
+        parts += [Text(""), Columns(blocks, padding=(1, 4))]
+    return Group(*parts)
+
+
+def _pair_block(name: str, pair: GridPair, cell_width: int, beside: bool) -> RenderableType:
+    gold = ", gold" if name.startswith("test") else ""
+    caption = Text(f"{name}: {size(pair.input)} -> {size(pair.output)}{gold}", style="dim")
+    grids = [grid_text(grid, cell_width) for grid in pair]
+    if not beside:
+        return Group(caption, grids[0], Text(ARROW.strip()), grids[1])
+    row = Table.grid()
+    row.add_row(grids[0], ARROW, grids[1])
+    return Group(caption, row)
+
+
+def size(grid: Grid) -> str:
+    """`3x4`: rows x columns."""
+    return f"{len(grid)}x{len(grid[0])}"
+
+
+def _cells(grid: Grid) -> int:
+    return len(grid) * len(grid[0])

@@ -1,0 +1,172 @@
+"""What a person is told of episodes: tables, summaries, progress."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from seal_env.agents.base import Trajectory, Turn
+from seal_env.report.progress import Progress
+from seal_env.report.tables import accuracy_change, duration, episode_table, number, self_edit_short, summary_text
+
+
+def calls(*switches: str, epochs: int = 2, strategy: str = "train_using_output_tokens") -> list[dict[str, Any]]:
+    kinds = ("basic", "size", "chain", "repeat")
+    training = {"strategy": strategy, "learning_rate": 0.0012, "num_train_epochs": epochs}
+    return [
+        {"name": "augment", "arguments": {f"use_{kind}_augmentations": kind in switches for kind in kinds}},
+        {"name": "training", "arguments": training},
+        {"name": "finetune", "arguments": {}},
+    ]
+
+
+def episode(task_id: str, before: float | None, after: float | None, outcome: str = "ok", **info: Any) -> Trajectory:
+    failed = outcome in ("out_of_memory", "engine_error")
+    whole = {"task_id": task_id, "turn": 1, "outcome": outcome, "reason": "" if outcome == "ok" else "why\nand more"}
+    whole |= {"self_edit": calls("basic", "chain"), "examples": 250, "optimizer_steps": 250}
+    whole |= {"accuracy_before": before, "accuracy_after": after, **info}
+    reward = math.nan if failed else after or 0.0
+    timings = {"train_seconds": 41.23, "evaluate_seconds": 0.31} if after is not None else {}
+    return Trajectory(task_id, (Turn("", "", reward, whole),), failed, timings)
+
+
+MIXED = [
+    episode("44f52bb0", 0.0, 0.0),
+    episode("4be741c5", 0.0, 1.0),
+    episode("5582e5ca", 1.0, 0.5),
+    episode("5614dbcf", None, None, "over_budget", examples=0, optimizer_steps=0),
+    episode("6150a2bd", 0.0, None, "out_of_memory"),
+]
+
+
+def printed(trajectories: list[Trajectory], width: int, colour: bool = False) -> list[str]:
+    console = Console(width=width, force_terminal=colour, color_system="standard" if colour else None)
+    with console.capture() as capture:
+        console.print(episode_table(trajectories, console))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def row(lines: list[str], task_id: str) -> str:
+    return next(line for line in lines if task_id in line)
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_table_fits_and_cuts_no_word(width: int) -> None:
+    lines = printed(MIXED, width)
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    for heading in ("task", "self-edit", "steps", "before, after", "reward", "eval s"):
+        assert heading in lines[1]
+
+
+def test_table_of_long_ids_fits_in_80_columns() -> None:
+    lines = printed([episode("mini-train-0-99", 0.0, 1.0), episode("a-task-of-my-own-with-a-long-name", 0.0, 0.0)], 80)
+    assert max(map(len, lines)) <= 80
+    assert row(lines, "mini-train-0-99").endswith("41.2/0.3")
+
+
+def test_wide_table_has_one_line_an_episode() -> None:
+    assert len(printed(MIXED, 160)) == 3 + len(MIXED) + 1
+
+
+def test_rise_and_fall_are_marked_without_colour_too() -> None:
+    lines = printed(MIXED, 100)
+    assert "0.00 -> 0.00  " in row(lines, "44f52bb0")
+    assert "0.00 -> 1.00 +" in row(lines, "4be741c5")
+    assert "1.00 -> 0.50 -" in row(lines, "5582e5ca")
+
+
+def test_rise_is_green_and_fall_red() -> None:
+    lines = printed(MIXED, 100, colour=True)
+    assert [code in row(lines, "4be741c5") for code in ("\x1b[32m", "\x1b[31m")] == [True, False]
+    assert [code in row(lines, "5582e5ca") for code in ("\x1b[32m", "\x1b[31m")] == [False, True]
+
+
+def test_reward_that_is_not_a_number_is_a_dash() -> None:
+    assert "nan" not in "\n".join(printed(MIXED, 100))
+    assert row(printed(MIXED, 100), "6150a2bd").split()[-2:] == ["-", "-"]
+    assert (number(math.nan), number(None), number(0.0)) == ("-", "-", "0.00")
+
+
+def test_outcome_is_shown_where_it_is_not_ok() -> None:
+    lines = printed(MIXED, 100)
+    assert "over_budget" in row(lines, "5614dbcf")
+    assert "ok" not in row(lines, "44f52bb0")
+
+
+def test_failures_of_the_machine_are_not_averaged_as_0() -> None:
+    text = summary_text([episode("a", 0.0, 1.0), episode("b", 0.0, None, "out_of_memory")], 10.0)
+    assert "reward    1.000 (mean of 1)" in text
+    assert "0.000 before, 1.000 after the update (mean of 1)" in text
+    assert "1 episode through this machine's fault" in text
+
+
+def test_mistakes_of_the_agent_are_averaged() -> None:
+    text = summary_text([episode("a", 0.0, 1.0), episode("b", None, None, "over_budget")], 10.0)
+    assert "reward    0.500 (mean of 2)" in text
+    assert "this machine's fault" not in text
+
+
+def test_summary_says_what_rose_and_what_fell() -> None:
+    lines = summary_text(MIXED, 500.0).splitlines()
+    assert lines[0].endswith("3 ok, 1 over_budget, 1 out_of_memory")
+    assert "5 in 8 min 20 s" in lines[0]
+    assert "rose      1: 4be741c5 (0.00 -> 1.00)" in lines
+    assert "fell      1: 5582e5ca (1.00 -> 0.50)" in lines
+
+
+def test_summary_of_a_run_without_any_accuracy_has_no_means_of_it() -> None:
+    text = summary_text([episode("a", None, None, "engine_error")], 1.0)
+    assert "accuracy" not in text
+    assert "reward" not in text
+
+
+def test_summary_names_a_few_of_many() -> None:
+    assert "and 4 more" in summary_text([episode(str(index), 0.0, 1.0) for index in range(10)], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (calls("basic", "chain"), "basic chain, out 1.2e-03 x2"),
+        (calls(strategy="train_using_all_tokens", epochs=12), "plain, all 1.2e-03 x12"),
+        (calls("basic", "size", "chain", "repeat"), "all four, out 1.2e-03 x2"),
+        (calls("size")[:1], "size"),
+        ([*calls("size"), *calls("basic")], "basic, out 1.2e-03 x2"),
+        ([], ""),
+    ],
+)
+def test_self_edit_in_few_words(given: list[dict[str, Any]], words: str) -> None:
+    assert self_edit_short(given) == words
+
+
+def test_accuracy_that_was_not_measured_is_a_dash() -> None:
+    assert accuracy_change({}) == "-"
+    assert accuracy_change({"accuracy_before": 0.5, "accuracy_after": None}) == "0.50 -> -"
+
+
+@pytest.mark.parametrize(("elapsed", "words"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (500, "8 min 20 s"), (7500, "2 h 5 min")])
+def test_durations_in_words(elapsed: float, words: str) -> None:
+    assert duration(elapsed) == words
+
+
+def test_progress_outside_a_terminal_is_one_plain_line_an_episode(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(Console(width=80), len(MIXED)) as progress:
+        for trajectory in MIXED:
+            progress.start(trajectory.task_id)
+            progress.finish(trajectory)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(MIXED)
+    assert lines[1] == "[2/5] 4be741c5  accuracy 0.00 -> 1.00 +  reward 1.00  250 steps in 41.2 s"
+    assert lines[3] == "[4/5] 5614dbcf  over_budget: why"
+
+
+def test_progress_in_a_terminal_shows_the_running_task_and_its_clock() -> None:
+    console = Console(width=80, force_terminal=True, legacy_windows=False)
+    with console.capture() as capture, Progress(console, 3) as progress:
+        progress.start("[5582e5ca]")
+        progress._bar.refresh()
+    assert all(part in capture.get() for part in ("updating on [5582e5ca]", "0:00:00", "whole run", "0/3"))
