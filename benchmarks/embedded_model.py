@@ -59,7 +59,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     after = np.array([row["after"] for row in rows])
     steps, seconds = sum(sum(row["steps"]) for row in rows), sum(row["seconds"] for row in rows)
     return {
-        "tasks": len(rows),
+        "tasks": str(len(rows)),
         "no update": interval(before),
         "random self-edit": interval(after.mean(axis=1)),
         f"best of {after.shape[1]}": interval(after.max(axis=1)),

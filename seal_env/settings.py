@@ -18,7 +18,7 @@ from seal_env.types import PROFILES, Budget, LoraSpec, Recipe
 
 # Small models want other adapters than those that SEAL uses for a model of 1 B parameters; see docs/decisions/.
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 64.0},
+    MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0},
 }
 FALLBACKS: Mapping[str, Any] = {"grid_format": "plain", "lora_rank": LoraSpec.rank, "lora_alpha": LoraSpec.alpha}
 CHOICES: Mapping[str, tuple[str, ...]] = {

@@ -31,7 +31,7 @@ MAX_POSITIONS = 8192
 class TrainSettings:
     """The recipe. chunks: how many similar-length parts a batch is split into, to save padding."""
 
-    steps: int = 4000
+    steps: int = 3600
     warmup: int = 100
     decay_share: float = 0.25
     muon_rate: float = 5e-3
