@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,8 @@ from seal_env.types import (
 
 Step = tuple[str, float, bool, bool, dict[str, Any]]
 FAILED_REWARD: Final = math.nan
+BASE_KEPT: Final = 1000
+"""Evaluations of the base model that an environment keeps."""
 
 
 class SealEnv(gymnasium.Env[str, str]):
@@ -109,6 +111,7 @@ class SealEnv(gymnasium.Env[str, str]):
         self.action_space: gymnasium.Space[str] = SelfEditSpace(ARC_TOOLS, num_train_epochs=epochs)
         self.observation_space: gymnasium.Space[str] = PromptSpace()
         self.last_timings: dict[str, float] = {}
+        self._budget = budget
         self._base: dict[tuple[str, int], tuple[UpdateResult, Evaluation | None]] = {}
         self._order: list[str] = []
         self._task: Task[Any, Any] | None = None
@@ -133,15 +136,17 @@ class SealEnv(gymnasium.Env[str, str]):
         unknown = set(options or {}) - {"task_id"}
         if unknown:
             raise SettingError("options", sorted(unknown), "{'task_id': ...}")
+        settings = self.settings
+        self._inner_loop = make_inner_loop(settings.inner_loop, settings.model, settings.device)
+        most = self._inner_loop.max_tokens(settings.recipe) + 1  # examples of so many tokens would not fit the model
+        self._budget = replace(settings.budget, max_tokens=min(settings.max_tokens, most))
         self._task = self.taskset[str(options["task_id"])] if options and "task_id" in options else self._next_task()
         self._seed = int(self.np_random_seed) % 2**31
-        self._inner_loop = make_inner_loop(self.settings.inner_loop, self.settings.model, self.settings.device)
         self._draft, self._kept, self._calls = Draft(), None, ()
         self._turn, self._done, self._shown = 0, False, {}
         self.last_timings = {}
         description = self.domain.describe(self._task.context)
-        settings = self.settings
-        text = observation_text(description, ARC_TOOLS, settings.budget, settings.max_turns, settings.batch_size)
+        text = observation_text(description, ARC_TOOLS, self._budget, settings.max_turns, settings.batch_size)
         return text, self._info(Outcome.OK, "")
 
     def _next_task(self) -> Task[Any, Any]:
@@ -168,12 +173,12 @@ class SealEnv(gymnasium.Env[str, str]):
         self.last_timings["compile_seconds"] = self.last_timings.get("compile_seconds", 0.0) + time.perf_counter() - began
         if draft.finetune:
             return self._finetune()
-        return self._go_on(Outcome.OK, describe_draft(draft, self._kept, self.settings.budget, self.settings.recipe))
+        return self._go_on(Outcome.OK, describe_draft(draft, self._kept, self._budget, self.settings.recipe))
 
     def _keep(self, draft: Draft) -> None:
         if draft.candidates is not None and draft.candidates is not self._draft.candidates:
             count = self._inner_loop.count_tokens
-            self._kept = keep_examples(draft.candidates, self.domain.word, count, self.settings.budget, self._seed)
+            self._kept = keep_examples(draft.candidates, self.domain.word, count, self._budget, self._seed)
         self._draft = draft
 
     def _go_on(self, outcome: Outcome, reply: str) -> Step:
@@ -191,10 +196,9 @@ class SealEnv(gymnasium.Env[str, str]):
         assert self._task is not None
         self._done = True
         recipe = self.settings.recipe
-        edit = compile_draft(self._draft, self._kept, self.settings.budget, recipe)
+        edit = compile_draft(self._draft, self._kept, self._budget, recipe)
         if isinstance(edit, InvalidSelfEdit):
-            no_op = edit.outcome is Outcome.OVER_BUDGET and recipe.no_op_over_budget
-            if not no_op:
+            if not recipe.no_op_over_budget:
                 return self._end(edit.outcome, edit.reason, self.settings.invalid_reward)
             outcome, reason, edit = (
                 edit.outcome,
@@ -208,7 +212,8 @@ class SealEnv(gymnasium.Env[str, str]):
             return self._end(base_result.outcome, base_result.reason, FAILED_REWARD, edit)
         trains = edit.optimizer_steps > 0
         result = self._inner_loop.run([self._job(edit)])[0] if trains or self.settings.save_adapters else base_result
-        self.last_timings |= dict(result.timings)
+        if result is not base_result:
+            self.last_timings |= dict(result.timings)
         if result.outcome.is_infrastructure:
             return self._end(result.outcome, result.reason, FAILED_REWARD, edit, result)
         if result.outcome is Outcome.DIVERGED:
@@ -221,7 +226,9 @@ class SealEnv(gymnasium.Env[str, str]):
         assert self._task is not None
         directory = None
         if save and self.settings.save_adapters:
-            directory = Path(self.settings.save_adapters) / f"{self._saved:04d}-{self._task.task_id}"
+            root, task_id = Path(self.settings.save_adapters), self._task.task_id
+            while (directory := root / f"{self._saved:04d}-{task_id}").exists():  # of an earlier run, or of another copy
+                self._saved += 1
             self._saved += 1
         settings = self.settings
         return UpdateJob(
@@ -236,14 +243,16 @@ class SealEnv(gymnasium.Env[str, str]):
         )
 
     def _ask_base(self) -> tuple[UpdateResult, Evaluation | None]:
-        """The base model's answers, once per task and seed; no evaluation if the machine failed."""
+        """The base model's answers, once per task (and seed, which only the vote depends on); None if the machine failed."""
         assert self._task is not None
-        key = (self._task.task_id, self._seed)
+        key = (self._task.task_id, self._seed if self.settings.evaluation == "vote" else 0)
         if key not in self._base:
             result = self._inner_loop.run([self._job(SelfEdit((), TrainingConfig(), 0, 0, 0), save=False)])[0]
             self.last_timings["base_seconds"] = result.timings.get("evaluate_seconds", 0.0)
             if result.outcome.is_infrastructure:
                 return result, None
+            if len(self._base) >= BASE_KEPT:
+                del self._base[next(iter(self._base))]
             self._base[key] = (result, self.domain.score(self._task, result.answers_Q, self._seed))
         return self._base[key]
 
@@ -258,17 +267,17 @@ class SealEnv(gymnasium.Env[str, str]):
         adapted: Evaluation | None = None,
     ) -> Step:
         assert self._task is not None
-        truncated = outcome.is_infrastructure
+        truncated, decoded = outcome.is_infrastructure, self.settings.decode == "failed"
         info = self._info(outcome, reason) | {
             "self_edit": _as_json(self._calls),
             "examples": len(edit.examples_E) if edit else 0,
             "optimizer_steps": edit.optimizer_steps if edit else 0,
             "tokens": edit.tokens if edit else 0,
-            "losses": list(result.losses_S) if result else [],
+            "losses": [loss if math.isfinite(loss) else None for loss in result.losses_S] if result else [],
             "accuracy_before": base.accuracy if base else None,
             "accuracy_after": adapted.accuracy if adapted else None,
-            "cell_accuracy_before": base.cell_accuracy if base else None,
-            "cell_accuracy_after": adapted.cell_accuracy if adapted else None,
+            "cell_accuracy_before": base.cell_accuracy if base and decoded else None,
+            "cell_accuracy_after": adapted.cell_accuracy if adapted and decoded else None,
             "predictions_before": _as_lists(base.predictions_Q) if base else None,
             "predictions_after": _as_lists(adapted.predictions_Q) if adapted else None,
             "gold": _as_lists(tuple(pair.output for pair in self._task.queries)),

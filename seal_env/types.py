@@ -131,7 +131,7 @@ class Recipe:
 
     pad_loss: padding carries loss, one padded length for the whole set ("paper"). double_bos: training text starts with
     two BOS. trailing_prompt: training text ends with one more generation prompt. no_op_over_budget: a self-edit over the
-    budget is scored as the base model instead of as a mistake.
+    budget, or without examples, is scored as the base model instead of as a mistake.
     """
 
     batch_size: int = 2
@@ -251,6 +251,10 @@ class InnerLoop(Protocol):
 
     def count_tokens(self, examples: Sequence[Example]) -> list[int]:
         """Length of each example in the base model's tokens, template included."""
+        ...
+
+    def max_tokens(self, recipe: Recipe) -> int:
+        """The longest example that the base model can be trained on under `recipe`, in tokens as `count_tokens` counts."""
         ...
 
 

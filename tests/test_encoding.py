@@ -91,6 +91,35 @@ def test_template_that_thinks_first_keeps_the_answer(tiny_models: dict[str, str]
     assert tokenizer.decode(list(asked.gold_T[:-1])) == "<think>\n\n</think>\n\n8 7\n6 5"
 
 
+def test_thoughts_that_the_template_writes_are_no_part_of_the_answer(tiny_models: dict[str, str]) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_models["qwen2"])
+    told = "{% if m['role'] == 'assistant' %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{{ m['content'] + '<|im_end|>'"
+    tokenizer.chat_template = tokenizer.chat_template.replace("m['content'] + '<|im_end|>'", "'' }}" + told)
+    asked = ChatEncoder(tokenizer, "thinks").encode_query(QUERY)
+    assert tokenizer.decode(list(asked.gold_T[asked.opening : -1])) == "8 7\n6 5"
+
+
+def test_answer_begins_where_the_prompt_ends(encoder: ChatEncoder) -> None:
+    assert encoder.encode_query(QUERY).opening == 0
+
+
+@pytest.mark.parametrize(("after", "ends_with"), [(" ", "<|im_end|>"), ("\n\n", "<|im_end|>"), ("\n", "")])
+def test_white_space_does_not_end_a_turn(tiny_models: dict[str, str], after: str, ends_with: str) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_models["qwen2"])
+    tokenizer.chat_template = tokenizer.chat_template.replace("'<|im_end|>' + '\n'", repr(after + ends_with))
+    encoder = ChatEncoder(tokenizer, "qwen2")
+    asked, trained = encoder.encode_query(QUERY), encoder.encode_example(EXAMPLE, Recipe())
+    assert asked.stop_ids == {tokenizer.eos_token_id}
+    assert tokenizer.decode(list(asked.gold_T)) == f"8 7\n6 5{after if ends_with else ''}<|im_end|>"
+    assert trained.ids_T == asked.prompt_T + asked.gold_T
+
+
+def test_trailing_prompt_follows_all_of_the_chat(tiny_models: dict[str, str]) -> None:
+    encoder = ChatEncoder(AutoTokenizer.from_pretrained(tiny_models["qwen2"]), "qwen2")
+    text = encoder.tokenizer.decode(list(encoder.encode_example(EXAMPLE, PROFILES["paper"]).ids_T))
+    assert text == encoder.render(EXAMPLE.messages, generation_prompt=True)
+
+
 def test_embedded_tokenizer_spends_one_token_on_a_cell() -> None:
     tokenizer = AutoTokenizer.from_pretrained(str(MODEL_DIRECTORY))
     grid = tuple(tuple((row + column) % 10 for column in range(10)) for row in range(10))

@@ -17,7 +17,7 @@ from seal_env.agents.baselines import NO_UPDATE, USUAL_SELF_EDIT
 from seal_env.env import SealEnv
 from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.tasks.arc.grid import GridFormat
-from seal_env.types import Answer, Example, Outcome, UpdateJob, UpdateResult
+from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
 
 assert seal_env.__version__
 
@@ -32,6 +32,9 @@ class FakeInnerLoop:
 
     def count_tokens(self, examples: Sequence[Example]) -> list[int]:
         return [10 for _ in examples]
+
+    def max_tokens(self, recipe: Recipe) -> int:
+        return 8192
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         self.jobs += jobs
@@ -166,12 +169,45 @@ def test_paper_profile_scores_an_edit_over_the_budget_as_the_base_model(fake: Fa
     assert (reward, info["outcome"], info["optimizer_steps"]) == (1.0, "over_budget", 0)
 
 
+def test_paper_profile_scores_an_edit_without_examples_as_the_base_model(fake: FakeInnerLoop) -> None:
+    fake.base_is_right = True
+    env = make(profile="paper", max_tokens=2)
+    env.reset(seed=0, options={"task_id": "5582e5ca"})
+    _, reward, _, _, info = env.step(USUAL_SELF_EDIT)
+    assert (reward, info["outcome"], info["accuracy_after"]) == (1.0, "empty_data", 1.0)
+
+
 def test_base_model_is_asked_once_a_task(fake: FakeInnerLoop) -> None:
     env = make()
     for seed in (0, None, None):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
         env.step(USUAL_SELF_EDIT)
     assert sum(not job.examples_E for job in fake.jobs) == 1
+
+
+def test_base_model_is_asked_once_a_task_whatever_the_seed(fake: FakeInnerLoop) -> None:
+    env = make()
+    for seed in range(3):
+        env.reset(seed=seed, options={"task_id": "5582e5ca"})
+        env.step(USUAL_SELF_EDIT)
+    assert sum(not job.examples_E for job in fake.jobs) == 1
+
+
+def test_evaluations_of_the_base_model_are_kept_within_a_limit(fake: FakeInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seal_env.env.BASE_KEPT", 2)
+    env = make(evaluation="vote")
+    for seed in range(4):
+        env.reset(seed=seed, options={"task_id": "5582e5ca"})
+        env.step(NO_UPDATE)
+    assert len(env._base) == 2
+
+
+def test_examples_too_long_for_the_model_are_dropped(fake: FakeInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fake, "max_tokens", lambda recipe: 9)
+    env = make()
+    text, _ = env.reset(seed=0)
+    assert "Examples of 10 tokens or more are dropped" in text
+    assert env.step(USUAL_SELF_EDIT)[4]["outcome"] == "empty_data"
 
 
 def test_no_epochs_leave_the_base_model_s_accuracy(fake: FakeInnerLoop) -> None:
@@ -265,6 +301,22 @@ def test_adapters_are_saved_only_on_request(fake: FakeInnerLoop, tmp_path: Any) 
     assert all(path.parent == tmp_path for path in saved)
 
 
+def test_adapters_of_an_earlier_run_are_left_alone(fake: FakeInnerLoop, tmp_path: Any) -> None:
+    (tmp_path / "0000-5582e5ca").mkdir()
+    env = make(save_adapters=str(tmp_path))
+    env.reset(seed=0, options={"task_id": "5582e5ca"})
+    env.step(USUAL_SELF_EDIT)
+    assert fake.jobs[-1].save_to == tmp_path / "0001-5582e5ca"
+
+
+def test_timings_of_a_base_model_asked_before_are_not_told_again(fake: FakeInnerLoop) -> None:
+    env = make()
+    for _ in range(2):
+        env.reset(seed=0, options={"task_id": "5582e5ca"})
+        env.step(NO_UPDATE)
+    assert set(env.last_timings) == {"compile_seconds"}
+
+
 def test_render_ansi_shows_gold_only_after_the_end(fake: FakeInnerLoop) -> None:
     env = make(render_mode="ansi")
     env.reset(seed=0)
@@ -291,6 +343,13 @@ def test_decoding_never_leaves_wrong_predictions_out(fake: FakeInnerLoop) -> Non
     env.reset(seed=0)
     env.step(USUAL_SELF_EDIT)
     assert not any(job.decode for job in fake.jobs)
+
+
+def test_cell_accuracy_is_unknown_without_decoding(fake: FakeInnerLoop) -> None:
+    env = make(decode="never")
+    env.reset(seed=0)
+    info = env.step(USUAL_SELF_EDIT)[4]
+    assert (info["cell_accuracy_before"], info["accuracy_before"]) == (None, 0.0)
 
 
 def test_sampled_actions_are_within_the_budget(fake: FakeInnerLoop) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from seal_env.errors import ModelError
+from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop
+from seal_env.inner_loop.adapter import find_targets
 from seal_env.inner_loop.base_model import load_base_model
 from seal_env.inner_loop.reference import ReferenceInnerLoop
 from seal_env.tasks.arc.grid import GridFormat, GridPair
@@ -65,10 +67,31 @@ def test_base_model_is_bit_identical_after_updates(loop: ReferenceInnerLoop) -> 
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_base_model_answers_as_before_after_updates(loop: ReferenceInnerLoop) -> None:
+    ids = torch.tensor([loop._encoder.encode_query(JOB.queries_Q[0]).prompt_T])
+    loop._adapter.detach()
+    before = loop.base.model(input_ids=ids).logits
+    run(loop, JOB)
+    after = loop.base.model(input_ids=ids).logits
+    assert torch.equal(before, after)
+    assert not after.requires_grad
+
+
 def test_training_lowers_the_loss(loop: ReferenceInnerLoop) -> None:
     losses = run(loop, replace(JOB, training=replace(JOB.training, num_train_epochs=10))).losses_S
     assert len(losses) == 30
     assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
+
+
+def test_adapter_of_a_bf16_base_model_learns_in_fp32(loop: ReferenceInnerLoop) -> None:
+    """What CUDA does, on the CPU."""
+    model: Any = AutoModelForCausalLM.from_pretrained(loop.base.name, dtype=torch.bfloat16).requires_grad_(False).eval()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    half = ReferenceInnerLoop(replace(loop.base, model=model, inner_loops={}))
+    assert run(half, JOB).losses_S == pytest.approx(run(loop, JOB).losses_S, rel=0.05)
+    assert {parameter.dtype for parameter in half._adapter.parameters()} == {torch.float32}
+    half._adapter.detach()
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
 
 
 def test_equal_jobs_give_equal_results_whatever_ran_between(loop: ReferenceInnerLoop) -> None:
@@ -169,6 +192,19 @@ def test_loss_that_is_not_finite_stops_the_update(tiny_models: dict[str, str], m
     assert "learning_rate" in result.reason
 
 
+def test_a_diverged_update_leaves_nothing_to_the_next(loop: ReferenceInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = run(loop, JOB)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_train", lambda model, job, micro_batch: poisoned_training(loop, model, job))
+        assert run(loop, JOB).outcome is Outcome.DIVERGED
+    assert comparable(run(loop, JOB)) == comparable(expected)
+
+
+def poisoned_training(loop: ReferenceInnerLoop, model: Any, job: UpdateJob) -> Any:
+    loop._adapter.parameters()[1].data.fill_(math.inf)
+    return ReferenceInnerLoop._train(loop, model, job, 2)
+
+
 def test_a_rate_of_one_is_survived(loop: ReferenceInnerLoop) -> None:
     extreme = replace(JOB, training=TrainingConfig("train_using_all_tokens", 1.0, 3), lora=LoraSpec(8, 1e4))
     assert run(loop, extreme).outcome in (Outcome.OK, Outcome.DIVERGED)
@@ -179,6 +215,7 @@ def test_saved_adapter_loads_in_peft_with_the_same_logits(loop: ReferenceInnerLo
     directory = tmp_path / "adapter"
     run(loop, replace(JOB, save_to=directory))
     ids = torch.tensor([loop._encoder.encode_query(JOB.queries_Q[0]).prompt_T])
+    loop._adapter._peft.base_model.enable_adapter_layers()
     with torch.no_grad():
         ours = loop._adapter._peft(input_ids=ids).logits
         fresh = AutoModelForCausalLM.from_pretrained(loop.base.name, dtype=torch.float32)
@@ -222,3 +259,84 @@ def test_model_that_does_not_exist_is_named() -> None:
 
 def test_environments_share_one_inner_loop(tiny_models: dict[str, str]) -> None:
     assert reference(tiny_models["llama"]) is reference(tiny_models["llama"])
+
+
+def test_one_base_model_has_one_inner_loop_whatever_its_device_is_called(
+    tiny_models: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert make_inner_loop("reference", tiny_models["llama"], "auto") is reference(tiny_models["llama"])
+
+
+def test_module_that_cannot_be_adapted_is_named_and_leaves_the_model_whole(loop: ReferenceInnerLoop) -> None:
+    loop._adapter.detach()
+    linear = find_targets(loop.base.model, LoraSpec.target_modules, str(loop.base.model.config.model_type))
+    for wrong in ("mlp", "no_such_layer"):
+        with pytest.raises(SettingError, match=f"lora_targets='{linear[0]},{wrong}' is not legal"):
+            run(loop, replace(JOB, lora=LoraSpec(4, 4.0, (linear[0], wrong))))
+        assert not [name for name, _ in loop.base.model.named_modules() if "lora" in name]
+
+
+def test_adapter_that_was_put_on_in_part_comes_off(loop: ReferenceInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any) -> None:
+        get_peft_model(*arguments)
+        raise KeyboardInterrupt
+
+    loop._adapter.detach()
+    names = [name for name, _ in loop.base.model.named_modules()]
+    monkeypatch.setattr("seal_env.inner_loop.adapter.get_peft_model", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(loop, JOB)
+    assert [name for name, _ in loop.base.model.named_modules()] == names
+    assert not hasattr(loop.base.model, "peft_config")
+
+
+def test_failing_device_is_an_outcome_and_not_a_bug(loop: ReferenceInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for message in ("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED\nmore", "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"):
+        monkeypatch.setattr(loop, "_train", raising(RuntimeError(message)))
+        result = run(loop, JOB)
+        assert (result.outcome, result.reason) == (Outcome.ENGINE_ERROR, f"the device failed: {message.splitlines()[0]}")
+
+
+def test_libraries_of_cuda_can_run_out_of_memory_too(loop: ReferenceInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    monkeypatch.setattr(loop, "_train", raising(error))
+    assert run(loop, JOB).outcome is Outcome.OUT_OF_MEMORY
+
+
+def raising(error: Exception) -> Any:
+    def fail(*_: Any) -> None:
+        raise error
+
+    return fail
+
+
+def test_tensors_of_an_update_that_ran_out_of_memory_are_gone_before_the_next_try(
+    loop: ReferenceInnerLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+    alive: list[bool] = []
+
+    def hungry(model: Any, job: UpdateJob, micro_batch: int) -> None:
+        activations = torch.zeros(3)
+        held.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop, "_train", hungry)
+    monkeypatch.setattr(loop, "_release_memory", lambda: alive.append(held[-1]() is not None))
+    run(loop, JOB)
+    assert alive == [False, False]
+
+
+def test_encodings_are_kept_within_a_limit(tiny_models: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = ReferenceInnerLoop(load_base_model(tiny_models["llama"], "cpu"))
+    monkeypatch.setattr("seal_env.inner_loop.reference.CACHED_TOKENS", 300)
+    assert sum(loop.count_tokens(EXAMPLES * 3)) > 300
+    assert 0 < sum(len(encoded.ids_T) for encoded in loop._encoded.values()) <= 300
+
+
+def test_quirks_of_the_paper_leave_less_room_for_an_example(loop: ReferenceInnerLoop) -> None:
+    extra = len(loop._encode(EXAMPLES[0], PROFILES["paper"]).ids_T) - len(loop._encode(EXAMPLES[0], Recipe()).ids_T)
+    assert extra > 0 or loop.base.name.endswith("gpt2")
+    assert loop.max_tokens(Recipe()) == loop.base.max_tokens
+    assert loop.max_tokens(PROFILES["paper"]) == loop.base.max_tokens - extra

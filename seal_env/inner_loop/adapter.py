@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as DEFAULT_TARGETS
+from transformers.pytorch_utils import Conv1D
 
-from seal_env.errors import ModelError
+from seal_env.errors import SettingError
 from seal_env.inner_loop.base_model import BaseModel
 from seal_env.types import LoraSpec
 
 
 def find_targets(model: torch.nn.Module, wanted: tuple[str, ...], model_type: str) -> list[str]:
-    """Those of the wanted module names that the model has; if it has none, PEFT's choice for its architecture."""
-    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    found = [name for name in wanted if name in names] or [n for n in DEFAULT_TARGETS.get(model_type, ()) if n in names]
+    """The names of the linear layers to adapt.
+
+    Of the usual names those that the model has, or PEFT's choice for its architecture if it has none of them. Names other
+    than the usual ones are all meant: raises SettingError for one that is no linear layer of the model.
+    """
+    modules = model.named_modules()
+    linear = {name.rpartition(".")[2] for name, module in modules if isinstance(module, torch.nn.Linear | Conv1D)}
+    found = [name for name in wanted if name in linear]
+    if wanted == LoraSpec.target_modules:
+        found = found or [name for name in DEFAULT_TARGETS.get(model_type, ()) if name in linear]
+    elif len(found) < len(wanted):
+        found = []
     if not found:
-        raise ModelError(
-            f"model type {model_type!r} has none of the modules {wanted}; name its linear layers in lora_targets"
-        )
+        raise SettingError("lora_targets", ",".join(wanted), f"linear layers of this model: {', '.join(sorted(linear))}")
     return found
 
 
@@ -43,12 +50,14 @@ class Adapter:
             self._attach(spec)
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self._peft.named_parameters():
+            parameter.grad = None  # an update that diverged or was interrupted leaves its gradient behind
             if "lora_A" in name:
                 fresh = torch.empty(parameter.shape)
                 torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
                 parameter.data.copy_(fresh)
             elif "lora_B" in name:
                 parameter.data.zero_()
+        self._peft.base_model.enable_adapter_layers()
         peft: PeftModel = self._peft
         return peft
 
@@ -67,34 +76,37 @@ class Adapter:
         )
         # PEFT draws weights that `reset` replaces: the caller's random state is not ours to move. It also reads an attribute
         # that transformers has renamed, a warning that nobody here can act on.
-        with torch.random.fork_rng(), warnings.catch_warnings():
+        devices = [self._base.device] if self._base.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-            self._peft = get_peft_model(base, config)
+            try:
+                self._peft = get_peft_model(base, config)
+            except BaseException:
+                self.detach()
+                raise
         self._peft.eval()  # no dropout anywhere: train mode would change nothing but cost a walk over all modules
         self._spec = spec
 
     def detach(self) -> None:
-        """Take the adapter off: the base model's own modules are back in place."""
-        if self._peft is not None:
-            self._peft.unload()
-            if hasattr(self._base.model, "peft_config"):
-                del self._base.model.peft_config
+        """Take the adapter off, even one that was put on only in part: the base model's own modules are back in place."""
+        base = self._base.model
+        for name, module in list(base.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                base.set_submodule(name, module.get_base_layer())
+        if hasattr(base, "peft_config"):
+            del base.peft_config
         self._spec = self._peft = None
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """The adapter's own weights, the only ones that learn."""
-        return [parameter for parameter in self._peft.parameters() if parameter.requires_grad]
+        return [parameter for name, parameter in self._peft.named_parameters() if "lora_" in name]
 
-    @contextmanager
-    def base_only(self) -> Iterator[torch.nn.Module]:
-        """The base model as it is without the adapter."""
-        if self._peft is None:
-            yield self._base.model
-        else:
-            with self._peft.disable_adapter():
-                yield self._peft
+    def rest(self) -> None:
+        """Switch the adapter off until the next reset: whoever uses the base model meanwhile gets the base model."""
+        if self._peft is not None:
+            self._peft.base_model.disable_adapter_layers()
 
     def save(self, directory: Path) -> None:
         """Write the adapter in PEFT format (safetensors) to a directory that must not exist yet."""
         directory.mkdir(parents=True)
-        self._peft.save_pretrained(str(directory))
+        self._peft.save_pretrained(str(directory), save_embedding_layers=False)  # "auto" would ask the hub about the model

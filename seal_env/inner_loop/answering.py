@@ -62,6 +62,7 @@ class Answerer:
         """Greedy decoding with a key-value cache after the first `verified` gold tokens."""
         pattern = regex.compile(query.pattern) if query.pattern else None
         answer = list(encoded.gold_T[:verified])
+        opening = encoded.opening if verified >= encoded.opening else 0
         ids = torch.tensor([[*encoded.prompt_T, *answer]], device=self.device)
         limit = min(query.max_answer_tokens, self.max_tokens - len(encoded.prompt_T))
         cache = None
@@ -71,10 +72,10 @@ class Answerer:
             if token in encoded.stop_ids:
                 break
             answer.append(token)
-            if pattern and not pattern.fullmatch(self._text(answer), partial=True):
+            if pattern and not pattern.fullmatch(self._text(answer[opening:]), partial=True):
                 break
             ids = torch.tensor([[token]], device=self.device)
-        return self._text(answer)
+        return self._text(answer[opening:])
 
     def _text(self, ids: list[int]) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=False))

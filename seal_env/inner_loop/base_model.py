@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from seal_env.embedded import MODEL_DIRECTORY, MODEL_NAME
 from seal_env.errors import ModelError, SettingError
+from seal_env.types import InnerLoop
 
 # For tokenizers that come without a chat template: the contents, a blank line between them.
 PLAIN_TEMPLATE = (
@@ -24,7 +27,8 @@ PLAIN_TEMPLATE = (
 class BaseModel:
     """A causal language model in evaluation mode without gradients, its tokenizer, and where it lives.
 
-    max_tokens: the longest sequence that it takes, in tokens.
+    max_tokens: the longest sequence that it takes, in tokens. inner_loops: those that work on it, by name; there is one of
+    each at most, because an adapter sits among the model's own modules.
     """
 
     name: str
@@ -32,19 +36,22 @@ class BaseModel:
     tokenizer: Any
     device: torch.device
     max_tokens: int
+    inner_loops: dict[str, InnerLoop] = field(default_factory=dict)
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` is CUDA where there is one, otherwise the CPU; else any torch device string. Raises SettingError."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise SettingError("device", device, "'auto', 'cpu', 'cuda' or 'cuda:N'") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
+    """`auto` is CUDA where there is one, otherwise the CPU. Equal devices compare equal. Raises SettingError."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cpu" or (device == "auto" and not count):
+        return torch.device("cpu")
+    if device != "auto" and not re.fullmatch("cuda(:[0-9]{1,3})?", device):
+        raise SettingError("device", device, "'auto', 'cpu', 'cuda' or 'cuda:N'")
+    index = int(device.partition(":")[2] or 0)
+    if not count:
         raise SettingError("device", device, "'auto' or 'cpu': this machine has no CUDA device that torch can use")
-    return chosen
+    if index >= count:
+        raise SettingError("device", device, f"'cuda:0' to 'cuda:{count - 1}': there are {count} CUDA devices")
+    return torch.device("cuda", index)
 
 
 def load_base_model(name: str, device: str = "auto") -> BaseModel:
@@ -63,8 +70,8 @@ def _load(name: str, device: torch.device) -> BaseModel:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
         raise ModelError(
             f"model={name!r} cannot be loaded: {reason}. Expected {MODEL_NAME!r}, a directory or a hub id"
         ) from error

@@ -33,11 +33,15 @@ class EncodedExample:
 
 @dataclass(frozen=True)
 class EncodedQuery:
-    """A query as tokens: the prompt, the gold answer with the token that ends its turn, and every token that ends a turn."""
+    """A query as tokens: the prompt, the gold answer with the token that ends its turn, and every token that ends a turn.
+
+    opening: how many tokens of gold_T the template puts before the answer itself, as empty thoughts.
+    """
 
     prompt_T: tuple[int, ...]
     gold_T: tuple[int, ...]
     stop_ids: frozenset[int]
+    opening: int = 0
 
 
 class ChatEncoder:
@@ -82,18 +86,21 @@ class ChatEncoder:
             raise ModelError(f"model={self.name!r}: its chat template does not show the answer as it was written")
         return full, begin, end
 
+    def quirk_tokens(self, recipe: Recipe) -> int:
+        """How many tokens the recipe's quirks add to each training example."""
+        sample = Example((Message("user", "question"), Message("assistant", "answer")))
+        return len(self.encode_example(sample, recipe).ids_T) - len(self.encode_example(sample, Recipe()).ids_T)
+
     def encode_example(self, example: Example, recipe: Recipe) -> EncodedExample:
         """Tokens of a training example; the recipe's quirks (two BOS, a trailing generation prompt) are applied here."""
         full, begin, end = self._answer_span(example.messages)
-        ids, spans = self.tokenize(full)
-        first, last = self._answer_tokens(spans, begin, end)
-        if last == len(ids):  # the template does not end the turn
-            ids.append(self._eos)
-        ids = ids[: last + 1]
+        everything, spans = self.tokenize(full)
+        ids = self._to_end_of_turn(full, everything, spans, end)
+        first = _first_after(spans, begin)
         answer = [first <= index for index in range(len(ids))]
         if recipe.trailing_prompt:
             tail = self.render(example.messages, generation_prompt=True)[len(full) :]
-            extra = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
+            extra = [*everything[len(ids) :], *self.tokenizer(tail, add_special_tokens=False)["input_ids"]]
             ids, answer = [*ids, *extra], [*answer, *(True for _ in extra)]
         bos = self.tokenizer.bos_token_id
         if recipe.double_bos and bos is not None and ids[0] == bos:
@@ -103,23 +110,32 @@ class ChatEncoder:
     def encode_query(self, query: Query) -> EncodedQuery:
         """Tokens of a query: the prompt exactly as generation sees it, and the gold answer's canonical tokens after it."""
         chat = (*query.messages, Message("assistant", query.answer))
-        full, begin, end = self._answer_span(chat)
+        full, _, end = self._answer_span(chat)
         prompt, _ = self.tokenize(self.render(query.messages, generation_prompt=True))
         ids, spans = self.tokenize(full)
-        _, last = self._answer_tokens(spans, begin, end)
-        stop = ids[last] if last < len(ids) else self._eos
+        ids = self._to_end_of_turn(full, ids, spans, end)
         if ids[: len(prompt)] == prompt:
-            gold = [*ids[len(prompt) : last], stop]
+            gold, opening = ids[len(prompt) :], _first_after(spans, end - len(query.answer.strip())) - len(prompt)
         else:  # the answer's first token merges with the prompt's last: generation cannot produce that
-            gold = [*self.tokenizer(query.answer, add_special_tokens=False)["input_ids"], stop]
-        return EncodedQuery(tuple(prompt), tuple(gold), frozenset({stop, self._eos}))
+            gold, opening = [*self.tokenizer(query.answer, add_special_tokens=False)["input_ids"], ids[-1]], 0
+        return EncodedQuery(tuple(prompt), tuple(gold), frozenset({ids[-1], self._eos}), opening)
 
-    def _answer_tokens(self, spans: Sequence[tuple[int, int]], begin: int, end: int) -> tuple[int, int]:
-        """(index of the first token of the answer's turn, index of the first token after its content)."""
-        first = next((index for index, (_, stop) in enumerate(spans) if stop > begin), len(spans))
-        last = next((index for index, (start, _) in enumerate(spans) if start >= end), len(spans))
-        return first, last
+    def _to_end_of_turn(self, full: str, ids: list[int], spans: Sequence[tuple[int, int]], end: int) -> list[int]:
+        """The ids up to the token that ends the turn whose content ends at character `end`; EOS if the template has none.
+
+        White space between the content and that token is no end of a turn: a grid has it within.
+        """
+        closing = len(full) - len(full[end:].lstrip())
+        last = next((i for i, (start, stop) in enumerate(spans) if start >= end and stop > closing), None)
+        if last is not None:
+            return ids[: last + 1]
+        return [*(token for token, (start, _) in zip(ids, spans, strict=True) if start < end), self._eos]
 
     @property
     def _eos(self) -> int:
         return int(self.tokenizer.eos_token_id)
+
+
+def _first_after(spans: Sequence[tuple[int, int]], character: int) -> int:
+    """Index of the first token that ends after this character."""
+    return next((index for index, (_, stop) in enumerate(spans) if stop > character), len(spans))

@@ -6,6 +6,7 @@ be trusted as the ones that faster loops must reproduce.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from threading import RLock
@@ -20,12 +21,19 @@ from seal_env.inner_loop.encoding import ChatEncoder, EncodedExample
 from seal_env.inner_loop.trainer import AdapterTrainer, TrainingLog
 from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
 
-CACHED_EXAMPLES = 20_000
+CACHED_TOKENS = 4_000_000
+OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+DEVICE_FAILURE = ("CUDA error", "cuDNN error", "CUDA driver error")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for CUDA's and the CPU allocator's ways to say that memory ran out."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """True for the ways in which CUDA, its libraries and the CPU allocator say that memory ran out."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def is_device_failure(error: BaseException) -> bool:
+    """True if the device failed for another reason; torch has a class for CUDA's own errors, none for its libraries'."""
+    return isinstance(error, torch.AcceleratorError) or str(error).startswith(DEVICE_FAILURE)
 
 
 class ReferenceInnerLoop:
@@ -36,7 +44,13 @@ class ReferenceInnerLoop:
         self._encoder = ChatEncoder(base.tokenizer, base.name)
         self._adapter = Adapter(base)
         self._encoded: dict[tuple[Example, Recipe], EncodedExample] = {}
+        self._cached_tokens = 0
         self._turn = RLock()
+
+    def max_tokens(self, recipe: Recipe) -> int:
+        """See InnerLoop."""
+        with self._turn:
+            return self.base.max_tokens - self._encoder.quirk_tokens(recipe)
 
     def count_tokens(self, examples: Sequence[Example]) -> list[int]:
         """Length of each example in tokens, template included."""
@@ -46,7 +60,10 @@ class ReferenceInnerLoop:
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. Memory that runs out, or a device that fails, is an outcome of that job alone."""
         with self._turn:
-            return [self._run_job(job) for job in jobs]
+            try:
+                return [self._run_job(job) for job in jobs]
+            finally:
+                self._adapter.rest()
 
     def _run_job(self, job: UpdateJob) -> UpdateResult:
         micro_batch = job.recipe.batch_size
@@ -54,25 +71,25 @@ class ReferenceInnerLoop:
             try:
                 return self._attempt(job, micro_batch)
             except (RuntimeError, MemoryError) as error:
-                failure = error
-            if isinstance(failure, torch.AcceleratorError) and not is_out_of_memory(failure):
-                return UpdateResult(Outcome.ENGINE_ERROR, f"the device failed: {failure}", ())
-            if not is_out_of_memory(failure):
-                raise failure
-            self._release_memory()
+                if not is_out_of_memory(error):
+                    if is_device_failure(error):
+                        return UpdateResult(Outcome.ENGINE_ERROR, f"the device failed: {str(error).splitlines()[0]}", ())
+                    raise
+            self._release_memory()  # out here, where the error and the tensors of its frames are gone
             if micro_batch == 1:
                 return UpdateResult(Outcome.OUT_OF_MEMORY, "memory ran out with one example at a time", (), micro_batch=1)
             micro_batch //= 2
 
     def _release_memory(self) -> None:
         self._adapter.detach()
+        gc.collect()
         if self.base.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _attempt(self, job: UpdateJob, micro_batch: int) -> UpdateResult:
         if not job.examples_E or job.training.num_train_epochs == 0:
-            with self._adapter.base_only() as model:
-                answers, seconds = _timed(lambda: self._answer(model, job))
+            self._adapter.rest()
+            answers, seconds = _timed(lambda: self._answer(self.base.model, job))
             if job.save_to is not None:
                 self._adapter.reset(job.lora, job.seed)
                 self._adapter.save(job.save_to)
@@ -108,9 +125,12 @@ class ReferenceInnerLoop:
     def _encode(self, example: Example, recipe: Recipe) -> EncodedExample:
         key = (example, recipe)
         if key not in self._encoded:
-            if len(self._encoded) >= CACHED_EXAMPLES:
+            encoded = self._encoder.encode_example(example, recipe)
+            self._cached_tokens += len(encoded.ids_T)
+            if self._cached_tokens > CACHED_TOKENS:
                 self._encoded.clear()
-            self._encoded[key] = self._encoder.encode_example(example, recipe)
+                self._cached_tokens = len(encoded.ids_T)
+            self._encoded[key] = encoded
         return self._encoded[key]
 
 

@@ -100,10 +100,13 @@ class AdapterTrainer:
         return Batch(ids.to(device), labels.to(device), mask.to(device) if longest else None)
 
     def _sum_loss(self, batch: Batch) -> torch.Tensor:
-        """Cross-entropy summed over supervised tokens; logits only at positions where some row has one."""
+        """Cross-entropy summed over supervised tokens; logits only at positions where some row has one.
+
+        The adapter's weights, gradients and optimizer are fp32 always; autocast lets them meet a base model in bf16.
+        """
         kept = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
-        device = batch.ids.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        half = self.model.get_input_embeddings().weight.dtype == torch.bfloat16
+        with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
             logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=kept, use_cache=False).logits
         labels = batch.labels[:, 1:][:, kept]
         return functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")

