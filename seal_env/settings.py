@@ -18,9 +18,14 @@ from seal_env.types import PROFILES, Budget, LoraSpec, Recipe
 
 # Small models want other adapters than those that SEAL uses for a model of 1 B parameters; see docs/decisions/.
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0},
+    MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0, "max_examples": 100},
 }
-FALLBACKS: Mapping[str, Any] = {"grid_format": "plain", "lora_rank": LoraSpec.rank, "lora_alpha": LoraSpec.alpha}
+FALLBACKS: Mapping[str, Any] = {
+    "grid_format": "plain",
+    "lora_rank": LoraSpec.rank,
+    "lora_alpha": LoraSpec.alpha,
+    "max_examples": Budget.max_examples,
+}
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "profile": tuple(PROFILES),
     "evaluation": ("greedy", "vote"),
@@ -56,7 +61,7 @@ class Settings:
         decode: failed: answers that are not exactly right are decoded, so that predictions can be shown; never: they are
             not, which is faster (only for evaluation greedy and a reward other than cell_accuracy).
         max_steps: optimizer steps that a self-edit may take.
-        max_examples: training examples kept, after shuffling.
+        max_examples: training examples kept, after shuffling; None is the model's own default (250, seal-tiny 100).
         max_tokens: training examples of this many tokens or more are dropped.
         batch_size: examples of an optimizer step.
         lora_rank: rank of the adapter; None is the model's own default.
@@ -77,7 +82,7 @@ class Settings:
     max_turns: int = 8
     decode: str = "failed"
     max_steps: int = Budget.max_steps
-    max_examples: int = Budget.max_examples
+    max_examples: int | None = None
     max_tokens: int = Budget.max_tokens
     batch_size: int = Recipe.batch_size
     lora_rank: int | None = None
@@ -121,21 +126,25 @@ class Settings:
                 "decode", self.decode, "'failed' where evaluation='vote' or reward='cell_accuracy' need answers"
             )
 
+    def _resolved(self, name: str) -> Any:
+        value = getattr(self, name)
+        return FALLBACKS[name] if value is None else value
+
     @property
     def alpha(self) -> float:
         """The adapter's alpha, resolved."""
-        return float(FALLBACKS["lora_alpha"] if self.lora_alpha is None else self.lora_alpha)
+        return float(self._resolved("lora_alpha"))
 
     @property
     def lora(self) -> LoraSpec:
         """Shape of the adapter."""
         targets = tuple(name.strip() for name in self.lora_targets.split(","))
-        return LoraSpec(FALLBACKS["lora_rank"] if self.lora_rank is None else self.lora_rank, self.alpha, targets)
+        return LoraSpec(self._resolved("lora_rank"), self.alpha, targets)
 
     @property
     def budget(self) -> Budget:
         """What one self-edit may cost."""
-        return Budget(self.max_steps, self.max_examples, self.max_tokens)
+        return Budget(self.max_steps, self._resolved("max_examples"), self.max_tokens)
 
     @property
     def recipe(self) -> Recipe:
