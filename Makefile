@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 .PHONY: help demo test test-slow test-all lint format train-embedded clean
 
 help:
-	@echo "make demo            install, then run 12 ARC tasks with random self-edits on the embedded model"
+	@echo "make demo            install, then adapt the embedded model to 12 ARC tasks, one real update each"
 	@echo "make test            install, then run the quick tests"
 	@echo "make test-slow       the slow tests and those that start a server"
 	@echo "make test-all        every test; those that need a GPU skip themselves without one"
@@ -18,7 +18,7 @@ help:
 	@echo "make clean           remove caches and build outputs; runs/ and .venv/ stay"
 
 demo: .venv/.installed
-	@$(BIN)/seal-env run --subset seal-train --agent random --episodes 12 --seed 0 --out $(OUT)
+	@$(BIN)/seal-env run --subset seal-train --agent fixed --episodes 12 --seed 0 --out $(OUT)
 
 test: .venv/.installed
 	@$(BIN)/python -m pytest -m "not slow and not server and not gpu" $(PYTEST_ARGS)

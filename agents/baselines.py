@@ -17,7 +17,7 @@ def _self_edit(basic: bool, learning_rate: float, epochs: int) -> str:
     return json.dumps([{"name": name, "arguments": arguments} for name, arguments in calls.items()])
 
 
-USUAL_SELF_EDIT = _self_edit(basic=True, learning_rate=1e-3, epochs=2)
+USUAL_SELF_EDIT = _self_edit(basic=True, learning_rate=3e-4, epochs=2)
 """The usual test-time-training configuration: all symmetries, loss on the answers."""
 
 NO_UPDATE = _self_edit(basic=False, learning_rate=1e-4, epochs=0)

@@ -54,7 +54,7 @@ class SelfEditSpace(TextSpace):
     def __init__(
         self,
         tool_names: Sequence[str] = ARC_TOOLS,
-        learning_rate: tuple[float, float] = (1e-5, 1e-2),
+        learning_rate: tuple[float, float] = (3e-5, 3e-3),
         num_train_epochs: tuple[int, int] = (1, 4),
         seed: Seed = None,
     ) -> None:

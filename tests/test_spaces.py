@@ -120,7 +120,7 @@ def test_epochs_are_drawn_from_the_whole_range() -> None:
 
 def test_learning_rates_are_log_uniform_with_three_digits() -> None:
     rates = [arguments["learning_rate"] for arguments in draws(400)]
-    assert all(1e-5 <= rate <= 1e-2 and rate == float(f"{rate:.2e}") for rate in rates)
+    assert all(3e-5 <= rate <= 3e-3 and rate == float(f"{rate:.2e}") for rate in rates)
     decades = np.histogram([math.log10(rate) for rate in rates], bins=[-5, -4, -3, -2])[0]
     assert decades.min() > 100
 
