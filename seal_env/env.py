@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ from seal_env.types import (
 
 Step = tuple[str, float, bool, bool, dict[str, Any]]
 FAILED_REWARD: Final = math.nan
+NO_UPDATE: Final = SelfEdit((), TrainingConfig(), optimizer_steps=0, tokens=0, candidates=0)
+"""The self-edit that leaves the base model as it is."""
+
 BASE_KEPT: Final = 1000
 """Evaluations of the base model that an environment keeps."""
 
@@ -200,11 +203,7 @@ class SealEnv(gymnasium.Env[str, str]):
         if isinstance(edit, InvalidSelfEdit):
             if not recipe.no_op_over_budget:
                 return self._end(edit.outcome, edit.reason, self.settings.invalid_reward)
-            outcome, reason, edit = (
-                edit.outcome,
-                edit.reason,
-                SelfEdit((), self._draft.training or TrainingConfig(), 0, 0, 0),
-            )
+            outcome, reason, edit = edit.outcome, edit.reason, NO_UPDATE
         else:
             outcome, reason = Outcome.OK, ""
         base_result, base = self._ask_base()
@@ -247,7 +246,7 @@ class SealEnv(gymnasium.Env[str, str]):
         assert self._task is not None
         key = (self._task.task_id, self._seed if self.settings.evaluation == "vote" else 0)
         if key not in self._base:
-            result = self._inner_loop.run([self._job(SelfEdit((), TrainingConfig(), 0, 0, 0), save=False)])[0]
+            result = self._inner_loop.run([self._job(NO_UPDATE, save=False)])[0]
             self.last_timings["base_seconds"] = result.timings.get("evaluate_seconds", 0.0)
             if result.outcome.is_infrastructure:
                 return result, None
@@ -320,10 +319,6 @@ class SealEnv(gymnasium.Env[str, str]):
                 row.append(("gold", pair.output))
             rows.append(row)
         return rows
-
-    def settings_used(self) -> dict[str, Any]:
-        """The resolved settings, for a run's settings.toml."""
-        return asdict(self.settings)
 
 
 def _as_json(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:

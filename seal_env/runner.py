@@ -118,7 +118,7 @@ def settings_tables(settings: RunSettings, seal: SealEnv, count: int) -> dict[st
             "seed": settings.seed,
             "self_edit": settings.self_edit,
         },
-        "environment": seal.settings_used() | {"device": device},
+        "environment": asdict(seal.settings) | {"device": device},
         "recipe": asdict(seal.settings.recipe),
         "machine": {"device": describe_device(device)},
         "versions": package_versions(),

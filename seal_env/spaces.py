@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from seal_env.types import InvalidSelfEdit
 Seed = int | np.random.Generator | None
 
 
-class TextSpace(Space[str]):
+class TextSpace(Space[str], ABC):
     """Base of the text spaces: no shape, no masks."""
 
     def __init__(self, seed: Seed = None) -> None:
@@ -37,8 +38,9 @@ class TextSpace(Space[str]):
                 raise SettingError(name, value, f"None: {type(self).__name__} has no masks")
         return self._draw()
 
+    @abstractmethod
     def _draw(self) -> str:
-        raise NotImplementedError
+        """One text, drawn with the space's own generator."""
 
 
 class SelfEditSpace(TextSpace):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,25 @@ def data_directory() -> Path:
     if not directory.is_dir():
         pytest.skip(f"no published figures at {directory}; set SEAL_ENV_TEST_DATA to their folder")
     return directory
+
+
+@pytest.fixture
+def outputs_by_hash_seed() -> Callable[[str, Sequence[str]], set[str]]:
+    """(code, hash seeds) -> the different outputs of that code in processes with those values of PYTHONHASHSEED."""
+
+    def run(code: str, seeds: Sequence[str]) -> set[str]:
+        return {
+            subprocess.run(
+                [sys.executable, "-c", code],
+                env={**os.environ, "PYTHONHASHSEED": seed},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for seed in seeds
+        }
+
+    return run
 
 
 @pytest.fixture(autouse=True, scope="session")
