@@ -41,7 +41,7 @@ format: .venv/.installed
 	@$(BIN)/ruff format .
 
 train-embedded: .venv/.installed
-	@$(BIN)/python -m seal_env.embedded.train --out runs/seal-tiny
+	@$(BIN)/python -m seal_env.embedded.recipe --out runs/seal-tiny
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis

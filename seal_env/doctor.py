@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seal_env.agents.baselines import USUAL_SELF_EDIT
-from seal_env.embedded import MODEL_DIRECTORY, MODEL_NAME
+from seal_env.embedded_model import MODEL_DIRECTORY, MODEL_NAME
 from seal_env.inner_loop import make_inner_loop, resolve_device
 from seal_env.inner_loop.device import describe_device
 from seal_env.records import package_versions

@@ -1,6 +1,6 @@
 """The self-edit prompt: what an agent reads when an episode begins.
 
-The fixed sentences are those of embedded/english.txt where possible, whose wording the embedded model's tokenizer knows.
+The fixed sentences are in embedded/prompts.txt too, from which the embedded model's tokenizer learned to write them short.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
-from seal_env.embedded import MODEL_NAME
+from seal_env.embedded_model import MODEL_NAME
 from seal_env.errors import SettingError
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe
 
 # Small models want other adapters than those that SEAL uses for a model of 1 B parameters; see docs/decisions/.
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0, "max_examples": 100},
+    MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0, "max_examples": 48},
 }
 FALLBACKS: Mapping[str, Any] = {
     "grid_format": "plain",
@@ -61,7 +61,7 @@ class Settings:
         decode: failed: answers that are not exactly right are decoded, so that predictions can be shown; never: they are
             not, which is faster (only for evaluation greedy and a reward other than cell_accuracy).
         max_steps: optimizer steps that a self-edit may take.
-        max_examples: training examples kept, after shuffling; None is the model's own default (250, seal-tiny 100).
+        max_examples: training examples kept, after shuffling; None is the model's own default (250, seal-tiny 48).
         max_tokens: training examples of this many tokens or more are dropped.
         batch_size: examples of an optimizer step.
         lora_rank: rank of the adapter; None is the model's own default.

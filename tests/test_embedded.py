@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from seal_env.embedded import MODEL_DIRECTORY
 from seal_env.embedded.stream import IGNORED, StreamSettings, batch_rows, to_tensors
 from seal_env.embedded.tokenizer import build_tokenizer
-from seal_env.embedded.train import TrainSettings, rate_factor, train
+from seal_env.embedded.train import MAX_POSITIONS, TrainSettings, rate_factor, train
+from seal_env.inner_loop.encoding import ChatEncoder
 from seal_env.tasks.arc.grid import GridFormat
 from seal_env.tasks.arc.loader import SEAL_EVAL_IDS, load_taskset
 from seal_env.tasks.arc.mini import draw_task, mini_task
+from seal_env.tasks.arc.prompt import query
 
 SMALL = TrainSettings(steps=4, warmup=2, width=32, layers=1, heads=2, inner_width=32, chunks=2, checkpoint_every=2)
 FEW = StreamSettings(tasks=4, small_steps=1, wide_from=2)
@@ -32,23 +35,33 @@ def test_weights_are_small_safetensors_that_transformers_loads() -> None:
 
 
 def test_shipped_tokenizer_is_the_one_that_the_recipe_builds() -> None:
-    shipped = json.loads((MODEL_DIRECTORY / "tokenizer.json").read_text())
-    rebuilt = json.loads(build_tokenizer(8192).backend_tokenizer.to_str())
-    assert shipped["model"] == rebuilt["model"]
+    shipped: Any = AutoTokenizer.from_pretrained(MODEL_DIRECTORY)
+    rebuilt = build_tokenizer(MAX_POSITIONS)
+    assert json.loads(shipped.backend_tokenizer.to_str())["model"] == json.loads(rebuilt.backend_tokenizer.to_str())["model"]
+    assert shipped.chat_template == rebuilt.chat_template
 
 
-def test_chat_template_writes_tools() -> None:
-    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIRECTORY)
-    tool = {"type": "function", "function": {"name": "finetune", "parameters": {}}}
-    text = tokenizer.apply_chat_template([{"role": "user", "content": "go"}], tools=[tool], tokenize=False)
-    assert '"finetune"' in str(text)
+def test_model_has_an_embedding_for_every_token() -> None:
+    config = json.loads((MODEL_DIRECTORY / "config.json").read_text())
+    assert config["vocab_size"] == len(AutoTokenizer.from_pretrained(MODEL_DIRECTORY))
+
+
+def numbers_named(name: str, recipe: Any) -> list[int]:
+    """All numbers above 0 of that name, of every stage."""
+    if not isinstance(recipe, dict):
+        return []
+    inside = [number for value in recipe.values() for number in numbers_named(name, value)]
+    return [*inside, *([recipe[name]] if isinstance(recipe.get(name), int) and recipe[name] > 0 else [])]
 
 
 def test_card_states_what_it_was_trained_on() -> None:
     card = (MODEL_DIRECTORY.parent / "card.md").read_text()
     recipe = json.loads((MODEL_DIRECTORY.parent / "recipe.json").read_text())
-    assert f"{recipe['train']['steps']:,}" in card
-    assert f"{recipe['tokens'] / 1e6:.1f} M tokens" in card
+    steps, tokens = numbers_named("steps", recipe), numbers_named("tokens", recipe)
+    assert all(f"{count:,}" in card for count in steps)
+    assert all(f"{count / 1e6:.1f} M tokens" in card for count in tokens)
+    assert len(steps) >= 1
+    assert len(tokens) >= 1
 
 
 def test_base_model_knows_more_than_chance() -> None:
@@ -59,9 +72,6 @@ def test_base_model_knows_more_than_chance() -> None:
     losses = []
     for _ in range(12):
         _, pairs = draw_task(rng, "eval")
-        from seal_env.inner_loop.encoding import ChatEncoder
-        from seal_env.tasks.arc.prompt import query
-
         encoded = ChatEncoder(tokenizer, "seal-tiny").encode_query(query("0", pairs[:-1], pairs[-1], GridFormat("lettered")))
         ids = torch.tensor([[*encoded.prompt_T, *encoded.gold_T]])
         with torch.no_grad():
@@ -71,13 +81,13 @@ def test_base_model_knows_more_than_chance() -> None:
 
 
 def test_batches_are_a_function_of_seed_and_step() -> None:
-    tokenizer = build_tokenizer(8192)
+    tokenizer = build_tokenizer(MAX_POSITIONS)
     assert batch_rows(tokenizer, FEW, 3) == batch_rows(tokenizer, FEW, 3)
     assert batch_rows(tokenizer, FEW, 3) != batch_rows(tokenizer, FEW, 4)
 
 
 def test_loss_falls_on_outputs_after_the_first_only() -> None:
-    tokenizer = build_tokenizer(8192)
+    tokenizer = build_tokenizer(MAX_POSITIONS)
     for ids, labels in batch_rows(tokenizer, FEW, 0):
         text = tokenizer.decode(ids)
         kept = tokenizer.decode([label for label in labels if label != IGNORED])

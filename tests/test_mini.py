@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 
 from seal_env.errors import SettingError, UnknownTaskError
+from seal_env.tasks.arc.composed_rules import COMPOSED_FAMILIES
 from seal_env.tasks.arc.loader import load_taskset
-from seal_env.tasks.arc.mini import mini_task
+from seal_env.tasks.arc.mini import FAMILIES, Shape, draw_pairs, draw_task, family_of, mini_task
 from seal_env.tasks.arc.mini_taskset import is_mini_id, mini_taskset
+from seal_env.tasks.arc.rule import Split
 
 
 def test_splits_share_no_rule_instance() -> None:
@@ -21,9 +24,43 @@ def test_splits_share_no_rule_instance() -> None:
 
 
 @pytest.mark.parametrize("name", ["mini-train", "mini-eval"])
-def test_grids_are_at_most_5_by_5(name: str) -> None:
+def test_grids_are_no_larger_than_the_shape_allows(name: str) -> None:
     grids = [grid for task in load_taskset(name) for pair in (*task.context, *task.queries) for grid in pair]
-    assert max(max(len(grid), len(grid[0])) for grid in grids) <= 5
+    assert max(max(len(grid), len(grid[0])) for grid in grids) == Shape.max_side == 4
+
+
+@pytest.mark.parametrize(
+    ("family", "split"), [*((family, "train") for family in FAMILIES), *((family, "eval") for family in COMPOSED_FAMILIES)]
+)
+def test_every_family_gives_tasks_of_its_splits(family: str, split: Split) -> None:
+    for seed in range(3):
+        instance, pairs = draw_task(np.random.default_rng(seed), split, families=(family,), demonstrations=(2, 2))
+        assert (family_of(instance.key), instance.split, len(pairs)) == (family, split, 3)
+        assert all(Shape.min_side <= side <= Shape.max_side for pair in pairs for side in np.shape(pair.input))
+        assert any(pair.input != pair.output for pair in pairs)
+
+
+def test_tasks_are_of_all_composed_families_and_no_other() -> None:
+    assert {family_of(mini_task("train", 0, index)[0]) for index in range(100)} == set(COMPOSED_FAMILIES)
+
+
+def test_a_family_without_rules_of_the_split_is_refused() -> None:
+    """What `judge` says of a grid that is its own mirror image shows on no fixed grid: all its rules are of one split."""
+    with pytest.raises(SettingError, match="families='judge'"):
+        draw_task(np.random.default_rng(0), "eval", families=("judge",))
+
+
+def test_a_shape_that_suits_no_rule_gives_no_pairs() -> None:
+    rng = np.random.default_rng(0)
+    instance, _ = draw_task(rng, "train", families=("shrink",))
+    assert draw_pairs(instance, 1, Shape(max_side=1, min_side=1), rng, patience=10) is None
+
+
+@pytest.mark.parametrize("max_side", [4, 7])
+def test_a_larger_shape_gives_larger_grids(max_side: int) -> None:
+    rng = np.random.default_rng(0)
+    tasks = [draw_task(rng, "train", Shape(max_side=max_side), families=("symmetry",))[1] for _ in range(10)]
+    assert max(side for pairs in tasks for pair in pairs for side in np.shape(pair.input)) == max_side
 
 
 @pytest.mark.parametrize("name", ["mini-train", "mini-eval"])
@@ -81,5 +118,5 @@ def test_unknown_split_is_refused() -> None:
 
 
 def test_tasks_do_not_depend_on_the_hash_seed(outputs_by_hash_seed: Callable[[str, Sequence[str]], set[str]]) -> None:
-    code = "from seal_env.tasks.arc.mini import mini_task; print([mini_task('eval', 0, i) for i in range(5)])"
+    code = "from seal_env.tasks.arc.mini import mini_task; print([mini_task('eval', 0, i) for i in range(50)])"
     assert len(outputs_by_hash_seed(code, ("1", "2"))) == 1

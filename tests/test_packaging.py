@@ -111,12 +111,13 @@ def test_the_links_are_relative(name: str) -> None:
     assert os.readlink(ROOT / "seal_env" / name) == f"../{name}"
 
 
-def test_importing_seal_env_imports_no_torch() -> None:
-    shown = run_python("import seal_env, sys; print('torch' in sys.modules, 'transformers' in sys.modules)", cwd=ROOT)
+@pytest.mark.parametrize("name", ["seal_env", "seal_env.embedded_model"])
+def test_naming_the_package_or_its_model_imports_no_torch(name: str) -> None:
+    shown = run_python(f"import {name}, sys; print('torch' in sys.modules, 'transformers' in sys.modules)", cwd=ROOT)
     assert shown.stdout.split() == ["False", "False"], shown.stderr
 
 
-def test_no_module_outside_the_inner_loop_and_the_embedded_model_imports_torch() -> None:
+def test_no_module_outside_the_inner_loop_and_the_recipe_of_the_embedded_model_imports_torch() -> None:
     inside = ("seal_env/inner_loop/", "seal_env/embedded/")
     names = [name for name in source_files() if name.endswith(".py") and not name.startswith(inside)]
     modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in names]

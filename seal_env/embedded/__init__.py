@@ -1,9 +1,8 @@
 """seal-tiny: the small language model shipped with the package, and the recipe that trained it.
 
-Only paths here; the recipe (`python -m seal_env.embedded.train`) imports torch, this module does not.
+The recipe (`python -m seal_env.embedded.recipe`) imports torch, this module does not.
 """
 
-from pathlib import Path
+from seal_env.embedded_model import MODEL_DIRECTORY, MODEL_NAME
 
-MODEL_NAME = "seal-tiny"
-MODEL_DIRECTORY = Path(__file__).parent / MODEL_NAME
+__all__ = ["MODEL_DIRECTORY", "MODEL_NAME"]

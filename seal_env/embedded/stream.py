@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from seal_env.tasks.arc.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.grid import GridFormat
 from seal_env.tasks.arc.mini import Shape, draw_task
 from seal_env.tasks.arc.prompt import example
@@ -47,7 +48,7 @@ def batch_rows(tokenizer: PreTrainedTokenizerFast, settings: StreamSettings, ste
     while len(rows) < settings.tasks:
         wide = step >= settings.wide_from and rng.random() < settings.wide_share
         shape = Shape(max_side=settings.wide_side if wide else 4 if step < settings.small_steps else 5)
-        _, pairs = draw_task(rng, "train", shape, demonstrations=(2, 3) if wide else (3, 5))
+        _, pairs = draw_task(rng, "train", shape, tuple(GENERAL_FAMILIES), demonstrations=(2, 3) if wide else (3, 5))
         chat = [{"role": m.role, "content": m.content} for m in example(pairs[:-1], pairs[-1], lettered).messages]
         text = str(tokenizer.apply_chat_template(chat, tokenize=False))
         encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from seal_env.embedded import MODEL_DIRECTORY, MODEL_NAME
+from seal_env.embedded_model import MODEL_DIRECTORY, MODEL_NAME
 from seal_env.errors import ModelError, SettingError
 from seal_env.types import InnerLoop
 

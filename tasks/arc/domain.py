@@ -49,7 +49,8 @@ class ArcDomain:
         GridFormat(self.grid_format)
 
     @cached_property
-    def _format(self) -> GridFormat:
+    def format(self) -> GridFormat:
+        """How grids are written."""
         return GridFormat(self.grid_format)
 
     def describe(self, context: ArcContext) -> str:
@@ -57,14 +58,14 @@ class ArcDomain:
         parts = [f"{len(context)} demonstration{'s' if len(context) != 1 else ''} of one hidden rule."]
         for number, pair in enumerate(context, 1):
             parts.append(
-                f"Demonstration {number}\nInput, {_size(pair.input)}\n{self._format.write(pair.input)}\n"
-                f"Output, {_size(pair.output)}\n{self._format.write(pair.output)}"
+                f"Demonstration {number}\nInput, {_size(pair.input)}\n{self.format.write(pair.input)}\n"
+                f"Output, {_size(pair.output)}\n{self.format.write(pair.output)}"
             )
         return "\n\n".join(parts)
 
     def word(self, example: ArcExample) -> Example:
         """A training example as the chat that the model learns from."""
-        return prompt.example(example.demonstrations, example.pair, self._format)
+        return prompt.example(example.demonstrations, example.pair, self.format)
 
     def questions(self, task: ArcTask, seed: int) -> tuple[Query, ...]:
         """One question for each test input (greedy), or 7 to some 30 for each (vote). The seed matters to `vote` only.
@@ -73,7 +74,7 @@ class ArcDomain:
         """
         asked = self._asked(task, seed)
         return tuple(
-            prompt.query(query_id, item.demonstrations, item.pair, self._format)
+            prompt.query(query_id, item.demonstrations, item.pair, self.format)
             for query_id, item in zip(self._ids(asked), asked, strict=True)
         )
 
@@ -117,7 +118,7 @@ class ArcDomain:
 
     def _read(self, asked: _Asked, answer: Answer) -> Grid | None:
         """The answer as a grid, mapped back; None if there is no text or it is not a grid."""
-        grid = asked.pair.output if answer.exact else self._format.read(answer.text) if answer.text is not None else None
+        grid = asked.pair.output if answer.exact else self.format.read(answer.text) if answer.text is not None else None
         return None if grid is None else asked.transform.undo(grid)
 
     def _attempts(self, answers: Sequence[tuple[str, Grid | None]]) -> Attempts:

@@ -1,319 +1,48 @@
 """`mini`: small ARC-like tasks made on the fly, for fast experiments, for tests, and to train the embedded model.
 
-A rule family (`FAMILIES`) with its parameters is a rule instance, named by its key ("mirror/right/4-7"). The key's hash puts
-the instance into the train or the eval split, so the splits share no rule instance; grids are drawn anew for each task.
-Every task is a function of (split, seed, index) alone.
-
-Left out, on purpose: objects with holes, counting beyond presence, and rules that need more than one of the families at a
-time other than a swap of two colours. Real ARC has them; these tasks are for speed.
+A rule family with its parameters is a rule instance, named by its key ("crop/0/1x2/none+tile/2x2/none"). A hash of what
+it does puts the instance into the train or the eval split, so the splits share no rule; grids are drawn anew for each task.
+Tasks are of the composed families; the embedded model is trained on all (`FAMILIES`). Every task is a function of (split,
+seed, index) alone.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seal_env.errors import SettingError
+from seal_env.tasks.arc.composed_rules import COMPOSED_FAMILIES
+from seal_env.tasks.arc.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.grid import Array, Grid, GridPair, to_grid
+from seal_env.tasks.arc.rule import Rng, RuleInstance, Split
+from seal_env.tasks.arc.table_rules import TABLE_FAMILIES
 from seal_env.types import Task
 
-Split = Literal["train", "eval"]
-Rng = np.random.Generator
-Rule = Callable[[Array], Array]
-Mask = NDArray[np.bool_]
-EVAL_SHARE = 0.2
+FAMILIES: dict[str, Callable[[Rng], RuleInstance]] = GENERAL_FAMILIES | TABLE_FAMILIES | COMPOSED_FAMILIES
+
+PATIENCE = 5000
+"""Rules drawn before `draw_task` gives up."""
 
 
 @dataclass(frozen=True)
 class Shape:
     """Limits of one task's grids. max_side bounds inputs and outputs; the inputs are between min_side and max_side."""
 
-    max_side: int = 5
+    max_side: int = 4
     min_side: int = 2
 
 
-@dataclass(frozen=True)
-class RuleInstance:
-    """One rule: its key, what it does, and which inputs suit it.
-
-    background: share of cells drawn as 0. prepare: turns a random grid into one for which the rule is worth asking.
-    colours: those that the rule singles out, so that grids show them.
-    """
-
-    key: str
-    apply: Rule
-    suits: Callable[[Array], bool] = lambda array: True
-    background: float = 0.3
-    prepare: Callable[[Array, Rng], Array] = lambda array, rng: array
-    colours: tuple[int, ...] = ()
-
-    @property
-    def split(self) -> Split:
-        """`eval` for one in five keys, by hash."""
-        digest = hashlib.sha256(self.key.encode()).digest()
-        return "eval" if digest[0] < 256 * EVAL_SHARE else "train"
-
-
-def _with_swap(
-    rng: Rng,
-    name: str,
-    rule: Rule,
-    suits: Callable[[Array], bool] = lambda array: True,
-    background: float = 0.3,
-    prepare: Callable[[Array, Rng], Array] = lambda array, rng: array,
-    always: bool = False,
-) -> RuleInstance:
-    """The rule followed by a swap of two colours (never 0), or half the time, unless `always`, by none."""
-    if not always and rng.random() < 0.5:
-        return RuleInstance(f"{name}/none", rule, suits, background, prepare)
-    low, high = sorted(rng.choice(np.arange(1, 10), size=2, replace=False).tolist())
-    table = np.arange(10, dtype=np.int8)
-    table[[low, high]] = table[[high, low]]
-    return RuleInstance(f"{name}/{low}-{high}", lambda array: table[rule(array)], suits, background, prepare, (low, high))
-
-
-def _pick(rng: Rng, table: dict[str, Rule]) -> tuple[str, Rule]:
-    name = list(table)[int(rng.integers(len(table)))]
-    return name, table[name]
-
-
-SYMMETRIES: dict[str, Rule] = {
-    "flip-rows": lambda a: a[::-1],
-    "flip-columns": lambda a: a[:, ::-1],
-    "rotate-90": lambda a: np.rot90(a),
-    "rotate-180": lambda a: np.rot90(a, 2),
-    "rotate-270": lambda a: np.rot90(a, 3),
-    "transpose": lambda a: a.T,
-    "anti-transpose": lambda a: np.rot90(a, 2).T,
-}
-MIRRORS: dict[str, Rule] = {
-    "right": lambda a: np.hstack([a, a[:, ::-1]]),
-    "left": lambda a: np.hstack([a[:, ::-1], a]),
-    "below": lambda a: np.vstack([a, a[::-1]]),
-    "above": lambda a: np.vstack([a[::-1], a]),
-    "all": lambda a: np.block([[a, a[:, ::-1]], [a[::-1], a[::-1, ::-1]]]),
-    "all-inward": lambda a: np.block([[a[::-1, ::-1], a[::-1]], [a[:, ::-1], a]]),
-    "turned-right": lambda a: np.hstack([a, a[::-1]]),
-    "turned-below": lambda a: np.vstack([a, a[:, ::-1]]),
-}
-GRAVITY: dict[str, int] = {"down": 0, "right": 1, "up": 2, "left": 3}
-BITS: dict[str, Callable[[Mask, Mask], Mask]] = {
-    "and": lambda a, b: a & b,
-    "or": lambda a, b: a | b,
-    "xor": lambda a, b: a ^ b,
-    "nor": lambda a, b: ~(a | b),
-}
-
-
-def _symmetry(rng: Rng) -> RuleInstance:
-    name, rule = _pick(rng, SYMMETRIES)
-    return _with_swap(rng, f"symmetry/{name}", rule, background=0.2)
-
-
-def _mirror(rng: Rng) -> RuleInstance:
-    name, rule = _pick(rng, MIRRORS)
-    return _with_swap(rng, f"mirror/{name}", rule, background=0.2)
-
-
-def _tile(rng: Rng) -> RuleInstance:
-    rows, columns = [(1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (3, 3)][int(rng.integers(6))]
-    return _with_swap(rng, f"tile/{rows}x{columns}", lambda a: np.tile(a, (rows, columns)), background=0.2)
-
-
-def _scale(rng: Rng) -> RuleInstance:
-    rows, columns = [(1, 2), (2, 1), (2, 2), (3, 3), (1, 3), (3, 1)][int(rng.integers(6))]
-    return _with_swap(rng, f"scale/{rows}x{columns}", lambda a: a.repeat(rows, 0).repeat(columns, 1), background=0.2)
-
-
-def _shrink(rng: Rng) -> RuleInstance:
-    """One cell for each block of equal cells: undoes `scale`."""
-    factor = int(rng.integers(2, 4))
-    suits = lambda a: a.shape[0] % factor == 0 and a.shape[1] % factor == 0  # noqa: E731
-    blocks = lambda a, rng: a[::factor, ::factor].repeat(factor, 0).repeat(factor, 1)[: a.shape[0], : a.shape[1]]  # noqa: E731
-    return _with_swap(rng, f"shrink/{factor}", lambda a: a[::factor, ::factor], suits, 0.2, blocks)
-
-
-def _shift(rng: Rng) -> RuleInstance:
-    rows, columns = divmod(int(rng.integers(1, 9)), 3)
-    return _with_swap(rng, f"shift/{rows},{columns}", lambda a: np.roll(a, (rows, columns), (0, 1)))
-
-
-def _recolour(rng: Rng) -> RuleInstance:
-    """Two or three colours become others."""
-    count = int(rng.integers(2, 4))
-    source = sorted(rng.choice(10, size=count, replace=False).tolist())
-    target = rng.choice(10, size=count, replace=False).tolist()
-    table = np.arange(10, dtype=np.int8)
-    table[source] = target
-    key = ",".join(f"{a}{b}" for a, b in zip(source, target, strict=True))
-    sprinkle = lambda a, rng: np.where(rng.random(a.shape) < 0.5, rng.choice(source, a.shape), a).astype(np.int8)  # noqa: E731
-    return RuleInstance(f"recolour/{key}", lambda a: table[a], lambda a: bool(np.isin(a, source).any()), 0.15, sprinkle)
-
-
-def _fill(rng: Rng) -> RuleInstance:
-    """The whole grid takes one of its colours."""
-
-    def most(array: Array) -> int:
-        return int(np.bincount(array.ravel(), minlength=10).argmax())
-
-    picks: dict[str, Callable[[Array], int]] = {
-        "most-common": most,
-        "top-left": lambda a: int(a[0, 0]),
-        "top-right": lambda a: int(a[0, -1]),
-        "bottom-left": lambda a: int(a[-1, 0]),
-        "bottom-right": lambda a: int(a[-1, -1]),
-    }
-    name = list(picks)[int(rng.choice(5, p=[0.6, 0.1, 0.1, 0.1, 0.1]))]
-    rule: Rule = lambda a: np.full_like(a, picks[name](a))  # noqa: E731
-    return _with_swap(rng, f"fill/{name}", rule, lambda a: name != "most-common" or _has_clear_winner(a), 0.1)
-
-
-def _has_clear_winner(array: Array) -> bool:
-    counts = np.sort(np.bincount(array.ravel(), minlength=10))
-    return bool(counts[-1] > counts[-2])
-
-
-def _gravity(rng: Rng) -> RuleInstance:
-    """Cells that are not 0 fall to one side, keeping their order."""
-    name = list(GRAVITY)[int(rng.integers(4))]
-
-    def rule(array: Array) -> Array:
-        turned = np.rot90(array, -GRAVITY[name])
-        order = np.argsort(turned != 0, axis=0, kind="stable")
-        return np.rot90(np.take_along_axis(turned, order, axis=0), GRAVITY[name])
-
-    return _with_swap(rng, f"gravity/{name}", rule, background=0.55)
-
-
-def _paint(rng: Rng) -> RuleInstance:
-    """A fixed region takes a fixed colour."""
-    regions: dict[str, Callable[[Array], Mask]] = {
-        "top": lambda a: np.indices(a.shape)[0] == 0,
-        "bottom": lambda a: np.indices(a.shape)[0] == a.shape[0] - 1,
-        "left": lambda a: np.indices(a.shape)[1] == 0,
-        "right": lambda a: np.indices(a.shape)[1] == a.shape[1] - 1,
-        "diagonal": lambda a: np.indices(a.shape)[0] == np.indices(a.shape)[1],
-        "odd-rows": lambda a: np.indices(a.shape)[0] % 2 == 1,
-        "odd-columns": lambda a: np.indices(a.shape)[1] % 2 == 1,
-    }
-    regions["frame"] = lambda a: regions["top"](a) | regions["bottom"](a) | regions["left"](a) | regions["right"](a)
-    name = list(regions)[int(rng.integers(len(regions)))]
-    colour = int(rng.integers(10))
-    rule: Rule = lambda a: np.where(regions[name](a), np.int8(colour), a)  # noqa: E731
-    return RuleInstance(f"paint/{name}/{colour}", rule)
-
-
-def _crop(rng: Rng) -> RuleInstance:
-    """Keep a window in one corner."""
-    corner, (rows, columns) = int(rng.integers(4)), rng.integers(1, 4, size=2).tolist()
-
-    def rule(array: Array) -> Array:
-        turned = np.rot90(array, corner)
-        size = (rows, columns) if corner % 2 == 0 else (columns, rows)
-        return np.rot90(turned[: size[0], : size[1]], -corner)
-
-    suits = lambda a: a.shape[0] >= rows and a.shape[1] >= columns and a.size > rows * columns  # noqa: E731
-    return _with_swap(rng, f"crop/{corner}/{rows}x{columns}", rule, suits)
-
-
-def _box(rng: Rng) -> RuleInstance:
-    """Keep the bounding box of all that is not 0."""
-
-    def rule(array: Array) -> Array:
-        rows, columns = np.nonzero(array)
-        return array[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-
-    return _with_swap(rng, "box", rule, lambda a: bool(a.any()) and rule(a).shape != a.shape, 0.8, always=True)
-
-
-def _logic(rng: Rng) -> RuleInstance:
-    """Combine the two halves of the grid cell by cell; a fixed colour where the combination is true."""
-    name = list(BITS)[int(rng.integers(4))]
-    axis, colour = int(rng.integers(2)), int(rng.integers(1, 10))
-
-    def rule(array: Array) -> Array:
-        first, second = np.split(array != 0, 2, axis=axis)
-        return np.where(BITS[name](first, second), np.int8(colour), np.int8(0))
-
-    return RuleInstance(f"logic/{name}/{axis}/{colour}", rule, lambda a: a.shape[axis] % 2 == 0, 0.5)
-
-
-def _rays(rng: Rng) -> RuleInstance:
-    """Every cell that is not 0 paints the 0s behind it in one direction."""
-    name = list(GRAVITY)[int(rng.integers(4))]
-
-    def rule(array: Array) -> Array:
-        turned = np.rot90(array, -GRAVITY[name]).copy()
-        for row in range(1, turned.shape[0]):
-            turned[row] = np.where(turned[row] == 0, turned[row - 1], turned[row])
-        return np.rot90(turned, GRAVITY[name])
-
-    return _with_swap(rng, f"rays/{name}", rule, lambda a: bool(a.any()), 0.75)
-
-
-def _keep(rng: Rng) -> RuleInstance:
-    """Keep one colour and clear the rest to 0, or clear that colour only."""
-    colour, only = int(rng.integers(1, 10)), bool(rng.integers(2))
-    rule: Rule = lambda a: np.where((a == colour) == only, a, np.int8(0))  # noqa: E731
-    sprinkle = lambda a, rng: np.where(rng.random(a.shape) < 0.3, np.int8(colour), a)  # noqa: E731
-    suits = lambda a: bool((a == colour).any())  # noqa: E731
-    return RuleInstance(f"keep/{'only' if only else 'not'}/{colour}", rule, suits, 0.3, sprinkle)
-
-
-def _judge(rng: Rng) -> RuleInstance:
-    """One cell: one colour if the grid is its own mirror image, another if not."""
-    name = ["flip-rows", "flip-columns", "transpose"][int(rng.integers(3))]
-    yes, no = rng.choice(np.arange(1, 10), size=2, replace=False).tolist()
-
-    def rule(array: Array) -> Array:
-        return np.full((1, 1), yes if np.array_equal(SYMMETRIES[name](array), array) else no, dtype=np.int8)
-
-    mirrored = lambda a, rng: _mirrored(a, name, rng)  # noqa: E731
-    return RuleInstance(f"judge/{name}/{yes}{no}", rule, lambda a: _may_be(a, name), 0.4, mirrored)
-
-
-def _may_be(array: Array, symmetry: str) -> bool:
-    return symmetry != "transpose" or array.shape[0] == array.shape[1]
-
-
-def _mirrored(array: Array, symmetry: str, rng: Rng) -> Array:
-    """Half the time, the grid made its own mirror image."""
-    if rng.random() < 0.5 or not _may_be(array, symmetry):
-        return array
-    at = np.indices(array.shape)
-    keep = {"flip-rows": at[0], "flip-columns": at[1], "transpose": at[0] - at[1] + len(array)}[symmetry]
-    other = SYMMETRIES[symmetry](keep)
-    return np.where(keep <= other, array, SYMMETRIES[symmetry](array))
-
-
-FAMILIES: dict[str, Callable[[Rng], RuleInstance]] = {
-    "symmetry": _symmetry,
-    "mirror": _mirror,
-    "tile": _tile,
-    "scale": _scale,
-    "shrink": _shrink,
-    "shift": _shift,
-    "recolour": _recolour,
-    "fill": _fill,
-    "gravity": _gravity,
-    "paint": _paint,
-    "crop": _crop,
-    "box": _box,
-    "logic": _logic,
-    "rays": _rays,
-    "keep": _keep,
-    "judge": _judge,
-}
+def family_of(key: str) -> str:
+    """The family of a rule instance, from its key."""
+    return "-".join(part.split("/")[0] for part in key.split("+"))
 
 
 def _draw_input(instance: RuleInstance, size: tuple[int, int], rng: Rng) -> Array:
     palette = [*instance.colours, *rng.choice(np.arange(1, 10), size=int(rng.integers(2, 5)), replace=False)]
-    array = rng.choice(palette, size=size).astype(np.int8)
+    array = rng.choice(instance.palette or palette, size=size).astype(np.int8)
     array[rng.random(size) < instance.background] = 0
     return instance.prepare(array, rng)
 
@@ -322,6 +51,8 @@ def draw_pairs(instance: RuleInstance, count: int, shape: Shape, rng: Rng, patie
     """`count` pairs with different inputs, not all left as they are; None if the shape does not allow it."""
 
     def size_of() -> tuple[int, int]:
+        if instance.size is not None:
+            return instance.size
         rows, columns = rng.integers(shape.min_side, shape.max_side + 1, size=2).tolist()
         return rows, columns
 
@@ -339,7 +70,7 @@ def draw_pairs(instance: RuleInstance, count: int, shape: Shape, rng: Rng, patie
             found[to_grid(array)] = to_grid(output)
         if len(found) == count:
             pairs = [GridPair(*item) for item in found.items()]
-            return pairs if any(pair.input != pair.output for pair in pairs) else None
+            return pairs if any(pair.input != pair.output for pair in pairs) and instance.fair(pairs) else None
     return None
 
 
@@ -347,12 +78,15 @@ def draw_task(
     rng: Rng,
     split: Split,
     shape: Shape | None = None,
-    families: tuple[str, ...] = tuple(FAMILIES),
+    families: tuple[str, ...] = tuple(COMPOSED_FAMILIES),
     demonstrations: tuple[int, int] = (3, 4),
 ) -> tuple[RuleInstance, list[GridPair]]:
-    """A rule instance of `split` and its pairs: `demonstrations` (from, to), inclusive, and one more as the query."""
+    """A rule instance of `split` and its pairs: `demonstrations` (from, to), inclusive, and one more as the query.
+
+    Raises SettingError if the family that is drawn seems to have no rule of this split that suits the shape.
+    """
     family = families[int(rng.integers(len(families)))]
-    while True:
+    for _ in range(PATIENCE):
         instance = FAMILIES[family](rng)
         if instance.split != split:
             continue
@@ -360,6 +94,7 @@ def draw_task(
         pairs = draw_pairs(instance, count, shape or Shape(), rng)
         if pairs is not None:
             return instance, pairs
+    raise SettingError("families", family, f"families with rules of the {split} split that suit {shape or Shape()}")
 
 
 def mini_task(split: Split, seed: int, index: int) -> tuple[str, Task[tuple[GridPair, ...], GridPair]]:

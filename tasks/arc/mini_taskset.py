@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeGuard, cast
 
-from seal_env.tasks.arc.mini import Split, mini_task
+from seal_env.tasks.arc.mini import mini_task
+from seal_env.tasks.arc.rule import Split
 from seal_env.tasks.arc.task import ArcTask
 from seal_env.tasks.base import first, shuffled, unknown_task
 
