@@ -1,4 +1,4 @@
-"""The command line: `seal-env run | tasks | tools | doctor`."""
+"""The command line: `seal-env run | tasks | tools | card | doctor`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from rich.text import Text
 
 import seal_env
 from seal_env.agents.registry import AGENTS
+from seal_env.embedded_model import CARD, MODEL_NAME
 from seal_env.errors import SealError, SettingError, UnknownTaskError
 from seal_env.registration import ENVIRONMENTS
 from seal_env.report.tasks import task_pictures, taskset_table, tasksets_table
@@ -64,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, width=None if on_terminal else WIDTH_OF_FILES)
     try:
         parsed = build_parser().parse_args(arguments)
-        return int(parsed.command(parsed, console))
+        code = int(parsed.command(parsed, console))
+        sys.stdout.flush()  # here, where a closed pipe is caught
     except SealError as error:
         _complain(str(error))
         return 2
@@ -74,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `seal-env tools --format openai | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
 
 
 def _complain(message: str) -> None:
@@ -131,6 +134,9 @@ def build_parser() -> Parser:
     tools = commands.add_parser("tools", help="the tools' schemas", description=about)
     tools.add_argument("--format", choices=("text", "openai", "json-schema"), default="text", help="default: text")
     tools.set_defaults(command=show_tools)
+    about = f"The card of the embedded model, {MODEL_NAME}: what it was trained on and what it can do. In a pipe: Markdown."
+    card = commands.add_parser("card", help="the embedded model's card", description=about)
+    card.set_defaults(command=show_card)
     about = "Check this installation: packages, disk, device, model, and one real update, done twice."
     doctor = commands.add_parser("doctor", help="check this installation with one real update", description=about)
     doctor.add_argument("--model", default=Settings.model, help="default: %(default)s")
@@ -277,6 +283,17 @@ def show_tools(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     document: Any = openai_tools(ARC_TOOLS) if arguments.format == "openai" else json_schemas(ARC_TOOLS)
     print(json.dumps(document, indent=2))
+    return 0
+
+
+def show_card(arguments: argparse.Namespace, console: Console) -> int:
+    """`seal-env card`: rendered on a terminal; anywhere else the file's own bytes."""
+    if sys.stdout.isatty():
+        from rich.markdown import Markdown  # here: other commands need none of it
+
+        console.print(Markdown(CARD.read_text(encoding="utf-8")), width=min(console.width, HELP_WIDTH))
+    else:
+        sys.stdout.buffer.write(CARD.read_bytes())
     return 0
 
 

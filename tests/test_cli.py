@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -12,14 +13,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from rich.text import Text
+from safetensors import safe_open
 
 from seal_env.cli import build_parser, main
+from seal_env.embedded_model import CARD, MODEL_DIRECTORY
 from seal_env.env import SealEnv
 from seal_env.errors import ModelError
 from seal_env.report.progress import Progress
 from seal_env.settings import Settings
 from seal_env.types import Outcome
 
+CALL = "import sys; from seal_env.cli import main; raise SystemExit(main(sys.argv[1:]))"
 MINI = ("run", "--env", "SEAL-ARC-Mini-v0", "--max-examples", "6")
 
 
@@ -192,7 +197,7 @@ def test_every_setting_of_the_environment_is_an_option_with_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("run", "--help"), ("tasks", "validate", "--help"), ("doctor", "--help")]
+    "arguments", [("--help",), ("run", "--help"), ("tasks", "validate", "--help"), ("card", "--help"), ("doctor", "--help")]
 )
 def test_help_fits_in_80_columns(seal_env: Call, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -262,17 +267,54 @@ def test_colours_can_be_switched_off(seal_env: Call, monkeypatch: pytest.MonkeyP
     assert "[48;" not in seal_env("tasks", "show", "5582e5ca").out
 
 
-def test_output_to_a_pipe_is_wide_and_a_closed_pipe_no_error() -> None:
-    command = "from seal_env.cli import main; raise SystemExit(main(['tools', '--format', 'openai']))"
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+def test_card_in_a_pipe_is_the_file_byte_for_byte() -> None:
+    said = subprocess.run([sys.executable, "-c", CALL, "card"], capture_output=True, check=True)
+    assert said.stdout == CARD.read_bytes()
+
+
+def test_card_in_a_pipe_keeps_signs_and_line_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    card = tmp_path / "card.md"
+    card.write_bytes("# 5 ± 1\r\n\n`a`  \nno line end".encode())
+    monkeypatch.setattr("seal_env.cli.CARD", card)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(["card"]) == 0
+    assert capsysbinary.readouterr().out == card.read_bytes()
+
+
+@pytest.mark.parametrize(("columns", "most"), [(60, 60), (200, 100)])
+def test_card_on_a_terminal_is_rendered_in_a_readable_width(
+    seal_env: Call, monkeypatch: pytest.MonkeyPatch, columns: int, most: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    lines = Text.from_ansi(seal_env("card").out).plain.splitlines()
+    assert lines[0].strip() == "seal-tiny"
+    assert most - 10 < max(map(len, lines)) <= most
+    assert not [line for line in lines if line.startswith(("#", "|"))]
+
+
+def test_card_names_the_number_of_parameters(seal_env: Call) -> None:
+    with safe_open(MODEL_DIRECTORY / "model.safetensors", framework="numpy") as weights:
+        count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    named = re.search(r"([\d.]+) M parameters", seal_env("card").out)
+    assert named
+    assert float(named[1]) == pytest.approx(count / 1e6, abs=0.05)
+
+
+@pytest.mark.parametrize("arguments", [("tools", "--format", "openai"), ("card",)], ids=" ".join)
+def test_closed_pipe_is_no_error(arguments: tuple[str, ...]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "PYTHONUNBUFFERED"}}
     process = subprocess.Popen(
-        [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        [sys.executable, "-c", CALL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     )
     assert process.stdout is not None
     process.stdout.close()
-    assert process.communicate()[1] == b""
+    assert (process.communicate()[1], process.returncode) == (b"", 0)
 
 
-def test_commands_without_a_model_load_no_torch() -> None:
-    command = "import sys; from seal_env.cli import main; main(['tasks', 'list']); raise SystemExit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", command], capture_output=True, check=False).returncode == 0
+@pytest.mark.parametrize("arguments", [("tasks", "list"), ("card",)], ids=" ".join)
+def test_commands_without_a_model_load_no_torch(arguments: tuple[str, ...]) -> None:
+    command = "import sys; from seal_env.cli import main; main(sys.argv[1:]); raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command, *arguments], capture_output=True, check=False).returncode == 0
