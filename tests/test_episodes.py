@@ -297,3 +297,12 @@ def test_a_self_edit_is_drawn_without_looking_at_the_task(encoder: ChatEncoder) 
     assert all(30 < sum(call["augment"][switch] for call in calls) < 70 for switch in calls[0]["augment"])
     rates = [math.log10(call["training"]["learning_rate"]) for call in calls]
     assert max(rates) - min(rates) > 1.8
+
+
+def test_a_prompt_that_is_read_carries_loss_on_its_outputs_after_the_first(encoder: ChatEncoder) -> None:
+    domain = ArcDomain("lettered")
+    (ids, plain), (same, read) = (self_edit_row(encoder, domain, rng(3), read_task) for read_task in (False, True))
+    assert ids == same
+    added = [token for token, before, after in zip(ids, plain, read, strict=True) if after != before]
+    shown = encoder.tokenizer.decode(ids).split("Tools:")[0].split("Output,")[2:]
+    assert encoder.tokenizer.decode(added) == "".join(part.split("\n\n")[0] for part in shown)

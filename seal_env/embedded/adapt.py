@@ -34,7 +34,6 @@ from seal_env.embedded.train import (
     save_checkpoint,
 )
 from seal_env.inner_loop.encoding import ChatEncoder
-from seal_env.tasks.arc.composed_rules import COMPOSED_FAMILIES
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.table_rules import TABLE_FAMILIES
@@ -50,7 +49,7 @@ class AdaptSettings:
     tasks: adapters in progress at once. chunks: parts of similar length, to save padding. ask_always: queries after every
     step of an adapter, not only after its last. accumulate: steps of the adapters for one of the base weights. inner_weight,
     plain_weight, self_edit_weight: of the losses beside the queries' one; those of the last two are added once for each step
-    of the base weights, the self-edits every `self_edit_every`.
+    of the base weights, the self-edits every `self_edit_every`. read_task: see `self_edit_row`.
     """
 
     tasks: int = 16
@@ -62,6 +61,7 @@ class AdaptSettings:
     self_edit_weight: float = 0.3
     self_edit_every: int = 1
     self_edits: int = 2
+    read_task: bool = False
     seed: int = 2
     optimizer: TrainSettings = field(default_factory=lambda: replace(OPTIMIZER, steps=640))
     episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
@@ -95,18 +95,44 @@ SECOND = AdaptSettings(
     optimizer=replace(OPTIMIZER, steps=100, decay_share=0.0),
     episodes=EpisodeSettings(families=(*GENERAL_FAMILIES, *TABLE_FAMILIES, *TABLE_FAMILIES)),
 )
+SIMPLE = (*GENERAL_FAMILIES, *TABLE_FAMILIES)
+COMPOSED = (
+    "paint-paint-paint",
+    "stamp-stamp",
+    "cipher-paint",
+    "keep-paint",
+    "neighbour-paint",
+    "gravity-paint",
+    "crop-paint",
+    "crop-tile",
+    "crop-scale",
+    "crop-mirror",
+    "crop-symmetry",
+    "rays-crop",
+    "rays-paint",
+    "gravity-crop",
+)
 THIRD = AdaptSettings(
     seed=3,
     optimizer=replace(OPTIMIZER, steps=340),
+    episodes=EpisodeSettings(families=SIMPLE + 2 * COMPOSED),
     stream=StreamSettings(tasks=4, small_steps=0, wide_from=0, wide_share=0.5, seed=3),
 )
 FOURTH = AdaptSettings(
     seed=4,
     optimizer=replace(OPTIMIZER, steps=450, decay_share=0.7, muon_rate=2e-3, adam_rate=1.3e-3),
-    episodes=EpisodeSettings(families=(*GENERAL_FAMILIES, *TABLE_FAMILIES, *tuple(COMPOSED_FAMILIES) * 4)),
+    episodes=EpisodeSettings(families=SIMPLE + 4 * COMPOSED),
     stream=StreamSettings(tasks=4, small_steps=0, wide_from=0, wide_share=0.5, seed=4),
 )
-PHASES = {"first": FIRST, "second": SECOND, "third": THIRD, "fourth": FOURTH}
+FIFTH = AdaptSettings(
+    seed=5,
+    self_edit_weight=0.6,
+    self_edits=3,
+    read_task=True,
+    optimizer=replace(OPTIMIZER, steps=450, decay_share=0.7, muon_rate=2e-3, adam_rate=1.3e-3),
+    stream=StreamSettings(tasks=4, small_steps=0, wide_from=0, wide_share=0.5, seed=5),
+)
+PHASES = {"first": FIRST, "second": SECOND, "third": THIRD, "fourth": FOURTH, "fifth": FIFTH}
 
 
 class Adaptation:
@@ -147,7 +173,10 @@ class Adaptation:
         losses = {"inner": _mean(inner), "early": _mean(early), "late": _mean(late)}
         losses["plain"] = self._plain(batch_rows(self.tokenizer, self.settings.stream, number), self.settings.plain_weight)
         if number % self.settings.self_edit_every == 0:
-            rows = [self_edit_row(self.encoder, self.domain, rng) for _ in range(self.settings.self_edits)]
+            rows = [
+                self_edit_row(self.encoder, self.domain, rng, self.settings.read_task)
+                for _ in range(self.settings.self_edits)
+            ]
             losses["self-edit"] = self._plain(rows, self.settings.self_edit_weight)
         return losses
 

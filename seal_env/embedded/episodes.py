@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,17 +14,16 @@ from seal_env.inner_loop.encoding import ChatEncoder
 from seal_env.prompts import chat_messages, observation_text
 from seal_env.settings import MODEL_DEFAULTS
 from seal_env.spaces import SelfEditSpace
-from seal_env.tasks.arc.composed_rules import COMPOSED_FAMILIES
+from seal_env.tasks.arc.composed_rules import MINI_FAMILIES
 from seal_env.tasks.arc.domain import ArcDomain
-from seal_env.tasks.arc.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.grid import GridPair
 from seal_env.tasks.arc.mini import FAMILIES, Shape, draw_pairs, draw_task
 from seal_env.tasks.arc.prompt import example
-from seal_env.tasks.arc.table_rules import TABLE_FAMILIES
 from seal_env.tasks.arc.training_set import build_candidates
 from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Budget, Example, Message, Recipe
 
+SHOWN_OUTPUTS = re.compile(r"Output,(.*?)(?=\n\n)", re.DOTALL)
 Row = tuple[list[int], list[int]]
 """Token ids and labels of one sequence."""
 
@@ -48,7 +48,7 @@ class EpisodeSettings:
     ask: int = 3
     plain_share: float = 0.4
     all_tokens_share: float = 0.2
-    families: tuple[str, ...] = (*GENERAL_FAMILIES, *TABLE_FAMILIES, *COMPOSED_FAMILIES, *COMPOSED_FAMILIES)
+    families: tuple[str, ...] = (*FAMILIES, *MINI_FAMILIES, *MINI_FAMILIES, *MINI_FAMILIES)
 
 
 @dataclass
@@ -130,12 +130,25 @@ def _schedule(step: int, steps: int, warmup: int) -> float:
     return max(0.0, 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))))
 
 
-def self_edit_row(encoder: ChatEncoder, domain: ArcDomain, rng: np.random.Generator) -> Row:
-    """The environment's prompt for a task, answered by a self-edit that is drawn without looking at it."""
+def self_edit_row(encoder: ChatEncoder, domain: ArcDomain, rng: np.random.Generator, read_task: bool = False) -> Row:
+    """The environment's prompt for a task, answered by a self-edit that is drawn without looking at it.
+
+    read_task: loss also on the prompt's output grids and their sizes, from the second demonstration on, so that the model
+    has understood the task by the time it decides.
+    """
     side = int(rng.choice([4, 4, 5, 7]))
     _, pairs = draw_task(rng, "train", Shape(max_side=side), tuple(FAMILIES))
     budget = Budget(max_examples=int(MODEL_DEFAULTS[MODEL_NAME]["max_examples"]))
     turns = int(rng.choice([1, 8]))
     observation = observation_text(domain.describe(tuple(pairs[:-1])), ARC_TOOLS, budget, turns)
     action = SelfEditSpace(num_train_epochs=(1, 3), seed=rng).sample()
-    return encode(encoder, Example((*chat_messages(observation), Message("assistant", action))))
+    worded = Example((*chat_messages(observation), Message("assistant", action)))
+    ids, labels = encode(encoder, worded)
+    if read_task:
+        text = encoder.render(worded.messages, generation_prompt=False)
+        _, spans = encoder.tokenize(text)
+        outputs = [match.span(1) for match in SHOWN_OUTPUTS.finditer(text)][1:]
+        for index, (start, _) in enumerate(spans[: len(ids)]):
+            if any(first <= start < last for first, last in outputs):
+                labels[index] = ids[index]
+    return ids, labels

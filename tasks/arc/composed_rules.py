@@ -15,22 +15,34 @@ from seal_env.tasks.arc.rule import Rng, RuleInstance
 from seal_env.tasks.arc.table_rules import TABLE_FAMILIES
 
 PARTS = GENERAL_FAMILIES | TABLE_FAMILIES
-COMPOSITIONS = (
+MINI = (
     ("paint", "paint", "paint"),
-    ("stamp", "stamp"),
+    ("stamp", "stamp", "stamp"),
+    ("stamp", "paint"),
     ("cipher", "paint"),
+    ("recolour", "paint"),
     ("keep", "paint"),
-    ("neighbour", "paint"),
-    ("gravity", "paint"),
+    ("rays", "paint"),
+    ("tile", "paint"),
+    ("scale", "paint"),
+    ("mirror", "paint"),
     ("crop", "paint"),
     ("crop", "tile"),
     ("crop", "scale"),
     ("crop", "mirror"),
-    ("crop", "symmetry"),
-    ("rays", "crop"),
-    ("rays", "paint"),
-    ("gravity", "crop"),
+    ("stamp", "tile"),
+    ("select", "tile"),
 )
+"""What `mini` tasks are made of."""
+PRACTICE = (
+    ("stamp", "stamp"),
+    ("neighbour", "paint"),
+    ("gravity", "paint"),
+    ("gravity", "crop"),
+    ("rays", "crop"),
+    ("crop", "symmetry"),
+)
+"""More compositions for training; a small model hardly learns these from three or four demonstrations."""
 
 
 def compose(parts: list[RuleInstance]) -> RuleInstance:
@@ -78,4 +90,5 @@ def _without_swap(name: str, rng: Rng) -> RuleInstance:
             return instance
 
 
-COMPOSED_FAMILIES: dict[str, Callable[[Rng], RuleInstance]] = {"-".join(names): _family(names) for names in COMPOSITIONS}
+MINI_FAMILIES: dict[str, Callable[[Rng], RuleInstance]] = {"-".join(names): _family(names) for names in MINI}
+COMPOSED_FAMILIES = MINI_FAMILIES | {"-".join(names): _family(names) for names in PRACTICE}

@@ -2,7 +2,7 @@
 
 A rule family with its parameters is a rule instance, named by its key ("crop/0/1x2/none+tile/2x2/none"). A hash of what
 it does puts the instance into the train or the eval split, so the splits share no rule; grids are drawn anew for each task.
-Tasks are of the composed families; the embedded model is trained on all (`FAMILIES`). Every task is a function of (split,
+Tasks are of `MINI_FAMILIES`; the embedded model is trained on all (`FAMILIES`). Every task is a function of (split,
 seed, index) alone.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seal_env.errors import SettingError
-from seal_env.tasks.arc.composed_rules import COMPOSED_FAMILIES
+from seal_env.tasks.arc.composed_rules import COMPOSED_FAMILIES, MINI_FAMILIES
 from seal_env.tasks.arc.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.grid import Array, Grid, GridPair, to_grid
 from seal_env.tasks.arc.rule import Rng, RuleInstance, Split
@@ -78,7 +78,7 @@ def draw_task(
     rng: Rng,
     split: Split,
     shape: Shape | None = None,
-    families: tuple[str, ...] = tuple(COMPOSED_FAMILIES),
+    families: tuple[str, ...] = tuple(MINI_FAMILIES),
     demonstrations: tuple[int, int] = (3, 4),
 ) -> tuple[RuleInstance, list[GridPair]]:
     """A rule instance of `split` and its pairs: `demonstrations` (from, to), inclusive, and one more as the query.
