@@ -223,12 +223,20 @@ def older_tokenizer() -> Any:
     )
 
 
-def test_equal_tokens_keep_their_embeddings_and_new_ones_get_their_parts_mean(tokenizer: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def carried(tokenizer: Any, tmp_path: Path) -> tuple[Any, Any, Any]:
+    """The older tokenizer, a model with it, and the same model carried over to the recipe's own."""
     older = older_tokenizer()
     before = build_model(older, TINY)
     before.save_pretrained(tmp_path)
     older.save_pretrained(tmp_path)
-    after = carry_over(tmp_path, tokenizer)
+    return older, before, carry_over(tmp_path, tokenizer)
+
+
+def test_equal_tokens_keep_their_embeddings_and_new_ones_get_their_parts_mean(
+    tokenizer: Any, carried: tuple[Any, Any, Any]
+) -> None:
+    older, before, after = carried
     old, new = before.get_input_embeddings().weight, after.get_input_embeddings().weight
     shared = set(older.get_vocab()) & set(tokenizer.get_vocab())
     for token in shared:
@@ -240,12 +248,8 @@ def test_equal_tokens_keep_their_embeddings_and_new_ones_get_their_parts_mean(to
     torch.testing.assert_close(new[whole[0]], old[parts].mean(0))
 
 
-def test_a_carried_over_model_is_whole(tokenizer: Any, tmp_path: Path) -> None:
-    older = older_tokenizer()
-    before = build_model(older, TINY)
-    before.save_pretrained(tmp_path)
-    older.save_pretrained(tmp_path)
-    after = carry_over(tmp_path, tokenizer)
+def test_a_carried_over_model_is_whole(tokenizer: Any, carried: tuple[Any, Any, Any]) -> None:
+    _, before, after = carried
     assert after.config.vocab_size == len(tokenizer) == after.get_output_embeddings().weight.shape[0]
     assert after.get_output_embeddings().weight is after.get_input_embeddings().weight
     for name, parameter in before.model.layers.named_parameters():

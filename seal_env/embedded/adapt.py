@@ -33,12 +33,15 @@ from seal_env.embedded.train import (
     rate_factor,
     save_checkpoint,
 )
+from seal_env.embedded_model import MODEL_NAME
 from seal_env.inner_loop.encoding import ChatEncoder
+from seal_env.settings import MODEL_DEFAULTS
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.table_rules import TABLE_FAMILIES
 from seal_env.types import LoraSpec
 
+DEFAULTS = MODEL_DEFAULTS[MODEL_NAME]
 OPTIMIZER = TrainSettings(warmup=20, decay_share=0.4, muon_rate=3e-3, adam_rate=2e-3)
 
 
@@ -70,6 +73,7 @@ class AdaptSettings:
     )
 
 
+SIMPLE = (*GENERAL_FAMILIES, *TABLE_FAMILIES)
 FIRST = AdaptSettings(
     tasks=20,
     ask_always=True,
@@ -88,14 +92,13 @@ FIRST = AdaptSettings(
         max_steps=32,
         warmup_steps=11,
         ask=1,
-        families=(*GENERAL_FAMILIES, *TABLE_FAMILIES, *TABLE_FAMILIES),
+        families=(*SIMPLE, *TABLE_FAMILIES),
     ),
 )
 SECOND = AdaptSettings(
     optimizer=replace(OPTIMIZER, steps=100, decay_share=0.0),
-    episodes=EpisodeSettings(families=(*GENERAL_FAMILIES, *TABLE_FAMILIES, *TABLE_FAMILIES)),
+    episodes=EpisodeSettings(families=(*SIMPLE, *TABLE_FAMILIES)),
 )
-SIMPLE = (*GENERAL_FAMILIES, *TABLE_FAMILIES)
 COMPOSED = (
     "paint-paint-paint",
     "stamp-stamp",
@@ -140,8 +143,8 @@ class Adaptation:
 
     def __init__(self, model: Any, tokenizer: Any, settings: AdaptSettings, spec: LoraSpec) -> None:
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
-        self.encoder = ChatEncoder(tokenizer, "seal-tiny")
-        self.domain = ArcDomain("lettered")
+        self.encoder = ChatEncoder(tokenizer, MODEL_NAME)
+        self.domain = ArcDomain(DEFAULTS["grid_format"])
         self.fast = FastWeights(model, spec, settings.tasks)
         self.episodes: list[Episode | None] = [None] * settings.tasks
         self.tokens = 0
@@ -193,10 +196,9 @@ class Adaptation:
     def _inner(self, tasks: torch.Tensor, episodes: list[Episode], gradients: list[torch.Tensor]) -> torch.Tensor:
         """Losses of the tasks' own batches, [tasks]; adds the adapters' gradients, and a share of the base model's."""
         rows = [episodes[task].batches_S[episodes[task].step] for task in tasks.tolist()]
-        self.tokens += _tokens(rows)
         adapters = self.fast.take(tasks, learn=True)
         taken = [weight for pair in adapters.values() for weight in pair]
-        ids, labels = (tensor.to(self.model.device) for tensor in pad_tasks(rows, int(self.tokenizer.pad_token_id)))
+        ids, labels = self._tensors(rows)
         losses = task_losses(self.model, ids, labels, adapters, self.fast.scale)
         share = self.settings.inner_weight / self.settings.tasks
         if share:
@@ -217,32 +219,29 @@ class Adaptation:
         for start in range(0, len(asked), 4):
             part = asked[start : start + 4]
             rows = [episodes[task].next_queries(count) for task in part]
-            self.tokens += _tokens(rows)
-            ids, labels = (tensor.to(self.model.device) for tensor in pad_tasks(rows, int(self.tokenizer.pad_token_id)))
+            ids, labels = self._tensors(rows)
             adapters = self.fast.take(torch.tensor(part), learn=False)
             found = task_losses(self.model, ids, labels, adapters, self.fast.scale)
             (found.sum() / self.settings.tasks).backward()
             losses |= dict(zip(part, found.tolist(), strict=True))
         return [losses[task] for task in tasks]
 
+    def _tensors(self, rows: list[list[Row]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows by task as padded (ids, labels) on the model's device; counts their tokens."""
+        self.tokens += sum(len(ids) for task in rows for ids, _ in task)
+        ids, labels = pad_tasks(rows, int(self.tokenizer.pad_token_id))
+        return ids.to(self.model.device), labels.to(self.model.device)
+
     def _plain(self, rows: list[Row], weight: float) -> float:
         """Mean loss of sequences without adapters; adds the base model's gradients."""
         ordered = sorted(rows, key=lambda row: len(row[0]))
-        self.tokens += _tokens([rows])
         total = 0.0
         for start in range(0, len(ordered), 4):
-            part = ordered[start : start + 4]
-            ids, labels = (
-                t.to(self.model.device) for t in pad_tasks([[row] for row in part], int(self.tokenizer.pad_token_id))
-            )
+            ids, labels = self._tensors([[row] for row in ordered[start : start + 4]])
             losses = task_losses(self.model, ids, labels, None, 0.0)
             (losses.sum() * (weight / len(rows))).backward()
             total += float(losses.detach().sum()) / len(rows)
         return total
-
-
-def _tokens(rows: list[list[Row]]) -> int:
-    return sum(len(ids) for task in rows for ids, _ in task)
 
 
 def _mean(values: list[float]) -> float:
@@ -279,7 +278,7 @@ def adapt(start: Path, out: Path, settings: AdaptSettings, device: str) -> None:
     progress: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "curve": []}
     if (out / "checkpoint.safetensors").exists():
         progress = load_checkpoint(out, model, optimizers)
-    state = Adaptation(model, tokenizer, settings, LoraSpec(16, 256.0))
+    state = Adaptation(model, tokenizer, settings, LoraSpec(DEFAULTS["lora_rank"], DEFAULTS["lora_alpha"]))
     state.tokens = progress["tokens"]
     base_rates = [settings.optimizer.muon_rate, settings.optimizer.adam_rate]
     means: dict[str, float] = {}

@@ -7,14 +7,13 @@ and learn by AdamW with each task's own rate and step count, as the inner loop d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 
-from seal_env.embedded.stream import IGNORED
+from seal_env.embedded.stream import IGNORED, to_tensors
 from seal_env.types import LoraSpec
 
 Stacked = dict[str, tuple[torch.Tensor, torch.Tensor]]
@@ -129,16 +128,7 @@ def task_losses(model: Any, ids: torch.Tensor, labels: torch.Tensor, adapters: S
 
 def pad_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows of (ids, labels) by task -> (ids, labels), both [tasks, most rows, longest], padded on the right and below."""
-    longest = max(len(ids) for task in rows for ids, _ in task)
-    ids = torch.full((len(rows), max(map(len, rows)), longest), pad)
-    labels = torch.full(ids.shape, IGNORED)
-    for task, index, (row, label) in _enumerate(rows):
-        ids[task, index, : len(row)] = torch.tensor(row)
-        labels[task, index, : len(row)] = torch.tensor(label)
-    return ids, labels
-
-
-def _enumerate(rows: list[list[Any]]) -> Iterator[tuple[int, int, Any]]:
-    for task, items in enumerate(rows):
-        for index, item in enumerate(items):
-            yield task, index, item
+    most = max(map(len, rows))
+    missing: tuple[list[int], list[int]] = ([], [])
+    ids, labels = to_tensors([row for task in rows for row in [*task, *[missing] * (most - len(task))]], pad)
+    return ids.view(len(rows), most, -1), labels.view(len(rows), most, -1)
