@@ -14,10 +14,10 @@ from seal_env.inner_loop.encoding import ChatEncoder
 from seal_env.prompts import chat_messages, observation_text
 from seal_env.settings import MODEL_DEFAULTS
 from seal_env.spaces import SelfEditSpace
-from seal_env.tasks.arc.composed_rules import MINI_FAMILIES
+from seal_env.tasks.arc.composed_rules import OFTEN_FAMILIES
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair
-from seal_env.tasks.arc.mini import FAMILIES, Shape, draw_pairs, draw_task
+from seal_env.tasks.arc.mini import TRAINING_FAMILIES, Shape, draw_pairs, draw_task
 from seal_env.tasks.arc.prompt import example
 from seal_env.tasks.arc.training_set import build_candidates
 from seal_env.tools.registry import ARC_TOOLS
@@ -48,7 +48,7 @@ class EpisodeSettings:
     ask: int = 3
     plain_share: float = 0.4
     all_tokens_share: float = 0.2
-    families: tuple[str, ...] = (*FAMILIES, *MINI_FAMILIES, *MINI_FAMILIES, *MINI_FAMILIES)
+    families: tuple[str, ...] = (*TRAINING_FAMILIES, *OFTEN_FAMILIES, *OFTEN_FAMILIES, *OFTEN_FAMILIES)
 
 
 @dataclass
@@ -137,7 +137,7 @@ def self_edit_row(encoder: ChatEncoder, domain: ArcDomain, rng: np.random.Genera
     has understood the task by the time it decides.
     """
     side = int(rng.choice([4, 4, 5, 7]))
-    _, pairs = draw_task(rng, "train", Shape(max_side=side), tuple(FAMILIES))
+    _, pairs = draw_task(rng, "train", Shape(max_side=side), tuple(TRAINING_FAMILIES))
     budget = Budget(max_examples=int(MODEL_DEFAULTS[MODEL_NAME]["max_examples"]))
     turns = int(rng.choice([1, 8]))
     observation = observation_text(domain.describe(tuple(pairs[:-1])), ARC_TOOLS, budget, turns)

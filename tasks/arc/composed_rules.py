@@ -15,7 +15,7 @@ from seal_env.tasks.arc.rule import Rng, RuleInstance
 from seal_env.tasks.arc.table_rules import TABLE_FAMILIES
 
 PARTS = GENERAL_FAMILIES | TABLE_FAMILIES
-MINI = (
+OFTEN = (
     ("paint", "paint", "paint"),
     ("stamp", "stamp", "stamp"),
     ("stamp", "paint"),
@@ -33,8 +33,8 @@ MINI = (
     ("stamp", "tile"),
     ("select", "tile"),
 )
-"""What `mini` tasks are made of."""
 PRACTICE = (
+    *OFTEN,
     ("stamp", "stamp"),
     ("neighbour", "paint"),
     ("gravity", "paint"),
@@ -42,7 +42,23 @@ PRACTICE = (
     ("rays", "crop"),
     ("crop", "symmetry"),
 )
-"""More compositions for training; a small model hardly learns these from three or four demonstrations."""
+"""What the embedded model is trained on; what OFTEN has, more often."""
+MINI = (
+    ("cipher", "paint"),
+    ("rays", "paint"),
+    ("scale", "paint"),
+    ("crop", "tile"),
+    ("crop", "mirror"),
+    ("stamp", "scale"),
+    ("scale", "stamp"),
+    ("tile", "stamp"),
+    ("stamp", "stamp", "tile"),
+    ("keep", "paint", "paint"),
+    ("recolour", "paint", "paint"),
+    ("scale", "paint", "paint"),
+    ("tile", "paint", "paint"),
+)
+"""What `mini` tasks are made of: five kinds of composition that training has too, and eight that it has not."""
 
 
 def compose(parts: list[RuleInstance]) -> RuleInstance:
@@ -90,5 +106,10 @@ def _without_swap(name: str, rng: Rng) -> RuleInstance:
             return instance
 
 
-MINI_FAMILIES: dict[str, Callable[[Rng], RuleInstance]] = {"-".join(names): _family(names) for names in MINI}
-COMPOSED_FAMILIES = MINI_FAMILIES | {"-".join(names): _family(names) for names in PRACTICE}
+def _families(compositions: tuple[tuple[str, ...], ...]) -> dict[str, Callable[[Rng], RuleInstance]]:
+    return {"-".join(names): _family(names) for names in compositions}
+
+
+MINI_FAMILIES = _families(MINI)
+PRACTICE_FAMILIES = _families(PRACTICE)
+OFTEN_FAMILIES = _families(OFTEN)

@@ -74,7 +74,7 @@ TASKSETS: dict[str, TasksetEntry[ArcTaskset]] = {
     "arc2-eval": _whole("arc2-eval", "arcagi2", 1, "the 120 public evaluation tasks of ARC-AGI-2"),
     "mini": TasksetEntry("short for mini-train", lambda count: mini_taskset("mini", "train", count)),
     "mini-train": TasksetEntry(
-        "100 small generated tasks, grids up to 5x5", lambda count: mini_taskset("mini-train", "train", count)
+        "100 small generated tasks, grids up to 4x4", lambda count: mini_taskset("mini-train", "train", count)
     ),
     "mini-eval": TasksetEntry(
         "100 small generated tasks of rules that mini-train never uses",

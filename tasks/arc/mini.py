@@ -2,7 +2,7 @@
 
 A rule family with its parameters is a rule instance, named by its key ("crop/0/1x2/none+tile/2x2/none"). A hash of what
 it does puts the instance into the train or the eval split, so the splits share no rule; grids are drawn anew for each task.
-Tasks are of `MINI_FAMILIES`; the embedded model is trained on all (`FAMILIES`). Every task is a function of (split,
+Tasks are of `MINI_FAMILIES`; the embedded model is trained on `TRAINING_FAMILIES`. Every task is a function of (split,
 seed, index) alone.
 """
 
@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from seal_env.errors import SettingError
-from seal_env.tasks.arc.composed_rules import COMPOSED_FAMILIES, MINI_FAMILIES
+from seal_env.tasks.arc.composed_rules import MINI_FAMILIES, PRACTICE_FAMILIES
 from seal_env.tasks.arc.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.grid import Array, Grid, GridPair, to_grid
 from seal_env.tasks.arc.rule import Rng, RuleInstance, Split
 from seal_env.tasks.arc.table_rules import TABLE_FAMILIES
 from seal_env.types import Task
 
-FAMILIES: dict[str, Callable[[Rng], RuleInstance]] = GENERAL_FAMILIES | TABLE_FAMILIES | COMPOSED_FAMILIES
+TRAINING_FAMILIES: dict[str, Callable[[Rng], RuleInstance]] = GENERAL_FAMILIES | TABLE_FAMILIES | PRACTICE_FAMILIES
+"""What the embedded model is trained on."""
+FAMILIES = TRAINING_FAMILIES | MINI_FAMILIES
 
 PATIENCE = 5000
 """Rules drawn before `draw_task` gives up."""
