@@ -57,25 +57,21 @@ def grid_self_edits() -> dict[str, str]:
 def measure_task(model: str, subset: str, task_id: str, self_edits: Sequence[str] | int, seed: int) -> Row:
     """Accuracies of one task: before, and after each self-edit, or each of a number of random ones. Runs in a worker."""
     torch.set_num_threads(1)
-    env = gymnasium.make("SEAL-ARC-v0", subset=subset, model=model, max_turns=1, decode="never")
+    count = self_edits if isinstance(self_edits, int) else len(self_edits)
+    envs = gymnasium.make_vec("SEAL-ARC-v0", num_envs=count, subset=subset, model=model, max_turns=1, decode="never")
     began = time.perf_counter()
-    trajectories = []
-    if isinstance(self_edits, int):
-        agent = make_agent("random", AgentSettings(env.action_space, seed=seed))
-        trajectories = [run_episode(env, agent, task_id, seed) for _ in range(self_edits)]
-    else:
-        for self_edit in self_edits:
-            agent = make_agent("fixed", AgentSettings(env.action_space, seed, self_edit))
-            trajectories.append(run_episode(env, agent, task_id, seed))
-    infos = [trajectory.info for trajectory in trajectories]
+    observations, _ = envs.reset(seed=[seed] * count, options={"task_id": task_id})
+    agent = make_agent("random", AgentSettings(envs.single_action_space, seed=seed))
+    actions = [agent.act(text) for text in observations] if isinstance(self_edits, int) else self_edits
+    infos = envs.step(tuple(actions))[4]
     return {
         "task": task_id,
         "family": family_of(task_id) if task_id.startswith("mini") else "",
-        "before": infos[0]["accuracy_before"],
-        "after": [info["accuracy_after"] or 0.0 for info in infos],
-        "self_edits": [info["self_edit"] for info in infos],
-        "outcomes": [info["outcome"] for info in infos],
-        "steps": [info["optimizer_steps"] for info in infos],
+        "before": float(infos["accuracy_before"][0]),
+        "after": [float(accuracy) for accuracy in np.nan_to_num(infos["accuracy_after"])],
+        "self_edits": list(infos["self_edit"]),
+        "outcomes": [str(outcome) for outcome in infos["outcome"]],
+        "steps": [int(steps) for steps in infos["optimizer_steps"]],
         "seconds": round(time.perf_counter() - began, 2),
     }
 
@@ -149,7 +145,7 @@ def grid_tables(rows: list[Row]) -> list[Table]:
 
 def measure_speed(model: str, edits: int) -> Row:
     """Seconds of a `mini` self-edit with all cores, one after the other, model loaded: environment, update, evaluation."""
-    env = gymnasium.make("SEAL-ARC-v0", subset="mini-eval:20", model=model, max_turns=1)
+    env = gymnasium.make("SEAL-ARC-v0", subset="mini-eval:20", model=model, max_turns=1, cache="off")
     agent = make_agent("random", AgentSettings(env.action_space, seed=0))
     run_episode(env, agent, seed=0)
     seconds = []

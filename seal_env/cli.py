@@ -47,6 +47,8 @@ UPDATE_SETTINGS = (
     "lora_alpha",
     "lora_targets",
     "save_adapters",
+    "cache",
+    "cache_file",
 )
 EXAMPLES = """examples:
   random self-edits on the 12 tasks of seal-train:

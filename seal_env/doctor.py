@@ -122,6 +122,6 @@ def _self_check(model: str, device: str) -> str:
 
 def _update(model: str, device: str) -> dict[str, Any]:
     settings: dict[str, Any] = {"model": model, "device": device, "max_examples": CHECK_STEPS, "decode": "never"}
-    env: gymnasium.Env[str, str] = gymnasium.make("SEAL-ARC-Mini-v0", **settings)
+    env: gymnasium.Env[str, str] = gymnasium.make("SEAL-ARC-Mini-v0", cache="off", **settings)
     env.reset(seed=0)
     return env.step(USUAL_SELF_EDIT)[4]

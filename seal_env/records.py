@@ -1,4 +1,4 @@
-"""The run folder: settings.toml, written once, and episodes.jsonl, one flushed line an episode."""
+"""The run folder: settings.toml, written once, episodes.jsonl, one flushed line an episode, and cache.json at the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, TextIO
 import tomli_w
 
 from seal_env.errors import RunFolderError, SettingError
+from seal_env.inner_loop.cache import CacheStatistics
 
 RECORDED_PACKAGES = ("seal-env", "torch", "transformers", "peft", "gymnasium", "numpy", "tokenizers")
 
@@ -64,6 +66,12 @@ class RunFolder:
         line = json.dumps(_finite({**record, "versions": self._versions}), allow_nan=False)
         self._episodes.write(line + "\n")
         self._episodes.flush()
+
+    def write_cache(self, cached: CacheStatistics) -> None:
+        """Write cache.json: how often the inner loop knew a result. Nothing for a run without a cache."""
+        if cached.jobs:
+            counts = asdict(cached) | {"hit_rate": cached.hit_rate}
+            (self.path / "cache.json").write_text(json.dumps(counts) + "\n", encoding="utf-8")
 
     def close(self) -> None:
         """Close episodes.jsonl."""

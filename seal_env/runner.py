@@ -19,10 +19,12 @@ from seal_env.call_check import check_calls
 from seal_env.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.inner_loop import make_inner_loop, resolve_device
+from seal_env.inner_loop.cache import FILE_NAME, CacheStatistics, cache_path, statistics_of
 from seal_env.inner_loop.device import describe_device
 from seal_env.records import RunFolder, package_versions, refuse_existing
 from seal_env.report.progress import Progress
 from seal_env.report.tables import episode_table, plural, summary_text
+from seal_env.settings import Settings
 from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import InvalidSelfEdit
 
@@ -46,8 +48,9 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
     SettingError, UnknownTaskError, TaskError, ModelError or RunFolderError before anything is written if it cannot begin.
     """
     _check(settings)
+    given = _with_cache_file(environment_settings, settings.out)
     # Gymnasium's own checker warns of every reward that is not a number, which here says that the machine failed.
-    env: gymnasium.Env[str, str] = gymnasium.make(settings.environment, disable_env_checker=True, **environment_settings)
+    env: gymnasium.Env[str, str] = gymnasium.make(settings.environment, disable_env_checker=True, **given)
     seal = env.unwrapped
     assert isinstance(seal, SealEnv)
     used = seal.settings
@@ -55,7 +58,8 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
     count = len(seal.taskset) if settings.episodes is None else settings.episodes
     device = resolve_device(used.device)
     with console.status(f"loading {used.model}"):
-        make_inner_loop(used.inner_loop, used.model, used.device)
+        inner_loop = make_inner_loop(used.inner_loop, used.model, used.device, used.cache, used.cache_file)
+    known_before = statistics_of(inner_loop)
     episodes = plural(count, "episode")
     console.print(f"{settings.agent} agent, {episodes} of {used.subset}, model {used.model} on {device}", soft_wrap=True)
     folder = RunFolder(settings.out, settings_tables(settings, seal, count))
@@ -72,8 +76,19 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
                 progress.finish(trajectory)
     finally:
         env.close()
-        _report(trajectories, time.perf_counter() - began, folder.path, console)
+        elapsed = time.perf_counter() - began
+        cached = statistics_of(inner_loop).since(known_before)
+        folder.write_cache(cached)
+        _report(trajectories, elapsed, cached, folder.path, console)
     return trajectories
+
+
+def _with_cache_file(environment_settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """The settings with the file of the cache named: the run folder's own unless they, or SEAL_ENV_CACHE, say otherwise."""
+    given = dict(environment_settings)
+    if given.get("cache", Settings.cache) == "on" and cache_path(given.get("cache_file")) is None:
+        given["cache_file"] = str(out / FILE_NAME)
+    return given
 
 
 def _check(settings: RunSettings) -> None:
@@ -98,12 +113,12 @@ def _episode(env: gymnasium.Env[str, str], agent: Agent, task_id: str, seed: int
     return trajectory
 
 
-def _report(trajectories: list[Trajectory], elapsed: float, path: Path, console: Console) -> None:
+def _report(trajectories: list[Trajectory], elapsed: float, cached: CacheStatistics, path: Path, console: Console) -> None:
     if trajectories:
         console.print()
         console.print(episode_table(trajectories, console))
         console.print()
-        console.print(summary_text(trajectories, elapsed), soft_wrap=True, markup=False)
+        console.print(summary_text(trajectories, elapsed, cached), soft_wrap=True, markup=False)
     console.print(f"written   {path}", soft_wrap=True, markup=False)
 
 

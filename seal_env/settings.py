@@ -32,6 +32,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "reward": ("accuracy", "gain", "solved", "cell_accuracy"),
     "decode": ("failed", "never"),
     "grid_format": ("plain", "lettered"),
+    "cache": ("on", "read", "off"),
 }
 LEAST: Mapping[str, int] = {
     "max_turns": 1,
@@ -52,7 +53,7 @@ class Settings:
             comma-separated task ids, or a path (a folder of tasks, a task, or a challenges file).
         model: base model: seal-tiny (embedded), a Hugging Face id or a local directory. Never a live object.
         device: auto (CUDA where there is one), cpu, cuda, cuda:N.
-        inner_loop: who does the weight update; reference is PEFT, one update at a time.
+        inner_loop: who does the weight update: batched (many adapters in one pass) or reference (PEFT, one after another).
         profile: fixed, or paper: SEAL's published recipe with its quirks.
         evaluation: greedy (one attempt, all demonstrations in the prompt) or vote (SEAL's: many prompts, two attempts).
         reward: accuracy (share of test inputs solved), gain (accuracy minus the base model's), solved, cell_accuracy.
@@ -69,12 +70,16 @@ class Settings:
         lora_targets: names of the linear layers that are adapted, separated by commas.
         grid_format: plain or lettered (each row begins with its letter); None is the model's own default.
         save_adapters: directory for the adapters of all self-edits, in PEFT format; None keeps none.
+        cache: on (an update whose result is known is not trained again), read (known results are used, new ones are not
+            kept) or off. Only `timings` can tell a known result from a fresh one.
+        cache_file: where results are kept: an SQLite file, or a directory for one; None is SEAL_ENV_CACHE if it is set, or
+            else the run folder of `seal-env run`, and anywhere else the memory of the process.
     """
 
     subset: str = "seal-train"
     model: str = MODEL_NAME
     device: str = "auto"
-    inner_loop: str = "reference"
+    inner_loop: str = "batched"
     profile: str = "fixed"
     evaluation: str = "greedy"
     reward: str = "accuracy"
@@ -90,6 +95,8 @@ class Settings:
     lora_targets: str = ",".join(LoraSpec.target_modules)
     grid_format: str | None = None
     save_adapters: str | None = None
+    cache: str = "on"
+    cache_file: str | None = None
 
     @classmethod
     def resolve(cls, **given: Any) -> Settings:

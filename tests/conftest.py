@@ -13,6 +13,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.pop("SEAL_ENV_CACHE", None)  # results that the person at the keyboard keeps are none of the tests'
 
 TEXT = [
     "Every pair of grids follows the same hidden rule. Answer with the output grid only.",

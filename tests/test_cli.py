@@ -19,6 +19,7 @@ from safetensors import safe_open
 from seal_env.cli import build_parser, main
 from seal_env.embedded_model import CARD, MODEL_DIRECTORY
 from seal_env.env import SealEnv
+from seal_env.episode import Episode
 from seal_env.errors import ModelError
 from seal_env.report.progress import Progress
 from seal_env.settings import Settings
@@ -130,7 +131,7 @@ def test_lines_are_on_the_disk_as_soon_as_an_episode_ends(seal_env: Call, monkey
 
 
 def test_run_in_which_the_machine_failed_throughout_exits_1(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SealEnv, "_finetune", lambda env: env._end(Outcome.OUT_OF_MEMORY, "no memory", float("nan")))
+    monkeypatch.setattr(Episode, "finish", lambda self, *_: self._end(Outcome.OUT_OF_MEMORY, "no memory", float("nan")))
     learnt: list[object] = []
     monkeypatch.setattr("seal_env.agents.base.Agent.update", lambda _, trajectories: learnt.append(trajectories))
     said = seal_env(*MINI, "--episodes", "1", "--out", "out")

@@ -25,7 +25,7 @@ TASKS = 5
 
 def make(device: str, **settings: Any) -> SealEnv:
     env = gymnasium.make(
-        "SEAL-ARC-Mini-v0", subset=f"mini-train:{TASKS}", device=device, max_examples=20, **settings
+        "SEAL-ARC-Mini-v0", subset=f"mini-train:{TASKS}", device=device, max_examples=20, cache="off", **settings
     ).unwrapped
     assert isinstance(env, SealEnv)
     return env

@@ -23,14 +23,14 @@ ARCHITECTURES = ["llama", "qwen2", "gpt2"]
 
 
 def make(model: str, **settings: Any) -> SealEnv:
-    env = gymnasium.make("SEAL-ARC-Mini-v0", model=model, device="cpu", lora_rank=4, max_examples=6, **settings).unwrapped
+    small: dict[str, Any] = {"device": "cpu", "lora_rank": 4, "max_examples": 6, "cache": "off"}
+    env = gymnasium.make("SEAL-ARC-Mini-v0", model=model, **small, **settings).unwrapped
     assert isinstance(env, SealEnv)
     return env
 
 
 def weights(model: str) -> dict[str, torch.Tensor]:
-    found = load_base_model(model, "cpu").model.state_dict().items()
-    return {name.replace("base_layer.", ""): weight.clone() for name, weight in found if "lora_" not in name}
+    return {name: weight.clone() for name, weight in load_base_model(model, "cpu").model.state_dict().items()}
 
 
 @pytest.mark.parametrize("profile", ["fixed", "paper"])
@@ -57,9 +57,10 @@ def test_examples_that_the_model_cannot_take_are_dropped(tiny_models: dict[str, 
     augment = json.loads(USUAL_SELF_EDIT)[0]
     augment["arguments"]["use_size_augmentations"] = True
     env.step(json.dumps(augment))
-    assert env._kept is not None
-    assert max(env._kept.lengths_E) <= 1024
-    assert len(env._kept.examples_E) < len(env._draft.candidates or ())
+    assert env.episode is not None
+    assert env.episode.kept is not None
+    assert max(env.episode.kept.lengths_E) <= 1024
+    assert len(env.episode.kept.examples_E) < len(env.episode.draft.candidates or ())
 
 
 @pytest.mark.parametrize("profile", ["fixed", "paper"])

@@ -51,9 +51,10 @@ def numbers(value: Any) -> Iterator[float]:
         yield value
 
 
-def test_settings_are_resolved(settings: dict[str, Any]) -> None:
+def test_settings_are_resolved(settings: dict[str, Any], finished: Path) -> None:
     assert settings["run"] == {"environment": "SEAL-ARC-Mini-v0", "agent": "random", "episodes": 1, "seed": 5}
-    expected = Settings.resolve(subset="mini-train", max_examples=4, device="cpu", profile="paper")
+    given = {"max_examples": 4, "device": "cpu", "profile": "paper", "cache_file": str(finished / "cache.sqlite")}
+    expected = Settings.resolve(subset="mini-train", **given)
     assert {name: settings["environment"].get(name) for name in vars(expected)} == vars(expected)
 
 

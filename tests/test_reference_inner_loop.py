@@ -17,6 +17,7 @@ from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop
 from seal_env.inner_loop.adapter import find_targets
 from seal_env.inner_loop.base_model import load_base_model
+from seal_env.inner_loop.job_encoder import JobEncoder
 from seal_env.inner_loop.reference import ReferenceInnerLoop
 from seal_env.tasks.arc.grid import GridFormat, GridPair
 from seal_env.tasks.arc.prompt import example, query
@@ -56,8 +57,7 @@ def comparable(result: UpdateResult) -> UpdateResult:
 
 def test_base_model_is_bit_identical_after_updates(loop: ReferenceInnerLoop) -> None:
     def weights() -> dict[str, torch.Tensor]:
-        found = loop.base.model.state_dict().items()
-        return {n.replace("base_layer.", ""): p.clone() for n, p in found if "lora_" not in n}
+        return {name: weight.clone() for name, weight in loop.base.model.state_dict().items()}
 
     before = weights()
     run(loop, JOB)
@@ -68,8 +68,7 @@ def test_base_model_is_bit_identical_after_updates(loop: ReferenceInnerLoop) -> 
 
 
 def test_base_model_answers_as_before_after_updates(loop: ReferenceInnerLoop) -> None:
-    ids = torch.tensor([loop._encoder.encode_query(JOB.queries_Q[0]).prompt_T])
-    loop._adapter.detach()
+    ids = torch.tensor([loop._encoder.query(JOB.queries_Q[0]).prompt_T])
     before = loop.base.model(input_ids=ids).logits
     run(loop, JOB)
     after = loop.base.model(input_ids=ids).logits
@@ -162,7 +161,7 @@ def test_memory_that_runs_out_at_one_example_is_an_outcome_of_that_job(
 def test_the_cpu_allocator_s_complaint_is_understood_as_out_of_memory(loop: ReferenceInnerLoop) -> None:
     with pytest.raises(RuntimeError) as raised:
         torch.empty(2**50)
-    from seal_env.inner_loop.reference import is_out_of_memory
+    from seal_env.inner_loop.memory import is_out_of_memory
 
     assert is_out_of_memory(raised.value)
 
@@ -214,8 +213,7 @@ def test_a_rate_of_one_is_survived(loop: ReferenceInnerLoop) -> None:
 def test_saved_adapter_loads_in_peft_with_the_same_logits(loop: ReferenceInnerLoop, tmp_path: Path) -> None:
     directory = tmp_path / "adapter"
     run(loop, replace(JOB, save_to=directory))
-    ids = torch.tensor([loop._encoder.encode_query(JOB.queries_Q[0]).prompt_T])
-    loop._adapter._peft.base_model.enable_adapter_layers()
+    ids = torch.tensor([loop._encoder.query(JOB.queries_Q[0]).prompt_T])
     with torch.no_grad():
         ours = loop._adapter._peft(input_ids=ids).logits
         fresh = AutoModelForCausalLM.from_pretrained(loop.base.name, dtype=torch.float32)
@@ -239,7 +237,7 @@ def test_padding_on_the_right_changes_nothing(tiny_models: dict[str, str]) -> No
     loop = reference(tiny_models["llama"])
     long, short = EXAMPLES[0], example((), PAIRS[0], PLAIN)
     alone = [run(loop, one_step(e)).losses_S[0] for e in (long, short)]
-    sizes = [sum(loop._encode(e, Recipe()).supervised("train_using_output_tokens")) for e in (long, short)]
+    sizes = [sum(loop._encoder.example(e, Recipe()).supervised("train_using_output_tokens")) for e in (long, short)]
     together = run(loop, replace(one_step(long), examples_E=(long, short))).losses_S[0]
     assert together == pytest.approx((alone[0] * sizes[0] + alone[1] * sizes[1]) / sum(sizes), abs=1e-5)
 
@@ -249,7 +247,7 @@ def one_step(chosen: Any) -> UpdateJob:
 
 
 def test_token_counts_are_those_of_the_encoding(loop: ReferenceInnerLoop) -> None:
-    assert loop.count_tokens(EXAMPLES) == [len(loop._encode(e, Recipe()).ids_T) for e in EXAMPLES]
+    assert loop.count_tokens(EXAMPLES) == [len(loop._encoder.example(e, Recipe()).ids_T) for e in EXAMPLES]
 
 
 def test_model_that_does_not_exist_is_named() -> None:
@@ -274,7 +272,7 @@ def test_module_that_cannot_be_adapted_is_named_and_leaves_the_model_whole(loop:
     for wrong in ("mlp", "no_such_layer"):
         with pytest.raises(SettingError, match=f"lora_targets='{linear[0]},{wrong}' is not legal"):
             run(loop, replace(JOB, lora=LoraSpec(4, 4.0, (linear[0], wrong))))
-        assert not [name for name, _ in loop.base.model.named_modules() if "lora" in name]
+        assert not [name for name, _ in loop._adapter._model.named_modules() if "lora" in name]
 
 
 def test_adapter_that_was_put_on_in_part_comes_off(loop: ReferenceInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,12 +281,12 @@ def test_adapter_that_was_put_on_in_part_comes_off(loop: ReferenceInnerLoop, mon
         raise KeyboardInterrupt
 
     loop._adapter.detach()
-    names = [name for name, _ in loop.base.model.named_modules()]
+    names = [name for name, _ in loop._adapter._model.named_modules()]
     monkeypatch.setattr("seal_env.inner_loop.adapter.get_peft_model", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(loop, JOB)
-    assert [name for name, _ in loop.base.model.named_modules()] == names
-    assert not hasattr(loop.base.model, "peft_config")
+    assert [name for name, _ in loop._adapter._model.named_modules()] == names
+    assert not hasattr(loop._adapter._model, "peft_config")
 
 
 def test_failing_device_is_an_outcome_and_not_a_bug(loop: ReferenceInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,14 +327,16 @@ def test_tensors_of_an_update_that_ran_out_of_memory_are_gone_before_the_next_tr
 
 
 def test_encodings_are_kept_within_a_limit(tiny_models: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = ReferenceInnerLoop(load_base_model(tiny_models["llama"], "cpu"))
-    monkeypatch.setattr("seal_env.inner_loop.reference.CACHED_TOKENS", 300)
-    assert sum(loop.count_tokens(EXAMPLES * 3)) > 300
-    assert 0 < sum(len(encoded.ids_T) for encoded in loop._encoded.values()) <= 300
+    encoder = JobEncoder(load_base_model(tiny_models["llama"], "cpu"))
+    monkeypatch.setattr("seal_env.inner_loop.job_encoder.KEPT_TOKENS", 300)
+    assert sum(encoder.count_tokens(EXAMPLES * 3)) > 300
+    assert 0 < sum(len(encoded.ids_T) for encoded in encoder._examples.values()) <= 300
 
 
 def test_quirks_of_the_paper_leave_less_room_for_an_example(loop: ReferenceInnerLoop) -> None:
-    extra = len(loop._encode(EXAMPLES[0], PROFILES["paper"]).ids_T) - len(loop._encode(EXAMPLES[0], Recipe()).ids_T)
+    extra = len(loop._encoder.example(EXAMPLES[0], PROFILES["paper"]).ids_T) - len(
+        loop._encoder.example(EXAMPLES[0], Recipe()).ids_T
+    )
     assert extra > 0 or loop.base.name.endswith("gpt2")
     assert loop.max_tokens(Recipe()) == loop.base.max_tokens
     assert loop.max_tokens(PROFILES["paper"]) == loop.base.max_tokens - extra

@@ -1,4 +1,4 @@
-"""The reference inner loop takes the steps that Hugging Face's Trainer takes on the same job."""
+"""Both inner loops take the steps that Hugging Face's Trainer takes on the same job, and give the same answers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from peft import LoraConfig, TaskType, get_peft_model
+from peft import LoraConfig, TaskType, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
-from seal_env.inner_loop import make_inner_loop
+from seal_env.inner_loop import INNER_LOOPS, make_inner_loop
+from seal_env.inner_loop.adapter import find_targets
+from seal_env.inner_loop.answering import Answerer
+from seal_env.inner_loop.base_model import load_base_model
 from seal_env.inner_loop.encoding import EncodedExample
-from seal_env.inner_loop.reference import ReferenceInnerLoop
-from seal_env.inner_loop.trainer import AdapterTrainer
+from seal_env.inner_loop.trainer import seeded_batches
 from seal_env.tasks.arc.grid import GridFormat, GridPair
-from seal_env.tasks.arc.prompt import example
-from seal_env.types import PROFILES, LoraSpec, Recipe, Strategy, TrainingConfig, UpdateJob
+from seal_env.tasks.arc.prompt import example, query
+from seal_env.types import PROFILES, LoraSpec, Recipe, Strategy, TrainingConfig, UpdateJob, UpdateResult
 
 COLOURS = [(1, 2, 9), (3, 4, 8), (5, 6, 1), (7, 8, 2), (2, 9, 4)]
 PAIRS = tuple(GridPair(((a, b), (b, c)), ((b, a), (c, b))) for a, b, c in COLOURS)
@@ -31,23 +34,23 @@ EXAMPLES = (
 )
 JOB = UpdateJob(
     examples_E=EXAMPLES,
-    training=TrainingConfig("train_using_output_tokens", 2e-3, 3),
+    training=TrainingConfig("train_using_output_tokens", 2e-3, 5),
     lora=LoraSpec(rank=8, alpha=16.0),
     recipe=Recipe(),
     seed=7,
-    queries_Q=(),
+    queries_Q=tuple(query(str(n), PAIRS[:n], asked, PLAIN) for n, asked in SHOWN[::4]),
 )
-STEPS = 33
+STEPS = 55
 
 Weights = dict[str, torch.Tensor]
 
 
 class Ours(NamedTuple):
-    """An update by the reference inner loop: its tokens, its adapter before and after, its losses."""
+    """An update by one of our loops: its tokens, its adapter before and after, what came of it."""
 
     encoded_E: list[EncodedExample]
     initial: Weights
-    losses_S: tuple[float, ...]
+    result: UpdateResult
     final: Weights
 
 
@@ -86,30 +89,44 @@ class RecordingTrainer(Trainer):
 
 
 def weights(model: torch.nn.Module) -> Weights:
-    return {name: parameter.detach().clone() for name, parameter in model.named_parameters() if "lora_" in name}
+    return {
+        name.replace(".default.", "."): parameter.detach().clone()
+        for name, parameter in model.named_parameters()
+        if "lora_" in name
+    }
 
 
-def ours(model: str, job: UpdateJob) -> Ours:
-    loop = make_inner_loop("reference", model, "cpu")
-    assert isinstance(loop, ReferenceInnerLoop)
-    encoded = [loop._encode(chosen, job.recipe) for chosen in job.examples_E]
-    initial = weights(loop._adapter.reset(job.lora, job.seed))
-    losses = loop.run([job])[0].losses_S
-    return Ours(encoded, initial, losses, weights(loop._adapter._peft))
+def ours(loop_name: str, model: str, job: UpdateJob, out: Path) -> Ours:
+    """The job among three others, so that the batched loop has something to keep apart."""
+    initial, final = out / "initial", out / "final"
+    others = [replace(job, seed=seed, training=replace(job.training, num_train_epochs=seed)) for seed in (1, 2, 3)]
+    jobs = [others[0], replace(job, examples_E=(), save_to=initial), replace(job, save_to=final), *others[1:]]
+    result = make_inner_loop(loop_name, model, "cpu").run(jobs)[2]
+    encoder = load_base_model(model, "cpu").encoder
+    return Ours(
+        [encoder.example(chosen, job.recipe) for chosen in job.examples_E],
+        load_file(initial / "adapter_model.safetensors"),
+        result,
+        load_file(final / "adapter_model.safetensors"),
+    )
 
 
 def theirs(model: str, job: UpdateJob, start: Ours, collator: Collator, out: Path) -> RecordingTrainer:
+    fresh: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     config = LoraConfig(
-        r=8, lora_alpha=16, lora_dropout=0.0, target_modules=list(job.lora.target_modules), task_type=TaskType.CAUSAL_LM
-    )
-    peft = get_peft_model(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), config)
-    peft.load_state_dict(start.initial, strict=False)
+        r=8, lora_alpha=16, lora_dropout=0.0, task_type=TaskType.CAUSAL_LM, fan_in_fan_out=fresh.config.model_type == "gpt2",
+        target_modules=find_targets(fresh, job.lora.target_modules, fresh.config.model_type),
+    )  # fmt: skip
+    peft = get_peft_model(fresh, config)
+    set_peft_model_state_dict(peft, start.initial)
     arguments = TrainingArguments(
         output_dir=str(out), seed=job.seed, num_train_epochs=job.training.num_train_epochs, per_device_train_batch_size=2,
         learning_rate=job.training.learning_rate, lr_scheduler_type="cosine", warmup_steps=11, weight_decay=0.0,
         adam_epsilon=1e-8, max_grad_norm=1.0, use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True,
         logging_strategy="no", remove_unused_columns=False, dataloader_pin_memory=False,
     )  # fmt: skip
+    peft.eval()  # GPT-2 has dropout, which our loops never use; Trainer would switch it on
+    peft.train = lambda mode=True: peft
     trainer = RecordingTrainer(
         model=peft, args=arguments, train_dataset=rows(start.encoded_E, job.training), data_collator=collator
     )
@@ -133,41 +150,61 @@ def rows(encoded_E: Sequence[EncodedExample], training: TrainingConfig) -> Any:
     ]
 
 
-def pad(model: str) -> int:
-    loop = make_inner_loop("reference", model, "cpu")
-    assert isinstance(loop, ReferenceInnerLoop)
-    return int(loop.base.tokenizer.pad_token_id)
-
-
-def test_update_is_the_trainer_s_update(tiny_models: dict[str, str], tmp_path: Path) -> None:
-    model = tiny_models["llama"]
-    mine = ours(model, JOB)
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
+@pytest.mark.parametrize("loop_name", INNER_LOOPS)
+def test_update_is_the_trainer_s_update(
+    loop_name: str, architecture: str, tiny_models: dict[str, str], tmp_path: Path
+) -> None:
+    model = tiny_models[architecture]
+    mine = ours(loop_name, model, JOB, tmp_path)
     collator = Collator(pad(model), None)
     trainer = theirs(model, JOB, mine, collator, tmp_path)
-    assert len(mine.losses_S) == STEPS
+    assert len(mine.result.losses_S) == STEPS
     assert collator.batches == order_of(mine)
-    assert trainer.losses_S == pytest.approx(mine.losses_S, abs=1e-4)
+    assert trainer.losses_S == pytest.approx(mine.result.losses_S, abs=1e-4)
     assert_close(mine, trainer)
+    assert_same_answers(mine, trainer, model)
 
 
 @pytest.mark.parametrize("strategy", ["train_using_output_tokens", "train_using_all_tokens"])
+@pytest.mark.parametrize("loop_name", INNER_LOOPS)
 def test_paper_profile_is_the_trainer_s_update_on_unmasked_padding(
-    strategy: Strategy, tiny_models: dict[str, str], tmp_path: Path
+    loop_name: str, strategy: Strategy, tiny_models: dict[str, str], tmp_path: Path
 ) -> None:
     model, training = tiny_models["llama"], replace(JOB.training, strategy=strategy)
     job = replace(JOB, recipe=PROFILES["paper"], training=training)
-    mine = ours(model, job)
-    collator = Collator(pad(model), max(len(encoded.ids_T) for encoded in mine.encoded_E))
-    trainer = theirs(model, job, mine, collator, tmp_path)
-    assert trainer.losses_S == pytest.approx(mine.losses_S, abs=1e-4)
+    mine = ours(loop_name, model, job, tmp_path)
+    longest = max(len(encoded.ids_T) for encoded in mine.encoded_E)
+    trainer = theirs(
+        model, job, mine, Collator(int(load_base_model(model, "cpu").tokenizer.pad_token_id), longest), tmp_path
+    )
+    assert trainer.losses_S == pytest.approx(mine.result.losses_S, abs=1e-4)
     assert_close(mine, trainer)
+    assert_same_answers(mine, trainer, model)
+
+
+def pad(model: str) -> int:
+    return int(load_base_model(model, "cpu").tokenizer.pad_token_id)
+
+
+def assert_same_answers(mine: Ours, trainer: RecordingTrainer, model: str) -> None:
+    """What the Trainer's model says is what ours says; near a tie rounding may decide."""
+    base = load_base_model(model, "cpu")
+    answerer = Answerer(trainer.model, base.tokenizer, base.device, base.max_tokens)
+    theirs = [answerer.answer(query, base.encoder.query(query), decode=True) for query in JOB.queries_Q]
+    assert [answer.margin for answer in mine.result.answers_Q] == pytest.approx([a.margin for a in theirs], abs=0.02)
+    clear = [abs(answer.margin) > 0.02 for answer in theirs]
+    assert any(clear)
+    for ours, other, sure in zip(mine.result.answers_Q, theirs, clear, strict=True):
+        assert not sure or ours.exact == other.exact
 
 
 def order_of(mine: Ours) -> list[list[int]]:
     """The numbers of the examples in each batch of ours."""
     numbered = [EncodedExample((number,), (True,)) for number in range(len(mine.encoded_E))]
-    trainer = AdapterTrainer(None, [], JOB.recipe, 0, 2)
-    return [[row.ids_T[0] for row in batch] for batch in trainer._batches(numbered, 3, JOB.seed)]
+    return [
+        [row.ids_T[0] for row in batch] for batch in seeded_batches(numbered, JOB.training.num_train_epochs, JOB.seed, 2)
+    ]
 
 
 def assert_close(mine: Ours, trainer: RecordingTrainer) -> None:

@@ -14,7 +14,7 @@ from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as DEF
 from transformers.pytorch_utils import Conv1D
 
 from seal_env.errors import SettingError
-from seal_env.inner_loop.base_model import BaseModel
+from seal_env.inner_loop.base_model import BaseModel, share
 from seal_env.types import LoraSpec
 
 
@@ -37,10 +37,11 @@ def find_targets(model: torch.nn.Module, wanted: tuple[str, ...], model_type: st
 
 
 class Adapter:
-    """The adapter of the job at hand. `reset` makes it a new one: A drawn from the seed, B zero."""
+    """The adapter of the job at hand, on modules of its own. `reset` makes it a new one: A drawn from the seed, B zero."""
 
     def __init__(self, base: BaseModel) -> None:
         self._base = base
+        self._model = share(base.model)
         self._spec: LoraSpec | None = None
         self._peft: Any = None
 
@@ -57,13 +58,12 @@ class Adapter:
                 parameter.data.copy_(fresh)
             elif "lora_B" in name:
                 parameter.data.zero_()
-        self._peft.base_model.enable_adapter_layers()
         peft: PeftModel = self._peft
         return peft
 
     def _attach(self, spec: LoraSpec) -> None:
         self.detach()
-        base = self._base.model
+        base = self._model
         model_type = str(base.config.model_type)
         config = LoraConfig(
             r=spec.rank,
@@ -88,8 +88,8 @@ class Adapter:
         self._spec = spec
 
     def detach(self) -> None:
-        """Take the adapter off, even one that was put on only in part: the base model's own modules are back in place."""
-        base = self._base.model
+        """Take the adapter off, even one that was put on only in part."""
+        base = self._model
         for name, module in list(base.named_modules()):
             if isinstance(module, BaseTunerLayer):
                 base.set_submodule(name, module.get_base_layer())
@@ -100,11 +100,6 @@ class Adapter:
     def parameters(self) -> list[torch.nn.Parameter]:
         """The adapter's own weights, the only ones that learn."""
         return [parameter for name, parameter in self._peft.named_parameters() if "lora_" in name]
-
-    def rest(self) -> None:
-        """Switch the adapter off until the next reset: whoever uses the base model meanwhile gets the base model."""
-        if self._peft is not None:
-            self._peft.base_model.disable_adapter_layers()
 
     def save(self, directory: Path) -> None:
         """Write the adapter in PEFT format (safetensors) to a directory that must not exist yet."""

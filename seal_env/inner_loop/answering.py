@@ -26,6 +26,48 @@ class Verification:
     margin: float
 
 
+class AnswerInProgress:
+    """A greedy answer that grows token by token, from the `verified` first gold tokens on."""
+
+    def __init__(self, query: Query, encoded: EncodedQuery, verified: int, tokenizer: Any, max_tokens: int) -> None:
+        self._pattern = regex.compile(query.pattern) if query.pattern else None
+        self._stops, self._tokenizer = encoded.stop_ids, tokenizer
+        self._answer = list(encoded.gold_T[:verified])
+        self._opening = encoded.opening if verified >= encoded.opening else 0
+        self._limit = min(query.max_answer_tokens, max_tokens - len(encoded.prompt_T))
+
+    @property
+    def ids(self) -> list[int]:
+        """Tokens so far, what the template puts before the answer included."""
+        return self._answer
+
+    @property
+    def full(self) -> bool:
+        """True if no further token may follow."""
+        return len(self._answer) >= self._limit
+
+    def take(self, token: int) -> bool:
+        """Add a token; False if the answer ends here: its turn is over, it is full, or it cannot become a legal one."""
+        if token in self._stops:
+            return False
+        self._answer.append(token)
+        if self._pattern and not self._pattern.fullmatch(self.text, partial=True):
+            return False
+        return not self.full
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return str(self._tokenizer.decode(self._answer[self._opening :], skip_special_tokens=False))
+
+
+def check_length(query: Query, encoded: EncodedQuery, max_tokens: int) -> None:
+    """Raise ModelError if a query and its answer are longer than the model takes."""
+    length = len(encoded.prompt_T) + len(encoded.gold_T)
+    if length > max_tokens:
+        raise ModelError(f"query {query.query_id!r} takes {length} tokens; the model takes at most {max_tokens}")
+
+
 class Answerer:
     """Asks one model, one query at a time, greedily."""
 
@@ -35,11 +77,7 @@ class Answerer:
     @torch.no_grad()
     def answer(self, query: Query, encoded: EncodedQuery, decode: bool) -> Answer:
         """The greedy answer; its text stays None if it is wrong and `decode` is False."""
-        if len(encoded.prompt_T) + len(encoded.gold_T) > self.max_tokens:
-            raise ModelError(
-                f"query {query.query_id!r} takes {len(encoded.prompt_T) + len(encoded.gold_T)} tokens; "
-                f"the model takes at most {self.max_tokens}"
-            )
+        check_length(query, encoded, self.max_tokens)
         checked = self.verify(encoded)
         exact = checked.matched == len(encoded.gold_T)
         text = query.answer if exact else None
@@ -60,22 +98,11 @@ class Answerer:
 
     def decode(self, query: Query, encoded: EncodedQuery, verified: int) -> str:
         """Greedy decoding with a key-value cache after the first `verified` gold tokens."""
-        pattern = regex.compile(query.pattern) if query.pattern else None
-        answer = list(encoded.gold_T[:verified])
-        opening = encoded.opening if verified >= encoded.opening else 0
-        ids = torch.tensor([[*encoded.prompt_T, *answer]], device=self.device)
-        limit = min(query.max_answer_tokens, self.max_tokens - len(encoded.prompt_T))
-        cache = None
-        while len(answer) < limit:
+        answer = AnswerInProgress(query, encoded, verified, self.tokenizer, self.max_tokens)
+        ids, cache, goes_on = torch.tensor([[*encoded.prompt_T, *answer.ids]], device=self.device), None, not answer.full
+        while goes_on:
             output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
             token, cache = int(output.logits[0, -1].argmax()), output.past_key_values
-            if token in encoded.stop_ids:
-                break
-            answer.append(token)
-            if pattern and not pattern.fullmatch(self._text(answer[opening:]), partial=True):
-                break
+            goes_on = answer.take(token)
             ids = torch.tensor([[token]], device=self.device)
-        return self._text(answer[opening:])
-
-    def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=False))
+        return answer.text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from transformers.utils import logging as transformers_logging
 
 from seal_env.embedded_model import MODEL_DIRECTORY, MODEL_NAME
 from seal_env.errors import ModelError, SettingError
+from seal_env.inner_loop.fingerprint import fingerprint
+from seal_env.inner_loop.job_encoder import JobEncoder
 from seal_env.types import InnerLoop
 
 # For tokenizers that come without a chat template: the contents, a blank line between them.
@@ -27,8 +30,8 @@ PLAIN_TEMPLATE = (
 class BaseModel:
     """A causal language model in evaluation mode without gradients, its tokenizer, and where it lives.
 
-    max_tokens: the longest sequence that it takes, in tokens. inner_loops: those that work on it, by name; there is one of
-    each at most, because an adapter sits among the model's own modules.
+    max_tokens: the longest sequence that it takes, in tokens. inner_loops: those that work on it, by name, and those that
+    remember for them; each works on modules of its own (see `share`), so `model` never has an adapter.
     """
 
     name: str
@@ -37,6 +40,22 @@ class BaseModel:
     device: torch.device
     max_tokens: int
     inner_loops: dict[str, InnerLoop] = field(default_factory=dict)
+
+    @cached_property
+    def encoder(self) -> JobEncoder:
+        """Examples and queries as this model's tokens, each encoded once for all inner loops."""
+        return JobEncoder(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the model and its tokenizer, read once: see `seal_env.inner_loop.fingerprint`."""
+        return fingerprint(self.model, self.tokenizer, self.device)
+
+
+def share(model: Any) -> Any:
+    """A copy of a model's modules that holds the very same parameters and buffers."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
 
 
 def choose_device(device: str) -> torch.device:

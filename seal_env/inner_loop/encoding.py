@@ -86,11 +86,6 @@ class ChatEncoder:
             raise ModelError(f"model={self.name!r}: its chat template does not show the answer as it was written")
         return full, begin, end
 
-    def quirk_tokens(self, recipe: Recipe) -> int:
-        """How many tokens the recipe's quirks add to each training example."""
-        sample = Example((Message("user", "question"), Message("assistant", "answer")))
-        return len(self.encode_example(sample, recipe).ids_T) - len(self.encode_example(sample, Recipe()).ids_T)
-
     def encode_example(self, example: Example, recipe: Recipe) -> EncodedExample:
         """Tokens of a training example; the recipe's quirks (two BOS, a trailing generation prompt) are applied here."""
         full, begin, end = self._answer_span(example.messages)

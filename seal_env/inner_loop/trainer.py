@@ -33,6 +33,16 @@ class Batch:
     mask: torch.Tensor | None
 
 
+def seeded_batches(
+    examples_E: Sequence[EncodedExample], epochs: int, seed: int, batch_size: int
+) -> Iterator[list[EncodedExample]]:
+    """Each epoch's batches, in a permutation drawn from (seed + epoch), as Accelerate's seedable sampler draws it."""
+    for epoch in range(epochs):
+        order = torch.randperm(len(examples_E), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
+        for start in range(0, len(order), batch_size):
+            yield [examples_E[index] for index in order[start : start + batch_size]]
+
+
 class AdapterTrainer:
     """Trains an adapter's parameters. micro_batch: rows per forward pass; their gradients add up to the batch's."""
 
@@ -49,7 +59,7 @@ class AdapterTrainer:
         )
         schedule = get_cosine_schedule_with_warmup(optimizer, recipe.warmup_steps, steps)
         longest = max(len(example.ids_T) for example in examples_E) if recipe.pad_loss else None
-        for rows in self._batches(examples_E, training.num_train_epochs, seed):
+        for rows in seeded_batches(examples_E, training.num_train_epochs, seed, recipe.batch_size):
             loss = self._backward(rows, training, longest)
             log.losses_S.append(loss)
             log.tokens += sum(len(row.ids_T) for row in rows)
@@ -62,13 +72,6 @@ class AdapterTrainer:
             optimizer.zero_grad(set_to_none=True)
         log.diverged = not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
         return log
-
-    def _batches(self, examples_E: Sequence[EncodedExample], epochs: int, seed: int) -> Iterator[list[EncodedExample]]:
-        """Each epoch a permutation drawn from (seed + epoch), as Accelerate's seedable sampler draws it."""
-        for epoch in range(epochs):
-            order = torch.randperm(len(examples_E), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
-            for start in range(0, len(order), self.recipe.batch_size):
-                yield [examples_E[index] for index in order[start : start + self.recipe.batch_size]]
 
     def _backward(self, rows: list[EncodedExample], training: TrainingConfig, longest: int | None) -> float:
         """Add the batch's gradient; its mean loss over all supervised tokens of the batch."""

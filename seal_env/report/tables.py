@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seal_env.agents.base import Trajectory
+from seal_env.inner_loop.cache import CacheStatistics
 from seal_env.types import Outcome
 
 SWITCHES = {name: f"use_{name}_augmentations" for name in ("basic", "size", "chain", "repeat")}
@@ -112,7 +113,7 @@ def _table(trajectories: Sequence[Trajectory], room: int) -> Table:
             str(info.get("optimizer_steps", 0)),
             accuracy_change(info),
             number(trajectory.reward),
-            "-" if took == ["-", "-"] else "/".join(took),
+            "cache" if "cache_seconds" in trajectory.timings else "-" if took == ["-", "-"] else "/".join(took),
             style=_style(info),
         )
     return table
@@ -132,7 +133,7 @@ def _style(info: Mapping[str, Any]) -> str | None:
     return (None, "green", "red")[change(info)]
 
 
-def summary_text(trajectories: Sequence[Trajectory], elapsed: float) -> str:
+def summary_text(trajectories: Sequence[Trajectory], elapsed: float, cached: CacheStatistics | None = None) -> str:
     """Means over the episodes that have the figure; failures of the machine are counted apart, never as reward 0."""
     infos = [trajectory.info for trajectory in trajectories]
     rewards = [trajectory.reward for trajectory in trajectories if not trajectory.truncated]
@@ -151,6 +152,9 @@ def summary_text(trajectories: Sequence[Trajectory], elapsed: float) -> str:
     failed = len(infos) - len(rewards)
     if failed:
         lines.append(f"failed    {plural(failed, 'episode')} through this machine's fault: in no mean")
+    if cached and cached.jobs:
+        known = f"{cached.hits + cached.shared} of {cached.jobs} updates and base evaluations"
+        lines.append(f"cache     {cached.hit_rate:.2f} hit rate ({known})")
     return "\n".join(lines)
 
 

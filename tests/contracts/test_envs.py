@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
 import gymnasium
 import pytest
-from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_checker import (
+    check_env,
+    check_reset_options,
+    check_reset_return_type,
+    check_returned_data_not_reused,
+)
+from gymnasium.utils.env_match import check_environments_match
+from gymnasium.wrappers.vector import DictInfoToList
 
+from seal_env.agents.baselines import USUAL_SELF_EDIT
 from seal_env.registration import ENVIRONMENTS
+from seal_env.vector_env import SealVectorEnv
 
 # Few and short updates: the contract is about the interface, and each check trains for real.
-SHORT: dict[str, Any] = {"max_examples": 6, "max_steps": 9}
+SHORT: dict[str, Any] = {"max_examples": 6, "max_steps": 9, "cache": "off"}
 GARBAGE = [
     "",
     "null",
@@ -81,3 +91,71 @@ def test_several_run_in_one_process(environment_id: str) -> None:
     assert rewards.shape == (2,)
     assert terminations.all()
     assert not truncations.any()
+
+
+def test_vector_passes_what_gymnasium_checks(environment_id: str) -> None:
+    """Gymnasium has no check of its own for vector environments; these of its checks can take one, of one environment."""
+    envs, sync = (gymnasium.make_vec(environment_id, 1, mode, **SHORT) for mode in (None, "sync"))
+    assert isinstance(envs, SealVectorEnv)
+    check_reset_options(envs)  # type: ignore[arg-type]
+    check_reset_return_type(envs)  # type: ignore[arg-type]
+    check_returned_data_not_reused(envs)  # type: ignore[arg-type]
+    check_environments_match(envs, sync, num_steps=2)  # type: ignore[arg-type]
+
+
+AUGMENT, TRAINING, FINETUNE = (json.dumps([call]) for call in json.loads(USUAL_SELF_EDIT))
+ONCE = USUAL_SELF_EDIT
+SCRIPTS = [  # what each environment is told, whichever turn of whichever episode it is in
+    [ONCE, ONCE, ONCE],
+    [AUGMENT, "garbage", TRAINING, FINETUNE, ONCE],
+    ["[]", FINETUNE, AUGMENT, '{"name": 1}', FINETUNE],
+    [AUGMENT, ONCE, "\x00", TRAINING, AUGMENT, FINETUNE],
+]
+
+
+def vector_episodes(environment_id: str, seed: int) -> list[list[tuple[Any, ...]]]:
+    """For each script all that its environment said, among the others."""
+    envs = DictInfoToList(gymnasium.make_vec(environment_id, num_envs=len(SCRIPTS), **SHORT))
+    observations, infos = envs.reset(seed=seed)
+    said: list[list[tuple[Any, ...]]] = [[(observations[place], infos[place])] for place in range(len(SCRIPTS))]
+    left, over = [list(script) for script in SCRIPTS], [False] * len(SCRIPTS)
+    while any(left):
+        acting = [bool(script) and not done for script, done in zip(left, over, strict=True)]
+        actions = [script.pop(0) if acts else "ignored" for script, acts in zip(left, acting, strict=True)]
+        step = envs.step(actions)
+        for place, (script, acts) in enumerate(zip(left, acting, strict=True)):
+            if acts:
+                said[place].append(tuple(part[place] for part in step))
+            elif over[place] and script:
+                said[place].append((step[0][place], step[4][place]))
+        over = [bool(flag) for flag in step[2] | step[3]]
+    return said
+
+
+def single_episodes(environment_id: str, script: list[str], seed: int) -> list[tuple[Any, ...]]:
+    """The same from an environment of its own."""
+    env = gymnasium.make(environment_id, **SHORT)
+    said: list[tuple[Any, ...]] = [env.reset(seed=seed)]
+    over = False
+    for action in script:
+        if over:
+            said.append(env.reset())
+        said.append(env.step(action))
+        over = said[-1][2] or said[-1][3]
+    return said
+
+
+def comparable(said: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Without the losses, which rounding may change, and with None for nan, which arrays of numbers have instead of it."""
+    infos = [{name: None if value != value else value for name, value in step[-1].items()} for step in said]
+    return [(*step[:-1], info | {"losses": len(info.get("losses", ()))}) for step, info in zip(said, infos, strict=True)]
+
+
+def test_vector_agrees_with_single_environments(environment_id: str) -> None:
+    together = vector_episodes(environment_id, seed=5)
+    for place, script in enumerate(SCRIPTS):
+        alone = single_episodes(environment_id, script, 5 + place)
+        assert comparable(together[place]) == comparable(alone)
+        for mine, theirs in zip(together[place], alone, strict=True):
+            assert mine[-1].get("losses", []) == pytest.approx(theirs[-1].get("losses", []), rel=1e-4)
+    assert sum("losses" in step[-1] for steps in together for step in steps) >= 8

@@ -1,0 +1,200 @@
+"""Jobs of one adapter shape on their way through the inner loop: they train in slots, wait, and are asked together."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from seal_env.inner_loop.batched_answers import Asked, Wrong, decode, verify
+from seal_env.inner_loop.lora_stack import LoraStack
+from seal_env.inner_loop.memory import in_halves
+from seal_env.inner_loop.packed_model import PackedModel
+from seal_env.inner_loop.packing import BASE
+from seal_env.inner_loop.reference import update_result
+from seal_env.inner_loop.trainer import TrainingLog
+from seal_env.inner_loop.training_slots import JobInProgress, TrainingSlots
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A job that has nothing more to learn, and the slot of its weights among those that wait to be asked."""
+
+    index: int
+    slot: int
+    log: TrainingLog
+    micro_batch: int
+    seconds: float
+
+
+class Batch:
+    """`jobs` by their number in the call; `results` takes what came of each. slots, tokens: see BatchedInnerLoop."""
+
+    def __init__(
+        self, model: PackedModel, jobs: dict[int, UpdateJob], results: dict[int, UpdateResult], slots: int, tokens: int
+    ) -> None:
+        self.model, self.base, self.jobs, self.results = model, model.base, jobs, results
+        self.slots, self.tokens = slots, tokens
+        self._waiting = deque(index for index, job in jobs.items() if job.examples_E and job.training.num_train_epochs)
+        self._active: deque[tuple[int, JobInProgress]] = deque()
+        self._trained: list[Trained] = []
+
+    def run(self) -> None:
+        """Every job gets its result."""
+        self._ask_base()
+        if not self._waiting:
+            return
+        slots = TrainingSlots(self.model, self.slots, int(self.base.tokenizer.pad_token_id))
+        done = LoraStack(self.model.spec, self.model.layers, self.slots, learn=False)
+        free = list(reversed(range(self.slots)))
+        while self._waiting or self._active:
+            while self._waiting and free:
+                self._begin(slots, free.pop())
+            chosen = self._choose()
+            in_halves(chosen, lambda jobs: self._step(slots, jobs), self._shrink)
+            for index, job in chosen:
+                if index not in self.results and job.rows:
+                    self._active.append((index, job))
+                    continue
+                free.append(job.slot)
+                if index not in self.results:
+                    self._finish(index, job, slots, done)
+            if len(self._trained) == self.slots:
+                self._ask_trained(done)
+        self._ask_trained(done)
+
+    def _begin(self, slots: TrainingSlots, slot: int) -> None:
+        index = self._waiting.popleft()
+        job = self.jobs[index]
+        encoded = [self.base.encoder.example(example, job.recipe) for example in job.examples_E]
+        self._active.append((index, slots.begin(slot, job, encoded)))
+
+    def _choose(self) -> list[tuple[int, JobInProgress]]:
+        """The jobs that take a step now: those that have waited longest, as many as the tokens of a pass allow."""
+        chosen = [self._active.popleft()]
+        room = self.tokens - chosen[0][1].tokens
+        for _ in range(len(self._active)):
+            index, job = self._active.popleft()
+            if job.tokens <= room:
+                chosen.append((index, job))
+                room -= job.tokens
+            else:
+                self._active.append((index, job))
+        return chosen
+
+    def _step(self, slots: TrainingSlots, chosen: Sequence[tuple[int, JobInProgress]]) -> None:
+        """One optimizer step of each job; a loss that is not finite ends a job."""
+        began = time.perf_counter()
+        losses = slots.step([job for _, job in chosen])
+        elapsed, tokens = time.perf_counter() - began, sum(job.tokens for _, job in chosen)
+        for (index, job), loss in zip(chosen, losses, strict=True):
+            job.seconds += elapsed * job.tokens / tokens
+            job.log.losses_S.append(loss)
+            job.log.tokens += sum(len(row.ids_T) for row in job.rows)
+            job.log.diverged = not math.isfinite(loss)
+            if job.log.diverged:
+                self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
+            else:
+                job.advance()
+
+    def _shrink(self, item: tuple[int, JobInProgress]) -> None:
+        """One job's step did not fit alone: fewer rows at a time, or the end of that job."""
+        index, job = item
+        self.tokens = max(1, min(self.tokens, job.tokens) // 2)
+        if job.micro_batch == 1:
+            reason = "memory ran out with one example at a time"
+            self.results[index] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, (), micro_batch=1)
+        job.micro_batch = max(1, job.micro_batch // 2)
+
+    def _finish(self, index: int, job: JobInProgress, slots: TrainingSlots, done: LoraStack) -> None:
+        """Move the weights of a job that has trained to where they wait, unless they are not numbers any more."""
+        weights = slots.stack.weights[job.slot]
+        job.log.diverged = not bool(weights.isfinite().all())
+        if job.log.diverged:
+            self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
+            return
+        place = len(self._trained)
+        done.put(place, weights)
+        self._trained.append(Trained(index, place, job.log, job.micro_batch, job.seconds))
+        directory = job.job.save_to
+        if directory is not None:
+            done.save(place, directory, self.base.name)
+
+    def _ask_trained(self, done: LoraStack) -> None:
+        answers, seconds = self._ask([(trained.index, trained.slot) for trained in self._trained], done)
+        for trained in self._trained:
+            if trained.index in self.results:
+                continue
+            timings = {"train_seconds": trained.seconds, "evaluate_seconds": seconds[trained.index]}
+            self.results[trained.index] = update_result(trained.log, trained.micro_batch, answers[trained.index], timings)
+        self._trained.clear()
+
+    def _ask_base(self) -> None:
+        """Jobs without an update: the base model's answers."""
+        waiting = set(self._waiting)
+        indices = [index for index in self.jobs if index not in waiting]
+        answers, seconds = self._ask([(index, BASE) for index in indices], None)
+        for index in indices:
+            if index in self.results:
+                continue
+            timings = {"train_seconds": 0.0, "evaluate_seconds": seconds[index]}
+            self.results[index] = UpdateResult(Outcome.OK, "", answers[index], timings=timings)
+            job = self.jobs[index]
+            if job.save_to is not None:
+                fresh = LoraStack(self.model.spec, self.model.layers, 1, learn=False)
+                fresh.reset(0, job.seed)
+                fresh.save(0, job.save_to, self.base.name)
+
+    def _ask(
+        self, jobs: Sequence[tuple[int, int]], stack: LoraStack | None
+    ) -> tuple[dict[int, tuple[Answer, ...]], dict[int, float]]:
+        """Answers to the queries of (job, slot) pairs, and the seconds that they took, by job."""
+        began = time.perf_counter()
+        asked = [
+            Asked(query, self.base.encoder.query(query), slot, self.jobs[index].decode, index)
+            for index, slot in jobs
+            for query in self.jobs[index].queries_Q
+        ]
+        answers: dict[int, list[Answer]] = {index: [] for index, _ in jobs}
+        wrong: list[Wrong] = []
+
+        def check(part: Sequence[Asked]) -> None:
+            checked, to_decode = verify(self.model, stack, part)
+            for each, answer in zip(part, checked, strict=True):
+                answers[each.job].append(answer)
+            wrong.extend(to_decode)
+
+        def write(part: Sequence[Wrong]) -> None:
+            for each, text in zip(part, decode(self.model, stack, part), strict=True):
+                mine = answers[each.asked.job]
+                at = next(i for i, answer in enumerate(mine) if answer.query_id == each.asked.query.query_id)
+                mine[at] = replace(mine[at], text=text)
+
+        for part in _parts(asked, self.tokens):
+            in_halves(part, check, lambda each: self._too_long(each))
+        in_halves(wrong, write, lambda each: self._too_long(each.asked))
+        elapsed, total = time.perf_counter() - began, sum(each.tokens for each in asked)
+        seconds = {index: 0.0 for index, _ in jobs}
+        for each in asked:
+            seconds[each.job] += elapsed * each.tokens / total
+        return {index: tuple(mine) for index, mine in answers.items()}, seconds
+
+    def _too_long(self, asked: Asked) -> None:
+        reason = f"memory ran out with query {asked.query.query_id!r} alone"
+        self.results[asked.job] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, ())
+
+
+def _parts(asked: Sequence[Asked], tokens: int) -> list[list[Asked]]:
+    """Neighbouring queries in parts of at most so many tokens, or of one query."""
+    parts: list[list[Asked]] = []
+    room = 0
+    for each in asked:
+        if not parts or each.tokens > room:
+            parts.append([])
+            room = tokens
+        parts[-1].append(each)
+        room -= each.tokens
+    return parts

@@ -1,0 +1,97 @@
+"""The batched inner loop: many weight updates train together on one frozen base model, and are asked together.
+
+Sharing changes no result: a job's reward does not depend on the jobs beside it, apart from rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+
+from seal_env.inner_loop.base_model import BaseModel
+from seal_env.inner_loop.batch import Batch
+from seal_env.inner_loop.lora_stack import LoraStack, layer_shapes
+from seal_env.inner_loop.memory import bytes_kept, free_bytes, is_device_failure
+from seal_env.inner_loop.packed_model import PackedModel
+from seal_env.inner_loop.packing import Piece, pack
+from seal_env.types import Example, LoraSpec, Outcome, Recipe, UpdateJob, UpdateResult
+
+MOST_SLOTS = 32
+MOST_TOKENS = {"cpu": 4096, "cuda": 32768}
+"""Tokens of a pass beyond which it is no faster per token."""
+
+ADAPTERS_SHARE = 0.4
+ACTIVATIONS_SHARE = 0.3
+"""Of the free memory. What autograd keeps is measured; passing tensors may take as much again."""
+
+PROBE_TOKENS = 64
+
+
+class BatchedInnerLoop:
+    """Trains and asks many adapters at once on one base model. Safe to call from several threads; they take turns.
+
+    slots: adapters that train side by side at most. tokens: of a pass at most; None measures what fits.
+    """
+
+    def __init__(self, base: BaseModel, slots: int = MOST_SLOTS, tokens: int | None = None) -> None:
+        self.base = base
+        self._slots, self._tokens = slots, tokens
+        self._models: dict[LoraSpec, PackedModel] = {}
+        self._token_bytes: dict[LoraSpec, float] = {}
+        self._turn = RLock()
+
+    def max_tokens(self, recipe: Recipe) -> int:
+        """See InnerLoop."""
+        return self.base.encoder.max_tokens(recipe)
+
+    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """Length of each example in tokens, template included."""
+        return self.base.encoder.count_tokens(examples)
+
+    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
+        """See InnerLoop. Memory that runs out is an outcome of the job that did not fit; a failed device, of all jobs."""
+        by_spec: dict[LoraSpec, list[int]] = {}
+        for index, job in enumerate(jobs):
+            by_spec.setdefault(job.lora, []).append(index)
+        results: dict[int, UpdateResult] = {}
+        with self._turn:
+            try:
+                for spec, indices in by_spec.items():
+                    model = self._model(spec)
+                    slots, tokens = self._sizes(model, len(indices))
+                    Batch(model, {index: jobs[index] for index in indices}, results, slots, tokens).run()
+            except RuntimeError as error:
+                if not is_device_failure(error):
+                    raise
+                reason = f"the device failed: {str(error).splitlines()[0]}"
+                return [results.get(index, UpdateResult(Outcome.ENGINE_ERROR, reason, ())) for index in range(len(jobs))]
+        return [results[index] for index in range(len(jobs))]
+
+    def _model(self, spec: LoraSpec) -> PackedModel:
+        if spec not in self._models:
+            self._models.clear()
+            self._models[spec] = PackedModel(self.base, spec)
+        return self._models[spec]
+
+    def _sizes(self, model: PackedModel, jobs: int) -> tuple[int, int]:
+        """(slots, tokens of a pass) for which there is memory: at least one slot, at least one token."""
+        device = self.base.device
+        free, adapter = free_bytes(device), layer_shapes(model.layers, model.spec.rank)[1]
+        copies = 5 * 4 + 2 * model.head.element_size()  # gradient, two moments, weights in a slot and waiting; as used
+        each = adapter * copies
+        slots = max(1, min(jobs, self._slots, int(ADAPTERS_SHARE * free / each)))
+        if self._tokens is not None:
+            return slots, self._tokens
+        if model.spec not in self._token_bytes:
+            self._token_bytes[model.spec] = token_bytes(model)
+        room = int(ACTIVATIONS_SHARE * (free - slots * each) / self._token_bytes[model.spec])
+        return slots, max(1, min(MOST_TOKENS[device.type], room))
+
+
+def token_bytes(model: PackedModel) -> float:
+    """Bytes that a token of a training pass keeps for the backward pass, measured on a short sequence."""
+    stack = LoraStack(model.spec, model.layers, 1, learn=True)
+    packed = pack([Piece([0] * PROBE_TOKENS, PROBE_TOKENS, 0)], model.base.device)
+    weights = [*model.model.parameters(), *model.model.buffers(), stack.weights]
+    apart = {weight.untyped_storage().data_ptr() for weight in weights}
+    return max(1.0, bytes_kept(lambda: model.hidden(packed, stack), apart) / PROBE_TOKENS)

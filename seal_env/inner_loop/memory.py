@@ -1,0 +1,76 @@
+"""Memory: how much is free, how it shows that it ran out, and how it is given back."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import psutil  # type: ignore[import-untyped]
+import torch
+
+ItemT = TypeVar("ItemT")
+
+OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+DEVICE_FAILURE = ("CUDA error", "cuDNN error", "CUDA driver error")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for the ways in which CUDA, its libraries and the CPU allocator say that memory ran out."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def is_device_failure(error: BaseException) -> bool:
+    """True if the device failed for another reason; torch has a class for CUDA's own errors, none for its libraries'."""
+    return isinstance(error, torch.AcceleratorError) or str(error).startswith(DEVICE_FAILURE)
+
+
+def release_memory() -> None:
+    """Give back what nobody holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def in_halves(items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], None], give_up: Callable[[ItemT], None]) -> None:
+    """Do `work` on all items; if memory runs out, on each half, and so on; `give_up` one that does not fit alone."""
+    if not items:
+        return
+    try:
+        work(items)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    else:
+        return
+    release_memory()  # out here, where the error and the tensors of its frames are gone
+    if len(items) == 1:
+        give_up(items[0])
+        return
+    middle = len(items) // 2
+    in_halves(items[:middle], work, give_up)
+    in_halves(items[middle:], work, give_up)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that could be allocated on the device now."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    return int(psutil.virtual_memory().available)
+
+
+def bytes_kept(work: Callable[[], object], apart: set[int]) -> int:
+    """Bytes that autograd keeps for the backward pass of `work`, without the tensors whose storage begins at `apart`."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        held.append(tensor)  # an address is free for another tensor once its own is gone
+        return tensor
+
+    held: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        work()
+    return sum(size for address, size in kept.items() if address not in apart)

@@ -1,0 +1,76 @@
+"""Sequences of several jobs laid end to end: no padding, one row of tokens for the base model's matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
+
+import torch
+
+BASE = -1
+"""The slot of tokens that the base model reads without any adapter."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One sequence to pack: its tokens, how many of them are no padding, and the slot of its adapter."""
+
+    ids: Sequence[int]
+    real: int
+    slot: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring sequences of one length: `count` of `length` tokens from `start`; `real` tokens of each are no padding.
+
+    Padding (the paper's profile trains on it) follows the real tokens of its sequence: it sees them and no padding.
+    """
+
+    start: int
+    count: int
+    length: int
+    real: int
+
+    @property
+    def stop(self) -> int:
+        """Index after the last token."""
+        return self.start + self.count * self.length
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Tokens of several sequences. ids and positions are [1, T]; positions count from 0 within each sequence.
+
+    runs: where the sequences are. spans: (slot, its tokens) in order, without those of the base model. slots: those of the
+    spans, [groups]. ends: where the spans end, int32 [groups].
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    runs: tuple[Run, ...]
+    spans: tuple[tuple[int, slice], ...]
+    slots: torch.Tensor
+    ends: torch.Tensor
+
+
+def pack(pieces: Sequence[Piece], device: torch.device) -> Packed:
+    """Lay sequences end to end, in their order; those of one slot must be neighbours."""
+    ids = [token for piece in pieces for token in piece.ids]
+    positions = [position for piece in pieces for position in range(len(piece.ids))]
+    runs: list[Run] = []
+    for (length, real), group in groupby(pieces, key=lambda piece: (len(piece.ids), piece.real)):
+        runs.append(Run(runs[-1].stop if runs else 0, len(list(group)), length, real))
+    owners = [(slot, sum(len(piece.ids) for piece in group)) for slot, group in groupby(pieces, lambda piece: piece.slot)]
+    bounds = pairwise(accumulate((tokens for _, tokens in owners), initial=0))
+    spans = tuple((slot, slice(*bound)) for (slot, _), bound in zip(owners, bounds, strict=True) if slot != BASE)
+    assert len({slot for slot, _ in spans}) == len(spans)
+    return Packed(
+        torch.tensor([ids], device=device),
+        torch.tensor([positions], device=device),
+        tuple(runs),
+        spans,
+        torch.tensor([slot for slot, _ in spans], dtype=torch.long, device=device),
+        torch.tensor([span.stop for _, span in spans], dtype=torch.int32, device=device),
+    )
