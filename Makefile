@@ -5,13 +5,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c l
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-slow test-all lint format train-embedded clean
+.PHONY: help demo test test-slow test-all bench lint format train-embedded clean
 
 help:
 	@echo "make demo            install, then adapt the embedded model to 12 ARC tasks, one real update each"
 	@echo "make test            install, then run the quick tests"
 	@echo "make test-slow       the slow tests and those that start a server"
 	@echo "make test-all        every test; those that need a GPU skip themselves without one"
+	@echo "make bench           self-edits per hour, beside the published recipe, on the CPU (docs/performance.md)"
 	@echo "make lint            ruff, mypy, pyright, import-linter"
 	@echo "make format          rewrite the sources as ruff wants them"
 	@echo "make train-embedded  train the embedded model from scratch in runs/seal-tiny (hours on a CPU)"
@@ -28,6 +29,9 @@ test-slow: .venv/.models
 
 test-all: .venv/.models
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: .venv/.installed
+	@$(BIN)/python benchmarks/inner_loop.py --preset cpu --json runs/inner-loop.json
 
 lint: .venv/.installed
 	@$(BIN)/ruff check --quiet --output-format concise .
