@@ -45,7 +45,7 @@ PRACTICE = (
 """What the embedded model is trained on; what OFTEN has, more often."""
 MINI = (
     ("cipher", "paint"),
-    ("rays", "paint"),
+    ("stamp", "mirror"),
     ("scale", "paint"),
     ("crop", "tile"),
     ("crop", "mirror"),
@@ -58,7 +58,7 @@ MINI = (
     ("scale", "paint", "paint"),
     ("tile", "paint", "paint"),
 )
-"""What `mini` tasks are made of: five kinds of composition that training has too, and eight that it has not."""
+"""What `mini` tasks are made of: four kinds of composition that training has too, and nine that it has not."""
 
 
 def compose(parts: list[RuleInstance]) -> RuleInstance:
