@@ -260,5 +260,10 @@ def test_read_only_cache_that_is_not_there_is_a_warning(path: Path) -> None:
 
 
 def test_read_only_cache_in_a_folder_that_cannot_be_written(filled: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would make its log beside the file, unless it is told that nobody writes."""
+    opened: list[str] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr("sqlite3.connect", lambda place, **options: opened.append(place) or connect(place, **options))
     monkeypatch.setattr("os.access", lambda *_: False)
     assert ResultStore(filled.path, writable=False).find(["key"]) == {"key": known(RESULT)}
+    assert [place.partition("?")[2] for place in opened] == ["mode=ro&immutable=1"]
