@@ -130,7 +130,7 @@ def table_of(reports: Sequence[Report], title: str) -> Table:
     """The reports as a table."""
     reasons = [f"{report['name']} is missing: {report['missing']}" for report in reports if "missing" in report]
     table = Table(
-        "row", "self-edits/h", "x R0", "median [range]", "x best other", "tokens/s", "% of peak", "MiB",
+        "row", "self-edits/h", "x R0", "median, range", "x best other", "tokens/s", "% of peak", "MiB",
         "train/eval s", "rewards as R1", "as R0", title=title, caption="\n".join(reasons), caption_justify="left",
     )  # fmt: skip
     for report in reports:
@@ -142,7 +142,7 @@ def table_of(reports: Sequence[Report], title: str) -> Table:
             report["name"],
             f"{report['self_edits_per_hour']:,.0f}",
             _number(report.get("ratio_to_R0"), ".2f"),
-            "{median:.2f} [{least:.2f}, {most:.2f}]".format(**rounds) if rounds else "",
+            "{median:.2f}, {least:.2f}-{most:.2f}".format(**rounds) if rounds else "",
             _number(report.get("ratio_to_best_other"), ".2f"),
             f"{report['tokens_per_second']:,.0f}",
             _number(report["share_of_peak"], ".1%"),
