@@ -1,9 +1,10 @@
 """What the embedded model can do: `python benchmarks/embedded_model.py [--parts ...] [--tasks N] [--edits K] [--json FILE]`.
 
-Parts: `mini` and `arc` (before an update, after each of K random self-edits), `grid` (a fixed grid of self-edits on `mini`:
-how much the self-edit matters, and which switches help which rule family), `policy` (self-edits that the model writes),
-`speed` (seconds of one self-edit), `prompt` (tokens of prompts). All on tasks that training never saw, with 95 % bootstrap
-intervals over tasks. Finished tasks are kept in the JSON file, so that a run that was interrupted goes on.
+Parts: `base` (`mini` before an update, five times as many tasks), `mini` and `arc` (before, and after each of K
+random self-edits), `grid` (a fixed grid of self-edits on `mini`: how much the self-edit matters, and which switches
+help which rule family), `policy` (self-edits that the model writes), `speed` (seconds of one self-edit), `prompt`
+(tokens of prompts). All on tasks that training never saw, with 95 % bootstrap intervals over tasks. Finished tasks
+are kept in the JSON file, so that a run that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import seal_env
+from seal_env.agents.baselines import NO_UPDATE
 from seal_env.agents.registry import AgentSettings, make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.inner_loop.base_model import load_base_model
@@ -35,7 +37,9 @@ from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair, to_grid
 from seal_env.tasks.arc.prompt import example
 
-PARTS = ("prompt", "policy", "mini", "grid", "arc", "speed")
+PARTS = ("prompt", "policy", "base", "mini", "grid", "arc", "speed")
+BASE_TASKS = 5
+"""Tasks of the part `base` for each of `--tasks`: without updates they cost little."""
 SWITCHES = {"none": "", "basic": "basic", "size": "size", "repeat": "repeat"}
 RATES = (1e-4, 5e-4, 1.5e-3)
 EPOCHS = 2
@@ -74,6 +78,15 @@ def measure_task(model: str, subset: str, task_id: str, self_edits: Sequence[str
         "steps": [int(steps) for steps in infos["optimizer_steps"]],
         "seconds": round(time.perf_counter() - began, 2),
     }
+
+
+def measure_base(model: str, tasks: int) -> list[float]:
+    """Accuracy without an update, `mini` task by task."""
+    envs = gymnasium.make_vec(
+        "SEAL-ARC-v0", num_envs=tasks, subset=f"mini-eval:{tasks}", model=model, max_turns=1, decode="never"
+    )
+    envs.reset(seed=0, options={"task_ids": envs.get_attr("taskset")[0].task_ids})
+    return [float(accuracy) for accuracy in envs.step((NO_UPDATE,) * tasks)[4]["accuracy_before"]]
 
 
 def bootstrap(values: np.ndarray[Any, Any], draws: int = 2000) -> tuple[float, float, float]:
@@ -232,6 +245,9 @@ class Benchmark:
         tables: list[Table] = []
         if "prompt" in given.parts:
             self.document["prompt_tokens"] = measure_prompts(given.model)
+        if "base" in given.parts:
+            accuracies = measure_base(given.model, BASE_TASKS * given.tasks)
+            self.document["base"] = {"tasks": len(accuracies), "no update": interval(accuracies)}
         if "policy" in given.parts:
             self.document["policy"] = measure_policy(given.model, given.samples, given.seed)
             tables.append(policy_table(self.document["policy"]))
@@ -266,7 +282,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     for table in tables:
         console.print(table)
-    console.print({name: benchmark.document[name] for name in ("prompt_tokens", "speed") if name in benchmark.document})
+    console.print(
+        {name: benchmark.document[name] for name in ("prompt_tokens", "base", "speed") if name in benchmark.document}
+    )
 
 
 if __name__ == "__main__":
