@@ -35,6 +35,9 @@ BACKGROUND = np.array((38, 38, 38), dtype=np.uint8)
 CELL = 12
 GAP = 10
 NO_TERMINAL_WIDTH = 160
+# rich keeps the codes of a style that it has drawn once, whatever the colours of the next console: with a mark of its own,
+# a style of `panels_ansi` is never one that a terminal of sixteen colours has drawn.
+ANSI_ONLY = Style(meta={"console": "panels_ansi"})
 
 Panel = tuple[str, Grid | None]
 
@@ -71,7 +74,7 @@ def panels_text(rows: Sequence[Sequence[Panel]]) -> RenderableType:
 def panels_ansi(rows: Sequence[Sequence[Panel]]) -> str:
     """`panels_text` as a string with ANSI colours, as wide as the terminal, or 160 columns where there is none."""
     width = shutil.get_terminal_size((NO_TERMINAL_WIDTH, 24)).columns
-    console = Console(width=width, force_terminal=True, color_system="truecolor", legacy_windows=False)
+    console = Console(width=width, force_terminal=True, color_system="truecolor", style=ANSI_ONLY, legacy_windows=False)
     with console.capture() as capture:
         console.print(panels_text(rows))
     return capture.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -66,6 +67,21 @@ def test_text_can_be_read_without_colour() -> None:
 def test_ansi_has_the_palette_s_colours() -> None:
     red, green, blue = PALETTE[3].tolist()
     assert f"48;2;{red};{green};{blue}" in panels_ansi([[("input", square(1, 3))]])
+
+
+@pytest.mark.parametrize("terminal", ["standard", "256"])
+def test_a_terminal_of_few_colours_and_ansi_do_not_change_each_other(terminal: Literal["standard", "256"]) -> None:
+    def drawn() -> str:
+        console = Console(force_terminal=True, color_system=terminal, legacy_windows=False)
+        with console.capture() as capture:
+            console.print(grid_text(ALL_COLOURS))
+        return capture.get()
+
+    ansi, few = panels_ansi([[("input", ALL_COLOURS)]]), drawn()
+    assert "48;2;" in ansi
+    assert "48;2;" not in few
+    assert panels_ansi([[("input", ALL_COLOURS)]]) == ansi
+    assert drawn() == few
 
 
 def test_ansi_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
