@@ -40,8 +40,10 @@ from seal_env.tasks.arc.prompt import example
 PARTS = ("prompt", "policy", "base", "mini", "grid", "arc", "speed")
 BASE_TASKS = 5
 """Tasks of the part `base` for each of `--tasks`: without updates they cost little."""
+GROUPS = ("basic", "size", "chain", "repeat")
 SWITCHES = {"none": "", "basic": "basic", "size": "size", "repeat": "repeat"}
-RATES = (1e-4, 5e-4, 1.5e-3)
+RATES = (3e-5, 3e-4, 3e-3)
+"""The ends and the middle of the range from which the action space draws."""
 EPOCHS = 2
 Row = dict[str, Any]
 
@@ -51,7 +53,7 @@ def grid_self_edits() -> dict[str, str]:
     edits = {}
     for name, switch in SWITCHES.items():
         for rate in RATES:
-            augment = {f"use_{group}_augmentations": group == switch for group in ("basic", "size", "chain", "repeat")}
+            augment = {f"use_{group}_augmentations": group == switch for group in GROUPS}
             training = {"strategy": "train_using_output_tokens", "learning_rate": rate, "num_train_epochs": EPOCHS}
             calls = [("augment", augment), ("training", training), ("finetune", {})]
             edits[f"{name} {rate:g}"] = json.dumps([{"name": tool, "arguments": given} for tool, given in calls])
@@ -138,7 +140,7 @@ def quarter_gap(after: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.n
 
 
 def grid_tables(rows: list[Row]) -> list[Table]:
-    """The grid's self-edits over all tasks; the switches by rule family, at the two middle rates."""
+    """The grid's self-edits over all tasks; the switches by rule family, at the two higher rates."""
     after = np.array([row["after"] for row in rows]).reshape(len(rows), len(SWITCHES), len(RATES))
     best, worst = quarter_gap(after.reshape(len(rows), -1))
     title = f"best quarter {interval(best)}, worst {interval(worst)}, difference {interval(best - worst)}"
@@ -154,6 +156,33 @@ def grid_tables(rows: list[Row]) -> list[Table]:
         before = np.mean([rows[index]["before"] for index in mine])
         families.add_row(family, str(len(mine)), f"{100 * before:.0f}", *(f"{100 * mean:.0f}" for mean in means))
     return [overall, families]
+
+
+def switch_effect(rows: list[Row], switch: str) -> str:
+    """Accuracy of random self-edits with a switch on minus with it off, points; a star if the interval leaves out 0.
+
+    Differences are taken within tasks, the interval over them; empty if no task has both.
+    """
+    effects = []
+    for row in rows:
+        after: dict[bool, list[float]] = {True: [], False: []}
+        for calls, accuracy in zip(row["self_edits"], row["after"], strict=True):
+            after[calls[0]["arguments"][switch]].append(accuracy)
+        if all(after.values()):
+            effects.append(np.mean(after[True]) - np.mean(after[False]))
+    if not effects:
+        return ""
+    mean, low, high = bootstrap(100 * np.array(effects))
+    return f"{mean:+.0f} [{low:+.0f}, {high:+.0f}]{'*' if low > 0 or high < 0 else ''}"
+
+
+def effects_table(rows: list[Row]) -> Table:
+    """What each switch does to each rule family. By chance one cell in 20 has a star."""
+    table = Table("rule family", "tasks", *GROUPS, title="random self-edits: switch on minus off, points of accuracy")
+    for family in sorted({row["family"] for row in rows}):
+        mine = [row for row in rows if row["family"] == family]
+        table.add_row(family, str(len(mine)), *(switch_effect(mine, f"use_{group}_augmentations") for group in GROUPS))
+    return table
 
 
 def measure_speed(model: str, edits: int) -> Row:
@@ -255,8 +284,10 @@ class Benchmark:
         if subsets:
             rows = {subset: self.tasks(f"{subset} K={given.edits}", subset, given.edits) for subset in subsets}
             tables.append(adaptation_table(rows))
+            tables += [effects_table(rows[subset]) for subset in subsets if subset == mini]
         if "grid" in given.parts:
-            tables += grid_tables(self.tasks(f"{mini} grid", mini, list(grid_self_edits().values())))
+            name = f"{mini} grid {' '.join(f'{rate:g}' for rate in RATES)}"
+            tables += grid_tables(self.tasks(name, mini, list(grid_self_edits().values())))
         if "speed" in given.parts:
             self.document["speed"] = measure_speed(given.model, 20)
         self.save()

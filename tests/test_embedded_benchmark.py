@@ -79,6 +79,18 @@ def test_quarters_are_chosen_on_the_other_half_of_the_tasks(module: ModuleType) 
     assert worst.mean() < 0.6
 
 
+def test_effect_of_a_switch_is_a_difference_within_tasks(module: ModuleType) -> None:
+    """The second task is easier in every way; it shows no effect, since the switch was on in all of its self-edits."""
+
+    def row(*edits: tuple[bool, float]) -> dict[str, Any]:
+        calls = [[{"name": "augment", "arguments": {"switch": on}}] for on, _ in edits]
+        return {"family": "f", "self_edits": calls, "after": [accuracy for _, accuracy in edits]}
+
+    assert module.switch_effect([row((True, 1.0), (False, 0.0), (False, 1.0))], "switch") == "+50 [+50, +50]*"
+    assert module.switch_effect([row((True, 1.0), (False, 1.0)), row((True, 1.0))], "switch") == "+0 [+0, +0]"
+    assert module.switch_effect([row((True, 1.0))], "switch") == ""
+
+
 def test_grid_of_self_edits_has_each_combination_once(module: ModuleType) -> None:
     edits = module.grid_self_edits()
     assert len(edits) == len(set(edits.values())) == len(module.SWITCHES) * len(module.RATES)
