@@ -17,7 +17,7 @@ from seal_env.inner_loop.packing import Piece, pack
 from seal_env.types import Example, LoraSpec, Outcome, Recipe, UpdateJob, UpdateResult
 
 MOST_SLOTS = 32
-MOST_TOKENS = {"cpu": 4096, "cuda": 32768}
+MOST_TOKENS = {"cpu": 2048, "cuda": 32768}
 """Tokens of a pass beyond which it is no faster per token."""
 
 ADAPTERS_SHARE = 0.4
