@@ -120,7 +120,7 @@ def test_sizes_follow_from_the_memory_that_is_free(llama: BaseModel, monkeypatch
         monkeypatch.setattr(batched, "free_bytes", lambda _, free=free: free)
         sizes.append(loop._sizes(model, 100))
     assert sizes[0] == (1, 1)
-    assert sizes[-1] == (32, 4096)
+    assert sizes[-1] == (32, 2048)
     assert sizes == sorted(sizes)
     assert sizes[1][1] < sizes[2][1]
 
