@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from seal_env.prompts import SYSTEM
 from seal_env.tasks.arc.prompt import SOLVE_INSTRUCTION
@@ -106,6 +107,7 @@ def build_model(shape: Mapping[str, Any], folder: Path, device: str) -> str:
 
     device: where the weights are drawn, which takes a minute per 10 B parameters on a CPU.
     """
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     with torch.device(device):
         model: Any = AutoModelForCausalLM.from_config(make_config(shape), dtype=torch.bfloat16)
