@@ -47,9 +47,9 @@ class Axis:
 
 
 def short(value: float) -> str:
-    """1500 -> 1,500, 23000000 -> 23M."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= size:
+    """1500 -> 1,500, 15000 -> 15k, 23000000 -> 23M."""
+    for least, size, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if value >= least:
             return f"{value / size:.3g}{unit}"
     return f"{value:,.4g}"
 

@@ -291,5 +291,6 @@ def test_plot_is_an_svg_with_a_line_for_each_loop_that_was_measured(tmp_path: Pa
     strokes = re.findall(r'fill="none" stroke="(#[0-9a-f]+)"', text)
     assert strokes == [plot.LOOPS["batched"], plot.LOOPS["reference"], plot.LOOPS["reference"]]
     assert text.count("not measured") == 1
+    assert [plot.short(value) for value in (1500, 15_000, 23_799_168)] == ["1,500", "15k", "23.8M"]
     heights = [plot.Axis([900.0, 4000.0], 200, 40).at(value) for value in (900.0, 4000.0)]
     assert 200 > heights[0] > heights[1] > 40
