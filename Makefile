@@ -19,7 +19,7 @@ help:
 	@echo "make clean           remove caches and build outputs; runs/ and .venv/ stay"
 
 demo: .venv/.installed
-	@$(BIN)/seal-env run --subset seal-train --agent fixed --episodes 12 --seed 0 --out $(OUT)
+	@$(BIN)/seal-env run --subset seal-train --agent fixed --self-edit examples/self-edit.json --episodes 12 --seed 0 --out $(OUT)
 
 test: .venv/.installed
 	@$(BIN)/python -m pytest -m "not slow and not server and not gpu" $(PYTEST_ARGS)
