@@ -38,12 +38,31 @@ class Trajectory:
         return self.turns[-1].info
 
 
+@dataclass(frozen=True)
+class PolicyFailure:
+    """In place of an action: the policy could not be asked, for the reason given. It says nothing about the policy."""
+
+    reason: str
+
+
 class Agent(ABC):
-    """Decides on self-edits. An agent that learns overrides `update`."""
+    """Decides on self-edits. An agent that learns overrides `update`; one that can decide on many at once, `act_all`.
+
+    reads_history: after the first turn of an episode it is given all that was said in it, not the last reply alone.
+    """
+
+    reads_history = False
 
     @abstractmethod
     def act(self, observation: str) -> str:
-        """The action, a JSON text, for an observation."""
+        """The action, a JSON text, for an observation. Raises PolicyError if the policy cannot be asked."""
+
+    def act_all(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+        """An action for each observation, in their order. Raises PolicyError if the policy can be asked for none of them."""
+        return [self.act(observation) for observation in observations]
+
+    def seed(self, seed: int) -> None:  # noqa: B027 (not every agent draws)
+        """Fix everything random in what is decided from now on."""
 
     def update(self, trajectories: Sequence[Trajectory]) -> None:  # noqa: B027 (not every agent learns)
         """Learn from finished episodes."""

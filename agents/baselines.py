@@ -31,6 +31,10 @@ class RandomAgent(Agent):
         self._space = copy.deepcopy(action_space)
         self._space.seed(seed)
 
+    def seed(self, seed: int) -> None:
+        """Begin the sequence that belongs to `seed`."""
+        self._space.seed(seed)
+
     def act(self, observation: str) -> str:
         """A valid self-edit, whatever the observation."""
         return self._space.sample()

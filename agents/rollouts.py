@@ -1,12 +1,21 @@
-"""Episodes: an agent acts in an environment until the end."""
+"""Episodes: an agent acts until the end, in an environment or in many episodes at once."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import gymnasium
 
-from seal_env.agents.base import Agent, Trajectory, Turn
+from seal_env.agents.base import Agent, PolicyFailure, Trajectory, Turn
+from seal_env.episode import Episode, KeptAnswers, Step, World, play
+
+
+class Start(NamedTuple):
+    """Where an episode begins: its task, and the seed of everything random in it."""
+
+    task_id: str
+    seed: int
 
 
 def run_episode(
@@ -21,6 +30,46 @@ def run_episode(
         action = agent.act(observation)
         after, reward, terminated, truncated, step_info = env.step(action)
         turns.append(Turn(observation, action, float(reward), step_info))
-        observation = after
+        observation = _next(agent, turns[-1], after)
     timings = dict(getattr(env.unwrapped, "last_timings", {}))
     return Trajectory(str(info["task_id"]), tuple(turns), truncated, timings)
+
+
+def run_episodes(world: World, agent: Agent, starts: Sequence[Start], kept: KeptAnswers) -> list[Trajectory]:
+    """Whole episodes side by side, in the order of `starts`: their updates train together.
+
+    An episode whose agent could not be asked is truncated with the outcome `engine_error`. kept: the base model's answers
+    so far, which grow. Raises UnknownTaskError before anything is run, and PolicyError if no episode's agent can be asked.
+    """
+    episodes = [Episode(world, world.taskset[start.task_id], start.seed) for start in starts]
+    observations = [episode.opening()[0] for episode in episodes]
+    turns: list[list[Turn]] = [[] for _ in episodes]
+    truncated = [False] * len(episodes)
+    while active := [place for place, episode in enumerate(episodes) if not episode.over]:
+        actions = agent.act_all([observations[place] for place in active])
+        steps = _play([episodes[place] for place in active], actions, kept)
+        for place, action, (after, reward, _, cut, info) in zip(active, actions, steps, strict=True):
+            said = "" if isinstance(action, PolicyFailure) else action
+            turns[place].append(Turn(observations[place], said, reward, info))
+            observations[place], truncated[place] = _next(agent, turns[place][-1], after), cut
+    return [
+        Trajectory(start.task_id, tuple(mine), cut, dict(episode.timings))
+        for start, mine, cut, episode in zip(starts, turns, truncated, episodes, strict=True)
+    ]
+
+
+def _next(agent: Agent, turn: Turn, reply: str) -> str:
+    """What the agent reads after a turn."""
+    return f"{turn.observation}\n\nYour reply:\n{turn.action}\n\nWhat came of it:\n{reply}" if agent.reads_history else reply
+
+
+def _play(episodes: Sequence[Episode], actions: Sequence[str | PolicyFailure], kept: KeptAnswers) -> list[Step]:
+    asked = [place for place, action in enumerate(actions) if not isinstance(action, PolicyFailure)]
+    steps: list[Step | None] = [
+        episode.abort(action.reason) if isinstance(action, PolicyFailure) else None
+        for episode, action in zip(episodes, actions, strict=True)
+    ]
+    played = play([episodes[place] for place in asked], [actions[place] for place in asked], kept)
+    for place, step in zip(asked, played, strict=True):
+        steps[place] = step
+    return [step for step in steps if step is not None]

@@ -1,7 +1,8 @@
 """Episodes: what happens between a task and a reward. No Gymnasium here.
 
 An action is first decided upon, one episode at a time: a mistake or an open draft is a finished step, a closed self-edit
-asks for an update. `play` then has all updates done by one call of the inner loop and ends those episodes.
+asks for an update. `settle` then has all updates done by one call of the inner loop and ends those episodes; `play` is
+both.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from seal_env.inner_loop import make_inner_loop
 from seal_env.prompts import observation_text
 from seal_env.render import Panel
 from seal_env.reward import reward as compute_reward
@@ -48,7 +50,7 @@ NO_UPDATE: Final = SelfEdit((), TrainingConfig(), optimizer_steps=0, tokens=0, c
 
 
 class World:
-    """What the episodes of one environment, or of many that run together, have in common. `use` makes it ready."""
+    """What the episodes of one environment, or of many that run together, have in common. `load` or `use` makes it ready."""
 
     inner_loop: InnerLoop
 
@@ -59,6 +61,12 @@ class World:
         self.domain = ArcDomain(str(settings.grid_format), settings.evaluation)
         self.budget = settings.budget
         self._saved = 0
+
+    def load(self) -> None:
+        """Use the inner loop that the settings name. Raises ModelError if the model does not load."""
+        used = self.settings
+        cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
+        self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator))
 
     def use(self, inner_loop: InnerLoop) -> None:
         """Train with `inner_loop`, and let the budget drop examples that its model cannot take."""
@@ -229,6 +237,11 @@ class Episode:
         value = compute_reward(settings.reward, base, adapted)
         return self._end(update.outcome, update.reason, value, update.edit, result, base, adapted)
 
+    def abort(self, reason: str) -> Step:
+        """End an episode whose agent could not be asked: truncated, and no number for a reward."""
+        self.over = True
+        return self._end(Outcome.ENGINE_ERROR, reason, FAILED_REWARD)
+
     def _end(
         self,
         outcome: Outcome,
@@ -280,12 +293,16 @@ class Episode:
 
 
 def play(episodes: Sequence[Episode], actions: Sequence[Any], kept: KeptAnswers) -> list[Step]:
-    """One action in each of several episodes of one world; one call of the inner loop at most.
+    """One action in each of several episodes of one world; one call of the inner loop at most, see `settle`."""
+    return settle(episodes, [episode.decide(action) for episode, action in zip(episodes, actions, strict=True)], kept)
 
-    That call holds the update of every episode that ends with one, and one question to the base model for every task whose
-    answers are not among `kept`, which grows by them.
+
+def settle(episodes: Sequence[Episode], decisions: Sequence[Step | Update], kept: KeptAnswers) -> list[Step]:
+    """What each episode's last decision comes to: a finished step stays as it is, and an update ends its episode.
+
+    All is done by one call of the inner loop at most. It holds the update of every episode that ends with one, and one
+    question to the base model for every task whose answers are not among `kept`, which grows by them.
     """
-    decisions = [episode.decide(action) for episode, action in zip(episodes, actions, strict=True)]
     updates = {place: decision for place, decision in enumerate(decisions) if isinstance(decision, Update)}
     asking = {episodes[place].base_key: episodes[place] for place in updates if episodes[place].base_key not in kept}
     jobs: dict[BaseKey | int, UpdateJob] = {key: episode.base_job() for key, episode in asking.items()}

@@ -38,5 +38,13 @@ class ModelError(SealError, OSError):
     """A model or its tokenizer cannot be loaded or cannot be used."""
 
 
+class UpdateError(SealError, RuntimeError):
+    """The machine failed a weight update without which there is no going on, such as a policy's own."""
+
+
+class PolicyError(SealError, ConnectionError):
+    """A policy cannot be asked: its server is dead, slow or not the right one. Never a reward."""
+
+
 class RunFolderError(SealError, FileExistsError):
     """The run folder exists already; runs are never overwritten."""

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 from seal_env.embedded_model import MODEL_NAME
 from seal_env.errors import SettingError
+from seal_env.server_address import server_address
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe
 
 # Small models want other adapters than those that SEAL uses for a model of 1 B parameters; see docs/decisions/.
@@ -29,6 +30,7 @@ FALLBACKS: Mapping[str, Any] = {
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "profile": tuple(PROFILES),
     "evaluation": ("greedy", "vote"),
+    "evaluator": ("engine", "vllm"),
     "reward": ("accuracy", "gain", "solved", "cell_accuracy"),
     "decode": ("failed", "never"),
     "grid_format": ("plain", "lettered"),
@@ -56,6 +58,10 @@ class Settings:
         inner_loop: who does the weight update: batched (many adapters in one pass) or reference (PEFT, one after another).
         profile: fixed, or paper: SEAL's published recipe with its quirks.
         evaluation: greedy (one attempt, all demonstrations in the prompt) or vote (SEAL's: many prompts, two attempts).
+        evaluator: who answers with the updated model: engine (the inner loop itself) or vllm (a vLLM server, see
+            docs/serving.md). A server's answers are not cached.
+        evaluator_url: address of that server, up to and with /v1; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1.
+        evaluator_model: the server's name for the base model; None is the only one that it serves.
         reward: accuracy (share of test inputs solved), gain (accuracy minus the base model's), solved, cell_accuracy.
         invalid_reward: reward of a step in which the agent made a mistake, and of an update that diverged.
         max_turns: actions in an episode at most; 1 is the paper's one-shot case.
@@ -71,7 +77,7 @@ class Settings:
         grid_format: plain or lettered (each row begins with its letter); None is the model's own default.
         save_adapters: directory for the adapters of all self-edits, in PEFT format; None keeps none.
         cache: on (an update whose result is known is not trained again), read (known results are used, new ones are not
-            kept) or off. Only `timings` can tell a known result from a fresh one.
+            kept) or off, as it is where a server answers. Only `timings` can tell a known result from a fresh one.
         cache_file: where results are kept: an SQLite file, or a directory for one; None is SEAL_ENV_CACHE if it is set, or
             else the run folder of `seal-env run`, and anywhere else the memory of the process.
     """
@@ -82,6 +88,9 @@ class Settings:
     inner_loop: str = "batched"
     profile: str = "fixed"
     evaluation: str = "greedy"
+    evaluator: str = "engine"
+    evaluator_url: str | None = None
+    evaluator_model: str | None = None
     reward: str = "accuracy"
     invalid_reward: float = 0.0
     max_turns: int = 8
@@ -111,6 +120,9 @@ class Settings:
         for name, fallback in FALLBACKS.items():
             if given.get(name) is None:
                 given[name] = own.get(name, fallback)
+        if given.get("evaluator") == "vllm":
+            given["evaluator_url"] = server_address("evaluator_url", given.get("evaluator_url"))
+            given.setdefault("cache", "off")
         settings = cls(**given)
         settings._check()
         return settings
@@ -128,10 +140,19 @@ class Settings:
             raise SettingError("lora_alpha", self.lora_alpha, "a finite number above 0")
         if not all(name.strip() for name in self.lora_targets.split(",")):
             raise SettingError("lora_targets", self.lora_targets, "names of linear layers, separated by commas")
+        self._check_evaluator()
         if self.decode == "never" and (self.evaluation == "vote" or self.reward == "cell_accuracy"):
             raise SettingError(
                 "decode", self.decode, "'failed' where evaluation='vote' or reward='cell_accuracy' need answers"
             )
+
+    def _check_evaluator(self) -> None:
+        if self.evaluator == "engine":
+            for name in ("evaluator_url", "evaluator_model"):
+                if (value := getattr(self, name)) is not None:
+                    raise SettingError(name, value, "None, unless evaluator='vllm' has a server answer")
+        elif self.cache != "off":  # what a server runs is no part of a job, by which results are found again
+            raise SettingError("cache", self.cache, "'off' where evaluator='vllm' has a server answer")
 
     def _resolved(self, name: str) -> Any:
         value = getattr(self, name)

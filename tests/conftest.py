@@ -7,9 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.servers import PolicyServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -123,6 +126,24 @@ def data_directory() -> Path:
     if not directory.is_dir():
         pytest.skip(f"no published figures at {directory}; set SEAL_ENV_TEST_DATA to their folder")
     return directory
+
+
+@pytest.fixture(scope="session")
+def _lasting_policy_server() -> Iterator[PolicyServer]:
+    """One for all tests: to end a server takes half a second."""
+    from tests.servers import PolicyServer
+
+    with PolicyServer().running() as server:
+        yield server
+
+
+@pytest.fixture
+def policy_server(_lasting_policy_server: PolicyServer, monkeypatch: pytest.MonkeyPatch) -> PolicyServer:
+    """A small server whose model writes self-edits, as new; the environment names neither a key nor an address."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    _lasting_policy_server.be_fine()
+    return _lasting_policy_server
 
 
 @pytest.fixture

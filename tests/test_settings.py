@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -36,6 +37,11 @@ def test_given_settings_win_over_the_model_s_own() -> None:
         ({"invalid_reward": float("inf")}, "finite"),
         ({"lora_targets": "q_proj,,v_proj"}, "lora_targets"),
         ({"decode": "never", "evaluation": "vote"}, "decode='never'"),
+        ({"evaluator": "vlm"}, "evaluator='vlm' is not legal; expected 'engine' or 'vllm'"),
+        ({"evaluator_url": "http://127.0.0.1:8011/v1"}, "evaluator_url='http://127.0.0.1:8011/v1' is not legal"),
+        ({"evaluator_model": "base"}, "evaluator_model='base' is not legal; expected None, unless evaluator='vllm'"),
+        ({"evaluator": "vllm", "evaluator_url": "here"}, "evaluator_url='here' is not legal; expected an address"),
+        ({"evaluator": "vllm", "cache": "on"}, "cache='on' is not legal; expected 'off'"),
         ({"model": object()}, "model="),
         ({"profile": "papers"}, "'fixed' or 'paper'"),
     ],
@@ -44,6 +50,16 @@ def test_illegal_setting_names_field_value_and_what_is_legal(given: dict[str, An
     with pytest.raises(SettingError) as raised:
         Settings.resolve(**given)
     assert message in str(raised.value)
+
+
+def test_server_that_answers_is_resolved_and_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1234/v1/")
+    settings = Settings.resolve(evaluator="vllm")
+    assert (settings.evaluator_url, settings.cache) == ("http://127.0.0.1:1234/v1", "off")
+    assert Settings.resolve(**asdict(settings)) == settings
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert Settings.resolve(evaluator="vllm").evaluator_url == "http://127.0.0.1:8000/v1"
+    assert (Settings.resolve().evaluator_url, Settings.resolve().cache) == (None, "on")
 
 
 def test_settings_can_be_copied_as_gymnasium_copies_them() -> None:

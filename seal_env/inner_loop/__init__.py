@@ -26,11 +26,20 @@ def resolve_device(device: str) -> str:
     return str(import_module("seal_env.inner_loop.base_model").choose_device(device))
 
 
-def make_inner_loop(name: str, model: str, device: str, cache: str = "off", cache_file: str | None = None) -> InnerLoop:
+def make_inner_loop(
+    name: str,
+    model: str,
+    device: str,
+    cache: str = "off",
+    cache_file: str | None = None,
+    evaluator_url: str | None = None,
+    evaluator_model: str | None = None,
+) -> InnerLoop:
     """The inner loop `name` on the base model `model`; one for all environments that ask for the same.
 
-    cache, cache_file: see `seal_env.settings.Settings`. Raises SettingError for an unknown name or device and ModelError for
-    a model that cannot be loaded.
+    cache, cache_file: see `seal_env.settings.Settings`. evaluator_url: a vLLM server that answers in its place, never
+    cached; None: it answers itself. evaluator_model: the server's name for the base model. Raises SettingError for an
+    unknown name or device and ModelError for a model that cannot be loaded.
     """
     if name not in INNER_LOOPS:
         raise SettingError("inner_loop", name, " or ".join(map(repr, INNER_LOOPS)))
@@ -40,7 +49,19 @@ def make_inner_loop(name: str, model: str, device: str, cache: str = "off", cach
         if name not in base.inner_loops:
             base.inner_loops[name] = getattr(import_module(module), attribute)(base)
         inner_loop: InnerLoop = base.inner_loops[name]
+        if evaluator_url is not None:
+            return _served(inner_loop, base, name, evaluator_url, evaluator_model)
         return inner_loop if cache == "off" else _remembering(inner_loop, base, name, cache, cache_file)
+
+
+def _served(inner_loop: InnerLoop, base: Any, name: str, url: str, model: str | None) -> InnerLoop:
+    """`inner_loop` with a server that answers; one for each inner loop, server and name there."""
+    key = f"{name}, answers of {model} at {url}"
+    if key not in base.inner_loops:
+        served = import_module("seal_env.inner_loop.served")
+        base.inner_loops[key] = served.ServedEvaluation(inner_loop, base.encoder, served.answering_server(url), model)
+    found: InnerLoop = base.inner_loops[key]
+    return found
 
 
 def _remembering(inner_loop: InnerLoop, base: Any, name: str, cache: str, cache_file: str | None) -> InnerLoop:

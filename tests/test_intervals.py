@@ -1,0 +1,54 @@
+"""Bootstrap intervals and pass@k."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from statistics import mean
+
+import numpy as np
+import pytest
+
+from seal_env.intervals import bootstrap, bootstrap_crossed, pass_at_k
+
+
+def test_interval_holds_the_mean_and_narrows_with_values() -> None:
+    few, many = (bootstrap([0.0, 1.0] * count) for count in (5, 500))
+    assert few.mean == many.mean == 0.5
+    assert few.low < many.low < 0.5 < many.high < few.high
+    assert many.percent().startswith("50 [4")
+
+
+def test_interval_covers_the_true_mean_about_95_times_in_100() -> None:
+    rng = np.random.default_rng(0)
+    found = [bootstrap(rng.random(60).tolist(), draws=400) for _ in range(300)]
+    assert 0.90 < mean(interval.low <= 0.5 <= interval.high for interval in found) < 0.99
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    tasks = np.random.default_rng(0).random(40)
+    alike = bootstrap_crossed([tasks, tasks, tasks])
+    apart = bootstrap_crossed([tasks - 0.3, tasks, tasks + 0.3])
+    assert alike.mean == pytest.approx(apart.mean) == pytest.approx(tasks.mean())
+    assert apart.high - apart.low > 2 * (alike.high - alike.low)
+    over_tasks = bootstrap(tasks.tolist())
+    assert alike.high - alike.low == pytest.approx(over_tasks.high - over_tasks.low, rel=0.15)
+
+
+def test_a_task_that_lacks_a_value_is_left_out() -> None:
+    assert bootstrap_crossed([[1.0, 0.0], [1.0, float("nan")]]) == (1.0, 1.0, 1.0)
+    with pytest.raises(ValueError, match="no task"):
+        bootstrap_crossed([[float("nan")]])
+
+
+@pytest.mark.parametrize(("samples", "solved"), [(5, 0), (5, 2), (6, 5), (4, 4)])
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_one(samples: int, solved: int) -> None:
+    drawn = [index < solved for index in range(samples)]
+    for k in range(1, samples + 1):
+        expected = mean(any(subset) for subset in combinations(drawn, k))
+        assert pass_at_k(samples, solved, k) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [0, 4])
+def test_pass_at_more_than_there_are_is_refused(k: int) -> None:
+    with pytest.raises(ValueError, match="k="):
+        pass_at_k(3, 1, k)
