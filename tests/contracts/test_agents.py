@@ -9,26 +9,30 @@ from seal_env.agents.registry import AGENTS, AgentSettings, make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.env import SealEnv
 from seal_env.errors import SettingError
+from tests.servers import PolicyServer
 
 
 @pytest.fixture(scope="module")
 def env() -> SealEnv:
-    made = gymnasium.make("SEAL-ARC-Mini-v0", max_examples=4, max_steps=6).unwrapped
+    made = gymnasium.make("SEAL-ARC-Mini-v0", max_examples=4, max_steps=40).unwrapped
     assert isinstance(made, SealEnv)
     return made
 
 
 @pytest.fixture(params=AGENTS)
-def name(request: pytest.FixtureRequest) -> str:
+def name(request: pytest.FixtureRequest, policy_server: PolicyServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of an agent; one that asks a server finds it where the environment says."""
+    monkeypatch.setenv("OPENAI_BASE_URL", policy_server.base_url)
     return str(request.param)
 
 
-def test_finishes_an_episode_with_a_valid_self_edit(env: SealEnv, name: str) -> None:
+def test_finishes_episodes_with_valid_self_edits(env: SealEnv, name: str) -> None:
+    """Nearly always: a language model errs now and then."""
     agent = make_agent(name, AgentSettings(env.action_space, seed=0))
-    trajectory = run_episode(env, agent, seed=0)
-    assert trajectory.info["outcome"] == "ok"
-    assert 0.0 <= trajectory.reward <= 1.0
-    agent.update([trajectory])
+    trajectories = [run_episode(env, agent, seed=seed) for seed in range(3)]
+    assert sum(trajectory.info["outcome"] == "ok" for trajectory in trajectories) >= 2
+    assert all(0.0 <= trajectory.reward <= 1.0 for trajectory in trajectories)
+    agent.update(trajectories)
 
 
 def test_equal_seeds_give_equal_actions(env: SealEnv, name: str) -> None:

@@ -1,0 +1,112 @@
+"""Constrained decoding: of the tokens that could come next only those that lead to a valid self-edit are left.
+
+What a valid self-edit is, is read off the tools' JSON schemas: a list with one call of each tool, in order, so that it is
+closed by finetune, written as `json.dumps` writes it. Every argument is one of finitely many texts (a real number has 3
+significant digits), so that an answer has an end. Left out: other forms of action, and drafts that are left open.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import LogitsProcessor
+
+from seal_env.errors import SettingError
+from seal_env.tools.registry import ARC_TOOLS, json_schemas
+from seal_env.tools.schema import Schema
+
+LARGEST_INTEGER = 999
+EXPONENTS = range(-6, 3)
+"""Powers of ten that begin a real number: from 1e-6 to 999."""
+
+
+def legal_texts(schema: Schema) -> list[str]:
+    """Every JSON text of an argument that is offered to a model. Raises SettingError for free text, or other structures."""
+    if "const" in schema:
+        return [json.dumps(schema["const"])]
+    if "enum" in schema:
+        return [json.dumps(value) for value in schema["enum"]]
+    if schema.get("type") == "boolean":
+        return ["true", "false"]
+    if schema.get("type") not in ("integer", "number"):
+        raise SettingError("constrained", True, f"False: an argument is {json.dumps(schema)}, neither number nor choice")
+    return [json.dumps(value) for value in _numbers(schema["type"]) if _within(value, schema)]
+
+
+def _numbers(kind: str) -> Iterable[float]:
+    if kind == "integer":
+        return range(-LARGEST_INTEGER, LARGEST_INTEGER + 1)
+    positive = [float(f"{digits}e{power - 2}") for power in EXPONENTS for digits in range(100, 1000)]
+    return [*(-number for number in positive), 0.0, *positive]
+
+
+def _within(value: float, schema: Schema) -> bool:
+    return (
+        value >= schema.get("minimum", value)
+        and value <= schema.get("maximum", value)
+        and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
+        and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
+    )
+
+
+def self_edit_pattern(tool_names: Sequence[str] = ARC_TOOLS) -> str:
+    """A regular expression that whole self-edits match in full: one call of each tool, in this order."""
+    calls = [_call_pattern(name, schema) for name, schema in json_schemas(tool_names).items()]
+    return re.escape("[") + ", ".join(calls) + re.escape("]")
+
+
+def _call_pattern(name: str, schema: Schema) -> str:
+    arguments = [
+        f"{re.escape(json.dumps(field))}: ({'|'.join(map(re.escape, legal_texts(legal)))})"
+        for field, legal in schema["properties"].items()
+    ]
+    opening = re.escape(f'{{"name": {json.dumps(name)}, "arguments": {{')
+    return opening + ", ".join(arguments) + re.escape("}}")
+
+
+class SelfEditGrammar:
+    """The self-edits of a set of tools as a grammar over one tokenizer's tokens, by llguidance."""
+
+    def __init__(self, tokenizer: Any, stop_ids: Sequence[int], tool_names: Sequence[str] = ARC_TOOLS) -> None:
+        """stop_ids: tokens that may end an answer. Raises SettingError if llguidance is not installed."""
+        try:
+            import llguidance
+            from llguidance.hf import from_tokenizer
+        except ImportError as error:
+            raise SettingError("constrained", True, "False unless llguidance is installed: seal-env[constrained]") from error
+        grammar = llguidance.LLMatcher.grammar_from_regex(self_edit_pattern(tool_names))
+        self._stop_ids = list(stop_ids)
+        self._start = llguidance.LLMatcher(from_tokenizer(tokenizer, eos_token=self._stop_ids), grammar)
+        assert not self._start.is_error(), self._start.get_error()
+
+    def processor(self, rows: int) -> LogitsProcessor:
+        """A processor for one call of `generate` with this many rows."""
+        return _OnlyLegal([self._start.deep_copy() for _ in range(rows)], self._stop_ids)
+
+
+class _OnlyLegal(LogitsProcessor):
+    """Sets the logits of all other tokens to minus infinity. A row that is complete may only end."""
+
+    def __init__(self, matchers_B: list[Any], stop_ids: list[int]) -> None:
+        self._matchers, self._stop_ids = matchers_B, stop_ids
+        self._begun = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """input_ids int64 [B, T], scores [B, vocabulary] -> scores."""
+        legal = np.zeros(scores.shape, dtype=bool)  # a model may have more logits than its tokenizer has tokens
+        for row, matcher in enumerate(self._matchers):
+            if self._begun and not matcher.is_stopped():
+                matcher.consume_token(int(input_ids[row, -1]))
+            assert not matcher.is_error(), matcher.get_error()
+            if matcher.is_stopped():
+                legal[row, self._stop_ids] = True
+            else:
+                known = np.frombuffer(matcher.compute_logit_bias(), np.uint8)
+                legal[row, : len(known)] = known[: scores.shape[1]] > 0
+        self._begun = True
+        return scores.masked_fill(torch.from_numpy(~legal).to(scores.device), -torch.inf)

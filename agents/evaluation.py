@@ -1,0 +1,198 @@
+"""What an agent is worth: several self-edits for each task of a subset, and what came of them, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seal_env.agents.base import Agent, Trajectory, Turn
+from seal_env.agents.rollouts import Start, run_episodes
+from seal_env.episode import Episode, KeptAnswers, World
+from seal_env.intervals import Interval, bootstrap, pass_at_k
+from seal_env.journal import Journal
+
+MANY = 10_000
+"""Evaluations of the base model that are kept."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One self-edit for one task. accuracy: nan if the machine failed, 0 after a mistake. seconds: of its episode."""
+
+    task_id: str
+    number: int
+    action: str
+    outcome: str
+    reason: str
+    reward: float
+    accuracy_before: float
+    accuracy: float
+    steps: int
+    tokens: int
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """The machine failed: says nothing about the agent."""
+        return math.isnan(self.reward)
+
+    @property
+    def solved(self) -> bool:
+        """True if the updated model solves every query."""
+        return self.accuracy == 1.0
+
+
+def sample_of(number: int, trajectory: Trajectory) -> Sample:
+    """The numbers of one episode."""
+    info, mistake = trajectory.info, not trajectory.truncated
+    return Sample(
+        task_id=trajectory.task_id,
+        number=number,
+        action=trajectory.turns[-1].action,
+        outcome=info["outcome"],
+        reason=info["reason"],
+        reward=trajectory.reward,
+        accuracy_before=_number(info.get("accuracy_before"), math.nan),
+        accuracy=_number(info.get("accuracy_after"), 0.0 if mistake else math.nan),
+        steps=info.get("optimizer_steps", 0),
+        tokens=info.get("tokens", 0),
+        seconds=round(sum(trajectory.timings.values()), 4),
+    )
+
+
+def _number(value: float | None, missing: float) -> float:
+    return missing if value is None else float(value)
+
+
+def starts(task_ids: Sequence[str], samples: int, seed: int) -> list[tuple[int, Start]]:
+    """(number of the sample, start) of every episode. Equal seeds start equal episodes, whoever the agent is."""
+    drawn = np.random.SeedSequence(seed).generate_state(len(task_ids) * samples).reshape(len(task_ids), samples) % 2**31
+    return [
+        (number, Start(task_id, int(drawn[place, number])))
+        for place, task_id in enumerate(task_ids)
+        for number in range(samples)
+    ]
+
+
+def sample_tasks(
+    world: World,
+    agent: Agent,
+    episodes: Sequence[tuple[int, Start]],
+    in_call: int,
+    journal: Journal,
+    learn: bool = False,
+    on_batch: Callable[[Sequence[Sample]], None] | None = None,
+) -> list[Sample]:
+    """Samples of all episodes, `in_call` episodes at a time; those that the journal has already are not run again.
+
+    Each line of the journal is a batch, before which the agent is seeded anew: a run that was killed goes on with the
+    batches that it would have had, and ends as it would have.
+    learn: the agent learns from each batch, and from those in the journal first, which wants episodes of one turn
+    (max_turns=1). Raises PolicyError if the agent cannot be asked at all.
+    """
+    done = read_samples(journal)
+    if learn:
+        _learn_again(world, agent, episodes, in_call, done)
+    kept = KeptAnswers(MANY)
+    for start in range(len(done), len(episodes), in_call):
+        batch = episodes[start : start + in_call]
+        agent.seed(batch[0][1].seed)
+        trajectories = run_episodes(world, agent, [begin for _, begin in batch], kept)
+        fresh = [sample_of(number, each) for (number, _), each in zip(batch, trajectories, strict=True)]
+        if learn:
+            agent.update([trajectory for trajectory in trajectories if not trajectory.truncated])
+        journal.append({"samples": [_without_nan(vars(sample)) for sample in fresh]})
+        done += fresh
+        if on_batch is not None:
+            on_batch(done)
+    return done
+
+
+def read_samples(journal: Journal) -> list[Sample]:
+    """All samples that are in a journal."""
+    return [Sample(**each) for record in journal.read() for each in _with_nan(record["samples"])]
+
+
+def _learn_again(
+    world: World, agent: Agent, episodes: Sequence[tuple[int, Start]], in_call: int, done: Sequence[Sample]
+) -> None:
+    """Ask a learning agent for what it has decided already, and tell it again what came of that. Nothing is trained."""
+    for start in range(0, len(done), in_call):
+        batch = [begin for _, begin in episodes[start : start + in_call]]
+        observations = [Episode(world, world.taskset[begin.task_id], begin.seed).opening()[0] for begin in batch]
+        agent.seed(batch[0].seed)
+        agent.act_all(observations)
+        told = zip(observations, done[start : start + in_call], strict=True)
+        agent.update(
+            [
+                Trajectory(each.task_id, (Turn(observation, each.action, each.reward, {}),), truncated=False, timings={})
+                for observation, each in told
+                if not each.failed
+            ]
+        )
+
+
+def _without_nan(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
+
+
+def _with_nan(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: math.nan if value is None else value for name, value in record.items()} for record in records]
+
+
+def by_task(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """Those that the machine did not fail, by task."""
+    found: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if not sample.failed:
+            found.setdefault(sample.task_id, []).append(sample)
+    return found
+
+
+def summary(samples: Sequence[Sample]) -> dict[str, Any]:
+    """What is reported: means over tasks with 95 % bootstrap intervals, pass@k, cost. Failures of the machine are counted.
+
+    accuracy: of the updated model. solved: share of self-edits after which every query is solved. valid: share that were no
+    mistake. pass_at: chance that the best of k self-edits solves the task, for k = 1, 2, 4 ... up to the samples a task.
+    """
+    tasks = by_task(samples)
+    report: dict[str, Any] = {"tasks": len(tasks), "samples": len(samples), "failed": sum(each.failed for each in samples)}
+    if not tasks:
+        return report
+    counted = [sample for mine in tasks.values() for sample in mine]
+    least = min(map(len, tasks.values()))
+    ks = sorted({*(2**power for power in range(least.bit_length())), least})
+    measures: dict[str, Callable[[list[Sample]], float]] = {
+        "accuracy": lambda mine: float(np.mean([sample.accuracy for sample in mine])),
+        "reward": lambda mine: float(np.mean([sample.reward for sample in mine])),
+        "solved": lambda mine: float(np.mean([sample.solved for sample in mine])),
+        "valid": lambda mine: float(np.mean([sample.outcome == "ok" for sample in mine])),
+    }
+    for name, measure in measures.items():
+        report[name] = bootstrap([measure(mine) for mine in tasks.values()])._asdict()
+    report["pass_at"] = {
+        str(k): bootstrap([pass_at_k(len(mine), sum(each.solved for each in mine), k) for mine in tasks.values()])._asdict()
+        for k in ks
+    }
+    report["cost"] = {
+        name: float(np.mean([getattr(sample, name) for sample in counted])) for name in ("steps", "tokens", "seconds")
+    }
+    return report
+
+
+def difference(samples: Sequence[Sample], others: Sequence[Sample]) -> Interval:
+    """Mean accuracy minus that of others on the same tasks, with its interval over tasks."""
+    mine, theirs = by_task(samples), by_task(others)
+    return bootstrap(
+        [
+            float(
+                np.mean([sample.accuracy for sample in mine[task]]) - np.mean([sample.accuracy for sample in theirs[task]])
+            )
+            for task in mine
+            if task in theirs
+        ]
+    )
