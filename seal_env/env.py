@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from seal_env.episode import Episode, KeptAnswers, Step, World, play
 from seal_env.errors import SettingError
-from seal_env.inner_loop import make_inner_loop
 from seal_env.render import panels_ansi, panels_pixels
 from seal_env.settings import Settings
 from seal_env.spaces import PromptSpace, SelfEditSpace
@@ -113,8 +112,7 @@ class SealEnv(gymnasium.Env[str, str]):
         unknown = set(options or {}) - {"task_id"}
         if unknown:
             raise SettingError("options", sorted(unknown), "{'task_id': ...}")
-        used = self.settings
-        self.world.use(make_inner_loop(used.inner_loop, used.model, used.device, used.cache, used.cache_file))
+        self.world.load()
         task = self.taskset[str(options["task_id"])] if options and "task_id" in options else self._next_task()
         self.episode = Episode(self.world, task, int(self.np_random_seed) % 2**31)
         return self.episode.opening()

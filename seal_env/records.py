@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,7 @@ import tomli_w
 
 from seal_env.errors import RunFolderError, SettingError
 from seal_env.inner_loop.cache import CacheStatistics
+from seal_env.journal import write_whole
 
 RECORDED_PACKAGES = ("seal-env", "torch", "transformers", "peft", "gymnasium", "numpy", "tokenizers")
 
@@ -41,6 +43,30 @@ def refuse_existing(path: Path) -> None:
     """Raise RunFolderError if there is anything at `path`."""
     if os.path.lexists(path):
         raise RunFolderError(f"out={str(path)!r} exists already; a run is never overwritten: name another folder")
+
+
+def begin_or_resume(path: Path, settings: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Make a folder with settings.toml, or see that the one that is there was begun with the same; True in that case.
+
+    Tables named `versions` and `machine` may differ. Raises RunFolderError: it names what differs, or says it is no run's.
+    """
+    tables = {name: without_none(table) for name, table in settings.items()}
+    file = path / "settings.toml"
+    if not os.path.lexists(path):
+        write_whole(file, tomli_w.dumps(tables))
+        return False
+    if not file.is_file():
+        raise RunFolderError(f"out={str(path)!r} exists and is no run of seal-env: name another folder")
+    found = tomllib.loads(file.read_text(encoding="utf-8"))
+    for name in {*found, *tables} - {"versions", "machine"}:
+        then, now = found.get(name, {}), tomllib.loads(tomli_w.dumps(tables.get(name, {})))
+        for field in sorted({*then, *now}):
+            if then.get(field) != now.get(field):
+                raise RunFolderError(
+                    f"out={str(path)!r} was begun with {field}={then.get(field)!r}, not {now.get(field)!r}: "
+                    f"name another folder, or the same settings to go on"
+                )
+    return True
 
 
 class RunFolder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from rich.console import Console
 
 from seal_env.action import parse
 from seal_env.agents.base import Agent, Trajectory
+from seal_env.agents.policy_settings import PolicySettings
 from seal_env.agents.registry import AgentSettings, make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.call_check import check_calls
 from seal_env.env import SealEnv
 from seal_env.errors import SettingError
-from seal_env.inner_loop import make_inner_loop, resolve_device
+from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.cache import FILE_NAME, CacheStatistics, cache_path, statistics_of
 from seal_env.inner_loop.device import describe_device
 from seal_env.records import RunFolder, package_versions, refuse_existing
@@ -31,7 +32,10 @@ from seal_env.types import InvalidSelfEdit
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What to run. episodes None: every task of the subset once. self_edit: for the agent `fixed`. out: the run folder."""
+    """What to run. episodes None: every task of the subset once. self_edit: for the agent `fixed`. out: the run folder.
+
+    policy: for agents that are language models.
+    """
 
     environment: str
     agent: str
@@ -39,6 +43,7 @@ class RunSettings:
     seed: int
     out: Path
     self_edit: str | None = None
+    policy: PolicySettings = field(default_factory=PolicySettings)
 
 
 def run(settings: RunSettings, environment_settings: Mapping[str, Any], console: Console) -> list[Trajectory]:
@@ -54,11 +59,15 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
     seal = env.unwrapped
     assert isinstance(seal, SealEnv)
     used = seal.settings
-    agent = make_agent(settings.agent, AgentSettings(seal.action_space, settings.seed, settings.self_edit))
+    agent = make_agent(
+        settings.agent,
+        AgentSettings(seal.action_space, settings.seed, settings.self_edit, used.model, settings.policy),
+    )
     count = len(seal.taskset) if settings.episodes is None else settings.episodes
     device = resolve_device(used.device)
     with console.status(f"loading {used.model}"):
-        inner_loop = make_inner_loop(used.inner_loop, used.model, used.device, used.cache, used.cache_file)
+        seal.world.load()
+    inner_loop = seal.world.inner_loop
     known_before = statistics_of(inner_loop)
     episodes = plural(count, "episode")
     console.print(f"{settings.agent} agent, {episodes} of {used.subset}, model {used.model} on {device}", soft_wrap=True)
@@ -134,6 +143,7 @@ def settings_tables(settings: RunSettings, seal: SealEnv, count: int) -> dict[st
             "self_edit": settings.self_edit,
         },
         "environment": asdict(seal.settings) | {"device": device},
+        "policy": asdict(settings.policy),
         "recipe": asdict(seal.settings.recipe),
         "machine": {"device": describe_device(device)},
         "versions": package_versions(),

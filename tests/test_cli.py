@@ -278,7 +278,7 @@ def test_card_in_a_pipe_keeps_signs_and_line_ends(
 ) -> None:
     card = tmp_path / "card.md"
     card.write_bytes("# 5 ± 1\r\n\n`a`  \nno line end".encode())
-    monkeypatch.setattr("seal_env.cli.CARD", card)
+    monkeypatch.setattr("seal_env.cli.show.CARD", card)
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert main(["card"]) == 0
     assert capsysbinary.readouterr().out == card.read_bytes()

@@ -54,7 +54,7 @@ class FakeInnerLoop:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInnerLoop:
     loop = FakeInnerLoop()
-    monkeypatch.setattr("seal_env.env.make_inner_loop", lambda *_: loop)
+    monkeypatch.setattr("seal_env.episode.make_inner_loop", lambda *_: loop)
     return loop
 
 

@@ -12,14 +12,26 @@ import pytest
 
 from seal_env.settings import Settings
 from seal_env.types import Outcome
+from tests.servers import PolicyServer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = [
     block.replace("\n    ", "\n").removeprefix("    ")
     for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", README, re.MULTILINE)
-    if "import gymnasium" in block
+    if re.search(r"^    from \S+ import|^    import gymnasium", block, re.MULTILINE) and "print(" in block
 ]
+FEW = {
+    '-v0"': '-v0", max_examples=4, max_steps=6',
+    "max_turns=1))": "max_turns=1, max_examples=4))",
+    "num_envs=32": "num_envs=8",
+    ".learn(640)": ".learn(16)",
+    "max_steps=20": "max_steps=1, use_cpu=True",
+    "http://127.0.0.1:8011/v1": "ADDRESS",
+    "mini-train:40": "mini-train:2",
+    '"runs/grpo"': '"FOLDER"',
+}
+"""Few and short updates, a server of our own, and nothing written into the repository."""
 
 
 @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
@@ -43,13 +55,16 @@ def test_linked_files_exist() -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
-def test_programs_run(program: str) -> None:
-    """As written, but with few and short updates."""
-    short = program.replace('-v0"', '-v0", max_examples=4, max_steps=6')
-    done = subprocess.run([sys.executable, "-c", short], capture_output=True, text=True, timeout=300, check=False)
+def test_programs_run(program: str, policy_server: PolicyServer, tmp_path: Path) -> None:
+    """As written, but short."""
+    for written, short in FEW.items():
+        program = program.replace(written, short)
+    program = program.replace("ADDRESS", policy_server.base_url).replace("FOLDER", str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d\.\d", done.stdout)
 
 
-def test_there_are_programs_to_run() -> None:
-    assert len(PROGRAMS) == 2
+def test_there_are_programs_to_run_and_all_that_shortens_them_is_in_them() -> None:
+    assert len(PROGRAMS) == 5
+    assert all(any(written in program for program in PROGRAMS) for written in FEW)

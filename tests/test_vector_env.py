@@ -56,7 +56,7 @@ class RecordingInnerLoop:
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> RecordingInnerLoop:
     made = RecordingInnerLoop()
-    monkeypatch.setattr("seal_env.env.make_inner_loop", lambda *_: made)
+    monkeypatch.setattr("seal_env.episode.make_inner_loop", lambda *_: made)
     return made
 
 
@@ -295,7 +295,7 @@ def test_step_that_was_played_in_vain_is_forgotten(loop: RecordingInnerLoop, mon
     envs.reset(seed=0)
     envs.step([USUAL_SELF_EDIT, AUGMENT])
     with monkeypatch.context() as patch:
-        patch.setattr("seal_env.env.make_inner_loop", no_model)
+        patch.setattr("seal_env.episode.make_inner_loop", no_model)
         with pytest.raises(ModelError):
             envs.step(["", TRAINING])  # the first is to be reset, the second has its step already
     envs.reset(seed=0)

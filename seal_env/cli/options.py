@@ -1,0 +1,97 @@
+"""Command-line options: never abbreviated, a wrong one told in one line, those of settings made from their class."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from types import NoneType
+from typing import Any, NoReturn, get_args, get_type_hints
+
+from rich.console import Console
+
+HELP_WIDTH = 100
+METAVARS = {int: "N", float: "X", str: "TEXT"}
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    one_line = " ".join(message.split())
+    Console(stderr=True, highlight=False).print(f"seal-env: {one_line}", style="red", soft_wrap=True, markup=False)
+
+
+class Parser(argparse.ArgumentParser):
+    """Options are never abbreviated, and a wrong one is told in one line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2 and one line."""
+        if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            known = [name for action in _all_actions(self) for name in action.option_strings]
+            close = get_close_matches(unknown[1], known, n=1)
+            message += f"; did you mean {close[0]}?" if close else ""
+        complain(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+        sys.exit(2)
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Text as wide as the terminal up to a readable width, a narrow column of options, and examples left as they are."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(Console().width, HELP_WIDTH) - 2
+        super().__init__(prog, max_help_position=26, width=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
+def _all_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    found = []
+    for action in parser._actions:  # noqa: SLF001 (argparse has no public list)
+        found.append(action)
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            found += [inner for sub in action.choices.values() for inner in _all_actions(sub)]
+    return found
+
+
+def add_settings(
+    group: Any,
+    settings: type,
+    choices: Mapping[str, tuple[str, ...]] | None = None,
+    defaults: Mapping[str, str] | None = None,
+    groups: Mapping[str, Any] | None = None,
+) -> None:
+    """An option for each field of a settings class, its help the first sentence of the field in the class's docstring.
+
+    An option that is not given leaves no trace in the parsed arguments. defaults: words for the default of some fields.
+    groups: where the options of some fields go instead of `group`.
+    """
+    explained = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", settings.__doc__ or "", re.DOTALL | re.MULTILINE))
+    hints = get_type_hints(settings)
+    for field in fields(settings):
+        kind = next(kind for kind in get_args(hints[field.name]) or (hints[field.name],) if kind is not NoneType)
+        text = " ".join(explained.get(field.name, "").split()).partition(". ")[0].removesuffix(".").replace("%", "%%")
+        text = re.sub(r"; None (?:is|keeps) (.*)", r" (default: \1)", text)
+        default = (defaults or {}).get(field.name, field.default)
+        words = text if default is None else f"{text} (default: {default})"
+        where = (groups or {}).get(field.name, group)
+        name = f"--{field.name.replace('_', '-')}"
+        if kind is bool:
+            where.add_argument(name, action="store_true", default=argparse.SUPPRESS, help=text)
+            continue
+        metavar = "|".join((choices or {}).get(field.name, (METAVARS[kind],)))
+        where.add_argument(name, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=words)
+
+
+def given_settings(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """The options of a settings class that were given."""
+    return {field.name: getattr(arguments, field.name) for field in fields(settings) if hasattr(arguments, field.name)}

@@ -1,0 +1,67 @@
+"""`seal-env tasks`: list, show and validate."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from rich.console import Console
+
+from seal_env.errors import UnknownTaskError
+from seal_env.report.tasks import task_pictures, taskset_table, tasksets_table
+from seal_env.tasks.arc.loader import TASKSETS, load_taskset
+from seal_env.tasks.arc.validate import validate
+
+
+def add_tasks(commands: Any) -> None:
+    """The command's parser."""
+    about = "List, show or validate tasks."
+    parser = commands.add_parser("tasks", help="list, show or validate tasks", description=about)
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="action name")
+    where = "a task set (NAME or NAME:COUNT), comma-separated ids, or a path"
+    listing = actions.add_parser("list", help="the task sets, or the tasks of one", description="List task sets or tasks.")
+    listing.add_argument("--subset", help=where)
+    listing.set_defaults(command=list_tasks)
+    show = actions.add_parser("show", help="draw a task's grids", description="Draw a task's grids, the answers too.")
+    show.add_argument("task_id", metavar="TASK_ID", help="an id of ARC-AGI-1, ARC-AGI-2 or mini, or of --subset")
+    show.add_argument("--subset", help=f"{where}; where to look for the task")
+    show.set_defaults(command=show_task)
+    about = "Prove tasks without a model: right answers score 1, wrong ones 0, and no answer leaks."
+    check = actions.add_parser("validate", help="prove every task, without a model", description=about)
+    every = ",".join(name for name in TASKSETS if name != "mini")
+    check.add_argument("--subset", default=every, help=f"{where}; or several sets (default: all, which takes minutes)")
+    check.set_defaults(command=validate_tasks)
+
+
+def list_tasks(arguments: argparse.Namespace, console: Console) -> int:
+    """`seal-env tasks list`."""
+    console.print(tasksets_table() if arguments.subset is None else taskset_table(load_taskset(arguments.subset)))
+    return 0
+
+
+def show_task(arguments: argparse.Namespace, console: Console) -> int:
+    """`seal-env tasks show TASK_ID`: every grid, the gold outputs too."""
+    task_id = arguments.task_id
+    if arguments.subset is None and (task_id in TASKSETS or not re.fullmatch(r"[0-9a-f]{8}|mini-\w+-\d+-\d+", task_id)):
+        legal = "an id such as 5582e5ca or mini-train-0-7 (`seal-env tasks list --subset NAME` lists them), or --subset"
+        raise UnknownTaskError(f"TASK_ID={task_id!r} is no task id; expected {legal}")
+    console.print(task_pictures(load_taskset(arguments.subset or task_id)[task_id], console))
+    return 0
+
+
+def validate_tasks(arguments: argparse.Namespace, console: Console) -> int:
+    """`seal-env tasks validate`: 1 if any task has a problem."""
+    parts = [part.strip() for part in arguments.subset.split(",")]
+    names = parts if {part.partition(":")[0] for part in parts} <= set(TASKSETS) else [arguments.subset]
+    count = failed = 0
+    for name in names:
+        taskset = load_taskset(name)
+        with console.status(f"validating {name}: {len(taskset)} tasks"):
+            found = {task.task_id: validate(task) for task in taskset}
+        for task_id, problems in found.items():
+            for problem in problems:
+                console.print(f"{task_id}: {problem}", style="red", markup=False, soft_wrap=True)
+        count, failed = count + len(found), failed + sum(map(bool, found.values()))
+    console.print(f"{count} task{'' if count == 1 else 's'}, {failed or 'none'} with problems")
+    return 1 if failed else 0

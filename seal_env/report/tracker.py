@@ -1,0 +1,58 @@
+"""Numbers of a run over time: TensorBoard always, Weights & Biases and trackio where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from seal_env.errors import SettingError
+
+SERVICES = ("wandb", "trackio")
+PROJECT = "seal-env"
+
+
+class Tracker:
+    """Writes scalars to FOLDER/tensorboard, and to each of `services`, which must be installed.
+
+    settings: shown beside the run by the services. Raises SettingError for a service that is unknown or not installed.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], services: Sequence[str] = ()) -> None:
+        self._services = [_service(name) for name in services]
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
+        for service in self._services:
+            service.init(project=PROJECT, name=folder.name, config=dict(settings))
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Add values of one step."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+        for service in self._services:
+            service.log(dict(values), step=step)
+
+    def close(self) -> None:
+        """Finish everywhere."""
+        self._writer.close()
+        for service in self._services:
+            service.finish()
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _service(name: str) -> Any:
+    if name not in SERVICES:
+        raise SettingError("track", name, " or ".join(map(repr, SERVICES)))
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise SettingError("track", name, f"an installed package: pip install {name}") from error
