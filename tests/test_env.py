@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,30 +16,21 @@ from seal_env.agents.baselines import NO_UPDATE, USUAL_SELF_EDIT
 from seal_env.env import SealEnv
 from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.tasks.arc.grid import GridFormat
-from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
+from tests.inner_loops import FakeInnerLoop
 
 assert seal_env.__version__
 
 
-class FakeInnerLoop:
-    """Answers right after any training, wrong before; or fails as told. Counts ten tokens an example."""
+class ToldInnerLoop(FakeInnerLoop):
+    """Answers right after any training, wrong before; or fails as told."""
 
     def __init__(self) -> None:
-        self.jobs: list[UpdateJob] = []
+        super().__init__()
         self.fails: Outcome | None = None
         self.base_is_right = False
 
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        return [10 for _ in examples]
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        return 8192
-
-    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        self.jobs += jobs
-        return [self._result(job) for job in jobs]
-
-    def _result(self, job: UpdateJob) -> UpdateResult:
+    def result(self, job: UpdateJob) -> UpdateResult:
         trains = bool(job.examples_E) and job.training.num_train_epochs > 0
         if trains and self.fails is not None:
             return UpdateResult(self.fails, "it failed", ())
@@ -52,8 +42,8 @@ class FakeInnerLoop:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInnerLoop:
-    loop = FakeInnerLoop()
+def fake(monkeypatch: pytest.MonkeyPatch) -> ToldInnerLoop:
+    loop = ToldInnerLoop()
     monkeypatch.setattr("seal_env.episode.make_inner_loop", lambda *_: loop)
     return loop
 
@@ -73,7 +63,7 @@ def calls(*names: str, epochs: int = 2) -> str:
     return json.dumps([{"name": name, "arguments": arguments[name]} for name in names])
 
 
-def test_update_is_paid_the_accuracy_of_the_updated_model(fake: FakeInnerLoop) -> None:
+def test_update_is_paid_the_accuracy_of_the_updated_model(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0, options={"task_id": "5582e5ca"})
     _, reward, terminated, truncated, info = env.step(USUAL_SELF_EDIT)
@@ -83,14 +73,14 @@ def test_update_is_paid_the_accuracy_of_the_updated_model(fake: FakeInnerLoop) -
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("accuracy", 1.0), ("gain", 0.0), ("solved", 1.0), ("cell_accuracy", 1.0)])
-def test_reward_modes(fake: FakeInnerLoop, mode: str, expected: float) -> None:
+def test_reward_modes(fake: ToldInnerLoop, mode: str, expected: float) -> None:
     fake.base_is_right = True
     env = make(reward=mode)
     env.reset(seed=0)
     assert env.step(USUAL_SELF_EDIT)[1] == expected
 
 
-def test_one_shot_and_step_by_step_are_the_same_self_edit(fake: FakeInnerLoop) -> None:
+def test_one_shot_and_step_by_step_are_the_same_self_edit(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0, options={"task_id": "5582e5ca"})
     at_once = env.step(calls("augment", "training", "finetune"))
@@ -105,7 +95,7 @@ def test_one_shot_and_step_by_step_are_the_same_self_edit(fake: FakeInnerLoop) -
     assert fake.jobs[-1] == fake.jobs[-2]
 
 
-def test_mistake_earns_the_invalid_reward_and_keeps_the_draft(fake: FakeInnerLoop) -> None:
+def test_mistake_earns_the_invalid_reward_and_keeps_the_draft(fake: ToldInnerLoop) -> None:
     env = make(invalid_reward=-0.5)
     env.reset(seed=0)
     env.step(calls("augment"))
@@ -115,7 +105,7 @@ def test_mistake_earns_the_invalid_reward_and_keeps_the_draft(fake: FakeInnerLoo
     assert env.step(calls("finetune"))[4]["outcome"] == "ok"
 
 
-def test_last_turn_without_finetune_ends_the_episode(fake: FakeInnerLoop) -> None:
+def test_last_turn_without_finetune_ends_the_episode(fake: ToldInnerLoop) -> None:
     env = make(max_turns=2, invalid_reward=-1.0)
     env.reset(seed=0)
     env.step(calls("augment"))
@@ -134,7 +124,7 @@ def test_last_turn_without_finetune_ends_the_episode(fake: FakeInnerLoop) -> Non
         (calls("augment", "training", "finetune", epochs=20), "over_budget"),
     ],
 )
-def test_each_mistake_has_its_outcome_and_a_reason(fake: FakeInnerLoop, action: str, outcome: str) -> None:
+def test_each_mistake_has_its_outcome_and_a_reason(fake: ToldInnerLoop, action: str, outcome: str) -> None:
     env = make(max_turns=1)
     env.reset(seed=0, options={"task_id": "5582e5ca"})
     text, reward, terminated, truncated, info = env.step(action)
@@ -144,7 +134,7 @@ def test_each_mistake_has_its_outcome_and_a_reason(fake: FakeInnerLoop, action: 
     assert fake.jobs == []
 
 
-def test_failing_machine_truncates_and_is_never_scored(fake: FakeInnerLoop) -> None:
+def test_failing_machine_truncates_and_is_never_scored(fake: ToldInnerLoop) -> None:
     env = make()
     for fake.fails in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR):
         env.reset(seed=0)
@@ -153,7 +143,7 @@ def test_failing_machine_truncates_and_is_never_scored(fake: FakeInnerLoop) -> N
         assert (terminated, truncated, info["outcome"]) == (False, True, str(fake.fails))
 
 
-def test_diverged_update_earns_the_invalid_reward(fake: FakeInnerLoop) -> None:
+def test_diverged_update_earns_the_invalid_reward(fake: ToldInnerLoop) -> None:
     fake.fails = Outcome.DIVERGED
     env = make(invalid_reward=-0.25)
     env.reset(seed=0)
@@ -161,7 +151,7 @@ def test_diverged_update_earns_the_invalid_reward(fake: FakeInnerLoop) -> None:
     assert (reward, terminated, truncated, info["outcome"]) == (-0.25, True, False, "diverged")
 
 
-def test_paper_profile_scores_an_edit_over_the_budget_as_the_base_model(fake: FakeInnerLoop) -> None:
+def test_paper_profile_scores_an_edit_over_the_budget_as_the_base_model(fake: ToldInnerLoop) -> None:
     fake.base_is_right = True
     env = make(profile="paper")
     env.reset(seed=0, options={"task_id": "5582e5ca"})
@@ -169,7 +159,7 @@ def test_paper_profile_scores_an_edit_over_the_budget_as_the_base_model(fake: Fa
     assert (reward, info["outcome"], info["optimizer_steps"]) == (1.0, "over_budget", 0)
 
 
-def test_paper_profile_scores_an_edit_without_examples_as_the_base_model(fake: FakeInnerLoop) -> None:
+def test_paper_profile_scores_an_edit_without_examples_as_the_base_model(fake: ToldInnerLoop) -> None:
     fake.base_is_right = True
     env = make(profile="paper", max_tokens=2)
     env.reset(seed=0, options={"task_id": "5582e5ca"})
@@ -177,7 +167,7 @@ def test_paper_profile_scores_an_edit_without_examples_as_the_base_model(fake: F
     assert (reward, info["outcome"], info["accuracy_after"]) == (1.0, "empty_data", 1.0)
 
 
-def test_base_model_is_asked_once_a_task(fake: FakeInnerLoop) -> None:
+def test_base_model_is_asked_once_a_task(fake: ToldInnerLoop) -> None:
     env = make()
     for seed in (0, None, None):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
@@ -185,7 +175,7 @@ def test_base_model_is_asked_once_a_task(fake: FakeInnerLoop) -> None:
     assert sum(not job.examples_E for job in fake.jobs) == 1
 
 
-def test_base_model_is_asked_once_a_task_whatever_the_seed(fake: FakeInnerLoop) -> None:
+def test_base_model_is_asked_once_a_task_whatever_the_seed(fake: ToldInnerLoop) -> None:
     env = make()
     for seed in range(3):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
@@ -193,7 +183,7 @@ def test_base_model_is_asked_once_a_task_whatever_the_seed(fake: FakeInnerLoop) 
     assert sum(not job.examples_E for job in fake.jobs) == 1
 
 
-def test_evaluations_of_the_base_model_are_kept_within_a_limit(fake: FakeInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluations_of_the_base_model_are_kept_within_a_limit(fake: ToldInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seal_env.env.BASE_KEPT", 2)
     env = make(evaluation="vote")
     for seed in range(4):
@@ -202,7 +192,7 @@ def test_evaluations_of_the_base_model_are_kept_within_a_limit(fake: FakeInnerLo
     assert len(env._base) == 2
 
 
-def test_examples_too_long_for_the_model_are_dropped(fake: FakeInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_too_long_for_the_model_are_dropped(fake: ToldInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake, "max_tokens", lambda recipe: 9)
     env = make()
     text, _ = env.reset(seed=0)
@@ -210,14 +200,14 @@ def test_examples_too_long_for_the_model_are_dropped(fake: FakeInnerLoop, monkey
     assert env.step(USUAL_SELF_EDIT)[4]["outcome"] == "empty_data"
 
 
-def test_no_epochs_leave_the_base_model_s_accuracy(fake: FakeInnerLoop) -> None:
+def test_no_epochs_leave_the_base_model_s_accuracy(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0)
     info = env.step(NO_UPDATE)[4]
     assert (info["outcome"], info["optimizer_steps"], info["accuracy_after"]) == ("ok", 0, info["accuracy_before"])
 
 
-def test_every_task_comes_once_a_round_in_a_seeded_order(fake: FakeInnerLoop) -> None:
+def test_every_task_comes_once_a_round_in_a_seeded_order(fake: ToldInnerLoop) -> None:
     env = make()
     orders = []
     for seed in (0, 0, 1):
@@ -227,7 +217,7 @@ def test_every_task_comes_once_a_round_in_a_seeded_order(fake: FakeInnerLoop) ->
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_seed_decides_the_training_examples(fake: FakeInnerLoop) -> None:
+def test_seed_decides_the_training_examples(fake: ToldInnerLoop) -> None:
     env = make()
     for seed in (0, 0, 1):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
@@ -238,7 +228,7 @@ def test_seed_decides_the_training_examples(fake: FakeInnerLoop) -> None:
     assert first.examples_E != third.examples_E
 
 
-def test_stepping_after_the_end_asks_for_a_reset(fake: FakeInnerLoop) -> None:
+def test_stepping_after_the_end_asks_for_a_reset(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0)
     env.step(USUAL_SELF_EDIT)
@@ -246,7 +236,7 @@ def test_stepping_after_the_end_asks_for_a_reset(fake: FakeInnerLoop) -> None:
         env.step(USUAL_SELF_EDIT)
 
 
-def test_unknown_task_and_option_are_named(fake: FakeInnerLoop) -> None:
+def test_unknown_task_and_option_are_named(fake: ToldInnerLoop) -> None:
     env = make()
     with pytest.raises(UnknownTaskError, match="zzz"):
         env.reset(options={"task_id": "zzz"})
@@ -259,7 +249,7 @@ def test_gymnasium_passes_on_what_is_wrong_with_a_setting() -> None:
         gymnasium.make("SEAL-ARC-v0", reward="acuracy")
 
 
-def test_no_answer_is_in_sight_of_the_agent_or_the_training(fake: FakeInnerLoop) -> None:
+def test_no_answer_is_in_sight_of_the_agent_or_the_training(fake: ToldInnerLoop) -> None:
     """Over all 22 SEAL tasks: no (input, output) pair of the queries in an observation, a reply, an info or an example."""
     write = GridFormat("lettered").write
     for subset in ("seal-train", "seal-eval"):
@@ -277,13 +267,13 @@ def test_no_answer_is_in_sight_of_the_agent_or_the_training(fake: FakeInnerLoop)
                 assert answer not in learnt
 
 
-def test_infos_hold_no_gold_before_the_end(fake: FakeInnerLoop) -> None:
+def test_infos_hold_no_gold_before_the_end(fake: ToldInnerLoop) -> None:
     env = make()
     infos = [env.reset(seed=0)[1], env.step(calls("augment"))[4], env.step("?")[4]]
     assert all(set(info) == {"task_id", "turn", "outcome", "reason"} for info in infos)
 
 
-def test_timings_are_kept_out_of_infos(fake: FakeInnerLoop) -> None:
+def test_timings_are_kept_out_of_infos(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0)
     info = env.step(USUAL_SELF_EDIT)[4]
@@ -291,7 +281,7 @@ def test_timings_are_kept_out_of_infos(fake: FakeInnerLoop) -> None:
     assert env.last_timings["train_seconds"] == 0.1
 
 
-def test_adapters_are_saved_only_on_request(fake: FakeInnerLoop, tmp_path: Any) -> None:
+def test_adapters_are_saved_only_on_request(fake: ToldInnerLoop, tmp_path: Any) -> None:
     env = make(save_adapters=str(tmp_path))
     for _ in range(2):
         env.reset(seed=0, options={"task_id": "5582e5ca"})
@@ -301,7 +291,7 @@ def test_adapters_are_saved_only_on_request(fake: FakeInnerLoop, tmp_path: Any) 
     assert all(path.parent == tmp_path for path in saved)
 
 
-def test_adapters_of_an_earlier_run_are_left_alone(fake: FakeInnerLoop, tmp_path: Any) -> None:
+def test_adapters_of_an_earlier_run_are_left_alone(fake: ToldInnerLoop, tmp_path: Any) -> None:
     (tmp_path / "0000-5582e5ca").mkdir()
     env = make(save_adapters=str(tmp_path))
     env.reset(seed=0, options={"task_id": "5582e5ca"})
@@ -309,7 +299,7 @@ def test_adapters_of_an_earlier_run_are_left_alone(fake: FakeInnerLoop, tmp_path
     assert fake.jobs[-1].save_to == tmp_path / "0001-5582e5ca"
 
 
-def test_timings_of_a_base_model_asked_before_are_not_told_again(fake: FakeInnerLoop) -> None:
+def test_timings_of_a_base_model_asked_before_are_not_told_again(fake: ToldInnerLoop) -> None:
     env = make()
     for _ in range(2):
         env.reset(seed=0, options={"task_id": "5582e5ca"})
@@ -317,7 +307,7 @@ def test_timings_of_a_base_model_asked_before_are_not_told_again(fake: FakeInner
     assert set(env.last_timings) == {"compile_seconds"}
 
 
-def test_render_ansi_shows_gold_only_after_the_end(fake: FakeInnerLoop) -> None:
+def test_render_ansi_shows_gold_only_after_the_end(fake: ToldInnerLoop) -> None:
     env = make(render_mode="ansi")
     env.reset(seed=0)
     before = env.render()
@@ -327,7 +317,7 @@ def test_render_ansi_shows_gold_only_after_the_end(fake: FakeInnerLoop) -> None:
     assert all(caption in after for caption in ("prediction before", "prediction after", "gold"))
 
 
-def test_render_rgb_is_a_picture_that_grows_with_the_predictions(fake: FakeInnerLoop) -> None:
+def test_render_rgb_is_a_picture_that_grows_with_the_predictions(fake: ToldInnerLoop) -> None:
     env = make(render_mode="rgb_array")
     env.reset(seed=0, options={"task_id": "6150a2bd"})
     before = env.render()
@@ -338,28 +328,28 @@ def test_render_rgb_is_a_picture_that_grows_with_the_predictions(fake: FakeInner
     assert after.shape[1] > before.shape[1]
 
 
-def test_decoding_never_leaves_wrong_predictions_out(fake: FakeInnerLoop) -> None:
+def test_decoding_never_leaves_wrong_predictions_out(fake: ToldInnerLoop) -> None:
     env = make(decode="never")
     env.reset(seed=0)
     env.step(USUAL_SELF_EDIT)
     assert not any(job.decode for job in fake.jobs)
 
 
-def test_cell_accuracy_is_unknown_without_decoding(fake: FakeInnerLoop) -> None:
+def test_cell_accuracy_is_unknown_without_decoding(fake: ToldInnerLoop) -> None:
     env = make(decode="never")
     env.reset(seed=0)
     info = env.step(USUAL_SELF_EDIT)[4]
     assert (info["cell_accuracy_before"], info["accuracy_before"]) == (None, 0.0)
 
 
-def test_sampled_actions_are_within_the_budget(fake: FakeInnerLoop) -> None:
+def test_sampled_actions_are_within_the_budget(fake: ToldInnerLoop) -> None:
     env = make()
     for index, task_id in enumerate(env.taskset.task_ids):
         env.reset(seed=index, options={"task_id": task_id})
         assert env.step(env.action_space.sample())[4]["outcome"] == "ok"
 
 
-def test_equal_jobs_are_asked_with_equal_settings(fake: FakeInnerLoop) -> None:
+def test_equal_jobs_are_asked_with_equal_settings(fake: ToldInnerLoop) -> None:
     env = make(lora_rank=4, lora_alpha=8.0, lora_targets="q_proj", batch_size=4)
     env.reset(seed=0)
     env.step(USUAL_SELF_EDIT)

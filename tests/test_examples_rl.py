@@ -8,35 +8,26 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
+from tests.inner_loops import FakeInnerLoop
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-class PickyInnerLoop:
+class PickyInnerLoop(FakeInnerLoop):
     """Right after an update with a rate above 5e-4. Counts the updates."""
 
-    def __init__(self) -> None:
-        self.updates = 0
+    @property
+    def updates(self) -> int:
+        return sum(bool(job.examples_E) for job in self.jobs)
 
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        return [10 for _ in examples]
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        return 8192
-
-    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        self.updates += sum(bool(job.examples_E) for job in jobs)
-        return [self._result(job) for job in jobs]
-
-    def _result(self, job: UpdateJob) -> UpdateResult:
+    def result(self, job: UpdateJob) -> UpdateResult:
         right = bool(job.examples_E) and job.training.learning_rate > 5e-4
         return UpdateResult(Outcome.OK, "", tuple(Answer(q.query_id, right, None, 1.0) for q in job.queries_Q))
 

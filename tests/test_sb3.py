@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -13,7 +13,7 @@ import pytest
 
 from seal_env.codec import CODECS
 from seal_env.errors import SettingError, UnknownTaskError, UpdateError
-from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 from seal_env.wrappers import (
     GridFeatures,
     StructuredSelfEdit,
@@ -29,29 +29,20 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecMonitor
 
 from seal_env.agents.sb3 import Sb3VecEnv
+from tests.inner_loops import FakeInnerLoop
 
 NEEDED = 5e-4
 """The learning rate from which on an update helps, with loss on the output tokens only."""
 
 
-class PickyInnerLoop:
+class PickyInnerLoop(FakeInnerLoop):
     """Right after an update with a high rate and loss on the output tokens; fails for the seeds in `fails`."""
 
     def __init__(self) -> None:
-        self.calls: list[list[UpdateJob]] = []
+        super().__init__()
         self.fails: set[int] = set()
 
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        return [10 for _ in examples]
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        return 8192
-
-    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        self.calls.append(list(jobs))
-        return [self._result(job) for job in jobs]
-
-    def _result(self, job: UpdateJob) -> UpdateResult:
+    def result(self, job: UpdateJob) -> UpdateResult:
         if job.examples_E and job.seed in self.fails:
             return UpdateResult(Outcome.ENGINE_ERROR, "it failed", ())
         helps = job.training.learning_rate > NEEDED and job.training.strategy == "train_using_output_tokens"

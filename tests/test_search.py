@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Sequence
 
 import numpy as np
 import optuna
@@ -19,30 +18,25 @@ from seal_env.episode import World
 from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.settings import Settings
 from seal_env.spaces import SelfEditSpace
-from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
+from tests.inner_loops import FakeInnerLoop
 
 SPACE = SelfEditSpace()
 GOOD = (2e-4, 1e-3)
 
 
-class LuckyInnerLoop:
+class LuckyInnerLoop(FakeInnerLoop):
     """Right more often if learning rate and strategy are good ones; luck is a function of the job's seed and rate."""
 
     def __init__(self, good: float = 0.9, bad: float = 0.15, fails_from: int = 10**9) -> None:
+        super().__init__()
         self.good, self.bad, self.fails_from = good, bad, fails_from
-        self.jobs: list[UpdateJob] = []
 
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        return [10 for _ in examples]
+    @property
+    def updates(self) -> list[UpdateJob]:
+        return [job for job in self.jobs if job.examples_E]
 
-    def max_tokens(self, recipe: Recipe) -> int:
-        return 8192
-
-    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        self.jobs += [job for job in jobs if job.examples_E]
-        return [self._result(job) for job in jobs]
-
-    def _result(self, job: UpdateJob) -> UpdateResult:
+    def result(self, job: UpdateJob) -> UpdateResult:
         if job.examples_E and job.seed >= self.fails_from:
             return UpdateResult(Outcome.ENGINE_ERROR, "it failed", ())
         rate, strategy = job.training.learning_rate, job.training.strategy
@@ -96,12 +90,12 @@ def test_budget_is_kept_and_fresh_seeds_are_fresh() -> None:
     world = make_world(inner_loop, tasks=2)
     budget = SearchBudget(trials=10, width=4, repeats=2, fresh=3)
     found = Search(world, SPACE, budget, seed=100).run(world.taskset.task_ids)
-    seeds = [job.seed for job in inner_loop.jobs]
+    seeds = [job.seed for job in inner_loop.updates]
     rounds = [8, 4, 2]
     assert len(seeds) == 2 * (10 + 2 * sum(rounds) + 3)
     assert min(seeds) == 100
     last = sorted(set(seeds))[-3:]
-    fresh = [job for job in inner_loop.jobs if job.seed in last]
+    fresh = [job for job in inner_loop.updates if job.seed in last]
     assert len(fresh) == 2 * 3
     assert [len(each.fresh_S) for each in found] == [3, 3]
     assert [len(each.rewards_S) for each in found] == [7, 7]

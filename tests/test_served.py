@@ -23,8 +23,9 @@ from seal_env.inner_loop.reference import ReferenceInnerLoop
 from seal_env.inner_loop.served import ServedEvaluation
 from seal_env.tasks.arc.grid import GridFormat, GridPair
 from seal_env.tasks.arc.prompt import example, query
-from seal_env.types import Answer, Example, InnerLoop, LoraSpec, Outcome, Recipe, TrainingConfig, UpdateJob, UpdateResult
+from seal_env.types import Answer, InnerLoop, LoraSpec, Outcome, Recipe, TrainingConfig, UpdateJob
 from tests.adapter_server import AdapterServer
+from tests.inner_loops import NotingInnerLoop
 from tests.servers import breaking_off, failing, fine
 
 PAIRS = tuple(GridPair(((a, b),), ((b, a),)) for a, b in [(1, 2), (3, 4), (5, 6), (7, 8)])
@@ -51,23 +52,6 @@ def server(base: BaseModel) -> Iterator[AdapterServer]:
     server = AdapterServer(base)
     with server.running():
         yield server
-
-
-class Counting:
-    """An inner loop that counts what it is asked to train."""
-
-    def __init__(self, inner: InnerLoop) -> None:
-        self.inner, self.jobs = inner, list[UpdateJob]()
-
-    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        self.jobs += jobs
-        return self.inner.run(jobs)
-
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        return self.inner.count_tokens(examples)
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        return self.inner.max_tokens(recipe)
 
 
 def served(base: BaseModel, server: AdapterServer, inner: InnerLoop | None = None, at_once: int = 1) -> ServedEvaluation:
@@ -219,7 +203,7 @@ def test_command_line_runs_with_a_server_that_answers(tiny: AdapterServer, tmp_p
 def test_server_that_is_not_there_costs_no_training(base: BaseModel) -> None:
     server = AdapterServer(base)
     with server.running():
-        inner = Counting(BatchedInnerLoop(base))
+        inner = NotingInnerLoop(BatchedInnerLoop(base))
         loop = served(base, server, inner)
     results = loop.run([JOB, ASK])
     assert {result.outcome for result in results} == {Outcome.ENGINE_ERROR}

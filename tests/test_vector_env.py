@@ -15,35 +15,29 @@ from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 from seal_env.agents.baselines import NO_UPDATE, USUAL_SELF_EDIT
 from seal_env.errors import ModelError, SettingError, UnknownTaskError
-from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 from seal_env.vector_env import SealVectorEnv
+from tests.inner_loops import FakeInnerLoop
 
 AUGMENT, TRAINING, FINETUNE = (json.dumps([call]) for call in json.loads(USUAL_SELF_EDIT))
 TASKS = ["5582e5ca", "6150a2bd", "44f52bb0"]
 
 
-class RecordingInnerLoop:
-    """Right after any training, wrong before; fails for the seeds in `fails`. Notes each call's jobs."""
+class RecordingInnerLoop(FakeInnerLoop):
+    """Right after any training, wrong before; fails for the seeds in `fails`."""
 
     def __init__(self) -> None:
-        self.calls: list[list[UpdateJob]] = []
+        super().__init__()
         self.fails: dict[int, Outcome] = {}
         self.base_fails = False
         self.raises: Exception | None = None
 
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        return [10 for _ in examples]
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        return 8192
-
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         if self.raises:
             raise self.raises
-        self.calls.append(list(jobs))
-        return [self._result(job) for job in jobs]
+        return super().run(jobs)
 
-    def _result(self, job: UpdateJob) -> UpdateResult:
+    def result(self, job: UpdateJob) -> UpdateResult:
         trains = bool(job.examples_E)
         if trains and job.seed in self.fails:
             return UpdateResult(self.fails[job.seed], "it failed", ())

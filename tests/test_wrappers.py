@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -15,7 +14,7 @@ from seal_env.codec import CODECS, make_codec
 from seal_env.errors import SettingError, UpdateError
 from seal_env.spaces import SelfEditSpace
 from seal_env.tasks.arc.features import PARTS, GridShape
-from seal_env.types import Answer, Example, Outcome, Recipe, Task, UpdateJob, UpdateResult
+from seal_env.types import Answer, Outcome, Task, UpdateJob, UpdateResult
 from seal_env.vector_env import SealVectorEnv
 from seal_env.wrappers import (
     GridFeatures,
@@ -25,29 +24,20 @@ from seal_env.wrappers import (
     VectorStructuredSelfEdit,
     numeric_vector_env,
 )
+from tests.inner_loops import FakeInnerLoop
 
 TASKS = ["mini-train-0-0", "mini-train-0-1", "mini-train-0-2"]
 
 
-class QuickInnerLoop:
-    """Right after any training, wrong before; fails for the seeds in `fails`, or always. Notes each call's jobs."""
+class QuickInnerLoop(FakeInnerLoop):
+    """Right after any training, wrong before; fails for the seeds in `fails`, or always."""
 
     def __init__(self) -> None:
-        self.calls: list[list[UpdateJob]] = []
+        super().__init__()
         self.fails: set[int] = set()
         self.always_fails = False
 
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        return [10 for _ in examples]
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        return 8192
-
-    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        self.calls.append(list(jobs))
-        return [self._result(job) for job in jobs]
-
-    def _result(self, job: UpdateJob) -> UpdateResult:
+    def result(self, job: UpdateJob) -> UpdateResult:
         trains = bool(job.examples_E)
         if trains and (self.always_fails or job.seed in self.fails):
             return UpdateResult(Outcome.OUT_OF_MEMORY, "no memory left", ())

@@ -58,20 +58,15 @@ def add_train(commands: Any) -> None:
     loops = parser.add_subparsers(title="outer loops", required=True, metavar="LOOP", dest="loop name")
     about = "ReST-EM: sample self-edits, keep those that earned a reward, learn from them, repeat. Can be gone on with."
     rest_em = loops.add_parser("rest-em", help="learn from rewarded self-edits", description=about, epilog=TRAIN_EXAMPLES)
-    rest_em.add_argument(
-        "--held-out", default="seal-eval", metavar="SUBSET", help="task set to measure on (default: seal-eval)"
-    )
     add_settings(rest_em.add_argument_group("ReST-EM"), RestEmSettings, {"keep": KEEP})
-    _add_common(rest_em)
-    rest_em.set_defaults(command=run_rest_em)
     about = "GRPO (TRL): self-edits for one prompt are compared by their rewards. Needs seal-env[grpo]. Can be gone on with."
     grpo = loops.add_parser("grpo", help="learn from rewards within a prompt", description=about)
-    grpo.add_argument(
-        "--held-out", default="seal-eval", metavar="SUBSET", help="task set to measure on (default: seal-eval)"
-    )
     add_settings(grpo.add_argument_group("GRPO"), GrpoSettings, {"tools": CALLS})
-    _add_common(grpo)
-    grpo.set_defaults(command=run_grpo)
+    for loop, command in ((rest_em, run_rest_em), (grpo, run_grpo)):
+        help_text = "task set to measure on (default: seal-eval)"
+        loop.add_argument("--held-out", default="seal-eval", metavar="SUBSET", help=help_text)
+        _add_common(loop)
+        loop.set_defaults(command=command)
 
 
 def add_reproduce(commands: Any) -> None:

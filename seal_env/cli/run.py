@@ -19,6 +19,9 @@ from seal_env.settings import CHOICES, Settings
 
 UPDATE_SETTINGS = (
     "inner_loop",
+    "evaluator",
+    "evaluator_url",
+    "evaluator_model",
     "profile",
     "max_steps",
     "max_examples",
