@@ -121,6 +121,16 @@ def test_slots_and_tokens_of_a_pass_change_nothing(slots: int, tokens: int, llam
         assert_same(mine, other)
 
 
+def test_more_jobs_than_slots_may_end_with_one_step(llama: BaseModel) -> None:
+    """The first ends alone, the third takes its slot and ends together with the second: one more than there is room for."""
+    jobs = [
+        job(number, examples_E=EXAMPLES[:4], training=TrainingConfig(ALL, 1e-3, epochs))
+        for number, epochs in enumerate((1, 2, 1))
+    ]
+    for mine, other in zip(BatchedInnerLoop(llama, 2, 10_000).run(jobs), BatchedInnerLoop(llama).run(jobs), strict=True):
+        assert_same(mine, other)
+
+
 def test_in_fp64_it_takes_the_steps_of_separate_runs_by_hand(llama: BaseModel, tmp_path: Path) -> None:
     """PEFT, AdamW, clipping and the schedule as anybody would write them, one job at a time, without padding."""
     base = in_fp64(llama)

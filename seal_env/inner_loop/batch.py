@@ -62,8 +62,8 @@ class Batch:
                 free.append(job.slot)
                 if index not in self.results:
                     self._finish(index, job, slots, done)
-            if len(self._trained) == self.slots:
-                self._ask_trained(done)
+                if len(self._trained) == self.slots:  # here: several jobs may end with one step
+                    self._ask_trained(done)
         self._ask_trained(done)
 
     def _begin(self, slots: TrainingSlots, slot: int) -> None:
