@@ -48,3 +48,7 @@ class PolicyError(SealError, ConnectionError):
 
 class RunFolderError(SealError, FileExistsError):
     """The run folder exists already; runs are never overwritten."""
+
+
+class GraderError(SealError, ConnectionError):
+    """Whether an answer is right cannot be found out: the judge's server is dead, slow or says neither yes nor no."""

@@ -123,6 +123,8 @@ NEED_TORCH = (
     "seal_env/report/tracker.py",
     "seal_env/outer_loops.py",
     "seal_env/reproduction.py",
+    "seal_env/tasks/knowledge/text_embedder.py",
+    "seal_env/tasks/knowledge/semantic_grader.py",
     *(
         f"seal_env/agents/{name}.py"
         for name in ("constrained", "grpo", "local_hf", "policy_model", "policy_prompt", "rest_em", "sb3", "trl_episodes")

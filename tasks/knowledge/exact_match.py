@@ -1,0 +1,19 @@
+"""The strictest way to compare an answer with gold answers: equal but for case, punctuation, articles and spaces."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+
+def normalise(text: str) -> str:
+    """Small letters, no punctuation, no articles, one space between words."""
+    letters = "".join(" " if unicodedata.category(letter).startswith("P") else letter for letter in text.lower())
+    return " ".join(word for word in letters.split() if word not in ("a", "an", "the"))
+
+
+def exact_match(prediction: str, golds: Sequence[str]) -> bool:
+    """True if the prediction equals one of the gold answers. One without any word or number equals none."""
+    said = normalise(prediction)
+    return bool(re.search(r"\w", said)) and said in map(normalise, golds)

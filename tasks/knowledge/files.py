@@ -1,0 +1,171 @@
+"""Passages from JSON files, in the forms in which they are published.
+
+- SEAL's: a list of passages, or JSON lines (`.jsonl`) with one in each:
+  `{"title", "context", "questions": [{"question", "answer"}, ...]}`. Published self-edits may stand beside them, one text or
+  a list of texts, as "self_edit", "completion" or "completions".
+- SQuAD's (version 1.1): `{"data": [{"title", "paragraphs": [{"context", "qas": [{"question", "answers": [{"text"}, ...]},
+  ...]}]}]}`.
+
+A passage that occurs more than once is one task with the questions and self-edits of all. Files are untrusted: whatever is
+wrong with one is a TaskError that says file, passage, question and value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from seal_env.errors import TaskError
+from seal_env.tasks.base import ListTaskset
+from seal_env.tasks.knowledge.passage import Passage, PassageTask, PassageTaskset, Question, passage_id
+
+PUBLISHED = ("self_edit", "completion", "completions")
+"""Fields of SEAL's form that may hold self-edits."""
+
+
+def read_passages(path: Path, name: str | None = None) -> PassageTaskset:
+    """The passages of a file, in its order. Raises TaskError."""
+    content = _read_json(path)
+    if isinstance(content, Mapping) and "data" in content:
+        found = _squad(content["data"], f"{path}")
+    else:
+        found = _seal(content if isinstance(content, list) else [content], path)
+    return ListTaskset(name or str(path), join(found))
+
+
+def join(tasks: Iterable[PassageTask]) -> tuple[PassageTask, ...]:
+    """The tasks in order, those with the same passage joined into one."""
+    joined: dict[str, PassageTask] = {}
+    for task in tasks:
+        known = joined.setdefault(task.task_id, task)
+        if known is not task:
+            queries = tuple(question for question in task.queries if question not in known.queries)
+            published = tuple(text for text in task.published if text not in known.published)
+            joined[task.task_id] = replace(known, queries=known.queries + queries, published=known.published + published)
+    return tuple(joined.values())
+
+
+def squad_passage(title: str, text: str) -> Passage:
+    """A passage of SQuAD, whose titles are written as in addresses: "Nikola_Tesla"."""
+    return Passage(unquote(title).replace("_", " "), text)
+
+
+def squad_question(question: str, answers: Iterable[str]) -> Question:
+    """A question of SQuAD: the first answer is the gold answer, the others are alternatives, each once."""
+    answer, *alternatives = dict.fromkeys(answers)
+    return Question(question, answer, tuple(alternatives))
+
+
+def _read_json(path: Path) -> Any:
+    """What a file holds: a JSON value, or for `.jsonl` the list of its lines. Raises TaskError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path}: not JSON: {error}") from error
+    if path.suffix != ".jsonl":
+        return _parse(text, f"{path}")
+    lines = text.split("\n")  # a line break within a text may be any other
+    return [_parse(line, f"{path}: line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise TaskError(f"{where}: no passages: nested too deeply") from error
+    except ValueError as error:  # JSONDecodeError, integers of thousands of digits
+        raise TaskError(f"{where}: not JSON: {error}") from error
+
+
+def _seal(rows: list[Any], path: Path) -> Iterator[PassageTask]:
+    if not rows:
+        raise TaskError(f"{path}: no passages")
+    for number, row in enumerate(rows, 1):
+        where = f"{path}: passage {number}"
+        content = _object(row, where, "'title', 'context' and 'questions'")
+        passage = Passage(_text(content, "title", where), _text(content, "context", where))
+        questions = []
+        for index, item in enumerate(_list(content, "questions", where), 1):
+            place = f"{where}: question {index}"
+            asked = _object(item, place, "'question' and 'answer'")
+            questions.append(Question(_text(asked, "question", place), _text(asked, "answer", place)))
+        yield PassageTask(passage_id(passage), passage, tuple(questions), tuple(_published(content, where)))
+
+
+def _published(content: Mapping[str, Any], where: str) -> Iterator[str]:
+    for field in PUBLISHED:
+        texts = content.get(field, [])
+        for text in [texts] if isinstance(texts, str) else texts if isinstance(texts, list) else [texts]:
+            if not isinstance(text, str):
+                raise TaskError(f"{where}: expected {field!r} to be a text or a list of texts, got {_kind(text)}")
+            yield _whole(text, field, where)
+
+
+def _squad(articles: object, where: str) -> Iterator[PassageTask]:
+    for number, item in enumerate(_list({"data": articles}, "data", where), 1):
+        place = f"{where}: article {number}"
+        article = _object(item, place, "'title' and 'paragraphs'")
+        title = _text(article, "title", place)
+        for index, paragraph in enumerate(_list(article, "paragraphs", place), 1):
+            yield _paragraph(title, paragraph, f"{place}: paragraph {index}")
+
+
+def _paragraph(title: str, paragraph: object, where: str) -> PassageTask:
+    content = _object(paragraph, where, "'context' and 'qas'")
+    passage = squad_passage(title, _text(content, "context", where))
+    questions = []
+    for index, item in enumerate(_list(content, "qas", where), 1):
+        place = f"{where}: question {index}"
+        asked = _object(item, place, "'question' and 'answers'")
+        answers = [
+            _text(_object(answer, f"{place}: answer {count}", "'text'"), "text", f"{place}: answer {count}")
+            for count, answer in enumerate(_list(asked, "answers", place), 1)
+        ]
+        questions.append(squad_question(_text(asked, "question", place), answers))
+    return PassageTask(passage_id(passage), passage, tuple(questions))
+
+
+def _object(value: object, where: str, fields: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TaskError(f"{where}: expected an object with {fields}, got {_kind(value)}")
+    return value
+
+
+def _list(content: Mapping[str, Any], field: str, where: str) -> list[Any]:
+    value = content.get(field)
+    if not isinstance(value, list) or not value:
+        raise TaskError(f"{where}: expected {field!r} to be a list of at least one, got {_kind(value)}")
+    return value
+
+
+def _text(content: Mapping[str, Any], field: str, where: str) -> str:
+    value = content.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise TaskError(f"{where}: expected {field!r} to be a text that is not empty, got {_kind(value)}")
+    return _whole(value, field, where)
+
+
+def _whole(text: str, field: str, where: str) -> str:
+    """The text, if every character of it is a whole one: JSON can hold halves of pairs, which are no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TaskError(f"{where}: {field!r} holds half a character: {text[error.start]!r}") from error
+    return text
+
+
+def _kind(value: object) -> str:
+    """A value from JSON, said in a word or two."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return f"an object with {len(value)} fields"
+    return repr(value)[:60]
