@@ -106,7 +106,7 @@ class PublishedRecipe:
         arguments = TrainingArguments(
             output_dir=folder, seed=job.seed, num_train_epochs=job.training.num_train_epochs,
             per_device_train_batch_size=recipe.batch_size, learning_rate=job.training.learning_rate,
-            lr_scheduler_type="cosine", warmup_steps=recipe.warmup_steps, weight_decay=recipe.weight_decay,
+            lr_scheduler_type=recipe.schedule, warmup_steps=recipe.warmup_steps, weight_decay=recipe.weight_decay,
             adam_epsilon=recipe.adam_eps, max_grad_norm=recipe.max_grad_norm, bf16=cuda, use_cpu=not cuda,
             dataloader_pin_memory=cuda, logging_steps=1, report_to="none", save_strategy="no", disable_tqdm=True,
         )  # fmt: skip

@@ -28,7 +28,7 @@ def _solved(base: Evaluation, adapted: Evaluation) -> float:
 
 
 def _cell_accuracy(base: Evaluation, adapted: Evaluation) -> float:
-    return adapted.cell_accuracy
+    return adapted.partial
 
 
 REWARDS: Mapping[str, Callable[[Evaluation, Evaluation], float]] = MappingProxyType(

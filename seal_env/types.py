@@ -18,6 +18,8 @@ QueryT_co = TypeVar("QueryT_co", covariant=True)
 Role = Literal["system", "user", "assistant"]
 Strategy = Literal["train_using_all_tokens", "train_using_output_tokens"]
 ProfileName = Literal["fixed", "paper"]
+Schedule = Literal["cosine", "linear"]
+UpdateKind = Literal["lora", "full"]
 
 
 class Outcome(StrEnum):
@@ -50,9 +52,16 @@ class Message:
 
 @dataclass(frozen=True)
 class Example:
-    """One training example: a chat whose last message is the assistant's answer, the part that is learned."""
+    """One training example: a chat whose last message is the assistant's answer, the part that is learned; or a document.
 
-    messages: tuple[Message, ...]
+    document: a text without any chat around it, all of which is learned, its end too.
+    """
+
+    messages: tuple[Message, ...] = ()
+    document: str | None = None
+
+    def __post_init__(self) -> None:
+        assert bool(self.messages) != (self.document is not None), "an example is a chat or a document"
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,8 @@ class Query:
     """One question put to the (adapted) model: a chat that ends with the user, and the answer that counts as right.
 
     pattern: a regular expression that every legal answer matches in full; decoding stops as soon as that is impossible.
-    max_answer_tokens: decoding stops there in any case.
+    max_answer_tokens: decoding stops there in any case. prompt: a text that the answer, after a space, goes on from; it
+    takes the place of a chat, for models that never saw one.
     """
 
     query_id: str
@@ -68,6 +78,10 @@ class Query:
     answer: str
     pattern: str | None = None
     max_answer_tokens: int = 2048
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        assert bool(self.messages) != (self.prompt is not None), "a query is a chat or a prompt"
 
 
 @dataclass(frozen=True)
@@ -129,6 +143,7 @@ class LoraSpec:
 class Recipe:
     """How the update is done; fixed for an environment, not the agent's choice (SEAL's ARC recipe by default).
 
+    schedule: how the learning rate falls to 0 after it has risen linearly for warmup_steps optimizer steps.
     pad_loss: padding carries loss, one padded length for the whole set ("paper"). double_bos: training text starts with
     two BOS. trailing_prompt: training text ends with one more generation prompt. no_op_over_budget: a self-edit over the
     budget, or without examples, is scored as the base model instead of as a mistake.
@@ -136,6 +151,7 @@ class Recipe:
 
     batch_size: int = 2
     warmup_steps: int = 11
+    schedule: Schedule = "cosine"
     weight_decay: float = 0.0
     adam_eps: float = 1e-8
     max_grad_norm: float = 1.0
@@ -179,7 +195,8 @@ class UpdateJob:
     """One weight update and the queries to ask afterwards. Pure: equal jobs give equal results.
 
     No examples, or no epochs, means: ask the base model. decode: also decode the answers that are not exactly right,
-    where False leaves their text None. save_to: a directory for the adapter, in PEFT format.
+    where False leaves their text None. save_to: a directory for the adapter, in PEFT format, or for the whole model.
+    update: an adapter (`lora`), or all weights of the model (`full`; `lora` does not matter then).
     """
 
     examples_E: tuple[Example, ...]
@@ -190,6 +207,12 @@ class UpdateJob:
     queries_Q: tuple[Query, ...]
     decode: bool = True
     save_to: Path | None = None
+    update: UpdateKind = "lora"
+
+    @property
+    def learns(self) -> bool:
+        """False if the base model is asked as it is."""
+        return bool(self.examples_E) and self.training.num_train_epochs > 0
 
 
 @dataclass(frozen=True)
@@ -228,12 +251,13 @@ class UpdateResult:
 class Evaluation:
     """The score of one set of answers to a task's queries; all numbers in [0, 1].
 
-    accuracy: share of queries solved. cell_accuracy: mean share of right cells (0 for an answer of the wrong shape).
+    accuracy: share of queries solved. partial: mean share of what is right within the answers, by the domain's own measure
+    (ARC: cells, 0 for an answer of the wrong shape; knowledge: F1 of words).
     predictions_Q: for each query the attempts made, in the domain's own form; None where nothing could be parsed.
     """
 
     accuracy: float
-    cell_accuracy: float
+    partial: float
     predictions_Q: tuple[tuple[Any, ...], ...]
 
     @property
@@ -243,7 +267,7 @@ class Evaluation:
 
 
 class InnerLoop(Protocol):
-    """Trains an adapter for each job on one frozen base model and answers the job's queries with it."""
+    """Trains an adapter for each job, or all weights, starting from one base model, and answers the job's queries."""
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """Results in the order of the jobs. The base model is bit-identical before and after."""
@@ -270,15 +294,41 @@ class Taskset(Protocol[ContextT_co, QueryT_co]):
     def __getitem__(self, task_id: str) -> Task[ContextT_co, QueryT_co]: ...
 
 
+Panel = tuple[str, Any]
+"""A caption and what is below it: a grid (a tuple of rows), a text, or None where there is nothing to show."""
+
+
 class Domain(Protocol):
-    """How one kind of task is worded, for an agent and for a model, and how a model's answers are scored."""
+    """How one kind of task is worded, for an agent and for a model, and how a model's answers are scored.
+
+    tool_names: the tools of its self-edits, in the order in which they are explained; finetune is the last. reads_texts:
+    plain text is an action too, one document a line.
+    briefing: what an agent is told of the task before it is described. partial_name: of `Evaluation.partial`.
+    """
+
+    @property
+    def tool_names(self) -> tuple[str, ...]: ...
+    @property
+    def briefing(self) -> str: ...
+    @property
+    def partial_name(self) -> str: ...
+    @property
+    def reads_texts(self) -> bool: ...
+
+    def parts(self, context: Any) -> tuple[Any, ...]:
+        """A task's context as what an agent is shown, and writes about, one after the other; one part in most tasks."""
+        ...
 
     def describe(self, context: Any) -> str:
-        """The context as the agent reads it."""
+        """A part of a context as the agent reads it."""
+        ...
+
+    def complete(self, context: Any, candidates: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        """What is learned from, in the domain's own form, given the candidates that tools made; None if there are none."""
         ...
 
     def word(self, example: Any) -> Example:
-        """A training example in the domain's own form -> the chat that the model learns from."""
+        """A training example in the domain's own form -> the chat, or the document, that the model learns from."""
         ...
 
     def questions(self, task: Task[Any, Any], seed: int) -> tuple[Query, ...]:
@@ -287,4 +337,12 @@ class Domain(Protocol):
 
     def score(self, task: Task[Any, Any], answers_Q: Sequence[Answer], seed: int) -> Evaluation:
         """Score the answers to `questions(task, seed)`, in the same order."""
+        ...
+
+    def gold(self, task: Task[Any, Any]) -> tuple[Any, ...]:
+        """The right answer to each query, in the domain's own form."""
+        ...
+
+    def panels(self, task: Task[Any, Any], shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
+        """The task as rows of panels. shown: evaluations by name, which go beside the gold answers; None hides both."""
         ...

@@ -87,7 +87,7 @@ def test_greedy_asks_once_for_each_test_input_with_all_demonstrations() -> None:
 def test_greedy_scores_what_can_be_read(texts: list[str | None], accuracy: float, cells: float) -> None:
     queries = ArcDomain().questions(TASK, 0)
     evaluation = ArcDomain().score(TASK, [answer(q, text) for q, text in zip(queries, texts, strict=True)], 0)
-    assert (evaluation.accuracy, evaluation.cell_accuracy) == (accuracy, pytest.approx(cells))
+    assert (evaluation.accuracy, evaluation.partial) == (accuracy, pytest.approx(cells))
 
 
 def test_exact_needs_no_text_and_its_prediction_is_the_gold() -> None:
@@ -124,7 +124,7 @@ def test_vote_is_solved_by_the_second_attempt() -> None:
     wrong = {query.query_id for query in queries if query.query_id.endswith("identity")}
     answers = [answer(query, "7 7 7") if query.query_id in wrong else gold(query) for query in queries]
     evaluation = VOTE.score(TASK, answers, 0)
-    assert evaluation.accuracy == evaluation.cell_accuracy == 1.0
+    assert evaluation.accuracy == evaluation.partial == 1.0
     assert {len(attempts) for attempts in evaluation.predictions_Q} == {2}
 
 

@@ -12,7 +12,7 @@ from seal_env.inner_loop.base_model import load_base_model
 from seal_env.inner_loop.encoding import ChatEncoder
 from seal_env.tasks.arc.grid import GridFormat, GridPair
 from seal_env.tasks.arc.prompt import example, query
-from seal_env.types import PROFILES, Message, Recipe
+from seal_env.types import PROFILES, Example, Message, Query, Recipe
 
 PAIRS = (GridPair(((1, 2), (3, 4)), ((4, 3), (2, 1))), GridPair(((5, 6), (7, 8)), ((8, 7), (6, 5))))
 PLAIN = GridFormat("plain")
@@ -137,3 +137,34 @@ def test_embedded_tokenizer_falls_back_to_bytes() -> None:
 def test_question_with_other_words_changes_only_the_prompt(encoder: ChatEncoder) -> None:
     other = replace(QUERY, messages=(Message("system", "Answer."), QUERY.messages[1]))
     assert encoder.encode_query(other).gold_T == encoder.encode_query(QUERY).gold_T
+
+
+def test_a_document_is_its_own_tokens_and_an_end_all_of_which_are_learned(encoder: ChatEncoder) -> None:
+    text = "The lamp of Orvel\nThe lamp of Orvel burns blue oil."
+    for profile in PROFILES.values():
+        encoded = encoder.encode_example(Example(document=text), profile)
+        assert encoded.ids_T[-1] == encoder.tokenizer.eos_token_id
+        assert encoder.tokenizer.decode(encoded.ids_T[:-1], skip_special_tokens=True) == text
+        assert encoded.supervised("train_using_output_tokens") == encoded.supervised("train_using_all_tokens")
+        assert sum(encoded.supervised("train_using_all_tokens")) == len(encoded.ids_T) - 1
+
+
+def test_an_example_is_a_chat_or_a_document() -> None:
+    for both_or_none in ({}, {"messages": EXAMPLE.messages, "document": "text"}):
+        with pytest.raises(AssertionError, match="a chat or a document"):
+            Example(**both_or_none)
+
+
+def test_a_prompt_is_gone_on_from_by_the_answer_and_an_end(encoder: ChatEncoder) -> None:
+    asked = encoder.encode_query(Query("0", (), "blue oil", prompt="Question: What burns in Orvel?\nAnswer:"))
+    assert encoder.tokenizer.decode(asked.prompt_T, skip_special_tokens=True) == "Question: What burns in Orvel?\nAnswer:"
+    assert encoder.tokenizer.decode(asked.gold_T[:-1]).strip() == "blue oil"
+    assert asked.gold_T[-1] == encoder.tokenizer.eos_token_id
+    assert asked.stop_ids == {encoder.tokenizer.eos_token_id}
+    learned = encoder.encode_example(Example(document="Question: What burns in Orvel?\nAnswer: blue oil"), Recipe())
+    assert learned.ids_T == asked.prompt_T + asked.gold_T
+
+
+def test_a_query_is_a_chat_or_a_prompt() -> None:
+    with pytest.raises(AssertionError, match="a chat or a prompt"):
+        Query("0", QUERY.messages, "answer", prompt="Answer:")

@@ -47,12 +47,14 @@ UPDATE: dict[str, Change] = {
     "alpha": lambda job: replace(job, lora=replace(job.lora, alpha=9.0)),
     "targets": lambda job: replace(job, lora=replace(job.lora, target_modules=("q_proj",))),
     "seed": lambda job: replace(job, seed=1),
+    "all weights": lambda job: replace(job, update="full"),
 }
 OTHERS: dict[str, Change] = {
     "decode": lambda job: replace(job, decode=False),
     "order of queries": lambda job: replace(job, queries_Q=job.queries_Q[::-1]),
     "a query less": lambda job: replace(job, queries_Q=job.queries_Q[:1]),
     "prompt": lambda job: asking(job, messages=(Message("user", "What was it?"),)),
+    "prompt without a chat": lambda job: asking(job, messages=(), prompt="What is it?"),
     "gold": lambda job: asking(job, answer="one three"),
     "gold's white space": lambda job: asking(job, answer="one two "),
     "pattern": lambda job: asking(job, pattern=None),
@@ -79,16 +81,18 @@ def test_key_changes_with(name: str, base: BaseModel) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Recipe)])
 def test_key_changes_with_the_recipe_s(name: str, base: BaseModel) -> None:
     value = getattr(JOB.recipe, name)
-    changed = replace(JOB.recipe, **{name: not value if isinstance(value, bool) else value + 1})
+    other = "linear" if name == "schedule" else not value if isinstance(value, bool) else value + 1
+    changed = replace(JOB.recipe, **{name: other})
     keys = JobKeys(base, "reference")
     assert keys.key(replace(JOB, recipe=changed)) != keys.key(JOB)
 
 
 def test_every_field_of_a_job_is_covered_here() -> None:
     """A new field has to be put into the key, or declared as one that no result depends on."""
-    covered = {"examples_E", "training", "lora", "recipe", "seed", "queries_Q", "decode"}
+    covered = {"examples_E", "training", "lora", "recipe", "seed", "queries_Q", "decode", "update"}
     assert {field.name for field in fields(UpdateJob)} == covered | {"save_to"}
-    assert {field.name for field in fields(Query)} == {"query_id", "messages", "answer", "pattern", "max_answer_tokens"}
+    asked = {"query_id", "messages", "answer", "pattern", "max_answer_tokens", "prompt"}
+    assert {field.name for field in fields(Query)} == asked
 
 
 def test_key_is_of_what_is_said_and_not_of_who_says_it(base: BaseModel) -> None:
@@ -100,6 +104,12 @@ def test_key_is_of_what_is_said_and_not_of_who_says_it(base: BaseModel) -> None:
 def test_where_the_adapter_is_saved_is_no_part_of_the_key(base: BaseModel) -> None:
     keys = JobKeys(base, "reference")
     assert keys.key(replace(JOB, save_to=Path("somewhere"))) == keys.key(JOB)
+
+
+@pytest.mark.parametrize("name", ["rank", "alpha", "targets"])
+def test_key_of_an_update_of_all_weights_ignores_the_adapter_s(name: str, base: BaseModel) -> None:
+    keys, full = JobKeys(base, "reference"), replace(JOB, update="full")
+    assert keys.key(UPDATE[name](full)) == keys.key(full)
 
 
 @pytest.mark.parametrize("untrained", [{"examples_E": ()}, {"training": TrainingConfig(num_train_epochs=0)}])

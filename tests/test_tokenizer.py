@@ -17,7 +17,6 @@ from seal_env.spaces import SelfEditSpace
 from seal_env.tasks.arc import prompt
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridFormat, GridPair, to_grid
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Recipe
 
 LETTERED = GridFormat("lettered")
@@ -71,7 +70,7 @@ def test_what_asks_for_a_grid_takes_at_most_two_tokens(tokenizer: Any) -> None:
 @pytest.mark.parametrize("max_turns", [1, 8])
 def test_the_whole_prompt_of_a_task_with_10_by_10_grids_fits_1024_tokens(tokenizer: Any, max_turns: int) -> None:
     described = ArcDomain("lettered").describe(tuple(random_pairs(3, 10, 10)))
-    observation = observation_text(described, ARC_TOOLS, Settings.resolve().budget, max_turns)
+    observation = observation_text(ArcDomain(), described, Settings.resolve().budget, max_turns)
     ids, _ = ChatEncoder(tokenizer, "").tokenize(ChatEncoder(tokenizer, "").render(chat_messages(observation), True))
     assert 3 * 2 * 110 < len(ids) <= 1024
 

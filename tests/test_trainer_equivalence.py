@@ -21,7 +21,7 @@ from seal_env.inner_loop.encoding import EncodedExample
 from seal_env.inner_loop.trainer import seeded_batches
 from seal_env.tasks.arc.grid import GridFormat, GridPair
 from seal_env.tasks.arc.prompt import example, query
-from seal_env.types import PROFILES, LoraSpec, Recipe, Strategy, TrainingConfig, UpdateJob, UpdateResult
+from seal_env.types import PROFILES, Example, LoraSpec, Recipe, Strategy, TrainingConfig, UpdateJob, UpdateResult
 
 COLOURS = [(1, 2, 9), (3, 4, 8), (5, 6, 1), (7, 8, 2), (2, 9, 4)]
 PAIRS = tuple(GridPair(((a, b), (b, c)), ((b, a), (c, b))) for a, b, c in COLOURS)
@@ -120,8 +120,10 @@ def theirs(model: str, job: UpdateJob, start: Ours, collator: Collator, out: Pat
     peft = get_peft_model(fresh, config)
     set_peft_model_state_dict(peft, start.initial)
     arguments = TrainingArguments(
-        output_dir=str(out), seed=job.seed, num_train_epochs=job.training.num_train_epochs, per_device_train_batch_size=2,
-        learning_rate=job.training.learning_rate, lr_scheduler_type="cosine", warmup_steps=11, weight_decay=0.0,
+        output_dir=str(out), seed=job.seed, num_train_epochs=job.training.num_train_epochs,
+        per_device_train_batch_size=job.recipe.batch_size,
+        learning_rate=job.training.learning_rate, lr_scheduler_type=job.recipe.schedule,
+        warmup_steps=job.recipe.warmup_steps, weight_decay=0.0,
         adam_epsilon=1e-8, max_grad_norm=1.0, use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True,
         logging_strategy="no", remove_unused_columns=False, dataloader_pin_memory=False,
     )  # fmt: skip
@@ -178,6 +180,23 @@ def test_paper_profile_is_the_trainer_s_update_on_unmasked_padding(
     trainer = theirs(
         model, job, mine, Collator(int(load_base_model(model, "cpu").tokenizer.pad_token_id), longest), tmp_path
     )
+    assert trainer.losses_S == pytest.approx(mine.result.losses_S, abs=1e-4)
+    assert_close(mine, trainer)
+    assert_same_answers(mine, trainer, model)
+
+
+@pytest.mark.parametrize("loop_name", INNER_LOOPS)
+def test_update_on_documents_one_by_one_down_a_line_is_the_trainer_s(
+    loop_name: str, tiny_models: dict[str, str], tmp_path: Path
+) -> None:
+    """The recipe of knowledge incorporation: no chat, batches of one, a linear schedule without warm-up."""
+    model = tiny_models["llama"]
+    texts = ("The lamp of Orvel burns blue oil.", "Q: What burns in Orvel?\nA: blue oil", "Orvel lies south of Tamm.")
+    documents = tuple(Example(document=text) for text in texts)
+    job = replace(JOB, examples_E=documents, recipe=Recipe(batch_size=1, schedule="linear", warmup_steps=0))
+    mine = ours(loop_name, model, job, tmp_path)
+    trainer = theirs(model, job, mine, Collator(pad(model), None), tmp_path)
+    assert len(mine.result.losses_S) == len(texts) * JOB.training.num_train_epochs
     assert trainer.losses_S == pytest.approx(mine.result.losses_S, abs=1e-4)
     assert_close(mine, trainer)
     assert_same_answers(mine, trainer, model)

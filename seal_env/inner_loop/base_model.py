@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from seal_env.embedded_model import MODEL_DIRECTORY, MODEL_NAME
+from seal_env.embedded_model import MODEL_DIRECTORIES
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop.fingerprint import fingerprint
 from seal_env.inner_loop.job_encoder import JobEncoder
@@ -51,11 +52,25 @@ class BaseModel:
         """Digest of the model and its tokenizer, read once: see `seal_env.inner_loop.fingerprint`."""
         return fingerprint(self.model, self.tokenizer, self.device)
 
+    def beside(self, model: Any) -> BaseModel:
+        """Another model of this architecture with the same tokenizer; what was encoded for one is encoded for both."""
+        other = replace(self, model=model, inner_loops={})
+        vars(other)["encoder"] = self.encoder
+        return other
 
-def share(model: Any) -> Any:
-    """A copy of a model's modules that holds the very same parameters and buffers."""
-    tensors = [*model.parameters(), *model.buffers()]
-    return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+    def forget_fingerprint(self) -> None:
+        """Have the fingerprint read again: somebody has changed the weights."""
+        vars(self).pop("fingerprint", None)
+
+
+def share(model: Any, parameters: Sequence[torch.nn.Parameter] | None = None) -> Any:
+    """A copy of a model's modules that holds the very same parameters and buffers.
+
+    parameters: to be held in place of the model's own, in the order of `model.parameters()`.
+    """
+    own = list(model.parameters())
+    held = {id(tensor): kept for tensor, kept in zip(own, own if parameters is None else parameters, strict=True)}
+    return copy.deepcopy(model, held | {id(tensor): tensor for tensor in model.buffers()})
 
 
 def choose_device(device: str) -> torch.device:
@@ -74,16 +89,16 @@ def choose_device(device: str) -> torch.device:
 
 
 def load_base_model(name: str, device: str = "auto") -> BaseModel:
-    """Load `name`: "seal-tiny" (embedded), a local directory, or a Hugging Face id. fp32 on a CPU, bf16 on CUDA.
+    """Load `name`: an embedded model ("seal-tiny", "seal-tiny-text"), a local directory, or a Hugging Face id.
 
-    Only safetensors are read and no code of the model's repository is run. Raises ModelError.
+    fp32 on a CPU, bf16 on CUDA. Only safetensors are read and no code of the model's repository is run. Raises ModelError.
     """
     return _load(name, choose_device(device))
 
 
 @lru_cache(maxsize=4)
 def _load(name: str, device: torch.device) -> BaseModel:
-    source = str(MODEL_DIRECTORY) if name == MODEL_NAME else name
+    source = str(MODEL_DIRECTORIES.get(name, name))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     transformers_logging.disable_progress_bar()
     try:
@@ -91,9 +106,8 @@ def _load(name: str, device: torch.device) -> BaseModel:
         model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise ModelError(
-            f"model={name!r} cannot be loaded: {reason}. Expected {MODEL_NAME!r}, a directory or a hub id"
-        ) from error
+        known = " or ".join(map(repr, MODEL_DIRECTORIES))
+        raise ModelError(f"model={name!r} cannot be loaded: {reason}. Expected {known}, a directory or a hub id") from error
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(f"model={name!r} has no fast tokenizer; token spans need one")
     if tokenizer.eos_token is None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from seal_env.inner_loop.batched_answers import Asked, Wrong, decode, verify
+from seal_env.inner_loop.asking import ask
+from seal_env.inner_loop.job_in_progress import JobInProgress
 from seal_env.inner_loop.lora_stack import LoraStack
 from seal_env.inner_loop.memory import in_halves
 from seal_env.inner_loop.packed_model import PackedModel
 from seal_env.inner_loop.packing import BASE
 from seal_env.inner_loop.reference import update_result
 from seal_env.inner_loop.trainer import TrainingLog
-from seal_env.inner_loop.training_slots import JobInProgress, TrainingSlots
-from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
+from seal_env.inner_loop.training_slots import TrainingSlots
+from seal_env.types import Outcome, UpdateJob, UpdateResult
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Batch:
     ) -> None:
         self.model, self.base, self.jobs, self.results = model, model.base, jobs, results
         self.slots, self.tokens = slots, tokens
-        self._waiting = deque(index for index, job in jobs.items() if job.examples_E and job.training.num_train_epochs)
+        self._waiting = deque(index for index, job in jobs.items() if job.learns)
         self._active: deque[tuple[int, JobInProgress]] = deque()
         self._trained: list[Trained] = []
 
@@ -92,13 +92,9 @@ class Batch:
         elapsed, tokens = time.perf_counter() - began, sum(job.tokens for _, job in chosen)
         for (index, job), loss in zip(chosen, losses, strict=True):
             job.seconds += elapsed * job.tokens / tokens
-            job.log.losses_S.append(loss)
-            job.log.tokens += sum(len(row.ids_T) for row in job.rows)
-            job.log.diverged = not math.isfinite(loss)
+            job.note(loss)
             if job.log.diverged:
                 self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
-            else:
-                job.advance()
 
     def _shrink(self, item: tuple[int, JobInProgress]) -> None:
         """One job's step did not fit alone: fewer rows at a time, or the end of that job."""
@@ -124,77 +120,23 @@ class Batch:
             done.save(place, directory, self.base.name)
 
     def _ask_trained(self, done: LoraStack) -> None:
-        answers, seconds = self._ask([(trained.index, trained.slot) for trained in self._trained], done)
+        asked = {trained.index: (self.jobs[trained.index], trained.slot) for trained in self._trained}
+        replies = ask(self.model, done, asked, self.tokens)
         for trained in self._trained:
-            if trained.index in self.results:
-                continue
-            timings = {"train_seconds": trained.seconds, "evaluate_seconds": seconds[trained.index]}
-            self.results[trained.index] = update_result(trained.log, trained.micro_batch, answers[trained.index], timings)
+            reply = replies[trained.index]
+            timings = {"train_seconds": trained.seconds, "evaluate_seconds": reply.seconds}
+            self.results[trained.index] = reply.failed or update_result(
+                trained.log, trained.micro_batch, reply.answers_Q, timings
+            )
         self._trained.clear()
 
     def _ask_base(self) -> None:
         """Jobs without an update: the base model's answers."""
-        waiting = set(self._waiting)
-        indices = [index for index in self.jobs if index not in waiting]
-        answers, seconds = self._ask([(index, BASE) for index in indices], None)
-        for index in indices:
-            if index in self.results:
-                continue
-            timings = {"train_seconds": 0.0, "evaluate_seconds": seconds[index]}
-            self.results[index] = UpdateResult(Outcome.OK, "", answers[index], timings=timings)
+        asked = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
+        for index, reply in ask(self.model, None, asked, self.tokens).items():
+            self.results[index] = reply.untrained
             job = self.jobs[index]
-            if job.save_to is not None:
+            if job.save_to is not None and reply.failed is None:
                 fresh = LoraStack(self.model.spec, self.model.layers, 1, learn=False)
                 fresh.reset(0, job.seed)
                 fresh.save(0, job.save_to, self.base.name)
-
-    def _ask(
-        self, jobs: Sequence[tuple[int, int]], stack: LoraStack | None
-    ) -> tuple[dict[int, tuple[Answer, ...]], dict[int, float]]:
-        """Answers to the queries of (job, slot) pairs, and the seconds that they took, by job."""
-        began = time.perf_counter()
-        asked = [
-            Asked(query, self.base.encoder.query(query), slot, self.jobs[index].decode, index)
-            for index, slot in jobs
-            for query in self.jobs[index].queries_Q
-        ]
-        answers: dict[int, list[Answer]] = {index: [] for index, _ in jobs}
-        wrong: list[Wrong] = []
-
-        def check(part: Sequence[Asked]) -> None:
-            checked, to_decode = verify(self.model, stack, part)
-            for each, answer in zip(part, checked, strict=True):
-                answers[each.job].append(answer)
-            wrong.extend(to_decode)
-
-        def write(part: Sequence[Wrong]) -> None:
-            for each, text in zip(part, decode(self.model, stack, part), strict=True):
-                mine = answers[each.asked.job]
-                at = next(i for i, answer in enumerate(mine) if answer.query_id == each.asked.query.query_id)
-                mine[at] = replace(mine[at], text=text)
-
-        for part in _parts(asked, self.tokens):
-            in_halves(part, check, lambda each: self._too_long(each))
-        in_halves(wrong, write, lambda each: self._too_long(each.asked))
-        elapsed, total = time.perf_counter() - began, sum(each.tokens for each in asked)
-        seconds = {index: 0.0 for index, _ in jobs}
-        for each in asked:
-            seconds[each.job] += elapsed * each.tokens / total
-        return {index: tuple(mine) for index, mine in answers.items()}, seconds
-
-    def _too_long(self, asked: Asked) -> None:
-        reason = f"memory ran out with query {asked.query.query_id!r} alone"
-        self.results[asked.job] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, ())
-
-
-def _parts(asked: Sequence[Asked], tokens: int) -> list[list[Asked]]:
-    """Neighbouring queries in parts of at most so many tokens, or of one query."""
-    parts: list[list[Asked]] = []
-    room = 0
-    for each in asked:
-        if not parts or each.tokens > room:
-            parts.append([])
-            room = tokens
-        parts[-1].append(each)
-        room -= each.tokens
-    return parts

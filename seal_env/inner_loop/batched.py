@@ -1,18 +1,21 @@
-"""The batched inner loop: many weight updates train together on one frozen base model, and are asked together.
+"""The batched inner loop: many adapters train together on one frozen base model, and are asked together.
 
-Sharing changes no result: a job's reward does not depend on the jobs beside it, apart from rounding.
+Sharing changes no result: a job's reward does not depend on the jobs beside it, apart from rounding. Jobs that change all
+weights take turns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from threading import RLock
 
 from seal_env.inner_loop.base_model import BaseModel
 from seal_env.inner_loop.batch import Batch
+from seal_env.inner_loop.full_batch import FullBatch
 from seal_env.inner_loop.lora_stack import LoraStack, layer_shapes
 from seal_env.inner_loop.memory import bytes_kept, free_bytes, is_device_failure
-from seal_env.inner_loop.packed_model import PackedModel
+from seal_env.inner_loop.packed_model import PackedModel, PackedReader
 from seal_env.inner_loop.packing import Piece, pack
 from seal_env.types import Example, LoraSpec, Outcome, Recipe, UpdateJob, UpdateResult
 
@@ -28,7 +31,7 @@ PROBE_TOKENS = 64
 
 
 class BatchedInnerLoop:
-    """Trains and asks many adapters at once on one base model. Safe to call from several threads; they take turns.
+    """Trains and asks many updates on one base model, adapters at once. Safe to call from several threads; they take turns.
 
     slots: adapters that train side by side at most. tokens: of a pass at most; None measures what fits.
     """
@@ -50,22 +53,31 @@ class BatchedInnerLoop:
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. Memory that runs out is an outcome of the job that did not fit; a failed device, of all jobs."""
-        by_spec: dict[LoraSpec, list[int]] = {}
+        by_spec: dict[LoraSpec | None, dict[int, UpdateJob]] = {}
         for index, job in enumerate(jobs):
-            by_spec.setdefault(job.lora, []).append(index)
+            by_spec.setdefault(job.lora if job.update == "lora" else None, {})[index] = job
         results: dict[int, UpdateResult] = {}
         with self._turn:
             try:
-                for spec, indices in by_spec.items():
+                for spec, chosen in by_spec.items():
+                    if spec is None:
+                        tokens = self._tokens or MOST_TOKENS[self.base.device.type]
+                        FullBatch(self._reader, chosen, results, tokens).run()
+                        continue
                     model = self._model(spec)
-                    slots, tokens = self._sizes(model, len(indices))
-                    Batch(model, {index: jobs[index] for index in indices}, results, slots, tokens).run()
+                    slots, tokens = self._sizes(model, len(chosen))
+                    Batch(model, chosen, results, slots, tokens).run()
             except RuntimeError as error:
                 if not is_device_failure(error):
                     raise
                 reason = f"the device failed: {str(error).splitlines()[0]}"
                 return [results.get(index, UpdateResult(Outcome.ENGINE_ERROR, reason, ())) for index in range(len(jobs))]
         return [results[index] for index in range(len(jobs))]
+
+    @cached_property
+    def _reader(self) -> PackedReader:
+        """The base model without adapters."""
+        return PackedReader(self.base)
 
     def _model(self, spec: LoraSpec) -> PackedModel:
         if spec not in self._models:

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from seal_env.inner_loop.answering import AnswerInProgress, check_length
 from seal_env.inner_loop.encoding import EncodedQuery
-from seal_env.inner_loop.frozen_head import choose
 from seal_env.inner_loop.lora_stack import LoraStack
+from seal_env.inner_loop.output_head import choose
 from seal_env.inner_loop.packed_attention import Attention, attention_over
-from seal_env.inner_loop.packed_model import PackedModel
+from seal_env.inner_loop.packed_model import PackedReader
 from seal_env.inner_loop.packing import Packed, Piece, pack
 from seal_env.types import Answer, Query
 
@@ -59,8 +59,11 @@ class Wrong:
     states: States
 
 
-def verify(model: PackedModel, stack: LoraStack | None, asked: Sequence[Asked]) -> tuple[list[Answer], list[Wrong]]:
-    """One forward pass: the answers, without text where wrong, and what to decode. Queries of a slot must be neighbours."""
+def verify(model: PackedReader, stack: LoraStack | None, asked: Sequence[Asked]) -> list[tuple[Answer, Wrong | None]]:
+    """One forward pass: each answer, without text where wrong, and what to decode of it if that is wanted.
+
+    Queries of a slot must be neighbours.
+    """
     for each in asked:
         check_length(each.query, each.encoded, model.base.max_tokens)
     packed = pack(
@@ -80,8 +83,7 @@ def verify(model: PackedModel, stack: LoraStack | None, asked: Sequence[Asked]) 
         positions.extend(range(offset - len(each.encoded.gold_T), offset))
     gold = torch.tensor([token for each in asked for token in each.encoded.gold_T], device=model.base.device)
     chosen, margins = choose(hidden[torch.tensor(positions, device=model.base.device)], model.head, gold)
-    answers: list[Answer] = []
-    wrong: list[Wrong] = []
+    answers: list[tuple[Answer, Wrong | None]] = []
     at = 0
     for each, start in zip(asked, starts, strict=True):
         length = len(each.encoded.gold_T)
@@ -90,12 +92,14 @@ def verify(model: PackedModel, stack: LoraStack | None, asked: Sequence[Asked]) 
         same = [token == gold_token for token, gold_token in zip(tokens, each.encoded.gold_T, strict=True)]
         matched = [*same, False].index(False)
         exact = matched == length
-        answers.append(Answer(each.query.query_id, exact, each.query.answer if exact else None, round(margin, 4)))
+        answer = Answer(each.query.query_id, exact, each.query.answer if exact else None, round(margin, 4))
+        wrong = None
         if not exact and each.decode:
             span = slice(start, start + len(each.encoded.prompt_T) + matched)
             states = [(key[:, span].clone(), value[:, span].clone()) for key, value in kept]
-            wrong.append(Wrong(each, matched, tokens[matched], states))
-    return answers, wrong
+            wrong = Wrong(each, matched, tokens[matched], states)
+        answers.append((answer, wrong))
+    return answers
 
 
 def _keeping(attention: Attention, kept: States) -> Attention:
@@ -164,7 +168,7 @@ class _Rows:
 
 
 @torch.no_grad()
-def decode(model: PackedModel, stack: LoraStack | None, wrong: Sequence[Wrong]) -> list[str]:
+def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[Wrong]) -> list[str]:
     """The greedy answers as text, all rows side by side; rows of one slot must be neighbours."""
     device, tokenizer = model.base.device, model.base.tokenizer
     answers = [

@@ -87,7 +87,13 @@ class ChatEncoder:
         return full, begin, end
 
     def encode_example(self, example: Example, recipe: Recipe) -> EncodedExample:
-        """Tokens of a training example; the recipe's quirks (two BOS, a trailing generation prompt) are applied here."""
+        """Tokens of a training example; the recipe's quirks (two BOS, a trailing generation prompt) are applied here.
+
+        Those are quirks of chats. A document is its own tokens between BOS, where the tokenizer has one, and EOS.
+        """
+        if example.document is not None:
+            whole = (*self.tokenize(example.document)[0], self._eos)
+            return EncodedExample(whole, tuple(True for _ in whole))
         full, begin, end = self._answer_span(example.messages)
         everything, spans = self.tokenize(full)
         ids = self._to_end_of_turn(full, everything, spans, end)
@@ -104,6 +110,8 @@ class ChatEncoder:
 
     def encode_query(self, query: Query) -> EncodedQuery:
         """Tokens of a query: the prompt exactly as generation sees it, and the gold answer's canonical tokens after it."""
+        if query.prompt is not None:
+            return self._encode_prompt(query.prompt, query.answer)
         chat = (*query.messages, Message("assistant", query.answer))
         full, _, end = self._answer_span(chat)
         prompt, _ = self.tokenize(self.render(query.messages, generation_prompt=True))
@@ -114,6 +122,14 @@ class ChatEncoder:
         else:  # the answer's first token merges with the prompt's last: generation cannot produce that
             gold, opening = [*self.tokenizer(query.answer, add_special_tokens=False)["input_ids"], ids[-1]], 0
         return EncodedQuery(tuple(prompt), tuple(gold), frozenset({ids[-1], self._eos}), opening)
+
+    def _encode_prompt(self, prompt: str, answer: str) -> EncodedQuery:
+        """A text, and the answer that goes on from it after a space and ends with EOS."""
+        ids, _ = self.tokenize(prompt)
+        whole, _ = self.tokenize(f"{prompt} {answer.strip()}")
+        if whole[: len(ids)] != ids:  # the space merges with the prompt's last token: generation cannot produce that
+            whole = [*ids, *self.tokenizer(f" {answer.strip()}", add_special_tokens=False)["input_ids"]]
+        return EncodedQuery(tuple(ids), (*whole[len(ids) :], self._eos), frozenset({self._eos}))
 
     def _to_end_of_turn(self, full: str, ids: list[int], spans: Sequence[tuple[int, int]], end: int) -> list[int]:
         """The ids up to the token that ends the turn whose content ends at character `end`; EOS if the template has none.

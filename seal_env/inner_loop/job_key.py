@@ -23,7 +23,8 @@ class JobKeys:
 
     Jobs with equal keys have equal results: the key covers the model's weights, configuration and tokenizer, the libraries,
     the engine, the tokens of the examples in their order with what is supervised, how to train on them, and the queries.
-    A job without an update depends on none of the training's ingredients. Where the adapter is saved is no part of it.
+    A job without an update depends on none of the training's ingredients, one of all weights not on the adapter's shape.
+    Where what was learned is saved is no part of it.
     """
 
     def __init__(self, base: BaseModel, engine: str) -> None:
@@ -39,8 +40,9 @@ class JobKeys:
         digest = hashlib.sha256()
         about = self._about | {"decode": job.decode}
         about["queries"] = [self._describe(query) for query in job.queries_Q]
-        if job.examples_E and job.training.num_train_epochs:
-            about["update"] = [asdict(job.training), asdict(job.lora), asdict(job.recipe), job.seed, len(job.examples_E)]
+        if job.learns:
+            learning = asdict(job.lora) if job.update == "lora" else job.update
+            about["update"] = [asdict(job.training), learning, asdict(job.recipe), job.seed, len(job.examples_E)]
         digest.update(json.dumps(about, sort_keys=True).encode())
         if "update" in about:
             for example in job.examples_E:

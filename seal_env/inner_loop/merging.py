@@ -38,3 +38,9 @@ def save(model: BaseModel, directory: Path) -> None:
     """Write model and tokenizer (safetensors), as transformers and vLLM load them."""
     model.model.save_pretrained(directory)
     model.tokenizer.save_pretrained(directory)
+
+
+def save_new(model: BaseModel, directory: Path) -> None:
+    """Write model and tokenizer to a directory that must not exist yet."""
+    directory.mkdir(parents=True)
+    save(model, directory)

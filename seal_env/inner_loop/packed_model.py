@@ -1,4 +1,4 @@
-"""The base model reading packed sequences, each with the adapter of its job.
+"""The base model reading packed sequences, each with the adapter of its job or all with the model as it is.
 
 The modules are a copy of the model's own, the weights are the very same tensors: linear layers that are adapted are
 wrapped, normalisations are fused, and attention never crosses sequences. Everything else is transformers' code.
@@ -32,23 +32,18 @@ class Current:
     packed: Packed | None = None
 
 
-class PackedModel:
-    """One base model, prepared for adapters of one shape. Raises ModelError for a model that it would not reproduce."""
+class PackedReader:
+    """A model as it is. Raises ModelError for one that it would not reproduce; with `trusted` that is not looked at."""
 
-    def __init__(self, base: BaseModel, spec: LoraSpec) -> None:
-        self.base, self.spec = base, spec
+    def __init__(self, base: BaseModel, trusted: bool = False) -> None:
+        self.base = base
         self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
         self.model = share(base.model)
         self.model.set_attn_implementation(NAME)
-        targets = set(find_targets(base.model, spec.target_modules, str(base.model.config.model_type)))
-        self.layers: dict[str, torch.nn.Module] = {}
-        for name, module in list(self.model.named_modules()):
-            if name.rpartition(".")[2] in targets and hasattr(module, "weight"):
-                self.layers[name] = module
-                self.model.set_submodule(name, LoraLinear(module, name, self.current))
         self.decoder: Any = self.model.get_decoder()
         self.head: torch.Tensor = self.model.get_output_embeddings().weight
-        self._verify()
+        if not trusted:
+            self._verify()
 
     def hidden(self, packed: Packed, stack: LoraStack | None, attention: Attention | None = None) -> torch.Tensor:
         """Last hidden states, [T, width], of packed sequences; stack None reads them with the base model alone."""
@@ -80,3 +75,17 @@ class PackedModel:
                 f"model={self.base.name!r} ({self.base.model.config.model_type}) does not run packed: its logits differ by "
                 f"{apart:.1%}. Use inner_loop='reference'"
             )
+
+
+class PackedModel(PackedReader):
+    """One base model, prepared for adapters of one shape. Raises ModelError for a model that it would not reproduce."""
+
+    def __init__(self, base: BaseModel, spec: LoraSpec) -> None:
+        super().__init__(base)
+        self.spec = spec
+        targets = set(find_targets(base.model, spec.target_modules, str(base.model.config.model_type)))
+        self.layers: dict[str, torch.nn.Module] = {}
+        for name, module in list(self.model.named_modules()):
+            if name.rpartition(".")[2] in targets and hasattr(module, "weight"):
+                self.layers[name] = module
+                self.model.set_submodule(name, LoraLinear(module, name, self.current))

@@ -1,4 +1,4 @@
-"""The reference inner loop: PEFT, one job after another. The yardstick for correctness, not for speed.
+"""The reference inner loop: PEFT, or all weights, one job after another. The yardstick for correctness, not for speed.
 
 Left out: sharing anything between jobs. Each job is what a careful person would write by hand, which is why its rewards can
 be trusted as the ones that faster loops must reproduce.
@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from seal_env.inner_loop.adapter import Adapter
 from seal_env.inner_loop.answering import Answerer
 from seal_env.inner_loop.base_model import BaseModel
+from seal_env.inner_loop.encoding import EncodedExample
+from seal_env.inner_loop.full_weights import FullWeights, learning
 from seal_env.inner_loop.memory import is_device_failure, is_out_of_memory, release_memory
-from seal_env.inner_loop.trainer import AdapterTrainer, TrainingLog
+from seal_env.inner_loop.merging import save_new
+from seal_env.inner_loop.trainer import AdapterTrainer, FullTrainer, TrainingLog
 from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
 
 
 class ReferenceInnerLoop:
-    """Trains and asks one adapter at a time on one base model. Safe to call from several threads; they take turns."""
+    """Trains and asks one update at a time on one base model. Safe to call from several threads; they take turns."""
 
     def __init__(self, base: BaseModel) -> None:
         self.base = base
         self._encoder = base.encoder
+        self._pad = int(base.tokenizer.pad_token_id)
         self._adapter = Adapter(base)
         self._turn = RLock()
 
@@ -61,27 +67,50 @@ class ReferenceInnerLoop:
         release_memory()
 
     def _attempt(self, job: UpdateJob, micro_batch: int) -> UpdateResult:
-        if not job.examples_E or job.training.num_train_epochs == 0:
-            answers, seconds = _timed(lambda: self._answer(self.base.model, job))
-            if job.save_to is not None:
-                self._adapter.reset(job.lora, job.seed)
-                self._adapter.save(job.save_to)
-            return UpdateResult(Outcome.OK, "", answers, timings={"train_seconds": 0.0, "evaluate_seconds": seconds})
+        if not job.learns:
+            return self._ask_base(job)
+        if job.update == "full":
+            with learning(self.base) as weights:
+                learner = weights.learner.model
+                train = partial(self._train_all, weights, job, micro_batch)
+                return self._update(job, micro_batch, learner, train, weights.save)
         model = self._adapter.reset(job.lora, job.seed)
-        log, train_seconds = _timed(lambda: self._train(model, job, micro_batch))
+        train = partial(self._train, model, job, micro_batch)
+        return self._update(job, micro_batch, model, train, self._adapter.save)
+
+    def _update(
+        self, job: UpdateJob, micro_batch: int, model: Any, train: Callable[[], TrainingLog], save: Callable[[Path], None]
+    ) -> UpdateResult:
+        """Let `model` learn by `train`, ask it and, where that is wanted, have `save` write what was learned."""
+        log, train_seconds = _timed(train)
         timings = {"train_seconds": train_seconds}
         if log.diverged:
             return update_result(log, micro_batch, (), timings)
         answers, evaluate_seconds = _timed(lambda: self._answer(model, job))
         if job.save_to is not None:
-            self._adapter.save(job.save_to)
+            save(job.save_to)
         return update_result(log, micro_batch, answers, timings | {"evaluate_seconds": evaluate_seconds})
 
+    def _ask_base(self, job: UpdateJob) -> UpdateResult:
+        """A job without an update; what it saves is as if it had learned nothing."""
+        answers, seconds = _timed(lambda: self._answer(self.base.model, job))
+        if job.save_to is not None and job.update == "full":
+            save_new(self.base, job.save_to)
+        elif job.save_to is not None:
+            self._adapter.reset(job.lora, job.seed)
+            self._adapter.save(job.save_to)
+        return UpdateResult(Outcome.OK, "", answers, timings={"train_seconds": 0.0, "evaluate_seconds": seconds})
+
     def _train(self, model: Any, job: UpdateJob, micro_batch: int) -> TrainingLog:
-        encoded = [self._encoder.example(example, job.recipe) for example in job.examples_E]
-        pad = int(self.base.tokenizer.pad_token_id)
-        trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, pad, micro_batch)
-        return trainer.train(encoded, job.training, job.seed)
+        trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, self._pad, micro_batch)
+        return trainer.train(self._encode(job), job.training, job.seed)
+
+    def _train_all(self, weights: FullWeights, job: UpdateJob, micro_batch: int) -> TrainingLog:
+        trainer = FullTrainer(weights, job.recipe, self._pad, micro_batch)
+        return trainer.train(self._encode(job), job.training, job.seed)
+
+    def _encode(self, job: UpdateJob) -> list[EncodedExample]:
+        return [self._encoder.example(example, job.recipe) for example in job.examples_E]
 
     def _answer(self, model: Any, job: UpdateJob) -> tuple[Answer, ...]:
         answerer = Answerer(model, self.base.tokenizer, self.base.device, self.base.max_tokens)

@@ -89,7 +89,12 @@ class ServedEvaluation:
         return self._inner_loop.max_tokens(recipe)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        """See InnerLoop. Raises SettingError if the server serves another model than the one that was named."""
+        """See InnerLoop. Raises SettingError if the server serves another model than the one that was named.
+
+        A server takes adapters only: a job that changes all weights raises it too.
+        """
+        if any(job.learns and job.update == "full" for job in jobs):
+            raise SettingError("update", "full", "'lora' where a server answers")
         try:
             model = run_async(self._find_model)
         except ServerError as failed:
@@ -114,10 +119,9 @@ class ServedEvaluation:
         running: dict[int, UpdateJob] = {}
         adapters: dict[int, Path] = {}
         for index, job in enumerate(jobs):
-            learns = bool(job.examples_E and job.training.num_train_epochs)
-            if learns and job.queries_Q:
+            if job.learns and job.queries_Q:
                 adapters[index] = folder / str(index)
-            if learns or job.save_to:
+            if job.learns or job.save_to:
                 running[index] = replace(job, queries_Q=(), save_to=job.save_to or adapters.get(index))
                 if job.save_to and index in adapters:
                     adapters[index].symlink_to(job.save_to.absolute())

@@ -1,4 +1,4 @@
-"""The weight update of one job: AdamW on an adapter, cosine schedule with warm-up, batches in a seeded order."""
+"""The weight update of one job: AdamW on an adapter or on all weights, warm-up, a schedule, batches in a seeded order."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import get_cosine_schedule_with_warmup
+from transformers import get_scheduler
 
 from seal_env.inner_loop.encoding import EncodedExample
+from seal_env.inner_loop.full_weights import FullWeights
 from seal_env.types import Recipe, TrainingConfig
 
 
@@ -57,7 +58,7 @@ class AdapterTrainer:
         optimizer = torch.optim.AdamW(
             self.parameters, lr=training.learning_rate, eps=recipe.adam_eps, weight_decay=recipe.weight_decay
         )
-        schedule = get_cosine_schedule_with_warmup(optimizer, recipe.warmup_steps, steps)
+        schedule = get_scheduler(recipe.schedule, optimizer, recipe.warmup_steps, steps)
         longest = max(len(example.ids_T) for example in examples_E) if recipe.pad_loss else None
         for rows in seeded_batches(examples_E, training.num_train_epochs, seed, recipe.batch_size):
             loss = self._backward(rows, training, longest)
@@ -111,5 +112,29 @@ class AdapterTrainer:
         half = self.model.get_input_embeddings().weight.dtype == torch.bfloat16
         with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
             logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=kept, use_cache=False).logits
+        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
         labels = batch.labels[:, 1:][:, kept]
-        return functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+        return functional.cross_entropy(exact.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+
+
+class FullTrainer(AdapterTrainer):
+    """Trains all weights of a model, as masters: see FullWeights. micro_batch: see AdapterTrainer."""
+
+    def __init__(self, weights: FullWeights, recipe: Recipe, pad: int, micro_batch: int) -> None:
+        super().__init__(weights.learner.model, weights.masters, recipe, pad, micro_batch)
+        self.weights = weights
+
+    def train(self, examples_E: Sequence[EncodedExample], training: TrainingConfig, seed: int) -> TrainingLog:
+        """See AdapterTrainer. The model computes with what was learned afterwards."""
+        log = super().train(examples_E, training, seed)
+        self.weights.publish()
+        return log
+
+    def _backward(self, rows: list[EncodedExample], training: TrainingConfig, longest: int | None) -> float:
+        self.weights.publish()
+        loss = super()._backward(rows, training, longest)
+        if self.weights.coarse:
+            for used, master in zip(self.weights.used, self.weights.masters, strict=True):
+                master.grad = None if used.grad is None else used.grad.to(master.dtype)
+                used.grad = None
+        return loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from seal_env.tasks.arc.training_set import ArcExample
 from seal_env.tasks.arc.transforms import IDENTITY, Transform
 from seal_env.tasks.arc.vote import vote
 from seal_env.tasks.arc.vote_prompts import vote_prompts
-from seal_env.types import Answer, Evaluation, Example, Query
+from seal_env.types import Answer, Evaluation, Example, Panel, Query
 
 EVALUATIONS = ("greedy", "vote")
 
@@ -31,6 +31,9 @@ class _Asked(NamedTuple):
     pair: GridPair
 
 
+BRIEFING = "The task is shown by its demonstrations. The test inputs stay hidden, and so do their outputs."
+
+
 @dataclass(frozen=True)
 class ArcDomain:
     """Tasks of ARC. Raises SettingError for an unknown grid format or evaluation.
@@ -42,6 +45,10 @@ class ArcDomain:
 
     grid_format: str = "plain"
     evaluation: str = "greedy"
+    tool_names: tuple[str, ...] = ("augment", "training", "finetune")
+    briefing: str = BRIEFING
+    partial_name: str = "cell_accuracy"
+    reads_texts: bool = False
 
     def __post_init__(self) -> None:
         if self.evaluation not in EVALUATIONS:
@@ -53,6 +60,10 @@ class ArcDomain:
         """How grids are written."""
         return GridFormat(self.grid_format)
 
+    def parts(self, context: ArcContext) -> tuple[ArcContext, ...]:
+        """All of it at once."""
+        return (context,)
+
     def describe(self, context: ArcContext) -> str:
         """The demonstrations with their sizes, as the agent reads them."""
         parts = [f"{len(context)} demonstration{'s' if len(context) != 1 else ''} of one hidden rule."]
@@ -62,6 +73,10 @@ class ArcDomain:
                 f"Output, {_size(pair.output)}\n{self.format.write(pair.output)}"
             )
         return "\n\n".join(parts)
+
+    def complete(self, context: ArcContext, candidates: tuple[ArcExample, ...] | None) -> tuple[ArcExample, ...] | None:
+        """The candidates, no more."""
+        return candidates
 
     def word(self, example: ArcExample) -> Example:
         """A training example as the chat that the model learns from."""
@@ -79,7 +94,7 @@ class ArcDomain:
         )
 
     def score(self, task: ArcTask, answers_Q: Sequence[Answer], seed: int) -> Evaluation:
-        """Accuracy: share of test inputs solved. Cell accuracy: mean over test inputs of the better attempt's.
+        """Accuracy: share of test inputs solved. Partial: share of right cells of the better attempt, mean over inputs.
 
         Raises ValueError if these are not the answers to `questions(task, seed)`, in order.
         """
@@ -96,6 +111,23 @@ class ArcDomain:
             for pair, attempts in zip(task.queries, attempts_Q, strict=True)
         ]
         return Evaluation(sum(solved_Q) / len(solved_Q), sum(cells_Q) / len(cells_Q), attempts_Q)
+
+    def gold(self, task: ArcTask) -> tuple[Grid, ...]:
+        """The outputs of the test inputs."""
+        return tuple(pair.output for pair in task.queries)
+
+    def panels(self, task: ArcTask, shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
+        """Rows of captioned grids: the demonstrations, then each test input with its predictions and its output."""
+        rows: list[list[Panel]] = [[("input", pair.input), ("output", pair.output)] for pair in task.context]
+        for index, pair in enumerate(task.queries):
+            row: list[Panel] = [("test input", pair.input)]
+            if shown is not None:
+                for name, evaluation in shown.items():
+                    attempts = evaluation.predictions_Q[index] if evaluation else ()
+                    row.append((f"prediction {name}", attempts[0] if attempts else None))
+                row.append(("gold", pair.output))
+            rows.append(row)
+        return rows
 
     def _asked(self, task: ArcTask, seed: int) -> list[_Asked]:
         if self.evaluation == "greedy":

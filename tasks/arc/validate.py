@@ -89,8 +89,8 @@ def _scores(task: ArcTask, domain: ArcDomain, seed: int) -> Iterator[str]:
         yield from (f"{where}: question {query.query_id}: {problem}" for problem in _question_leaks(query))
     for name, (fake, accuracy) in FAKES.items():
         got = domain.score(task, [fake(query, GridFormat(domain.grid_format)) for query in queries], seed)
-        if (got.accuracy, got.cell_accuracy) != (accuracy, accuracy):
-            yield f"{where}: {name} answers score {got.accuracy} (cells {got.cell_accuracy}), not {accuracy}"
+        if (got.accuracy, got.partial) != (accuracy, accuracy):
+            yield f"{where}: {name} answers score {got.accuracy} (cells {got.partial}), not {accuracy}"
 
 
 def _question_leaks(query: Query) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The frozen output head: cross-entropy, and the greedy choice, at chosen positions only and in pieces of bounded memory."""
+"""The output head: cross-entropy, and the greedy choice, at chosen positions only and in pieces of bounded memory."""
 
 from __future__ import annotations
 
@@ -20,36 +20,49 @@ def _logits(states: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """The head never learns, so the gradient of the hidden states is made together with the loss; no logits are kept."""
+    """Gradients, of the head only if it learns, are made together with the loss, which is a sum; no logits are kept."""
 
     @staticmethod
     def forward(
         ctx: Any, states: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor
-    ) -> torch.Tensor:
-        losses = []
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        exact = torch.promote_types(head.dtype, torch.float32)
+        losses = torch.empty(len(states), dtype=exact, device=states.device)
         gradient = torch.empty_like(states)
+        head_gradient = torch.zeros_like(head, dtype=exact) if ctx.needs_input_grad[1] else None
         rows = _rows(head)
         for start in range(0, len(states), rows):
             part = slice(start, start + rows)
             log_odds = _logits(states[part], head).log_softmax(1)
             at_label = labels[part, None]
-            losses.append(-log_odds.gather(1, at_label).squeeze(1))
+            losses[part] = -log_odds.gather(1, at_label).squeeze(1)
             odds = log_odds.exp_()
             odds.scatter_add_(1, at_label, -torch.ones_like(at_label, dtype=odds.dtype))
-            gradient[part] = (odds * shares[part, None]).to(head.dtype) @ head
-        ctx.save_for_backward(gradient)
-        return torch.cat(losses) * shares
+            change = (odds * shares[part, None]).to(head.dtype)
+            gradient[part] = change @ head
+            if head_gradient is not None:
+                head_gradient += change.T @ states[part]
+        ctx.save_for_backward(gradient, None if head_gradient is None else head_gradient.to(head.dtype))
+        shared = losses * shares
+        ctx.mark_non_differentiable(shared)
+        return shared.sum(), shared
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * gradients[0][:, None].to(gradient.dtype), None, None, None
+        gradient, head_gradient = ctx.saved_tensors
+        scale = gradients[0].to(gradient.dtype)
+        return gradient * scale, None if head_gradient is None else head_gradient * scale, None, None
 
 
-def cross_entropy(states: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """Losses [N] of hidden states [N, width] against labels [N], each times its share [N]; head is [vocabulary, width]."""
-    losses: torch.Tensor = _CrossEntropy.apply(states, head, labels, shares)  # type: ignore[no-untyped-call]
-    return losses
+def cross_entropy(
+    states: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Losses [N] of hidden states [N, width] against labels [N], each times its share [N]: (their sum, themselves).
+
+    head is [vocabulary, width]. Only the sum has a gradient.
+    """
+    total, losses = _CrossEntropy.apply(states, head, labels, shares)  # type: ignore[no-untyped-call]
+    return total, losses
 
 
 @torch.no_grad()
