@@ -1,4 +1,4 @@
-"""Agents that do not read the task: a random self-edit, a given one, and none at all (in-context learning)."""
+"""Agents that do not read the task: a random self-edit, a given one, none at all, and nothing but the passage itself."""
 
 from __future__ import annotations
 
@@ -22,6 +22,22 @@ USUAL_SELF_EDIT = _self_edit(basic=True, learning_rate=3e-4, epochs=2)
 
 NO_UPDATE = _self_edit(basic=False, learning_rate=1e-4, epochs=0)
 """No epochs: the base model as it is."""
+
+PASSAGE_ONLY = json.dumps([{"name": "finetune", "arguments": {}}])
+"""Knowledge: no text of the agent's own, so that the passage is all that is learned."""
+
+
+def _no_epochs() -> str:
+    training = {"strategy": "train_using_all_tokens", "learning_rate": 1e-4, "num_train_epochs": 0}
+    calls = {"implications": {"texts": ["None."]}, "training": training, "finetune": {}}
+    return json.dumps([{"name": name, "arguments": arguments} for name, arguments in calls.items()])
+
+
+NO_UPDATE_OF_KNOWLEDGE = _no_epochs()
+"""No epochs either. The text is for environments that do not learn the passage, where no text at all would be a mistake."""
+
+USUAL_SELF_EDITS = {"arc": USUAL_SELF_EDIT, "knowledge": PASSAGE_ONLY}
+NO_UPDATES = {"arc": NO_UPDATE, "knowledge": NO_UPDATE_OF_KNOWLEDGE}
 
 
 class RandomAgent(Agent):

@@ -25,6 +25,7 @@ from transformers import GenerationConfig, PrinterCallback, TrainerCallback
 from seal_env.agents.evaluation import Sample, difference, sample_tasks, starts, summary
 from seal_env.agents.local_hf import LocalHFAgent
 from seal_env.agents.outer_settings import GrpoSettings
+from seal_env.agents.policy_chat import policy_chat
 from seal_env.agents.policy_model import PolicyModel
 from seal_env.agents.policy_prompt import PolicyPrompt
 from seal_env.agents.policy_settings import PolicySettings
@@ -50,12 +51,15 @@ except ModuleNotFoundError as error:
 STATE: Final = "trainer_state.json"
 
 
-def calls_tools(tokenizer: Any, wanted: str = "auto") -> bool:
+def calls_tools(tokenizer: Any, wanted: str = "auto", domain: str = "arc") -> bool:
     """Whether a policy can call tools in TRL: its template writes calls and replies, and TRL can read them back.
 
+    In knowledge it never does: its tools take lists of texts, and a completion is a whole action.
     wanted: `GrpoSettings.tools`. Raises SettingError for "on" where that is not so.
     """
-    if wanted == "off":
+    if wanted == "on" and domain != "arc":
+        raise SettingError("tools", wanted, f"'off' where domain={domain!r}: a completion is a whole action there")
+    if wanted == "off" or domain != "arc":
         return False
     able = supports_tool_calling(tokenizer)
     if able:
@@ -114,7 +118,10 @@ class Grpo:
         report: Callable[[str, Sequence[Sample]], None] = lambda _step, _samples: None,
         log: Callable[[int, Mapping[str, float]], None] = lambda _step, _values: None,
     ) -> None:
-        """Raises SettingError for what TRL cannot sample, and for tool calls that the policy cannot write."""
+        """Raises SettingError for what TRL cannot sample, and for tool calls that the policy cannot write.
+
+        Also for tasks of several passages: one completion is not about all of them.
+        """
         if policy.constrained:
             raise SettingError("constrained", True, "False: TRL samples from the whole vocabulary")
         if policy.temperature == 0:
@@ -122,7 +129,11 @@ class Grpo:
         self.base, self.world, self.held_out = base, world, held_out
         self.settings, self.policy, self.folder = settings, policy, folder
         self.report, self.log = report, log
-        self.tools = calls_tools(base.tokenizer, settings.tools)
+        if world.settings.passages > 1:
+            raise SettingError("passages", world.settings.passages, "1 where a policy is trained")
+        domain = world.settings.domain
+        self.tools = calls_tools(base.tokenizer, settings.tools, domain)
+        self.chat = policy_chat(policy.style, domain, world.domain.tool_names)
 
     def run(self) -> dict[str, Any]:
         """Measure, train, measure; what result.json holds. Raises PolicyError; what is finished stays in the folder."""
@@ -150,7 +161,8 @@ class Grpo:
 
     def _evaluate(self, step: str, policy: BaseModel) -> list[Sample]:
         """Equal episodes before and after, as ReST-EM has them with that seed, so that they can be compared task by task."""
-        agent = LocalHFAgent(PolicyModel(policy, tools=self.tools), self.policy.temperature, self.policy.max_new_tokens)
+        model = PolicyModel(policy, tools=self.tools, chat=self.chat)
+        agent = LocalHFAgent(model, self.policy.temperature, self.policy.max_new_tokens)
         return sample_tasks(
             self.held_out,
             agent,
@@ -175,14 +187,14 @@ class Grpo:
 
     def left_out(self) -> list[str]:
         """The tasks whose prompts leave no room for an answer of max_new_tokens: TRL cannot shorten an answer."""
-        prompt, room = PolicyPrompt(self.base, self.tools), self.base.max_tokens - self.policy.max_new_tokens
+        prompt, room = PolicyPrompt(self.base, self.tools, self.chat), self.base.max_tokens - self.policy.max_new_tokens
         tasks = {each: Episode(self.world, self.world.taskset[each], 0).opening()[0] for each in self.world.taskset.task_ids}
         return [task_id for task_id, text in tasks.items() if len(prompt.encode(text)) > room]
 
     def trainer(self) -> GRPOTrainer:
         """TRL's trainer of a copy of the policy, with a new adapter."""
         model, tokenizer = copy.deepcopy(self.base.model), copy.deepcopy(self.base.tokenizer)
-        prompt = PolicyPrompt(self.base, self.tools)
+        prompt = PolicyPrompt(self.base, self.tools, self.chat)
         model.generation_config = GenerationConfig(
             eos_token_id=list(prompt.stop_ids), pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id
         )
@@ -194,7 +206,7 @@ class Grpo:
                 model,
                 SelfEditReward(self.world),
                 args=self._arguments(),
-                train_dataset=prompt_dataset(self.world, self.episodes()),
+                train_dataset=prompt_dataset(self.world, self.episodes(), self.chat),
                 processing_class=tokenizer,
                 callbacks=[_Report(self.log)],
                 peft_config=lora,

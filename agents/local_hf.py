@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seal_env.agents.base import Agent, PolicyFailure
+from seal_env.agents.policy_chat import policy_chat
 from seal_env.agents.policy_model import PolicyModel
 from seal_env.agents.policy_settings import SAME, PolicySettings
 from seal_env.errors import PolicyError
 from seal_env.inner_loop.base_model import load_base_model
+from seal_env.tools.registry import ARC_TOOLS
 
 
 class LocalHFAgent(Agent):
@@ -25,14 +27,23 @@ class LocalHFAgent(Agent):
         self.seed(seed)
 
     @classmethod
-    def load(cls, model: str, settings: PolicySettings, seed: int = 0) -> LocalHFAgent:
+    def load(
+        cls,
+        model: str,
+        settings: PolicySettings,
+        seed: int = 0,
+        domain: str = "arc",
+        tool_names: tuple[str, ...] = ARC_TOOLS,
+    ) -> LocalHFAgent:
         """The agent that the settings describe; `model` is the environment's base model, meant by policy_model `same`.
 
+        domain, tool_names: of the environment.
         Raises ModelError for a model or an adapter that cannot be loaded, and SettingError.
         """
+        chat = policy_chat(settings.style, domain, tool_names)
         name = model if settings.policy_model == SAME else settings.policy_model
         adapters = [] if settings.policy_adapter is None else settings.policy_adapter.split(",")
-        policy = PolicyModel(load_base_model(name, settings.policy_device), adapters, settings.constrained)
+        policy = PolicyModel(load_base_model(name, settings.policy_device), adapters, settings.constrained, chat=chat)
         return cls(policy, settings.temperature, settings.max_new_tokens, seed)
 
     def seed(self, seed: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from seal_env.agents.base import Agent, PolicyFailure
-from seal_env.agents.openai_forms import FORMS, action_of
+from seal_env.agents.openai_forms import FORMS, PLAIN, action_of
 from seal_env.agents.openai_probe import (
     LENGTH_FIELDS,
     Contact,
@@ -23,10 +23,10 @@ from seal_env.agents.openai_probe import (
     policy_error,
     sample_observation,
 )
+from seal_env.agents.policy_chat import as_action, policy_chat
 from seal_env.agents.policy_settings import PolicySettings
 from seal_env.chat_server import ChatServer, Connection, Reply, ServerError, Usage, run_async
 from seal_env.errors import SettingError
-from seal_env.prompts import chat_messages
 from seal_env.tools.registry import ARC_TOOLS
 
 
@@ -36,6 +36,8 @@ class OpenAICompatibleAgent(Agent):
     The first call finds out which model is served and the strictest form in which it can be asked: one to four requests
     about a task of their own, the same in every run. `contact` then tells. Requests have seeds of their own, so equal seeds
     give equal self-edits wherever the server keeps to them. `usage` counts everything, those first requests too.
+
+    Where texts are wanted there is one form, the plain chat, and the first call makes one request of its own.
     """
 
     reads_history = True
@@ -46,9 +48,11 @@ class OpenAICompatibleAgent(Agent):
         seed: int = 0,
         tool_names: Sequence[str] = ARC_TOOLS,
         forms: Sequence[str] = tuple(FORMS),
+        domain: str = "arc",
     ) -> None:
         """forms: those that may be used, the strictest first; a single one is used as it is, for a model trained on it.
 
+        tool_names, domain: of the environment.
         Raises SettingError, also for settings that only a local model can follow. Nothing is asked yet.
         """
         for name, legal in (("policy_adapter", None), ("constrained", False), ("policy_device", "auto")):
@@ -57,7 +61,8 @@ class OpenAICompatibleAgent(Agent):
         if not forms or not set(forms) <= FORMS.keys():
             raise SettingError("forms", forms, f"one or more of {', '.join(FORMS)}")
         self._policy = policy
-        self._tool_names, self._forms = tuple(tool_names), tuple(forms)
+        self._chat, self._domain = policy_chat(policy.style, domain, tuple(tool_names)), domain
+        self._tool_names, self._forms = tuple(tool_names), (PLAIN,) if self._chat.wants_texts else tuple(forms)
         self._server = ChatServer(policy.base_url, policy.timeout, policy.retries, policy.concurrency)
         self.contact: Contact | None = None
         self.seed(seed)
@@ -98,19 +103,23 @@ class OpenAICompatibleAgent(Agent):
         failed = [reply for reply in replies if isinstance(reply, ServerError)]
         if len(failed) == len(replies):
             raise policy_error(contact.base_url, contact.model, failed[0])
-        return [PolicyFailure(str(reply)) if isinstance(reply, ServerError) else action_of(reply) for reply in replies]
+        return [PolicyFailure(str(reply)) if isinstance(reply, ServerError) else self._action(reply) for reply in replies]
+
+    def _action(self, reply: Reply) -> str:
+        return as_action(reply.text) if self._chat.wants_texts else action_of(reply)
 
     async def _make_contact(self, connection: Connection) -> Contact:
         base_url = self._server.base_url
         model, served = await find_model(connection, base_url, self._policy.policy_model)
         contact = Contact(base_url, model, served, self._forms[0], LENGTH_FIELDS[0], ())
-        request = partial(self._request, observation=sample_observation(self._tool_names), seed=0)
+        request = partial(self._request, observation=sample_observation(self._domain, self._tool_names), seed=0)
         return await find_form(connection, contact, self._forms, request, self._tool_names)
 
     def _request(self, contact: Contact, observation: str, seed: int) -> dict[str, Any]:
+        chat = self._chat.messages(observation)
         return {
             "model": contact.model,
-            "messages": [{"role": message.role, "content": message.content} for message in chat_messages(observation)],
+            "messages": [{"role": message.role, "content": message.content} for message in chat],
             "temperature": self._policy.temperature,
             contact.length_field: self._policy.max_new_tokens,
             "seed": seed,

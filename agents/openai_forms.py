@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from seal_env.action import parse
 from seal_env.call_check import check_calls
@@ -39,12 +39,13 @@ def _json_schema(tool_names: Sequence[str]) -> Fields:
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
+PLAIN: Final = "text"
 FORMS: Mapping[str, Callable[[Sequence[str]], Fields]] = MappingProxyType(
     {
         "tools": _tools,
         "structured_outputs": _structured_outputs,
         "json_schema": _json_schema,
-        "text": lambda tool_names: {},
+        PLAIN: lambda tool_names: {},
     }
 )
 """tools: strict function tools, several calls in one answer. structured_outputs: vLLM's field, a list with one call of each

@@ -11,6 +11,10 @@ from seal_env.agents.policy_settings import SAME
 from seal_env.chat_server import Connection, Reply, ServerError
 from seal_env.errors import PolicyError, SettingError
 from seal_env.prompts import observation_text
+from seal_env.tasks.arc.domain import ArcDomain
+from seal_env.tasks.knowledge.domain import KnowledgeDomain
+from seal_env.tasks.knowledge.lexical_grader import LexicalGrader
+from seal_env.tasks.knowledge.passage import Passage
 from seal_env.types import Budget
 
 NO_LIST: Final = (404, 405, 501)
@@ -19,7 +23,7 @@ NO_LIST: Final = (404, 405, 501)
 REFUSALS: Final = (200, 400, 404, 405, 415, 422, 500, 501)
 """HTTP statuses by which servers say that they do not know a form; poor ones fail over it, or send what is no answer."""
 
-SAMPLE: Final = """1 demonstrations of one hidden rule.
+SAMPLE_GRIDS: Final = """1 demonstrations of one hidden rule.
 
 Demonstration 1
 Input, 1 x 2 (rows x columns)
@@ -27,6 +31,7 @@ Input, 1 x 2 (rows x columns)
 Output, 1 x 2 (rows x columns)
 2 1"""
 """The task that is shown while looking for a form: always the same, so that what is found does not depend on the episode."""
+SAMPLE_PASSAGE: Final = Passage("Orvel", "Orvel is a village by the sea. The lamp of Orvel burns blue oil.")
 
 LENGTH_FIELDS: Final = ("max_tokens", "max_completion_tokens")
 """Every server knows the first; OpenAI's reasoning models refuse it."""
@@ -56,9 +61,13 @@ class Contact:
     findings: tuple[Finding, ...]
 
 
-def sample_observation(tool_names: Sequence[str]) -> str:
+def sample_observation(domain: str, tool_names: Sequence[str]) -> str:
     """An observation that wants a whole self-edit."""
-    return observation_text(SAMPLE, tool_names, Budget(), max_turns=1)
+    names = tuple(tool_names)
+    if domain == "knowledge":
+        knowledge = KnowledgeDomain(LexicalGrader(), tool_names=names)
+        return observation_text(knowledge, knowledge.describe(SAMPLE_PASSAGE), Budget(), max_turns=1)
+    return observation_text(ArcDomain(tool_names=names), SAMPLE_GRIDS, Budget(), max_turns=1)
 
 
 def policy_error(base_url: str, model: str, failed: ServerError) -> PolicyError:

@@ -10,7 +10,18 @@ from seal_env.errors import SettingError
 KEEP = ("rewarded", "contrast", "best")
 CALLS = ("auto", "on", "off")
 ARC_PRESETS = ("mini", "seal", "llama-1b")
-ARC_ROWS = ("none", "untrained", "grpo", "rest-em", "search")
+KNOWLEDGE_PRESETS = ("invented", "qwen-7b")
+NONE, PASSAGE, TEMPLATE, UNTRAINED, GRPO, REST_EM, SEARCH = (
+    "none",
+    "passage",
+    "template",
+    "untrained",
+    "grpo",
+    "rest-em",
+    "search",
+)
+ARC_ROWS = (NONE, UNTRAINED, GRPO, REST_EM, SEARCH)
+KNOWLEDGE_ROWS = (NONE, PASSAGE, TEMPLATE, UNTRAINED, GRPO, REST_EM)
 
 
 @dataclass(frozen=True)

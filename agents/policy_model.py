@@ -16,8 +16,9 @@ from safetensors import SafetensorError
 from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from seal_env.agents.constrained import SelfEditGrammar
-from seal_env.agents.policy_prompt import PolicyPrompt, as_action
-from seal_env.errors import ModelError, PolicyError
+from seal_env.agents.policy_chat import PolicyChat, as_action
+from seal_env.agents.policy_prompt import PolicyPrompt
+from seal_env.errors import ModelError, PolicyError, SettingError
 from seal_env.inner_loop.base_model import BaseModel, share
 from seal_env.inner_loop.memory import in_halves
 
@@ -55,19 +56,29 @@ class PolicyModel:
     """
 
     def __init__(
-        self, base: BaseModel, adapters: Sequence[str | Path] = (), constrained: bool = False, tools: bool = True
+        self,
+        base: BaseModel,
+        adapters: Sequence[str | Path] = (),
+        constrained: bool = False,
+        tools: bool = True,
+        chat: PolicyChat | None = None,
     ) -> None:
         """adapters: folders in PEFT format; the adapters' changes add up. constrained: only valid self-edits are written.
 
-        tools: see PolicyPrompt; a constrained answer is a plain list of calls, so its prompt has none in the template.
-        Raises ModelError for an adapter that does not fit, and SettingError if the library that constrains is missing.
+        tools, chat: see PolicyPrompt; a constrained answer is a plain list of calls, so its prompt has none in the template.
+        Raises ModelError for an adapter that does not fit, and SettingError if texts are to be constrained, or the library
+        that constrains is missing.
         """
+        chat = chat or PolicyChat()
+        if constrained and chat.wants_texts:
+            raise SettingError("constrained", True, f"False where style={chat.style!r}: texts have no grammar")
         self.base = base
         own = share(base.model)
         own.generation_config = GenerationConfig()  # a model's own may ask for penalties and cuts that were not asked for
         self.model: Any = _with_adapters(own, adapters) if adapters else own
-        self.prompt = PolicyPrompt(base, tools and not constrained)
-        self._grammar = SelfEditGrammar(base.tokenizer, self.prompt.stop_ids) if constrained else None
+        self.prompt = PolicyPrompt(base, tools and not constrained, chat)
+        stop_ids, names = self.prompt.stop_ids, chat.tool_names
+        self._grammar = SelfEditGrammar(base.tokenizer, stop_ids, names) if constrained else None
 
     def too_long(self, observation: str) -> str | None:
         """Why the model cannot be asked this: its prompt leaves no room for an answer. None if it does."""

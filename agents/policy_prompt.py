@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from jinja2 import TemplateError
 
 from seal_env.action import parse
+from seal_env.agents.policy_chat import PolicyChat, as_action
 from seal_env.inner_loop.base_model import BaseModel
 from seal_env.inner_loop.encoding import ChatEncoder
 from seal_env.prompts import EXAMPLES, chat_messages
-from seal_env.tools.registry import ARC_TOOLS, openai_tools
+from seal_env.tools.registry import openai_tools
 from seal_env.types import InvalidSelfEdit, Query
-
-NATIVE_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
-END_OF_THOUGHT = "</think>"
 
 
 class PolicyPrompt:
     """Words observations for one model.
 
-    The prompt is the environment's own, system and user message, by the model's chat template. A template that has a place
+    The prompt is that of a PolicyChat, system and user message, by the model's chat template. A template that has a place
     for tools gets them there too, but only if it writes tool calls in a form that `as_action` reads: one that teaches the
     model another form of call (Llama's "parameters", XML) would make it answer what no environment understands. The user
     message describes the tools in any case.
     """
 
-    def __init__(self, base: BaseModel, tools: bool = True) -> None:
-        """tools: False keeps them out of the template, as where the model is trained on prompts without."""
+    def __init__(self, base: BaseModel, tools: bool = True, chat: PolicyChat | None = None) -> None:
+        """tools: False keeps them out of the template, as where the model is trained on prompts without.
+
+        chat: what is asked; None is for the tools of ARC. One that wants texts has no tools in the template either.
+        """
+        self.chat = chat or PolicyChat()
         self._tokenizer = base.tokenizer
         self._encoder = ChatEncoder(base.tokenizer, base.name)
-        self.has_tools = tools and self._writes_calls()
+        self.has_tools = tools and not self.chat.wants_texts and self._writes_calls()
         answered = self._encoder.encode_query(Query("", chat_messages("?"), "[]"))
         own = base.model.generation_config.eos_token_id
         also = own if isinstance(own, list) else [] if own is None else [own]
@@ -41,8 +42,11 @@ class PolicyPrompt:
         """Tokens that end an answer: the template's end of turn, the tokenizer's and the model's end of text."""
 
     def encode(self, observation: str) -> tuple[int, ...]:
-        """The tokens of the prompt, up to where the answer begins. Raises ModelError if the template fails."""
-        messages = chat_messages(observation)
+        """The tokens of the prompt, up to where the answer begins.
+
+        Raises ModelError if the template fails, and ValueError for an observation without a task that texts could be about.
+        """
+        messages = self.chat.messages(observation)
         if self.has_tools:
             text = self._with_tools([{"role": each.role, "content": each.content} for each in messages], asking=True)
         else:
@@ -50,12 +54,12 @@ class PolicyPrompt:
         return tuple(self._encoder.tokenize(text)[0])
 
     def _with_tools(self, chat: list[dict[str, Any]], asking: bool) -> str:
-        tools = openai_tools(ARC_TOOLS)
+        tools = openai_tools(self.chat.tool_names)
         return str(self._tokenizer.apply_chat_template(chat, tools=tools, tokenize=False, add_generation_prompt=asking))
 
     def _writes_calls(self) -> bool:
         """True if a turn of tool calls, written by the template, is read back as these calls."""
-        calls = [{"name": name, "arguments": EXAMPLES[name]} for name in ARC_TOOLS]
+        calls = [{"name": name, "arguments": EXAMPLES[name]} for name in self.chat.tool_names]
         asked: list[dict[str, Any]] = [{"role": each.role, "content": each.content} for each in chat_messages("?")]
         turn = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": each} for each in calls]}
         try:
@@ -64,10 +68,3 @@ class PolicyPrompt:
             return False
         written = parse(as_action(chat.removeprefix(prompt)))
         return not isinstance(written, InvalidSelfEdit) and written == parse(json.dumps(calls))
-
-
-def as_action(answer: str) -> str:
-    """An answer as the environment reads it: no thoughts, and calls between <tool_call> tags as a list of them."""
-    answer = answer.rpartition(END_OF_THOUGHT)[2]
-    calls = NATIVE_CALL.findall(answer)
-    return f"[{', '.join(calls)}]" if calls else answer

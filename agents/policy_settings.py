@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from seal_env.errors import SettingError
+from seal_env.styles import STYLES, TOOLS
 
 SAME = "same"
 """The policy model is the base model of the environment, as in SEAL."""
@@ -25,7 +26,10 @@ class PolicySettings:
             taken from OPENAI_API_KEY.
         temperature: of sampling; 0 is greedy.
         max_new_tokens: of an answer, at most.
-        constrained: only tokens that lead to a valid self-edit are sampled (local_hf).
+        style: what is asked for: tools (tool calls), or texts in a style of the paper, which only knowledge reads:
+            implications, implications-long, implications-very-long, rewrite, self-qa, relations. None is tools in ARC,
+            implications in knowledge.
+        constrained: only tokens that lead to a valid self-edit are sampled (local_hf); not for texts.
         concurrency: requests on their way at one time.
         timeout: seconds for one request.
         retries: further attempts after a request that failed, with back-off.
@@ -37,6 +41,7 @@ class PolicySettings:
     base_url: str | None = None
     temperature: float = 1.0
     max_new_tokens: int = 512
+    style: str | None = None
     constrained: bool = False
     concurrency: int = 16
     timeout: float = 120.0
@@ -44,6 +49,10 @@ class PolicySettings:
 
     def __post_init__(self) -> None:
         """Raises SettingError."""
+        if self.style not in (None, TOOLS, *STYLES):
+            raise SettingError("style", self.style, " or ".join(map(repr, (None, TOOLS, *STYLES))))
+        if self.constrained and self.style in STYLES:
+            raise SettingError("constrained", True, f"False where style={self.style!r}: texts have no grammar")
         for name, least in (("max_new_tokens", 1), ("concurrency", 1), ("retries", 0)):
             if getattr(self, name) < least:
                 raise SettingError(name, getattr(self, name), f"at least {least}")

@@ -20,13 +20,13 @@ import numpy as np
 from seal_env.agents.base import Agent
 from seal_env.agents.evaluation import Sample, by_task, difference, sample_tasks, starts, summary
 from seal_env.agents.outer_settings import RestEmSettings
+from seal_env.agents.policy_chat import PolicyChat
 from seal_env.episode import Episode, World
-from seal_env.errors import UpdateError
+from seal_env.errors import SettingError, UpdateError
 from seal_env.inner_loop.base_model import BaseModel
 from seal_env.inner_loop.batched import BatchedInnerLoop
 from seal_env.inner_loop.merging import merge, save
 from seal_env.journal import Journal, write_whole
-from seal_env.prompts import chat_messages
 from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, TrainingConfig, UpdateJob
 
 
@@ -47,7 +47,8 @@ class RestEm:
     """One run, in a folder of its own.
 
     base: the policy before the first round. make_agent: an agent that samples from a policy. world: the tasks on which
-    self-edits are sampled; held_out: those on which the policy is measured.
+    self-edits are sampled; held_out: those on which the policy is measured. chat: how that agent asks, which is how the
+    policy is taught to answer; None is for the tools of ARC.
     """
 
     def __init__(
@@ -59,7 +60,12 @@ class RestEm:
         settings: RestEmSettings,
         folder: Path,
         report: Callable[[str, Sequence[Sample]], None] = lambda _step, _samples: None,
+        chat: PolicyChat | None = None,
     ) -> None:
+        """Raises SettingError for tasks of several passages: what was written about each is no one reply to learn."""
+        if world.settings.passages > 1:
+            raise SettingError("passages", world.settings.passages, "1 where a policy is trained")
+        self.chat = chat or PolicyChat()
         self.base, self.make_agent, self.settings, self.folder = base, make_agent, settings, folder
         self.world, self.held_out, self.report = world, held_out, report
 
@@ -139,7 +145,7 @@ class RestEm:
             raise UpdateError(f"learning from {len(chosen)} self-edits failed: {result.outcome}: {result.reason}")
 
     def _prompt(self, task_id: str) -> tuple[Message, ...]:
-        return chat_messages(Episode(self.world, self.world.taskset[task_id], 0).opening()[0])
+        return self.chat.messages(Episode(self.world, self.world.taskset[task_id], 0).opening()[0])
 
     @staticmethod
     def _whole_folder(directory: Path, write: Callable[[Path], None]) -> None:

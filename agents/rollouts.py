@@ -9,6 +9,7 @@ import gymnasium
 
 from seal_env.agents.base import Agent, PolicyFailure, Trajectory, Turn
 from seal_env.episode import Episode, KeptAnswers, Step, World, play
+from seal_env.prompts import is_prompt
 
 
 class Start(NamedTuple):
@@ -59,7 +60,9 @@ def run_episodes(world: World, agent: Agent, starts: Sequence[Start], kept: Kept
 
 
 def _next(agent: Agent, turn: Turn, reply: str) -> str:
-    """What the agent reads after a turn."""
+    """What the agent reads after a turn. The prompt for another part, or for another task, begins anew."""
+    if is_prompt(reply):
+        return reply
     return f"{turn.observation}\n\nYour reply:\n{turn.action}\n\nWhat came of it:\n{reply}" if agent.reads_history else reply
 
 

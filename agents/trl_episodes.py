@@ -9,6 +9,8 @@
     )
 
 All updates of a batch are one call of the inner loop: tools only note what is decided, the reward function settles it.
+Texts about a passage are no calls of that kind, nor are the lists of texts that the tools of knowledge take: there the
+policy answers in plain words, without environments, and SelfEditReward reads each completion as a whole action.
 `seal_env.agents.grpo` makes whole runs of it. `datasets` is not a dependency of seal-env: it comes with the extra `grpo`.
 """
 
@@ -24,11 +26,10 @@ from typing import Any, Final, get_type_hints
 import numpy as np
 
 from seal_env.agents.evaluation import MANY
-from seal_env.agents.policy_prompt import as_action
+from seal_env.agents.policy_chat import PolicyChat, as_action
 from seal_env.agents.rollouts import Start
 from seal_env.episode import Episode, KeptAnswers, Step, Update, World, settle
 from seal_env.errors import SettingError
-from seal_env.prompts import chat_messages
 from seal_env.tools.augment import AUGMENT
 from seal_env.tools.base import Tool
 from seal_env.tools.finetune import FINETUNE
@@ -97,7 +98,14 @@ class SelfEditEnvironment:
 
 
 def self_edit_environments(world: World) -> Callable[[], SelfEditEnvironment]:
-    """TRL's `environment_factory` for a world whose model is loaded. Raises SettingError if an episode has too few turns."""
+    """TRL's `environment_factory` for a world whose model is loaded.
+
+    Raises SettingError if an episode has too few turns, and for tools other than those of ARC.
+    """
+    if world.domain.tool_names != ARC_TOOLS:
+        raise SettingError(
+            "tools", "on", f"'off' where domain={world.settings.domain!r}: a completion is a whole action there"
+        )
     if world.settings.max_turns < len(ARC_TOOLS):
         raise SettingError("max_turns", world.settings.max_turns, f"at least {len(ARC_TOOLS)}: every tool call is a turn")
     return partial(SelfEditEnvironment, world)
@@ -165,8 +173,12 @@ def _outcome(episode: Episode, end: Step) -> Outcome:
     return Outcome.MISSING_FINETUNE if outcome is Outcome.OK and not episode.over else outcome
 
 
-def prompt_dataset(world: World, episodes: Sequence[Start]) -> Dataset:
-    """The prompts of episodes: columns `prompt` (system and user message), `task_id` and `seed`."""
+def prompt_dataset(world: World, episodes: Sequence[Start], chat: PolicyChat | None = None) -> Dataset:
+    """The prompts of episodes: columns `prompt` (system and user message), `task_id` and `seed`.
+
+    chat: how a policy is asked; None is for the tools of ARC.
+    """
+    asked = chat or PolicyChat()
     texts = {start.task_id: Episode(world, world.taskset[start.task_id], 0).opening()[0] for start in episodes}
-    prompts = {task_id: [asdict(message) for message in chat_messages(text)] for task_id, text in texts.items()}
+    prompts = {task_id: [asdict(message) for message in asked.messages(text)] for task_id, text in texts.items()}
     return Dataset.from_list([{"prompt": prompts[start.task_id], **start._asdict()} for start in episodes])

@@ -15,11 +15,13 @@ from inner_loop_measure import pass_flops
 from inner_loop_models import LLAMA_1B, QWEN_7B, build_model
 from transformers import AutoConfig, AutoTokenizer
 
-from seal_env.embedded_model import MODEL_DIRECTORY, MODEL_NAME
+from seal_env.agents.registry import AgentSettings, make_agent
+from seal_env.embedded_model import MODEL_DIRECTORIES
 from seal_env.env import SealEnv
 from seal_env.episode import Episode, Update, World
 from seal_env.inner_loop.base_model import BaseModel
 from seal_env.inner_loop.job_encoder import JobEncoder
+from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import Settings
 from seal_env.types import (
     PROFILES,
@@ -38,7 +40,7 @@ REPEATED, NO_OPS = 0.2, 0.1
 KNOWLEDGE_LENGTHS = (36, 36, 36, 36, 36, 36, 36, 36, 135)
 KNOWLEDGE_QUERIES = 5
 KNOWLEDGE_ANSWER = 64
-
+PUBLISHED_KNOWLEDGE = Recipe(batch_size=1, warmup_steps=0, schedule="linear", pad_loss=True)
 
 Scored = tuple[UpdateJob, Callable[[Sequence[Answer]], float]]
 """A job, and the accuracy that answers to it have."""
@@ -48,8 +50,9 @@ Scored = tuple[UpdateJob, Callable[[Sequence[Answer]], float]]
 class Preset:
     """What is measured.
 
-    shape: of a model with random weights, None for the embedded one. settings: of the environment that makes the jobs.
-    published: R0's recipe. pad_to: the length in tokens to which R0 pads, None for the longest example of a self-edit.
+    shape: of a model with random weights, None for the embedded one. environment, settings: what makes the jobs. agent:
+    writes the self-edits; None draws them from the action space. published: R0's recipe. pad_to: the length in tokens to
+    which R0 pads, None for the longest example of a self-edit.
     knowledge: synthetic passages instead of ARC tasks. processes: of R2. rounds: in how many parts the list is measured.
     """
 
@@ -59,7 +62,9 @@ class Preset:
     rounds: int
     processes: int
     shape: Mapping[str, Any] | None = None
+    environment: str = "SEAL-ARC-v0"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    agent: str | None = None
     published: Recipe = PROFILES["paper"]
     pad_to: int | None = None
     knowledge: bool = False
@@ -82,9 +87,21 @@ PRESETS: Mapping[str, Preset] = {
             rounds=2,
             processes=4,
             shape=QWEN_7B,
-            published=Recipe(batch_size=1, warmup_steps=0, pad_loss=True),
+            published=PUBLISHED_KNOWLEDGE,
             pad_to=2048,
             knowledge=True,
+        ),
+        Preset(
+            "cpu-knowledge",
+            "cpu",
+            edits=16,
+            rounds=2,
+            processes=2,
+            environment="SEAL-Knowledge-v0",
+            settings={"subset": "invented-eval"},
+            agent="template",
+            published=PUBLISHED_KNOWLEDGE,
+            pad_to=2048,
         ),
     )
 }
@@ -108,13 +125,15 @@ class Entry(NamedTuple):
 
 
 def model_of(preset: Preset, folder: Path, device: str) -> str:
-    """The preset's model by name, written to `folder` if it is not the embedded one."""
-    return MODEL_NAME if preset.shape is None else build_model(preset.shape, folder, device)
+    """The preset's model by name, written to `folder` if it is not embedded."""
+    if preset.shape is not None:
+        return build_model(preset.shape, folder, device)
+    return str({**ENVIRONMENTS[preset.environment], **preset.settings}.get("model", Settings.model))
 
 
 def text_encoder(model: str) -> JobEncoder:
     """The model's encoder, without its weights."""
-    source = str(MODEL_DIRECTORY) if model == MODEL_NAME else model
+    source = str(MODEL_DIRECTORIES.get(model, model))
     longest = int(AutoConfig.from_pretrained(source).max_position_embeddings)
     return BaseModel(model, None, AutoTokenizer.from_pretrained(source), torch.device("cpu"), longest).encoder
 
@@ -122,27 +141,35 @@ def text_encoder(model: str) -> JobEncoder:
 def make_cases(preset: Preset, model: str, count: int, seed: int, **settings: Any) -> list[Case]:
     """`count` different self-edits as jobs, tasks in turn; equal for equal arguments. settings: over the preset's own."""
     encoder = text_encoder(model)
-    config = AutoConfig.from_pretrained(str(MODEL_DIRECTORY) if model == MODEL_NAME else model)
+    config = AutoConfig.from_pretrained(str(MODEL_DIRECTORIES.get(model, model)))
     if preset.knowledge:
         jobs: list[Scored] = [(knowledge_job(encoder, preset, seed + number), _share_exact) for number in range(count)]
     else:
-        jobs = arc_jobs(encoder, Settings.resolve(**{"model": model, **preset.settings, **settings}), count, seed)
+        given = {**ENVIRONMENTS[preset.environment], "model": model, **preset.settings, **settings}
+        jobs = environment_jobs(encoder, Settings.resolve(**given), count, seed, preset.agent)
     if preset.random_weights:
         jobs = [(_with_fixed_answers(job, encoder), score) for job, score in jobs]
     return [_case(job, score, encoder, config) for job, score in jobs]
 
 
-def arc_jobs(encoder: JobEncoder, settings: Settings, count: int, seed: int) -> list[Scored]:
-    """Self-edits drawn from the environment's action space, made into jobs by its episodes; what earns no update is not."""
-    space = SealEnv(**{name: value for name, value in vars(settings).items() if value is not None}).action_space
-    space.seed(seed)
+def environment_jobs(
+    encoder: JobEncoder, settings: Settings, count: int, seed: int, agent: str | None = None
+) -> list[Scored]:
+    """An agent's self-edits, made into jobs by the environment's episodes; what earns no update is not.
+
+    agent: None draws them from the action space.
+    """
     world = World(settings)
+    space = SealEnv(world=world).action_space
+    space.seed(seed)
+    about = AgentSettings(space, seed, None, settings.model, domain=settings.domain, tool_names=world.domain.tool_names)
+    writer = None if agent is None else make_agent(agent, about)
     world.use(cast("InnerLoop", encoder))  # an episode asks an inner loop for lengths in tokens and for nothing else
     jobs: list[Scored] = []
     while len(jobs) < count:
         task = world.taskset[world.taskset.task_ids[len(jobs) % len(world.taskset)]]
         episode = Episode(world, task, seed)
-        update = episode.decide(space.sample())
+        update = episode.decide(space.sample() if writer is None else writer.act(episode.opening()[0]))
         if isinstance(update, Update) and (job := episode.job(update)) is not None:
             jobs.append((job, partial(_accuracy, world, task, seed)))
     return jobs
@@ -152,7 +179,7 @@ def knowledge_job(encoder: JobEncoder, preset: Preset, seed: int) -> UpdateJob:
     """One self-edit of the paper's knowledge setting: short chats of digits, of the lengths that its documents have.
 
     Nine documents, the passage last, 47 tokens on average, ten passes of batch 1; five questions whose answers take 64
-    tokens. The schedule is the cosine that all jobs here have, where the paper's is linear: the work is the same.
+    tokens.
     """
     training = TrainingConfig("train_using_all_tokens", 1e-3, 10)
     lora, recipe = LoraSpec(32, 64.0, ("q_proj", "v_proj")), replace(preset.published, pad_loss=False)

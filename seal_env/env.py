@@ -14,7 +14,6 @@ from seal_env.errors import SettingError
 from seal_env.render import panels_ansi, panels_pixels
 from seal_env.settings import Settings
 from seal_env.spaces import PromptSpace, SelfEditSpace
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Task
 
 BASE_KEPT: Final = 1000
@@ -75,6 +74,8 @@ class SealEnv(gymnasium.Env[str, str]):
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 1,
     }
+    sequences = False
+    """Whether an episode is a sequence of tasks."""
 
     def __init__(self, render_mode: str | None = None, *, world: World | None = None, **settings: Any) -> None:
         """See `seal_env.settings.Settings` for the settings. Raises SettingError, UnknownTaskError or TaskError.
@@ -85,11 +86,15 @@ class SealEnv(gymnasium.Env[str, str]):
             raise SettingError("render_mode", render_mode, "'ansi', 'rgb_array' or None")
         self.render_mode = render_mode
         self.world = world or World(Settings.resolve(**settings))
+        if type(self).sequences != (self.world.settings.sequence > 1):
+            raise SettingError("sequence", self.world.settings.sequence, "2 or more in SEAL-Continual-v0, 1 anywhere else")
         self.settings, self.taskset, self.domain = self.world.settings, self.world.taskset, self.world.domain
         budget = self.settings.budget
-        affordable = min(((budget.max_steps + 1) * self.settings.batch_size - 1) // budget.max_examples, 20)
+        affordable = min(((budget.max_steps + 1) * self.settings.recipe.batch_size - 1) // budget.max_examples, 20)
         epochs = (min(1, affordable), min(3, affordable))
-        self.action_space: gymnasium.Space[str] = SelfEditSpace(ARC_TOOLS, num_train_epochs=epochs)
+        self.action_space: gymnasium.Space[str] = SelfEditSpace(
+            self.domain.tool_names, num_train_epochs=epochs, texts=self.domain.reads_texts
+        )
         self.observation_space: gymnasium.Space[str] = PromptSpace()
         self.episode: Episode | None = None
         self._base = KeptAnswers(BASE_KEPT)

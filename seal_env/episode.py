@@ -9,32 +9,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
+from seal_env.action import parse
+from seal_env.domains import load_tasks, make_domain
+from seal_env.errors import GraderError
 from seal_env.inner_loop import make_inner_loop
 from seal_env.prompts import observation_text
-from seal_env.render import Panel
+from seal_env.raw_text import parse_or_read
 from seal_env.reward import reward as compute_reward
-from seal_env.self_edit import Kept, apply_calls, compile_draft, describe_draft, keep_examples, parse
+from seal_env.self_edit import Kept, apply_calls, compile_draft, describe_draft, keep_examples
 from seal_env.settings import Settings
-from seal_env.tasks.arc.domain import ArcDomain
-from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tools.base import Draft, EditContext
-from seal_env.tools.registry import ARC_TOOLS
+from seal_env.tools.texts import NOTHING_COUNTED
 from seal_env.types import (
     Evaluation,
     InnerLoop,
     InvalidSelfEdit,
     Outcome,
+    Panel,
     SelfEdit,
     Task,
     ToolCall,
     TrainingConfig,
     UpdateJob,
+    UpdateKind,
     UpdateResult,
 )
 
@@ -57,8 +60,8 @@ class World:
     def __init__(self, settings: Settings) -> None:
         """Raises UnknownTaskError, TaskError or SettingError for the task set."""
         self.settings = settings
-        self.taskset = load_taskset(settings.subset)
-        self.domain = ArcDomain(str(settings.grid_format), settings.evaluation)
+        self.taskset = load_tasks(settings)
+        self.domain = make_domain(settings)
         self.budget = settings.budget
         self._saved = 0
 
@@ -117,7 +120,8 @@ class Update(NamedTuple):
 class Episode:
     """One task, the draft of a self-edit on it, and the turns taken.
 
-    `over` is true from the moment at which no further action is possible. timings: seconds by phase.
+    The agent is shown the task's parts one after the other and closes a draft on each; they are learned together. `over` is
+    true from the moment at which no further action is possible. timings: seconds by phase.
     """
 
     def __init__(self, world: World, task: Task[Any, Any], seed: int) -> None:
@@ -125,61 +129,105 @@ class Episode:
         self.world, self.task, self.seed = world, task, seed
         self.over = False
         self.timings: dict[str, float] = {}
+        self.parts = world.domain.parts(task.context)
         self.draft = Draft()
         self.kept: Kept | None = None
-        self._turn = 0
+        self._part = 0
+        self._closed: tuple[Any, ...] | None = None
+        self._counts = Counter(NOTHING_COUNTED) if world.domain.reads_texts else Counter[str]()
+        self._turn = self._turns_of_part = 0
         self._calls: tuple[ToolCall, ...] = ()
-        self._shown: dict[str, Evaluation | None] = {}
+        self._shown: dict[str, Evaluation | None] = {"before": None, "after": None}
 
     def opening(self) -> tuple[str, dict[str, Any]]:
         """The first observation and its info."""
-        settings, description = self.world.settings, self.world.domain.describe(self.task.context)
-        text = observation_text(description, ARC_TOOLS, self.world.budget, settings.max_turns, settings.batch_size)
-        return text, self._info(Outcome.OK, "")
+        return self._prompt(), self._info(Outcome.OK, "")
+
+    def _prompt(self) -> str:
+        settings, domain = self.world.settings, self.world.domain
+        place = (self._part + 1, len(self.parts))
+        description = domain.describe(self.parts[self._part])
+        return observation_text(
+            domain, description, self.world.budget, settings.max_turns, settings.recipe.batch_size, place, settings.training
+        )
+
+    @property
+    def _last_part(self) -> bool:
+        return self._part + 1 == len(self.parts)
 
     def decide(self, action: Any) -> Step | Update:
         """Take one action: a finished step, or the update that the episode will end with (see `finish`)."""
         assert not self.over
         self._turn += 1
+        self._turns_of_part += 1
         began = time.perf_counter()
-        calls = parse(action)
+        calls = (parse_or_read if self.world.domain.reads_texts else parse)(action)
         if isinstance(calls, InvalidSelfEdit):
             return self._go_on(calls.outcome, calls.reason)
-        draft = apply_calls(self.draft, calls, EditContext(self.task.context, self.seed), ARC_TOOLS)
+        context = EditContext(self.parts[self._part], self.seed)
+        draft = apply_calls(self.draft, calls, context, self.world.domain.tool_names)
         if isinstance(draft, InvalidSelfEdit):
             return self._go_on(draft.outcome, draft.reason)
         self._keep(draft)
         self._calls = (*self._calls, *calls)
         self.timings["compile_seconds"] = self.timings.get("compile_seconds", 0.0) + time.perf_counter() - began
         if draft.finetune:
-            return self._close()
-        return self._go_on(Outcome.OK, describe_draft(draft, self.kept, self.world.budget, self.world.settings.recipe))
+            return self._close() if self._last_part else self._next_part(0.0, Outcome.OK, "")
+        world, settings = self.world, self.world.settings
+        reply = describe_draft(draft, self.kept, world.budget, settings.recipe, world.domain.tool_names, settings.training)
+        return self._go_on(Outcome.OK, reply)
 
     def _keep(self, draft: Draft) -> None:
-        if draft.candidates is not None and draft.candidates is not self.draft.candidates:
+        """Take over a draft. What it is trained on is worded and counted only where somebody wants to know."""
+        same, self.draft = draft.candidates is self.draft.candidates, draft
+        if (draft.finetune and not self._last_part) or (self.kept is not None and same):
+            return
+        candidates = self._candidates()
+        if candidates is not None:
             world = self.world
             count = world.inner_loop.count_tokens
-            self.kept = keep_examples(draft.candidates, world.domain.word, count, world.budget, self.seed)
-        self.draft = draft
+            self.kept = keep_examples(candidates, world.domain.word, count, world.budget, self.seed)
 
-    def _go_on(self, outcome: Outcome, reply: str) -> Step:
+    def _candidates(self) -> tuple[Any, ...] | None:
+        """What all parts so far are learned from; None if there is nothing."""
+        own = self.world.domain.complete(self.parts[self._part], self.draft.candidates)
+        return self._closed if own is None else (*(self._closed or ()), *own)
+
+    def _next_part(self, reward: float, outcome: Outcome, reason: str) -> Step:
+        """Close this part's draft; the next observation is the prompt for the next part."""
+        info = self._info(outcome, reason)
+        self._closed = self._candidates()
+        self._counts.update(self.draft.counts)
+        self.draft, self.kept = Draft(training=self.draft.training), None
+        self._part, self._turns_of_part = self._part + 1, 0
+        return self._prompt(), reward, False, False, info
+
+    def _go_on(self, outcome: Outcome, reply: str) -> Step | Update:
         """A turn without an update: the reply is the next observation, unless it was the last turn."""
         settings = self.world.settings
-        last = self._turn >= settings.max_turns
+        last = self._turns_of_part >= settings.max_turns
         if last and outcome is Outcome.OK:
             outcome, reply = Outcome.MISSING_FINETUNE, f"No finetune call within {settings.max_turns} turns.\n{reply}"
-        self.over = last
         reason = "" if outcome is Outcome.OK else reply
         reward = 0.0 if outcome is Outcome.OK else settings.invalid_reward
+        if last and not self._last_part:
+            return self._next_part(reward, outcome, reason)
+        if last and len(self.parts) > 1:
+            self._keep(replace(self.draft, finetune=True))
+            return self._close(outcome, reason)
+        self.over = last
         return reply, reward, last, False, self._info(outcome, reason)
 
-    def _close(self) -> Step | Update:
-        """The draft is closed: no further action, whatever comes of it."""
+    def _close(self, outcome: Outcome = Outcome.OK, reason: str = "") -> Step | Update:
+        """All is written: no further action, whatever comes of it. outcome, reason: of the last part."""
         self.over = True
-        settings = self.world.settings
-        edit = compile_draft(self.draft, self.kept, self.world.budget, settings.recipe)
+        self._counts.update(self.draft.counts)
+        settings, world = self.world.settings, self.world
+        edit = compile_draft(
+            self.draft, self.kept, world.budget, settings.recipe, world.domain.tool_names, settings.training
+        )
         if not isinstance(edit, InvalidSelfEdit):
-            return Update(edit, Outcome.OK, "")
+            return Update(edit, outcome, reason)
         if settings.recipe.no_op_over_budget:
             return Update(NO_UPDATE, edit.outcome, edit.reason)
         return self._end(edit.outcome, edit.reason, settings.invalid_reward)
@@ -210,12 +258,18 @@ class Episode:
             queries_Q=self.world.domain.questions(self.task, self.seed),
             decode=settings.decode == "failed",
             save_to=save_to,
+            update=cast(UpdateKind, settings.update),
         )
 
     def base_answers(self, result: UpdateResult) -> BaseAnswers:
-        """Score what came of `base_job`."""
+        """Score what came of `base_job`. A grader that cannot be reached is a failure of the machine."""
         self.timings["base_seconds"] = result.timings.get("evaluate_seconds", 0.0)
-        return BaseAnswers(result, None if result.outcome.is_infrastructure else self._score(result))
+        if result.outcome.is_infrastructure:
+            return BaseAnswers(result, None)
+        try:
+            return BaseAnswers(result, self._score(result))
+        except GraderError as error:
+            return BaseAnswers(replace(result, outcome=Outcome.ENGINE_ERROR, reason=str(error)), None)
 
     def _score(self, result: UpdateResult) -> Evaluation:
         return self.world.domain.score(self.task, result.answers_Q, self.seed)
@@ -233,7 +287,10 @@ class Episode:
             return self._end(result.outcome, result.reason, FAILED_REWARD, update.edit, result)
         if result.outcome is Outcome.DIVERGED:
             return self._end(result.outcome, result.reason, settings.invalid_reward, update.edit, result, base)
-        adapted = self._score(result)
+        try:
+            adapted = self._score(result)
+        except GraderError as error:
+            return self._end(Outcome.ENGINE_ERROR, str(error), FAILED_REWARD, update.edit, result)
         value = compute_reward(settings.reward, base, adapted)
         return self._end(update.outcome, update.reason, value, update.edit, result, base, adapted)
 
@@ -253,19 +310,21 @@ class Episode:
         adapted: Evaluation | None = None,
     ) -> Step:
         truncated, decoded = outcome.is_infrastructure, self.world.settings.decode == "failed"
+        partial = self.world.domain.partial_name
         info = self._info(outcome, reason) | {
             "self_edit": _as_json(self._calls),
             "examples": len(edit.examples_E) if edit else 0,
             "optimizer_steps": edit.optimizer_steps if edit else 0,
             "tokens": edit.tokens if edit else 0,
+            **self._counts,
             "losses": [loss if math.isfinite(loss) else None for loss in result.losses_S] if result else [],
             "accuracy_before": base.accuracy if base else None,
             "accuracy_after": adapted.accuracy if adapted else None,
-            "cell_accuracy_before": base.partial if base and decoded else None,
-            "cell_accuracy_after": adapted.partial if adapted and decoded else None,
+            f"{partial}_before": base.partial if base and decoded else None,
+            f"{partial}_after": adapted.partial if adapted and decoded else None,
             "predictions_before": _as_lists(base.predictions_Q) if base else None,
             "predictions_after": _as_lists(adapted.predictions_Q) if adapted else None,
-            "gold": _as_lists(tuple(pair.output for pair in self.task.queries)),
+            "gold": _as_lists(self.world.domain.gold(self.task)),
         }
         self._shown = {"before": base, "after": adapted}
         text = (
@@ -275,21 +334,12 @@ class Episode:
         return text, float(reward), not truncated, truncated, info
 
     def _info(self, outcome: Outcome, reason: str) -> dict[str, Any]:
-        return {"task_id": self.task.task_id, "turn": self._turn, "outcome": str(outcome), "reason": reason}
+        info = {"task_id": self.task.task_id, "turn": self._turn, "outcome": str(outcome), "reason": reason}
+        return info | {"part": self._part} if len(self.parts) > 1 else info
 
     def panels(self) -> list[list[Panel]]:
-        """Rows of captioned grids: the demonstrations, then each test input, once it is over with predictions and gold."""
-        rows: list[list[Panel]] = [[("input", pair.input), ("output", pair.output)] for pair in self.task.context]
-        for index, pair in enumerate(self.task.queries):
-            row: list[Panel] = [("test input", pair.input)]
-            if self.over:
-                for name in ("before", "after"):
-                    evaluation = self._shown.get(name)
-                    attempts = evaluation.predictions_Q[index] if evaluation else ()
-                    row.append((f"prediction {name}", attempts[0] if attempts else None))
-                row.append(("gold", pair.output))
-            rows.append(row)
-        return rows
+        """The task as rows of panels, once it is over with predictions and gold answers."""
+        return self.world.domain.panels(self.task, self._shown if self.over else None)
 
 
 def play(episodes: Sequence[Episode], actions: Sequence[Any], kept: KeptAnswers) -> list[Step]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from seal_env.agents.evaluation import Sample, sample_tasks, starts, summary
 from seal_env.agents.local_hf import LocalHFAgent
 from seal_env.agents.outer_settings import EvalSettings, GrpoSettings, RestEmSettings
+from seal_env.agents.policy_chat import policy_chat
 from seal_env.agents.policy_model import PolicyModel
 from seal_env.agents.policy_settings import SAME, PolicySettings
 from seal_env.agents.registry import AGENTS, AgentSettings, make_agent
@@ -34,12 +35,16 @@ from seal_env.settings import Settings
 
 @dataclass(frozen=True)
 class Where:
-    """What a run works on: settings of the environment and of the policy, the folder, and who else gets its numbers."""
+    """What a run works on: settings of the environment and of the policy, the folder, and who else gets its numbers.
+
+    replay_file: for the agent `replay`.
+    """
 
     environment: Mapping[str, Any]
     policy: PolicySettings
     out: Path
     track: Sequence[str] = field(default=())
+    replay_file: str | None = None
 
     def world(self, **settings: Any) -> World:
         """The environment's world, with one turn an episode unless more are asked for. Raises SettingError.
@@ -49,9 +54,15 @@ class Where:
         given: dict[str, Any] = {"max_turns": 1, **self.environment, **settings}
         if given.get("cache", Settings.cache) == "on" and cache_path(given.get("cache_file")) is None:
             given["cache_file"] = str(self.out / FILE_NAME)
-        if given.get("evaluation", "greedy") == "greedy" and given.get("reward") != "cell_accuracy":
+        scores_exactly = given.get("domain", Settings.domain) == "arc" and given.get("evaluation", "greedy") == "greedy"
+        if scores_exactly and given.get("reward") != "cell_accuracy":
             given.setdefault("decode", "never")
         return World(Settings.resolve(**given))
+
+    @property
+    def domain(self) -> str:
+        """The environment's."""
+        return str(self.environment.get("domain", Settings.domain))
 
     def begin(self, what: Mapping[str, Any], world: World) -> bool:
         """Make the folder, or see that it is this run's; True if there is something to go on with."""
@@ -84,7 +95,11 @@ def evaluate(
     """Measure an agent; what eval.json holds. Raises SealError; what is finished stays in the folder."""
     world = where.world()
     space = SealEnv(world=world).action_space
-    agent = make_agent(agent_name, AgentSettings(space, settings.seed, self_edit, world.settings.model, where.policy))
+    used = world.settings
+    about = AgentSettings(
+        space, settings.seed, self_edit, used.model, where.policy, used.domain, world.domain.tool_names, where.replay_file
+    )
+    agent = make_agent(agent_name, about)
     where.begin({"command": "eval", "agent": agent_name, "self_edit": self_edit, **asdict(settings)}, world)
     world.load()
     episodes = starts(world.taskset.task_ids, settings.samples, settings.seed)
@@ -145,12 +160,14 @@ def train_rest_em(settings: RestEmSettings, held_out: str, where: Where, console
     world.load()
     other.load()
 
+    chat = policy_chat(policy.style, world.settings.domain, world.domain.tool_names)
+
     def agent(model: BaseModel) -> LocalHFAgent:
-        prompted = PolicyModel(model, constrained=policy.constrained, tools=False)
+        prompted = PolicyModel(model, constrained=policy.constrained, tools=False, chat=chat)
         return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
 
     with Tracker(where.out, asdict(settings), where.track) as tracker, _Steps(tracker, console) as steps:
-        result = RestEm(base, agent, world, other, settings, where.out, steps.report).run()
+        result = RestEm(base, agent, world, other, settings, where.out, steps.report, chat).run()
     _show(rest_em_table(result), where, console)
     return result
 
@@ -164,7 +181,7 @@ def train_grpo(settings: GrpoSettings, held_out: str, where: Where, console: Con
 
     base, policy = where.policy_base(), where.policy
     own_turns = where.environment.get("max_turns", Settings.max_turns)
-    turns = own_turns if calls_tools(base.tokenizer, settings.tools) else 1
+    turns = own_turns if calls_tools(base.tokenizer, settings.tools, where.domain) else 1
     world, other = where.world(max_turns=turns), where.world(subset=held_out, max_turns=1)
     where.begin({"command": "train grpo", "held_out": held_out, **asdict(settings)}, world)
     world.load()

@@ -7,17 +7,30 @@ from typing import Any
 
 import gymnasium
 
+from seal_env.embedded_model import TEXT_MODEL_NAME
+
 ENTRY_POINT = "seal_env.env:SealEnv"
+CONTINUAL_ENTRY_POINT = "seal_env.continual:SealContinualEnv"
 VECTOR_ENTRY_POINT = "seal_env.vector_env:SealVectorEnv"
+KNOWLEDGE: Mapping[str, Any] = {
+    "domain": "knowledge",
+    "subset": "invented-train",
+    "model": TEXT_MODEL_NAME,
+    "max_tokens": 2048,
+    "max_steps": 1000,
+}
 ENVIRONMENTS: Mapping[str, Mapping[str, Any]] = {
     "SEAL-ARC-v0": {"subset": "seal-train"},
     "SEAL-ARC-Mini-v0": {"subset": "mini-train"},
+    "SEAL-Knowledge-v0": KNOWLEDGE,
+    "SEAL-Continual-v0": {**KNOWLEDGE, "sequence": 8},
 }
+"""Each id with the settings that it stands for."""
 
 
 def register_all() -> None:
     """Register every id with Gymnasium. No time limit: `max_turns` ends an episode, and an end is not a truncation."""
     for environment_id, kwargs in ENVIRONMENTS.items():
-        gymnasium.register(
-            id=environment_id, entry_point=ENTRY_POINT, vector_entry_point=VECTOR_ENTRY_POINT, kwargs=dict(kwargs)
-        )
+        together = None if "sequence" in kwargs else VECTOR_ENTRY_POINT  # each copy of a sequence has weights of its own
+        entry_point = CONTINUAL_ENTRY_POINT if "sequence" in kwargs else ENTRY_POINT
+        gymnasium.register(id=environment_id, entry_point=entry_point, vector_entry_point=together, kwargs=dict(kwargs))

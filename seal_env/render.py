@@ -1,19 +1,23 @@
-"""Grids as pictures: coloured cells for a terminal, and pixels."""
+"""Grids and texts as pictures: coloured cells for a terminal, and pixels."""
 
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
 from seal_env.tasks.arc.grid import Grid, to_array
+from seal_env.types import Panel
 
 # The ten colours in which ARC is usually drawn: black, blue, red, green, yellow, grey, magenta, orange, sky, maroon.
 PALETTE = np.array(
@@ -35,11 +39,12 @@ BACKGROUND = np.array((38, 38, 38), dtype=np.uint8)
 CELL = 12
 GAP = 10
 NO_TERMINAL_WIDTH = 160
+TEXT_WIDTH = 60
+"""Characters in a line of a text that is drawn."""
+INK = (230, 230, 230)
 # rich keeps the codes of a style that it has drawn once, whatever the colours of the next console: with a mark of its own,
 # a style of `panels_ansi` is never one that a terminal of sixteen colours has drawn.
 ANSI_ONLY = Style(meta={"console": "panels_ansi"})
-
-Panel = tuple[str, Grid | None]
 
 
 @cache
@@ -60,15 +65,18 @@ def grid_text(grid: Grid, cell_width: int = 2) -> Text:
 
 
 def panels_text(rows: Sequence[Sequence[Panel]]) -> RenderableType:
-    """Rows of captioned grids; a missing grid reads "none"."""
+    """Rows of captioned grids and texts; a missing one reads "none"."""
     lines = []
     for row in rows:
-        blocks = [
-            Group(Text(caption, style="bold"), grid_text(grid) if grid else Text("none", style="dim"))
-            for caption, grid in row
-        ]
+        blocks = [Group(Text(caption, style="bold"), _block(shown)) for caption, shown in row]
         lines.append(Group(Columns(blocks, padding=(0, 3)), Text("")))
     return Group(*lines)
+
+
+def _block(shown: Any) -> Text:
+    if not shown:
+        return Text("none", style="dim")
+    return Text(textwrap.fill(shown, TEXT_WIDTH)) if isinstance(shown, str) else grid_text(shown)
 
 
 def panels_ansi(rows: Sequence[Sequence[Panel]]) -> str:
@@ -80,8 +88,10 @@ def panels_ansi(rows: Sequence[Sequence[Panel]]) -> str:
     return capture.get()
 
 
-def _pixels(grid: Grid | None) -> NDArray[np.uint8]:
-    """One grid with thin lines between cells; a missing grid is a crossed box. uint8 [height, width, 3]."""
+def _pixels(grid: Grid | str | None) -> NDArray[np.uint8]:
+    """One grid with thin lines between cells, or one text; a missing one is a crossed box. uint8 [height, width, 3]."""
+    if isinstance(grid, str):
+        return _written(grid)
     if grid is None:
         box = np.full((4 * CELL, 4 * CELL, 3), 70, dtype=np.uint8)
         index = np.arange(len(box))
@@ -92,8 +102,16 @@ def _pixels(grid: Grid | None) -> NDArray[np.uint8]:
     return cells
 
 
+def _written(text: str) -> NDArray[np.uint8]:
+    lines = textwrap.fill(text, TEXT_WIDTH) or " "
+    _, _, width, height = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), lines)
+    picture = Image.new("RGB", (int(width) + GAP, int(height) + GAP), tuple(BACKGROUND.tolist()))
+    ImageDraw.Draw(picture).multiline_text((GAP // 2, GAP // 2), lines, fill=INK)
+    return np.asarray(picture)
+
+
 def panels_pixels(rows: Sequence[Sequence[Panel]]) -> NDArray[np.uint8]:
-    """The same grids as one picture, without captions. uint8 [height, width, 3]."""
+    """The same as one picture, without captions. uint8 [height, width, 3]."""
     strips = []
     for row in rows:
         drawn = [_pixels(grid) for _, grid in row]

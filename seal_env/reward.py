@@ -3,7 +3,8 @@
 accuracy       share of queries that the adapted model solves, in [0, 1] (SEAL's reward)
 gain           that minus the base model's share, in [-1, 1]
 solved         1.0 if the adapted model solves every query, else 0.0
-cell_accuracy  mean share of right cells of the adapted model's answers, in [0, 1]
+cell_accuracy  ARC: mean share of right cells of the adapted model's answers, in [0, 1]
+word_f1        knowledge: mean F1 of the words of the adapted model's answers, in [0, 1]
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ def _solved(base: Evaluation, adapted: Evaluation) -> float:
     return float(adapted.solved)
 
 
-def _cell_accuracy(base: Evaluation, adapted: Evaluation) -> float:
+def _partial(base: Evaluation, adapted: Evaluation) -> float:
     return adapted.partial
 
 
 REWARDS: Mapping[str, Callable[[Evaluation, Evaluation], float]] = MappingProxyType(
-    {"accuracy": _accuracy, "gain": _gain, "solved": _solved, "cell_accuracy": _cell_accuracy}
+    {"accuracy": _accuracy, "gain": _gain, "solved": _solved, "cell_accuracy": _partial, "word_f1": _partial}
 )
 
 
@@ -41,3 +42,10 @@ def reward(mode: str, base: Evaluation, adapted: Evaluation) -> float:
     if mode not in REWARDS:
         raise SettingError("reward", mode, f"one of {', '.join(REWARDS)}")
     return float(REWARDS[mode](base, adapted))
+
+
+def score(mode: str, evaluation: Evaluation) -> float:
+    """What one evaluation is worth, in [0, 1], in the modes that need no other to compare with. Raises SettingError."""
+    if mode == "gain":
+        raise SettingError("reward", mode, "a mode that scores one evaluation by itself")
+    return reward(mode, evaluation, evaluation)

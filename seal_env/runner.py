@@ -22,11 +22,13 @@ from seal_env.errors import SettingError
 from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.cache import FILE_NAME, CacheStatistics, cache_path, statistics_of
 from seal_env.inner_loop.device import describe_device
+from seal_env.raw_text import parse_or_read
 from seal_env.records import RunFolder, package_versions, refuse_existing
+from seal_env.registration import ENVIRONMENTS
 from seal_env.report.progress import Progress
 from seal_env.report.tables import episode_table, plural, summary_text
 from seal_env.settings import Settings
-from seal_env.tools.registry import ARC_TOOLS
+from seal_env.tools.registry import TOOLS_OF
 from seal_env.types import InvalidSelfEdit
 
 
@@ -34,7 +36,7 @@ from seal_env.types import InvalidSelfEdit
 class RunSettings:
     """What to run. episodes None: every task of the subset once. self_edit: for the agent `fixed`. out: the run folder.
 
-    policy: for agents that are language models.
+    policy: for agents that are language models. replay_file: for the agent `replay`.
     """
 
     environment: str
@@ -44,6 +46,7 @@ class RunSettings:
     out: Path
     self_edit: str | None = None
     policy: PolicySettings = field(default_factory=PolicySettings)
+    replay_file: str | None = None
 
 
 def run(settings: RunSettings, environment_settings: Mapping[str, Any], console: Console) -> list[Trajectory]:
@@ -61,9 +64,18 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
     used = seal.settings
     agent = make_agent(
         settings.agent,
-        AgentSettings(seal.action_space, settings.seed, settings.self_edit, used.model, settings.policy),
+        AgentSettings(
+            seal.action_space,
+            settings.seed,
+            settings.self_edit,
+            used.model,
+            settings.policy,
+            used.domain,
+            seal.domain.tool_names,
+            settings.replay_file,
+        ),
     )
-    count = len(seal.taskset) if settings.episodes is None else settings.episodes
+    count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
     device = resolve_device(used.device)
     with console.status(f"loading {used.model}"):
         seal.world.load()
@@ -77,7 +89,7 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
     try:
         with folder, Progress(console, count) as progress:
             for index in range(count):
-                task_id = seal.taskset.task_ids[index % len(seal.taskset)]
+                task_id = seal.taskset.task_ids[index * used.sequence % len(seal.taskset)]
                 progress.start(task_id)
                 trajectory = _episode(env, agent, task_id, settings.seed if index == 0 else None)
                 folder.write_episode(episode_record(index, settings, seal, trajectory))
@@ -108,8 +120,9 @@ def _check(settings: RunSettings) -> None:
         raise SettingError("seed", settings.seed, "0 or more")
     refuse_existing(settings.out)
     if settings.self_edit is not None and settings.agent == "fixed":  # make_agent tells the others that they take none
-        calls = parse(settings.self_edit)
-        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, ARC_TOOLS)
+        domain = ENVIRONMENTS[settings.environment].get("domain", Settings.domain)
+        calls = (parse_or_read if domain == "knowledge" else parse)(settings.self_edit)
+        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, TOOLS_OF[domain])
         if isinstance(checked, InvalidSelfEdit):
             raise SettingError("self_edit", settings.self_edit[:60], f"a self-edit. {checked.reason}")
 
@@ -141,6 +154,7 @@ def settings_tables(settings: RunSettings, seal: SealEnv, count: int) -> dict[st
             "episodes": count,
             "seed": settings.seed,
             "self_edit": settings.self_edit,
+            "replay_file": settings.replay_file,
         },
         "environment": asdict(seal.settings) | {"device": device},
         "policy": asdict(settings.policy),

@@ -4,7 +4,7 @@ A self-edit is what the inner loop needs and nothing more: training examples and
 to right over a draft; the fold is pure, so the same calls on the same context give the same self-edit. Anything the agent
 got wrong comes back as InvalidSelfEdit; only our own mistakes raise.
 
-    action -> parse -> calls -> apply_calls -> draft -> keep_examples -> kept; draft and kept -> compile_draft -> SelfEdit
+    action -> calls -> apply_calls -> draft -> keep_examples -> kept; draft and kept -> compile_draft -> SelfEdit
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seal_env.action import invalid, parse
+from seal_env.action import invalid
 from seal_env.call_check import check_calls
 from seal_env.tools.base import Draft, EditContext
 from seal_env.types import Budget, Example, InvalidSelfEdit, Outcome, Recipe, SelfEdit, ToolCall, TrainingConfig
-
-__all__ = ["Kept", "apply_calls", "compile_draft", "describe_draft", "keep_examples", "optimizer_steps", "parse"]
 
 TEMPLATE_TOKENS = 256
 """No chat template adds this many tokens to the three messages of an example."""
@@ -74,17 +72,25 @@ def optimizer_steps(n_examples: int, epochs: int, batch_size: int) -> int:
     return epochs * -(-n_examples // batch_size)
 
 
-def compile_draft(draft: Draft, kept: Kept | None, budget: Budget, recipe: Recipe) -> SelfEdit | InvalidSelfEdit:
+def compile_draft(
+    draft: Draft,
+    kept: Kept | None,
+    budget: Budget,
+    recipe: Recipe,
+    tool_names: Sequence[str],
+    usual: TrainingConfig | None = None,
+) -> SelfEdit | InvalidSelfEdit:
     """A closed draft and its kept examples (None without candidates) -> self-edit.
 
-    Without a `training` call the defaults of TrainingConfig hold. The budget is SEAL's: epochs x examples // batch size may
-    not exceed `max_steps`. It counts a smaller last batch of an epoch in part, so `optimizer_steps` may be a little more.
+    usual: what holds without a `training` call; None is TrainingConfig's defaults. The budget is SEAL's: epochs x examples
+    // batch size may not exceed `max_steps`. It counts a smaller last batch of an epoch in part, so `optimizer_steps` may
+    be a little more.
     """
     if not draft.finetune:
         return invalid(Outcome.MISSING_FINETUNE, "The self-edit is not closed. Call finetune to end the episode.")
-    if draft.candidates is None or kept is None or not kept.examples_E:
-        return invalid(Outcome.EMPTY_DATA, f"No examples are left to train on: {_why_empty(draft, budget)}.")
-    training = draft.training or TrainingConfig()
+    if kept is None or not kept.examples_E:
+        return invalid(Outcome.EMPTY_DATA, f"No examples are left to train on: {_why_empty(draft, budget, tool_names)}.")
+    training = draft.training or usual or TrainingConfig()
     n_examples = len(kept.examples_E)
     if _cost(n_examples, training.num_train_epochs, recipe) > budget.max_steps:
         return invalid(Outcome.OVER_BUDGET, _over_budget(n_examples, training.num_train_epochs, budget, recipe))
@@ -93,22 +99,29 @@ def compile_draft(draft: Draft, kept: Kept | None, budget: Budget, recipe: Recip
         training=training,
         optimizer_steps=optimizer_steps(n_examples, training.num_train_epochs, recipe.batch_size),
         tokens=sum(kept.lengths_E),
-        candidates=len(draft.candidates),
+        candidates=len(draft.candidates or ()),
     )
 
 
-def describe_draft(draft: Draft, kept: Kept | None, budget: Budget, recipe: Recipe) -> str:
+def describe_draft(
+    draft: Draft,
+    kept: Kept | None,
+    budget: Budget,
+    recipe: Recipe,
+    tool_names: Sequence[str],
+    usual: TrainingConfig | None = None,
+) -> str:
     """The reply to the agent about an open draft: what it has, what it will cost, what is missing. Deterministic."""
     lines = []
-    training = draft.training or TrainingConfig()
+    training = draft.training or usual or TrainingConfig()
     setting = f"{training.strategy}, learning rate {training.learning_rate:g}, {training.num_train_epochs} epochs"
-    if draft.candidates is None or kept is None:
-        lines.append("No examples are made yet: call augment.")
+    if kept is None:
+        lines.append(f"No examples are made yet: call {_makers(tool_names)}.")
     elif not kept.examples_E:
-        lines.append(f"No examples are left to train on: {_why_empty(draft, budget)}.")
+        lines.append(f"No examples are left to train on: {_why_empty(draft, budget, tool_names)}.")
     else:
-        made, n_kept, tokens = len(draft.candidates), len(kept.examples_E), sum(kept.lengths_E)
-        lines.append(f"The augment tool made {made} examples and {n_kept} are kept, with {tokens} tokens.")
+        made, n_kept, tokens = len(draft.candidates or ()), len(kept.examples_E), sum(kept.lengths_E)
+        lines.append(f"The {_makers(tool_names)} tool made {made} examples and {n_kept} are kept, with {tokens} tokens.")
     lines.append(f"Training: {setting}." if draft.training else f"No training is set yet; by default: {setting}.")
     if kept is not None and kept.examples_E:
         lines.append(_cost_line(len(kept.examples_E), training.num_train_epochs, budget, recipe))
@@ -121,7 +134,8 @@ def _count(count_tokens: Callable[[Sequence[Example]], list[int]], examples: Seq
 
 
 def _bytes(example: Example) -> int:
-    return sum(len(message.content.encode()) for message in example.messages)
+    texts = [example.document] if example.document is not None else [message.content for message in example.messages]
+    return sum(len(text.encode()) for text in texts)
 
 
 def _cost(n_examples: int, epochs: int, recipe: Recipe) -> int:
@@ -145,9 +159,15 @@ def _over_budget(n_examples: int, epochs: int, budget: Budget, recipe: Recipe) -
     )
 
 
-def _why_empty(draft: Draft, budget: Budget) -> str:
+def _makers(tool_names: Sequence[str]) -> str:
+    """The tools that make examples: `augment`; `implications, rewrite or self_qa`."""
+    *others, last = [name for name in tool_names if name not in ("training", "finetune")]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _why_empty(draft: Draft, budget: Budget, tool_names: Sequence[str]) -> str:
     if draft.candidates is None:
-        return "call augment before finetune"
+        return f"call {_makers(tool_names)} before finetune"
     if not draft.candidates:
-        return "the augment tool could make none from these demonstrations"
+        return f"the {_makers(tool_names)} tool could make none of this task"
     return f"all {len(draft.candidates)} have {budget.max_tokens} tokens or more; use other augmentations"

@@ -7,35 +7,82 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
-from seal_env.embedded_model import MODEL_NAME
+from seal_env.embedded_model import MODEL_NAME, TEXT_MODEL_NAME
 from seal_env.errors import SettingError
 from seal_env.server_address import server_address
-from seal_env.types import PROFILES, Budget, LoraSpec, Recipe
+from seal_env.tasks.knowledge.graders import GRADERS
+from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig
 
-# Small models want other adapters than those that SEAL uses for a model of 1 B parameters; see docs/decisions/.
+# Small models want other adapters than those that SEAL uses for models of billions of parameters; see docs/decisions/.
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0, "max_examples": 48},
+    TEXT_MODEL_NAME: {
+        "lora_rank": 8,
+        "lora_alpha": 512.0,
+        "usual_learning_rate": 5e-4,
+        "usual_epochs": 3,
+        "batch_size": 4,
+        "max_examples": 64,
+    },
 }
-FALLBACKS: Mapping[str, Any] = {
-    "grid_format": "plain",
-    "lora_rank": LoraSpec.rank,
-    "lora_alpha": LoraSpec.alpha,
-    "max_examples": Budget.max_examples,
+FALLBACKS: Mapping[str, Mapping[str, Any]] = {
+    "arc": {
+        "grid_format": "plain",
+        "lora_rank": LoraSpec.rank,
+        "lora_alpha": LoraSpec.alpha,
+        "batch_size": Recipe.batch_size,
+        "max_examples": Budget.max_examples,
+        "usual_learning_rate": TrainingConfig.learning_rate,
+        "usual_epochs": TrainingConfig.num_train_epochs,
+    },
+    "knowledge": {
+        "grid_format": "plain",
+        "lora_rank": 32,
+        "lora_alpha": 64.0,
+        "batch_size": 1,
+        "max_examples": Budget.max_examples,
+        "usual_learning_rate": 1e-3,
+        "usual_epochs": 10,
+    },
 }
+"""SEAL's own, by domain (arXiv 2506.10943, appendices)."""
+RECIPES: Mapping[str, Mapping[str, Any]] = {"arc": {}, "knowledge": {"schedule": "linear", "warmup_steps": 0}}
+"""What the update of a domain's self-edits has otherwise than Recipe."""
 CHOICES: Mapping[str, tuple[str, ...]] = {
+    "domain": tuple(FALLBACKS),
     "profile": tuple(PROFILES),
+    "update": ("lora", "full"),
     "evaluation": ("greedy", "vote"),
     "evaluator": ("engine", "vllm"),
-    "reward": ("accuracy", "gain", "solved", "cell_accuracy"),
+    "grader": GRADERS,
+    "reward": ("accuracy", "gain", "solved", "cell_accuracy", "word_f1"),
+    "learn_passage": ("on", "off"),
+    "reward_over": ("seen", "new", "change"),
     "decode": ("failed", "never"),
     "grid_format": ("plain", "lettered"),
     "cache": ("on", "read", "off"),
 }
+ELSEWHERE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "arc": {
+        "reward": ("accuracy", "gain", "solved", "cell_accuracy"),
+        "passages": (1,),
+        "learn_passage": ("on",),
+        "grader": ("lexical",),
+    },
+    "knowledge": {
+        "reward": ("accuracy", "gain", "solved", "word_f1"),
+        "profile": ("fixed",),
+        "evaluation": ("greedy",),
+        "decode": ("failed",),
+    },
+}
+"""Settings of which a domain has only some values."""
+MAX_EPOCHS = 20
 LEAST: Mapping[str, int] = {
     "max_turns": 1,
     "lora_rank": 1,
@@ -43,6 +90,8 @@ LEAST: Mapping[str, int] = {
     "max_steps": 0,
     "max_examples": 1,
     "max_tokens": 2,
+    "passages": 1,
+    "sequence": 1,
 }
 
 
@@ -51,9 +100,13 @@ class Settings:
     """Settings of one environment.
 
     Attributes:
+        domain: arc or knowledge; set by the environment's id.
         subset: task set: seal-train, seal-eval, arc1-train, arc1-eval, arc2-train, arc2-eval, mini-train, mini-eval,
-            comma-separated task ids, or a path (a folder of tasks, a task, or a challenges file).
-        model: base model: seal-tiny (embedded), a Hugging Face id or a local directory. Never a live object.
+            comma-separated task ids, or a path (a folder of tasks, a task, or a challenges file). In knowledge:
+            invented-train, invented-eval, invented-reworded, squad-train, squad-validation, comma-separated ids, or a file
+            of passages.
+        model: base model: seal-tiny or seal-tiny-text (embedded), a Hugging Face id or a local directory. Never a live
+            object.
         device: auto (CUDA where there is one), cpu, cuda, cuda:N.
         inner_loop: who does the weight update: batched (many adapters in one pass) or reference (PEFT, one after another).
         profile: fixed, or paper: SEAL's published recipe with its quirks.
@@ -62,15 +115,29 @@ class Settings:
             docs/serving.md). A server's answers are not cached.
         evaluator_url: address of that server, up to and with /v1; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1.
         evaluator_model: the server's name for the base model; None is the only one that it serves.
-        reward: accuracy (share of test inputs solved), gain (accuracy minus the base model's), solved, cell_accuracy.
+        grader: who judges answers in knowledge: lexical (words, numbers and dates), semantic (a small model, see
+            grader_model) or judge (a language model behind an OpenAI-compatible server).
+        grader_model: the semantic grader's model (a Hugging Face id or a local directory) or the judge's name at its server.
+        grader_url: address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1.
+        reward: accuracy (share of queries solved), gain (accuracy minus the base model's), solved, cell_accuracy (ARC),
+            word_f1 (knowledge).
+        sequence: tasks of an episode of SEAL-Continual-v0, each learned for good; 1 anywhere else.
+        reward_over: what a self-edit of SEAL-Continual-v0 is paid: seen (the mean over all tasks so far), new (the task at
+            hand) or change (by how much the mean over them rose).
         invalid_reward: reward of a step in which the agent made a mistake, and of an update that diverged.
-        max_turns: actions in an episode at most; 1 is the paper's one-shot case.
+        max_turns: actions in an episode at most, for each of its passages; 1 is the paper's one-shot case.
+        passages: passages of an episode, all learned in one update; the agent writes about one after the other (knowledge).
+        learn_passage: whether the passage itself is learned beside what is written about it (knowledge): on or off.
         decode: failed: answers that are not exactly right are decoded, so that predictions can be shown; never: they are
-            not, which is faster (only for evaluation greedy and a reward other than cell_accuracy).
-        max_steps: optimizer steps that a self-edit may take.
+            not, which is faster (only for ARC, evaluation greedy and a reward other than cell_accuracy).
+        update: lora (an adapter) or full (all weights of the model).
+        usual_learning_rate: peak learning rate of a self-edit that sets none; None is the model's or the domain's own (ARC
+            1e-4, knowledge 1e-3).
+        usual_epochs: epochs of a self-edit that sets none; None is the model's or the domain's own (ARC 2, knowledge 10).
+        max_steps: optimizer steps that a self-edit may take, for each of its passages.
         max_examples: training examples kept, after shuffling; None is the model's own default (250, seal-tiny 48).
         max_tokens: training examples of this many tokens or more are dropped.
-        batch_size: examples of an optimizer step.
+        batch_size: examples of an optimizer step; None is the model's or the domain's own (ARC 2, knowledge 1).
         lora_rank: rank of the adapter; None is the model's own default.
         lora_alpha: scale of the adapter, times its rank; None is the model's own default.
         lora_targets: names of the linear layers that are adapted, separated by commas.
@@ -82,6 +149,7 @@ class Settings:
             else the run folder of `seal-env run`, and anywhere else the memory of the process.
     """
 
+    domain: str = "arc"
     subset: str = "seal-train"
     model: str = MODEL_NAME
     device: str = "auto"
@@ -91,14 +159,24 @@ class Settings:
     evaluator: str = "engine"
     evaluator_url: str | None = None
     evaluator_model: str | None = None
+    grader: str = "lexical"
+    grader_model: str | None = None
+    grader_url: str | None = None
     reward: str = "accuracy"
+    sequence: int = 1
+    reward_over: str = "seen"
     invalid_reward: float = 0.0
     max_turns: int = 8
+    passages: int = 1
+    learn_passage: str = "on"
     decode: str = "failed"
+    update: str = "lora"
+    usual_learning_rate: float | None = None
+    usual_epochs: int | None = None
     max_steps: int = Budget.max_steps
     max_examples: int | None = None
     max_tokens: int = Budget.max_tokens
-    batch_size: int = Recipe.batch_size
+    batch_size: int | None = None
     lora_rank: int | None = None
     lora_alpha: float | None = None
     lora_targets: str = ",".join(LoraSpec.target_modules)
@@ -117,7 +195,7 @@ class Settings:
                 raise SettingError(name, value, f"a known setting{f'; did you mean {close[0]!r}?' if close else ''}")
             _check_type(name, value, hints[name])
         own = MODEL_DEFAULTS.get(given.get("model", cls.model), {})
-        for name, fallback in FALLBACKS.items():
+        for name, fallback in FALLBACKS.get(given.get("domain", cls.domain), {}).items():
             if given.get(name) is None:
                 given[name] = own.get(name, fallback)
         if given.get("evaluator") == "vllm":
@@ -140,11 +218,37 @@ class Settings:
             raise SettingError("lora_alpha", self.lora_alpha, "a finite number above 0")
         if not all(name.strip() for name in self.lora_targets.split(",")):
             raise SettingError("lora_targets", self.lora_targets, "names of linear layers, separated by commas")
+        self._check_training()
+        self._check_domain()
         self._check_evaluator()
         if self.decode == "never" and (self.evaluation == "vote" or self.reward == "cell_accuracy"):
             raise SettingError(
                 "decode", self.decode, "'failed' where evaluation='vote' or reward='cell_accuracy' need answers"
             )
+
+    def _check_training(self) -> None:
+        if not 0 < self.training.learning_rate <= 1:
+            raise SettingError("usual_learning_rate", self.usual_learning_rate, "above 0 and at most 1")
+        if not 0 <= self.training.num_train_epochs <= MAX_EPOCHS:
+            raise SettingError("usual_epochs", self.usual_epochs, f"0 to {MAX_EPOCHS}")
+
+    def _check_domain(self) -> None:
+        """What only the other domain has."""
+        for name, legal in ELSEWHERE[self.domain].items():
+            if (value := getattr(self, name)) not in legal:
+                options = " or ".join(map(repr, legal))
+                raise SettingError(name, value, f"{options} where domain={self.domain!r}")
+        if self.sequence > 1:
+            for name, one in (("evaluator", "engine"), ("passages", 1), ("profile", "fixed")):
+                if (value := getattr(self, name)) != one:
+                    raise SettingError(name, value, f"{one!r} where sequence={self.sequence}")
+            if self.reward == "gain":
+                raise SettingError("reward", self.reward, "another one where sequence > 1 (reward_over='change' is alike)")
+        for name in ("grader_model", "grader_url"):
+            if getattr(self, name) is not None and self.grader == "lexical":
+                raise SettingError(name, getattr(self, name), "None, unless grader is 'semantic' or 'judge'")
+        if self.grader_url is not None and self.grader != "judge":
+            raise SettingError("grader_url", self.grader_url, "None, unless grader='judge'")
 
     def _check_evaluator(self) -> None:
         if self.evaluator == "engine":
@@ -156,7 +260,7 @@ class Settings:
 
     def _resolved(self, name: str) -> Any:
         value = getattr(self, name)
-        return FALLBACKS[name] if value is None else value
+        return FALLBACKS[self.domain][name] if value is None else value
 
     @property
     def alpha(self) -> float:
@@ -172,13 +276,18 @@ class Settings:
     @property
     def budget(self) -> Budget:
         """What one self-edit may cost."""
-        return Budget(self.max_steps, self._resolved("max_examples"), self.max_tokens)
+        return Budget(self.max_steps * self.passages, self._resolved("max_examples") * self.passages, self.max_tokens)
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How a self-edit without a `training` call is trained."""
+        rate, epochs = self._resolved("usual_learning_rate"), self._resolved("usual_epochs")
+        return TrainingConfig(learning_rate=float(rate), num_train_epochs=epochs)
 
     @property
     def recipe(self) -> Recipe:
         """How the update is done."""
-        profile = PROFILES[self.profile]
-        return Recipe(**{**{f.name: getattr(profile, f.name) for f in fields(Recipe)}, "batch_size": self.batch_size})
+        return replace(PROFILES[self.profile], **{"batch_size": self._resolved("batch_size"), **RECIPES[self.domain]})
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:

@@ -14,10 +14,19 @@ from gymnasium import Space
 from seal_env.action import parse
 from seal_env.call_check import check_calls
 from seal_env.errors import SettingError
+from seal_env.raw_text import parse_or_read
 from seal_env.tools.registry import ARC_TOOLS, json_schemas
 from seal_env.types import InvalidSelfEdit
 
 Seed = int | np.random.Generator | None
+
+WORDS = (
+    *("a", "the", "of", "in", "is", "was", "and", "it", "who", "when", "where"),
+    *("what", "old", "new", "first", "many", "people", "has", "made", "called", "near"),
+)
+WORDS_OF_A_TEXT = 6
+MORE_TEXTS = 2
+"""A drawn list has so many items more than it must have, at most."""
 
 
 class TextSpace(Space[str], ABC):
@@ -50,7 +59,8 @@ class SelfEditSpace(TextSpace):
     depends on the task and is not the space's matter.
 
     `sample` draws a list with one call of each tool in the order of `tool_names`: switches and choices uniform, the learning
-    rate log-uniform over `learning_rate` (3 significant digits), the epochs uniform over `num_train_epochs` (inclusive).
+    rate log-uniform over `learning_rate` (3 significant digits), the epochs uniform over `num_train_epochs` (inclusive);
+    where texts are wanted, a few of them, of random words: a space knows no task.
     """
 
     def __init__(
@@ -59,10 +69,15 @@ class SelfEditSpace(TextSpace):
         learning_rate: tuple[float, float] = (3e-5, 3e-3),
         num_train_epochs: tuple[int, int] = (1, 4),
         seed: Seed = None,
+        texts: bool = False,
     ) -> None:
-        """Raises SettingError for an unknown tool, or for a range that the tool's schema does not allow."""
+        """texts: plain text is a self-edit too.
+
+        Raises SettingError for an unknown tool, or for a range that the tool's schema does not allow.
+        """
         self.tool_names = tuple(tool_names)
         self.learning_rate, self.num_train_epochs = tuple(learning_rate), tuple(num_train_epochs)
+        self.texts = texts
         json_schemas(self.tool_names)
         if not 0 < self.learning_rate[0] <= self.learning_rate[1] <= 1:
             raise SettingError("learning_rate", learning_rate, "(low, high) with 0 < low <= high <= 1")
@@ -74,7 +89,7 @@ class SelfEditSpace(TextSpace):
         """True if `x` is a text that the tools accept."""
         if not isinstance(x, str):
             return False
-        calls = parse(x)
+        calls = (parse_or_read if self.texts else parse)(x)
         if isinstance(calls, InvalidSelfEdit):
             return False
         return not isinstance(check_calls(calls, self.tool_names), InvalidSelfEdit)
@@ -94,6 +109,14 @@ class SelfEditSpace(TextSpace):
         if field == "num_train_epochs":
             low, high = self.num_train_epochs
             return int(self.np_random.integers(low, high + 1))
+        if legal["type"] == "array":
+            least = legal["minItems"]
+            count = int(self.np_random.integers(least, min(legal["maxItems"], least + MORE_TEXTS) + 1))
+            return [self._draw_value(field, legal["items"]) for _ in range(count)]
+        if legal["type"] == "object":
+            return self._draw_arguments(legal)
+        if legal["type"] == "string" and "enum" not in legal:
+            return " ".join(WORDS[index] for index in self.np_random.integers(len(WORDS), size=WORDS_OF_A_TEXT))
         choices = legal.get("enum", [False, True])
         return choices[int(self.np_random.integers(len(choices)))]
 
@@ -102,11 +125,11 @@ class SelfEditSpace(TextSpace):
 
     def __repr__(self) -> str:
         ranges = f"learning_rate={self.learning_rate}, num_train_epochs={self.num_train_epochs}"
-        return f"SelfEditSpace({self.tool_names}, {ranges})"
+        return f"SelfEditSpace({self.tool_names}, {ranges}{', texts=True' if self.texts else ''})"
 
     @property
     def _parameters(self) -> tuple[object, ...]:
-        return (self.tool_names, self.learning_rate, self.num_train_epochs)
+        return (self.tool_names, self.learning_rate, self.num_train_epochs, self.texts)
 
 
 class PromptSpace(TextSpace):

@@ -93,7 +93,7 @@ class GridFeatures(gymnasium.ObservationWrapper[Any, Any, str], RecordConstructo
         RecordConstructorArgs.__init__(self, shape=shape, parts=parts, one_hot=one_hot)
         super().__init__(env)
         self._seal = _seal(env)
-        self.shape = shape or GridShape.of(self._seal.taskset)
+        self.shape = shape or _largest(self._seal)
         self.parts, self.one_hot = tuple(parts), one_hot
         self.observation_space = _feature_space(self.shape, self.parts, one_hot)
 
@@ -114,7 +114,7 @@ class VectorGridFeatures(VectorWrapper[Any, Any, Any, Any, Any]):
     ) -> None:
         super().__init__(env)
         self._seals = _seals(env)
-        self.shape = shape or GridShape.of(self._seals[0].taskset)
+        self.shape = shape or _largest(self._seals[0])
         self.parts, self.one_hot = tuple(parts), one_hot
         self.single_observation_space = _feature_space(self.shape, self.parts, one_hot)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -218,6 +218,13 @@ def numeric_vector_env(
     envs = gymnasium.make_vec(environment_id, num_envs, autoreset_mode=autoreset_mode, **settings)
     acting = VectorStructuredSelfEdit(VectorReplayFailures(envs, replays), codec, levels, space)
     return VectorGridFeatures(acting, shape, parts, one_hot)
+
+
+def _largest(seal: SealEnv) -> GridShape:
+    """The largest grids of the environment's tasks. Raises SettingError where tasks are no grids."""
+    if seal.settings.domain != "arc":
+        raise SettingError("domain", seal.settings.domain, "'arc': its tasks are grids")
+    return GridShape.of(seal.taskset)
 
 
 def _seal(env: gymnasium.Env[Any, Any]) -> SealEnv:

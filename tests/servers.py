@@ -17,6 +17,8 @@ from seal_env.agents.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.openai_forms import FORMS
 from seal_env.agents.policy_settings import PolicySettings
 from seal_env.spaces import SelfEditSpace
+from seal_env.styles import SYSTEM
+from seal_env.tools.registry import ARC_TOOLS, TOOLS
 
 Body = dict[str, Any]
 Fault = Callable[[Body], Response | None]
@@ -95,7 +97,7 @@ class PolicyServer(OpenAIServer):
     """Its model writes a valid self-edit that depends on the request's seed alone, in the forms that the server knows.
 
     A form that it does not know is refused with an HTTP error, or ignored if `refusal` is None: then the model answers in
-    plain words.
+    plain words. Asked for texts it writes texts.
     """
 
     def __init__(self, **about: Any) -> None:
@@ -112,7 +114,9 @@ class PolicyServer(OpenAIServer):
         if body["model"] not in [model["id"] for model in self.models or [{"id": "policy"}]]:
             return error(404, f"The model `{body['model']}` does not exist.")
         form = form_of(body)
-        calls = self_edit(body["seed"])
+        if body["messages"][0]["content"] == SYSTEM:
+            return chat(content=texts(body["seed"]))
+        calls = self_edit(body["seed"], tools_in(body))
         if form == "text":
             return chat(content=json.dumps(calls))
         if form not in self.knows:
@@ -136,9 +140,20 @@ def form_of(body: Body) -> str:
     return next((form for field, form in fields.items() if field in body), "text")
 
 
-def self_edit(seed: int) -> list[Body]:
-    calls: list[Body] = json.loads(SelfEditSpace(seed=seed).sample())
+def self_edit(seed: int, tool_names: Iterable[str] = ARC_TOOLS) -> list[Body]:
+    calls: list[Body] = json.loads(SelfEditSpace(tuple(tool_names), seed=seed).sample())
     return calls
+
+
+def texts(seed: int) -> str:
+    """Two documents, one a line, after a thought."""
+    return f"<think>\nWhat to write?\n</think>\n\nFact {seed} is a fact.\nQuestion: Which fact is it?\nAnswer: fact {seed}"
+
+
+def tools_in(body: Body) -> list[str]:
+    """The tools that the prompt explains; those of ARC where it explains none."""
+    prompt = body["messages"][-1]["content"]
+    return [name for name in TOOLS if f"\n{name}: " in prompt] or list(ARC_TOOLS)
 
 
 def as_tool_calls(calls: list[Body]) -> list[Body]:

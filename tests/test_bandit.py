@@ -16,7 +16,6 @@ from seal_env.prompts import observation_text
 from seal_env.spaces import SelfEditSpace
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.loader import load_taskset
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Budget
 
 SPACE = SelfEditSpace()
@@ -24,7 +23,7 @@ TASKS = [*load_taskset("mini-train:30"), *load_taskset("seal-train")]
 
 
 def observe(context: object, grid_format: str = "lettered") -> str:
-    return observation_text(ArcDomain(grid_format).describe(context), ARC_TOOLS, Budget(), max_turns=1)  # type: ignore[arg-type]
+    return observation_text(ArcDomain(), ArcDomain(grid_format).describe(context), Budget(), max_turns=1)  # type: ignore[arg-type]
 
 
 OBSERVATIONS = [observe(task.context) for task in TASKS]

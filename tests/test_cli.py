@@ -252,6 +252,33 @@ def test_task_with_a_problem_fails_its_proof(seal_env: Call) -> None:
     assert said.out.endswith("1 task, 1 with problems\n")
 
 
+def test_passages_are_listed_shown_and_proved(seal_env: Call) -> None:
+    lines = seal_env("tasks", "list").out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("invented-eval")] == ["100"]
+    listed = seal_env("tasks", "list", "--domain", "knowledge", "--subset", "invented-eval:3").out.splitlines()
+    assert listed[-1] == "3 tasks in invented-eval"
+    shown = seal_env("tasks", "show", "--domain", "knowledge", "invented-eval-0-1").out
+    assert shown.startswith("invented-eval-0-1: Kolasu\n")
+    assert "47 days" in shown
+    said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "invented-reworded:20")
+    assert (said.code, said.out) == (0, "20 tasks, none with problems\n")
+
+
+def test_a_passage_with_a_problem_fails_its_proof_unless_answers_are_free(seal_env: Call) -> None:
+    passage = {"title": "Orvel", "context": "Orvel is a lamp.", "questions": [{"question": "What burns?", "answer": "oil"}]}
+    Path("mine.jsonl").write_text(json.dumps(passage), encoding="utf-8")
+    said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl")
+    assert said.code == 1
+    assert "the answer 'oil' is no part of the passage" in said.out
+    assert seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl", "--free-answers").code == 0
+
+
+def test_the_tools_of_knowledge_are_told_too(seal_env: Call) -> None:
+    offered = json.loads(seal_env("tools", "--domain", "knowledge", "--format", "openai").out)
+    assert [tool["function"]["name"] for tool in offered][:2] == ["implications", "rewrite"]
+    assert "relations: a list of 1 to 64" in seal_env("tools", "--domain", "knowledge").out
+
+
 def test_tools_are_told_in_words_and_as_schemas(seal_env: Call) -> None:
     words = seal_env("tools").out
     assert "learning_rate: a number above 0 and at most 1" in words
@@ -278,7 +305,7 @@ def test_card_in_a_pipe_keeps_signs_and_line_ends(
 ) -> None:
     card = tmp_path / "card.md"
     card.write_bytes("# 5 ± 1\r\n\n`a`  \nno line end".encode())
-    monkeypatch.setattr("seal_env.cli.show.CARD", card)
+    monkeypatch.setattr("seal_env.cli.show.CARDS", {"seal-tiny": card})
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert main(["card"]) == 0
     assert capsysbinary.readouterr().out == card.read_bytes()

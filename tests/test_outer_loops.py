@@ -25,7 +25,9 @@ from seal_env.journal import Journal
 from seal_env.outer_loops import Where
 from seal_env.report import tracker
 from seal_env.report.tracker import Tracker
-from seal_env.reproduction import PRESETS, ArcPreset, Reproduction, compare
+from seal_env.reproduction.presets import ARC as PRESETS
+from seal_env.reproduction.presets import Preset as ArcPreset
+from seal_env.reproduction.table import Reproduction, compare
 from seal_env.settings import Settings
 from tests.servers import PolicyServer, failing, fine
 

@@ -122,7 +122,7 @@ NEED_TORCH = (
     "seal_env/embedded/",
     "seal_env/report/tracker.py",
     "seal_env/outer_loops.py",
-    "seal_env/reproduction.py",
+    "seal_env/reproduction/table.py",
     "seal_env/tasks/knowledge/text_embedder.py",
     "seal_env/tasks/knowledge/semantic_grader.py",
     *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -16,7 +17,8 @@ from seal_env.tasks.arc.grid import GridPair
 from seal_env.tools.registry import ARC_TOOLS, TOOLS
 from seal_env.types import Budget, Message, Recipe
 
-TEXT = observation_text("<the demonstrations>", ARC_TOOLS, Budget(), max_turns=8)
+ARC = ArcDomain()
+TEXT = observation_text(ARC, "<the demonstrations>", Budget(), max_turns=8)
 
 
 def test_the_prompt_is_short() -> None:
@@ -32,15 +34,15 @@ def test_every_tool_is_there_with_all_its_arguments(name: str) -> None:
 
 
 def test_a_tool_that_is_not_offered_is_not_there() -> None:
-    assert "augment: " not in observation_text("", ("training", "finetune"), Budget(), 1)
+    assert "augment: " not in observation_text(replace(ARC, tool_names=("training", "finetune")), "", Budget(), 1)
 
 
 def test_the_task_is_there_as_it_is() -> None:
-    assert "Task:\n{a} %s \\n\n\n" in observation_text("{a} %s \\n", ARC_TOOLS, Budget(), 1)
+    assert "Task:\n{a} %s \\n\n\n" in observation_text(ARC, "{a} %s \\n", Budget(), 1)
 
 
 def test_the_budget_is_there() -> None:
-    text = observation_text("", ARC_TOOLS, Budget(11, 22, 33), max_turns=1, batch_size=5)
+    text = observation_text(ARC, "", Budget(11, 22, 33), max_turns=1, batch_size=5)
     assert "at most 11 optimizer steps (epochs x examples / 5)" in text
     assert "33 tokens or more are dropped, and at most 22 are kept" in text
     assert "You have one reply." in text
@@ -68,6 +70,6 @@ def numberless_lines(text: str) -> set[str]:
 def test_every_sentence_is_one_that_the_tokenizer_learnt(max_turns: int) -> None:
     settings, grid = Settings(), ((1, 2), (3, 4))
     task = ArcDomain("lettered").describe((GridPair(grid, grid),) * 3)
-    chat = chat_messages(observation_text(task, ARC_TOOLS, settings.budget, max_turns, settings.batch_size))
+    chat = chat_messages(observation_text(ARC, task, settings.budget, max_turns, settings.recipe.batch_size))
     learnt = files("seal_env.embedded").joinpath("prompts.txt").read_text(encoding="utf-8")
     assert numberless_lines("\n".join(message.content for message in chat)) - numberless_lines(learnt) == set()

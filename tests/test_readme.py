@@ -16,11 +16,14 @@ from tests.servers import PolicyServer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+KNOWLEDGE = (ROOT / "docs" / "knowledge.md").read_text(encoding="utf-8")
 PROGRAMS = [
     block.replace("\n    ", "\n").removeprefix("    ")
-    for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", README, re.MULTILINE)
+    for text in (README, KNOWLEDGE)
+    for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
     if re.search(r"^    from \S+ import|^    import gymnasium", block, re.MULTILINE) and "print(" in block
 ]
+BY_ID = {"domain", "subset", "sequence"}
 FEW = {
     '-v0"': '-v0", max_examples=4, max_steps=6',
     "max_turns=1))": "max_turns=1, max_examples=4))",
@@ -30,6 +33,8 @@ FEW = {
     "http://127.0.0.1:8011/v1": "ADDRESS",
     "mini-train:40": "mini-train:2",
     '"runs/grpo"': '"FOLDER"',
+    "sequence=4": "sequence=2",
+    'save("learned")': 'save("FOLDER/learned")',
 }
 """Few and short updates, a server of our own, and nothing written into the repository."""
 
@@ -40,7 +45,7 @@ def test_every_setting_is_in_the_table_with_its_default(field: object) -> None:
     row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
     shown = row.split("|")[2].strip()
     assert shown in {f"`{default}`", "by id", "the model's own"}
-    assert (shown == "by id") == (name == "subset")
+    assert (shown == "by id") == (name in BY_ID)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -66,5 +71,5 @@ def test_programs_run(program: str, policy_server: PolicyServer, tmp_path: Path)
 
 
 def test_there_are_programs_to_run_and_all_that_shortens_them_is_in_them() -> None:
-    assert len(PROGRAMS) == 5
+    assert len(PROGRAMS) == 7
     assert all(any(written in program for program in PROGRAMS) for written in FEW)

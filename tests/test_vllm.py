@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 import pytest
 
+from seal_env.action import parse
 from seal_env.agents.base import PolicyFailure
 from seal_env.agents.baselines import USUAL_SELF_EDIT
 from seal_env.agents.openai_compatible import OpenAICompatibleAgent
@@ -29,7 +30,6 @@ from seal_env.errors import PolicyError
 from seal_env.inner_loop.base_model import load_base_model
 from seal_env.inner_loop.batched import BatchedInnerLoop
 from seal_env.inner_loop.served import ServedEvaluation
-from seal_env.self_edit import parse
 from seal_env.settings import Settings
 from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Answer, InvalidSelfEdit, Outcome, UpdateJob

@@ -226,3 +226,11 @@ def test_actions_of_many_are_rows(loop: QuickInnerLoop) -> None:
     *_, infos = envs.step(np.array([[-1.0] * 7, [1.0] * 7]))
     rates = [calls[1]["arguments"]["learning_rate"] for calls in infos["self_edit"]]
     assert rates == [3e-5, 3e-3]
+
+
+def test_passages_are_neither_grids_nor_numbers() -> None:
+    env = gymnasium.make("SEAL-Knowledge-v0", subset="invented-train:1")
+    with pytest.raises(SettingError, match="domain='knowledge'"):
+        GridFeatures(env)
+    with pytest.raises(SettingError, match="tools='implications'"):
+        StructuredSelfEdit(env)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -32,12 +32,14 @@ class EditContext:
 class Draft:
     """A self-edit under construction. None means: no tool has set it yet.
 
-    candidates: training examples in the domain's own form, before the token filter and the cap.
+    candidates: training examples in the domain's own form, before the token filter and the cap. counts: what tools counted
+    in what the agent wrote, by name.
     """
 
     candidates: tuple[Any, ...] | None = None
     training: TrainingConfig | None = None
     finetune: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

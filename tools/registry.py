@@ -13,11 +13,20 @@ from seal_env.errors import SettingError
 from seal_env.tools.augment import AUGMENT
 from seal_env.tools.base import Tool
 from seal_env.tools.finetune import FINETUNE
+from seal_env.tools.implications import IMPLICATIONS
+from seal_env.tools.relations import RELATIONS
+from seal_env.tools.rewrite import REWRITE
 from seal_env.tools.schema import Schema, arguments_schema
+from seal_env.tools.self_qa import SELF_QA
 from seal_env.tools.training import TRAINING
 
-TOOLS: Mapping[str, Tool[Any]] = MappingProxyType({tool.name: tool for tool in (AUGMENT, TRAINING, FINETUNE)})
+TOOLS: Mapping[str, Tool[Any]] = MappingProxyType(
+    {tool.name: tool for tool in (AUGMENT, IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)}
+)
 ARC_TOOLS = ("augment", "training", "finetune")
+KNOWLEDGE_TOOLS = ("implications", "rewrite", "self_qa", "relations", "training", "finetune")
+TOOLS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType({"arc": ARC_TOOLS, "knowledge": KNOWLEDGE_TOOLS})
+"""The tools of each domain."""
 MAX_CALLS = 32
 """Most tool calls in one action."""
 

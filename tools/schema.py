@@ -17,11 +17,20 @@ def arguments_schema(arguments: type[Arguments]) -> Schema:
     Titles and the model's docstring are left out: they repeat the names and are not meant for the reader of a prompt.
     """
     derived = arguments.model_json_schema()
-    properties = {
-        name: {key: value for key, value in schema.items() if key != "title"}
-        for name, schema in derived.get("properties", {}).items()
-    }
+    return _object(derived, derived.get("$defs", {}))
+
+
+def _object(schema: Mapping[str, Any], models: Mapping[str, Any]) -> Schema:
+    properties = {name: _value(value, models) for name, value in schema.get("properties", {}).items()}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _value(schema: Mapping[str, Any], models: Mapping[str, Any]) -> Schema:
+    """One value's schema; a model within is written out where it is referred to."""
+    if "$ref" in schema:
+        return _object(models[schema["$ref"].rpartition("/")[2]], models)
+    kept = {key: value for key, value in schema.items() if key != "title"}
+    return kept | {"items": _value(kept["items"], models)} if "items" in kept else kept
 
 
 def legal_values(schema: Mapping[str, Any]) -> str:
@@ -30,6 +39,13 @@ def legal_values(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(json.dumps, schema["enum"]))
     if schema["type"] == "boolean":
         return "true or false"
+    if schema["type"] == "array":
+        return f"a list of {schema['minItems']} to {schema['maxItems']}, each {legal_values(schema['items'])}"
+    if schema["type"] == "object":
+        fields = (f"{name} ({legal_values(value)})" for name, value in schema["properties"].items())
+        return f"an object with {', '.join(fields)}"
+    if schema["type"] == "string":
+        return f"a text of at most {schema['maxLength']} characters"
     noun = {"integer": "a whole number", "number": "a number"}.get(schema["type"], f"a value of type {schema['type']}")
     return noun + _bounds(schema)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -10,17 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from seal_env.agents.outer_settings import ARC_PRESETS, ARC_ROWS, CALLS, KEEP, EvalSettings, GrpoSettings, RestEmSettings
+from seal_env.agents.outer_settings import (
+    ARC_PRESETS,
+    ARC_ROWS,
+    CALLS,
+    KEEP,
+    KNOWLEDGE_PRESETS,
+    KNOWLEDGE_ROWS,
+    EvalSettings,
+    GrpoSettings,
+    RestEmSettings,
+)
 from seal_env.agents.policy_settings import PolicySettings
 from seal_env.agents.registry import AGENTS
 from seal_env.cli.options import add_settings, given_settings
 from seal_env.cli.run import add_environment, new_folder, text_or_file
+from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import Settings
 
 if TYPE_CHECKING:
     from seal_env.outer_loops import Where
+    from seal_env.reproduction.presets import Preset
 
 SERVICES = ("wandb", "trackio")
+HELD_OUT = {"arc": "seal-eval", "knowledge": "invented-eval"}
+CONTINUAL_AGENTS = ("passage_only", "template", "local_hf")
+GATES = ("exact_match", "bits", "kl")
+ONE_TASK = tuple(name for name in ENVIRONMENTS if name != "SEAL-Continual-v0")
+"""The environments whose episodes are one task, which outer loops can sample many times over."""
 EVAL_EXAMPLES = """examples:
   random self-edits, five for each of 20 generated tasks:
     seal-env eval --subset mini-eval:20 --agent random
@@ -45,9 +63,13 @@ def add_eval(commands: Any) -> None:
     about = "Measure an agent: self-edits for each task, success rates with intervals, pass@k, cost. Can be gone on with."
     parser = commands.add_parser("eval", help="measure an agent", description=about, epilog=EVAL_EXAMPLES)
     agents = "; ".join(f"{name}: {entry.summary}" for name, entry in AGENTS.items())
-    parser.add_argument("--agent", default="random", choices=tuple(AGENTS), help=f"{agents} (default: random)")
+    parser.add_argument(
+        "--agent", default="random", choices=tuple(AGENTS), metavar="NAME", help=f"{agents} (default: random)"
+    )
     parser.add_argument("--self-edit", metavar="JSON", help="for the agent `fixed`: the JSON text, or a file with it")
+    parser.add_argument("--replay-file", metavar="FILE", help="for the agent `replay`: passages with their self-edits")
     add_settings(parser, EvalSettings)
+    _add_env(parser)
     _add_common(parser)
     parser.set_defaults(command=run_eval)
 
@@ -63,8 +85,9 @@ def add_train(commands: Any) -> None:
     grpo = loops.add_parser("grpo", help="learn from rewards within a prompt", description=about)
     add_settings(grpo.add_argument_group("GRPO"), GrpoSettings, {"tools": CALLS})
     for loop, command in ((rest_em, run_rest_em), (grpo, run_grpo)):
-        help_text = "task set to measure on (default: seal-eval)"
-        loop.add_argument("--held-out", default="seal-eval", metavar="SUBSET", help=help_text)
+        help_text = "task set to measure on (default: seal-eval, in knowledge invented-eval)"
+        loop.add_argument("--held-out", metavar="SUBSET", help=help_text)
+        _add_env(loop)
         _add_common(loop)
         loop.set_defaults(command=command)
 
@@ -75,25 +98,81 @@ def add_reproduce(commands: Any) -> None:
     tables = parser.add_subparsers(title="tables", required=True, metavar="TABLE", dest="table name")
     about = "Accuracy on held-out tasks: no update, untrained self-edits, GRPO, ReST-EM, search. Can be gone on with."
     arc = tables.add_parser("arc", help="few-shot ARC", description=about, epilog=REPRODUCE_EXAMPLES)
-    arc.add_argument("--preset", default="mini", choices=ARC_PRESETS, help="tasks, models and settings (default: mini)")
-    arc.add_argument("--seeds", type=int, default=3, metavar="N", help="how often everything is repeated (default: 3)")
-    arc.add_argument("--held-out", metavar="SUBSET", help="task set to measure on (default: the preset's)")
-    rows = f"which rows, separated by commas (default: {','.join(ARC_ROWS)})"
-    arc.add_argument("--rows", default=",".join(ARC_ROWS), metavar="ROWS", help=rows)
-    _add_common(arc)
-    arc.set_defaults(command=run_reproduce_arc)
+    _add_table(arc, ARC_PRESETS, ARC_ROWS, run_reproduce_arc)
+    about = "Accuracy without context on held-out passages: no update, passage, texts by rules, by the model, GRPO, ReST-EM."
+    knowledge = tables.add_parser("knowledge", help="knowledge incorporation", description=f"{about} Can be gone on with.")
+    _add_table(knowledge, KNOWLEDGE_PRESETS, KNOWLEDGE_ROWS, run_reproduce_knowledge)
+    about = "Sequences of passages learned for good: what is left of each after every update. Can be gone on with."
+    continual = tables.add_parser("continual", help="continual self-adaptation", description=about)
+    agents = f"agents, separated by commas (default: {','.join(CONTINUAL_AGENTS)})"
+    continual.add_argument("--agents", default=",".join(CONTINUAL_AGENTS), metavar="NAMES", help=agents)
+    continual.add_argument("--sequences", type=int, default=8, metavar="N", help="sequences for each agent (default: 8)")
+    continual.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random (default: 0)")
+    help_text = "take an update back that forgets more than --limit: by this measure (default: no gate)"
+    continual.add_argument("--gate", choices=GATES, help=help_text)
+    continual.add_argument("--limit", type=float, default=0.1, metavar="X", help="of the gate (default: 0.1)")
+    continual.add_argument("--replay-file", metavar="FILE", help="for the agent `replay`: passages with their self-edits")
+    _add_common(continual)
+    continual.set_defaults(command=run_reproduce_continual)
+
+
+def run_reproduce_continual(arguments: argparse.Namespace, console: Console) -> int:
+    """`seal-env reproduce continual`."""
+    from seal_env.reproduction.continual import ContinualRun, reproduce_continual
+
+    where = _where(arguments, "reproduce-continual")
+    run = ContinualRun(
+        {"subset": "invented-eval", **where.environment},
+        tuple(name.strip() for name in arguments.agents.split(",")),
+        arguments.sequences,
+        arguments.seed,
+        where.out,
+        arguments.gate,
+        arguments.limit,
+        where.policy,
+        arguments.replay_file,
+    )
+    reproduce_continual(run, console)
+    return 0
+
+
+def _add_table(parser: argparse.ArgumentParser, presets: Sequence[str], every: Sequence[str], command: Any) -> None:
+    first = presets[0]
+    parser.add_argument("--preset", default=first, choices=presets, help=f"tasks, models and settings (default: {first})")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how often everything is repeated (default: 3)")
+    parser.add_argument("--held-out", metavar="SUBSET", help="task set to measure on (default: the preset's)")
+    rows = f"which rows, separated by commas (default: {','.join(every)})"
+    parser.add_argument("--rows", default=",".join(every), metavar="ROWS", help=rows)
+    _add_common(parser)
+    parser.set_defaults(command=command)
 
 
 def run_reproduce_arc(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env reproduce arc`."""
-    from seal_env.reproduction import PRESETS, Reproduction
+    from seal_env.reproduction.presets import ARC
 
-    preset = PRESETS[arguments.preset]
+    return _reproduce("arc", ARC[arguments.preset], arguments, console)
+
+
+def run_reproduce_knowledge(arguments: argparse.Namespace, console: Console) -> int:
+    """`seal-env reproduce knowledge`."""
+    from seal_env.reproduction.presets import KNOWLEDGE
+
+    return _reproduce("knowledge", KNOWLEDGE[arguments.preset], arguments, console)
+
+
+def _reproduce(table: str, preset: Preset, arguments: argparse.Namespace, console: Console) -> int:
+    from seal_env.reproduction.table import Reproduction
+
     learn_on, held_out = (getattr(arguments, name, None) for name in ("subset", "held_out"))
     preset = replace(preset, learn_on=learn_on or preset.learn_on, held_out=held_out or preset.held_out)
-    where = _where(arguments, f"reproduce-arc-{arguments.preset}", preset.policy)
+    where = _where(arguments, f"reproduce-{table}-{arguments.preset}", preset.policy)
     Reproduction(preset, arguments.seeds, arguments.rows.split(","), where, console).run()
     return 0
+
+
+def _add_env(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--env", default="SEAL-ARC-v0", choices=ONE_TASK, help="default: %(default)s")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +188,12 @@ def _where(arguments: argparse.Namespace, name: str, usual: PolicySettings | Non
 
     out = arguments.out or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{name}")
     policy = replace(usual or PolicySettings(), **given_settings(arguments, PolicySettings))
-    return Where(given_settings(arguments, Settings), policy, out, tuple(arguments.track or ()))
+    environment = {**ENVIRONMENTS.get(getattr(arguments, "env", ""), {}), **given_settings(arguments, Settings)}
+    return Where(environment, policy, out, tuple(arguments.track or ()))
+
+
+def _held_out(arguments: argparse.Namespace, where: Where) -> str:
+    return arguments.held_out or HELD_OUT[where.environment.get("domain", Settings.domain)]
 
 
 def run_eval(arguments: argparse.Namespace, console: Console) -> int:
@@ -117,7 +201,7 @@ def run_eval(arguments: argparse.Namespace, console: Console) -> int:
     from seal_env.outer_loops import evaluate
 
     settings = EvalSettings(**given_settings(arguments, EvalSettings))
-    where = _where(arguments, f"eval-{arguments.agent}")
+    where = replace(_where(arguments, f"eval-{arguments.agent}"), replay_file=arguments.replay_file)
     report = evaluate(arguments.agent, text_or_file(arguments.self_edit), settings, where, console)
     return int(report["failed"] == report["samples"])
 
@@ -127,7 +211,8 @@ def run_rest_em(arguments: argparse.Namespace, console: Console) -> int:
     from seal_env.outer_loops import train_rest_em
 
     settings = RestEmSettings(**given_settings(arguments, RestEmSettings))
-    train_rest_em(settings, arguments.held_out, _where(arguments, "rest-em"), console)
+    where = _where(arguments, "rest-em")
+    train_rest_em(settings, _held_out(arguments, where), where, console)
     return 0
 
 
@@ -136,5 +221,6 @@ def run_grpo(arguments: argparse.Namespace, console: Console) -> int:
     from seal_env.outer_loops import train_grpo
 
     settings = GrpoSettings(**given_settings(arguments, GrpoSettings))
-    train_grpo(settings, arguments.held_out, _where(arguments, "grpo"), console)
+    where = _where(arguments, "grpo")
+    train_grpo(settings, _held_out(arguments, where), where, console)
     return 0

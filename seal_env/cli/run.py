@@ -18,6 +18,9 @@ from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import CHOICES, Settings
 
 UPDATE_SETTINGS = (
+    "update",
+    "usual_learning_rate",
+    "usual_epochs",
     "inner_loop",
     "evaluator",
     "evaluator_url",
@@ -41,6 +44,8 @@ EXAMPLES = """examples:
     seal-env run --subset 5582e5ca --agent fixed
   in-context learning on 20 generated tasks, without any update:
     seal-env run --subset mini-eval:20 --agent none
+  a passage learned from questions and statements that rules make of it:
+    seal-env run --env SEAL-Knowledge-v0 --agent template
   your self-edit on another model:
     seal-env run --agent fixed --self-edit my-edit.json --model path/to/model"""
 
@@ -64,8 +69,11 @@ def add_run(commands: Any) -> None:
     )
     parser.add_argument("--env", default="SEAL-ARC-v0", choices=tuple(ENVIRONMENTS), help="default: %(default)s")
     agents = "; ".join(f"{name}: {entry.summary}" for name, entry in AGENTS.items())
-    parser.add_argument("--agent", default="random", choices=tuple(AGENTS), help=f"{agents} (default: random)")
+    parser.add_argument(
+        "--agent", default="random", choices=tuple(AGENTS), metavar="NAME", help=f"{agents} (default: random)"
+    )
     parser.add_argument("--self-edit", metavar="JSON", help="for the agent `fixed`: the JSON text, or a file with it")
+    parser.add_argument("--replay-file", metavar="FILE", help="for the agent `replay`: passages with their self-edits")
     parser.add_argument("--episodes", type=int, metavar="N", help="how many (default: each task of the subset once)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random (default: 0)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder, a new one (default: runs/DATE-TIME-AGENT)")
@@ -88,6 +96,7 @@ def run_agent(arguments: argparse.Namespace, console: Console) -> int:
         out=arguments.out or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{arguments.agent}"),
         self_edit=self_edit,
         policy=PolicySettings(**given_settings(arguments, PolicySettings)),
+        replay_file=arguments.replay_file,
     )
     trajectories = run(settings, given, console)
     return int(all(trajectory.truncated for trajectory in trajectories))

@@ -12,9 +12,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from seal_env.cli.options import HELP_WIDTH
-from seal_env.embedded_model import CARD, MODEL_NAME
+from seal_env.embedded_model import CARDS, MODEL_NAME
 from seal_env.settings import Settings
-from seal_env.tools.registry import ARC_TOOLS, get_tools, json_schemas, openai_tools
+from seal_env.tools.registry import TOOLS_OF, get_tools, json_schemas, openai_tools
 from seal_env.tools.schema import legal_values
 
 
@@ -23,13 +23,15 @@ def add_tools(commands: Any) -> None:
     about = "The tools that a self-edit calls, and their arguments."
     tools = commands.add_parser("tools", help="the tools' schemas", description=about)
     tools.add_argument("--format", choices=("text", "openai", "json-schema"), default="text", help="default: text")
+    tools.add_argument("--domain", choices=tuple(TOOLS_OF), default="arc", help="default: arc")
     tools.set_defaults(command=show_tools)
 
 
 def add_card(commands: Any) -> None:
     """The command's parser."""
-    about = f"The card of the embedded model, {MODEL_NAME}: what it was trained on and what it can do. In a pipe: Markdown."
-    card = commands.add_parser("card", help="the embedded model's card", description=about)
+    about = "The card of an embedded model: what it was trained on and what it can do. In a pipe: Markdown."
+    card = commands.add_parser("card", help="an embedded model's card", description=about)
+    card.add_argument("--model", choices=tuple(CARDS), default=MODEL_NAME, help="default: %(default)s")
     card.set_defaults(command=show_card)
 
 
@@ -44,9 +46,10 @@ def add_doctor(commands: Any) -> None:
 
 def show_tools(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env tools`."""
+    names = TOOLS_OF[arguments.domain]
     if arguments.format == "text":
-        schemas = json_schemas(ARC_TOOLS)
-        for tool in get_tools(ARC_TOOLS):
+        schemas = json_schemas(names)
+        for tool in get_tools(names):
             console.print(Text.assemble((tool.name, "bold"), f"\n{tool.description}"))
             for name, schema in schemas[tool.name]["properties"].items():
                 console.print(
@@ -55,19 +58,20 @@ def show_tools(arguments: argparse.Namespace, console: Console) -> int:
                 console.print(Padding(Text(schema["description"]), (0, 0, 0, 8), expand=False))
             console.print()
         return 0
-    document: Any = openai_tools(ARC_TOOLS) if arguments.format == "openai" else json_schemas(ARC_TOOLS)
+    document: Any = openai_tools(names) if arguments.format == "openai" else json_schemas(names)
     print(json.dumps(document, indent=2))
     return 0
 
 
 def show_card(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env card`: rendered on a terminal; anywhere else the file's own bytes."""
+    path = CARDS[arguments.model]
     if sys.stdout.isatty():
         from rich.markdown import Markdown  # here: other commands need none of it
 
-        console.print(Markdown(CARD.read_text(encoding="utf-8")), width=min(console.width, HELP_WIDTH))
+        console.print(Markdown(path.read_text(encoding="utf-8")), width=min(console.width, HELP_WIDTH))
     else:
-        sys.stdout.buffer.write(CARD.read_bytes())
+        sys.stdout.buffer.write(path.read_bytes())
     return 0
 
 

@@ -20,7 +20,6 @@ from seal_env.tasks.arc.grid import GridPair
 from seal_env.tasks.arc.mini import TRAINING_FAMILIES, Shape, draw_pairs, draw_task
 from seal_env.tasks.arc.prompt import example
 from seal_env.tasks.arc.training_set import build_candidates
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Budget, Example, Message, Recipe
 
 SHOWN_OUTPUTS = re.compile(r"Output,(.*?)(?=\n\n)", re.DOTALL)
@@ -140,7 +139,7 @@ def self_edit_row(encoder: ChatEncoder, domain: ArcDomain, rng: np.random.Genera
     _, pairs = draw_task(rng, "train", Shape(max_side=side), tuple(TRAINING_FAMILIES))
     budget = Budget(max_examples=int(MODEL_DEFAULTS[MODEL_NAME]["max_examples"]))
     turns = int(rng.choice([1, 8]))
-    observation = observation_text(domain.describe(tuple(pairs[:-1])), ARC_TOOLS, budget, turns)
+    observation = observation_text(domain, domain.describe(tuple(pairs[:-1])), budget, turns)
     action = SelfEditSpace(num_train_epochs=(1, 3), seed=rng).sample()
     worded = Example((*chat_messages(observation), Message("assistant", action)))
     ids, labels = encode(encoder, worded)

@@ -75,8 +75,13 @@ class FastWeights:
             weight -= rates[:, None, None] * (first / corrections[0]) / ((second / corrections[1]).sqrt() + 1e-8)
 
 
-def hidden_states(model: Any, ids: torch.Tensor, adapters: Stacked | None, scale: float) -> torch.Tensor:
-    """Last hidden states [rows, length, width] of ids [rows, length]; row i belongs to task i // (rows / tasks)."""
+def hidden_states(
+    model: Any, ids: torch.Tensor, adapters: Stacked | None, scale: float, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Last hidden states [rows, length, width] of ids [rows, length]; row i belongs to task i // (rows / tasks).
+
+    mask: [rows, 1, length, length], True where a token sees another; None is causal.
+    """
     rows, length = ids.shape
     config = model.config
     heads, width = config.num_attention_heads, config.hidden_size
@@ -106,7 +111,7 @@ def hidden_states(model: Any, ids: torch.Tensor, adapters: Stacked | None, scale
             linear(getattr(attention, part), f"{at}.self_attn.{part}", y).view(rows, length, heads, -1).transpose(1, 2)
             for part in ("q_proj", "k_proj", "v_proj")
         )
-        mixed = functional.scaled_dot_product_attention(rotate(q), rotate(k), v, is_causal=True)
+        mixed = functional.scaled_dot_product_attention(rotate(q), rotate(k), v, attn_mask=mask, is_causal=mask is None)
         x = x + linear(attention.o_proj, f"{at}.self_attn.o_proj", mixed.transpose(1, 2).reshape(rows, length, width))
         y = functional.rms_norm(x, (width,), layer.post_attention_layernorm.weight, config.rms_norm_eps)
         gate = functional.silu(linear(mlp.gate_proj, f"{at}.mlp.gate_proj", y))
@@ -114,16 +119,43 @@ def hidden_states(model: Any, ids: torch.Tensor, adapters: Stacked | None, scale
     return functional.rms_norm(x, (width,), model.model.norm.weight, config.rms_norm_eps)
 
 
-def task_losses(model: Any, ids: torch.Tensor, labels: torch.Tensor, adapters: Stacked | None, scale: float) -> torch.Tensor:
-    """Mean loss of each task's supervised tokens, [tasks]; ids and labels are [tasks, rows a task, length]."""
+def task_losses(
+    model: Any,
+    ids: torch.Tensor,
+    labels: torch.Tensor,
+    adapters: Stacked | None,
+    scale: float,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Mean loss of each task's supervised tokens, [tasks]; ids and labels are [tasks, rows a task, length].
+
+    mask: see `hidden_states`.
+    """
     tasks, rows, length = ids.shape
-    hidden = hidden_states(model, ids.view(-1, length), adapters, scale).view(tasks, rows, length, -1)[:, :, :-1]
+    hidden = hidden_states(model, ids.view(-1, length), adapters, scale, mask).view(tasks, rows, length, -1)[:, :, :-1]
     kept = labels[:, :, 1:] != IGNORED
     logits = functional.linear(hidden[kept], model.model.embed_tokens.weight).float()
     losses = functional.cross_entropy(logits, labels[:, :, 1:][kept], reduction="none")
     owner = torch.arange(tasks, device=ids.device)[:, None, None].expand_as(kept)[kept]
     sums = torch.zeros(tasks, device=ids.device).index_add(0, owner, losses)
     return sums / kept.sum((1, 2)).clamp(min=1)
+
+
+def pack_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows of (ids, labels) by task, one after another -> (ids, labels), both [tasks, 1, longest], and their mask.
+
+    No row sees another one. Positions run on, which rotary embeddings do not tell from beginning anew.
+    """
+    joined = [
+        ([token for ids, _ in task for token in ids], [label for _, labels in task for label in labels]) for task in rows
+    ]
+    ids, labels = to_tensors(joined, pad)
+    owner = torch.full(ids.shape, -1)
+    for index, task in enumerate(rows):
+        numbers = torch.arange(len(task)).repeat_interleave(torch.tensor([len(row) for row, _ in task]))
+        owner[index, : len(numbers)] = numbers
+    mask = (owner[:, :, None] == owner[:, None, :]).tril()[:, None]
+    return ids[:, None], labels[:, None], mask
 
 
 def pad_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,9 @@ from seal_env.intervals import Interval
 
 DASH = "-"
 REPRODUCED = {
-    "none": "no update (in-context learning)",
+    "none": "no update",
+    "passage": "passage alone",
+    "template": "passage + questions and statements by rules",
     "untrained": "self-edits, untrained policy",
     "grpo": "self-edits after GRPO",
     "rest-em": "self-edits after ReST-EM",
@@ -20,7 +22,8 @@ REPRODUCED = {
 }
 
 
-def _table(*columns: str, title: str = "") -> Table:
+def plain(*columns: str, title: str = "") -> Table:
+    """A table with its first column on the left and numbers in the others."""
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right")
@@ -35,7 +38,7 @@ def percent(found: Mapping[str, float] | None) -> str:
 def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     """A row for each agent: per cent, 95 % bootstrap intervals over tasks in brackets."""
     most = max((int(k) for report in reports.values() for k in report.get("pass_at", {})), default=1)
-    table = _table("agent", "tasks", "self-edits", "accuracy", "solved", f"pass@{most}", "valid", "steps", "tokens", "s")
+    table = plain("agent", "tasks", "self-edits", "accuracy", "solved", f"pass@{most}", "valid", "steps", "tokens", "s")
     for name, report in reports.items():
         failed = f" ({report['failed']} failed)" if report["failed"] else ""
         cost = report.get("cost", {})
@@ -56,7 +59,7 @@ def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def rest_em_table(result: Mapping[str, Any]) -> Table:
     """A row for each round: the policy on held-out tasks, and by how much it is above the untrained one, task by task."""
-    table = _table("after round", "sampled", "kept", "held out: accuracy", "above untrained", "valid")
+    table = plain("after round", "sampled", "kept", "held out: accuracy", "above untrained", "valid")
     rounds = [{}, *result["rounds"]]
     for number, (learned, held_out, gain) in enumerate(zip(rounds, result["held_out"], result["gain"], strict=True)):
         table.add_row(
@@ -72,15 +75,15 @@ def rest_em_table(result: Mapping[str, Any]) -> Table:
 
 def grpo_table(result: Mapping[str, Any]) -> Table:
     """The policy on held-out tasks before and after training, and by how much it is above the untrained one."""
-    table = _table("policy", "held out: accuracy", "above untrained", "valid")
+    table = plain("policy", "held out: accuracy", "above untrained", "valid")
     for name, held_out, gain in zip(("untrained", "trained"), result["held_out"], (None, result["gain"][1]), strict=True):
         table.add_row(name, percent(held_out.get("accuracy")), percent(gain), percent(held_out.get("valid")))
     return table
 
 
 def reproduction_table(table: Mapping[str, Any]) -> Table:
-    """The paper's table for ARC. Intervals are over seeds and tasks; minutes are of all seeds, learning included."""
-    shown = _table("", "held out: accuracy", "above untrained", "by seed", "minutes")
+    """One of the paper's tables. Intervals are over seeds and tasks; minutes are of all seeds, learning included."""
+    shown = plain("", "held out: accuracy", "above untrained", "by seed", "minutes")
     for row, found in table["rows"].items():
         shown.add_row(
             REPRODUCED[row],

@@ -18,19 +18,30 @@ from seal_env.types import Outcome
 
 SWITCHES = {name: f"use_{name}_augmentations" for name in ("basic", "size", "chain", "repeat")}
 TOKENS = {"train_using_all_tokens": "all", "train_using_output_tokens": "out"}
+TEXTS = ("implications", "rewrite", "self_qa", "relations")
 LEGEND = "self-edit: augmentations; loss on all or output tokens; learning rate; epochs"
+TEXTS_LEGEND = "self-edit: texts by tool; loss on all or output tokens; learning rate; epochs"
 NAMED_TASKS = 6
-LONGEST_ID = 15
+LONGEST_ID, LONGEST_ID_WIDE = 15, 24
+WIDE = 100
+"""Columns of a terminal from which on longer ids stay in one line."""
 MARKS = ("", " +", " -")
 
 
 def self_edit_short(calls: Sequence[Mapping[str, Any]], separator: str = ", ") -> str:
-    """A self-edit in a few words: `basic chain, out 3.2e-04 x2`. Of several calls of one tool the last one counts."""
+    """A self-edit in a few words: `basic chain, out 3.2e-04 x2`, `8 implications, 12 self_qa`.
+
+    Of several calls of `augment` or `training` the last one counts.
+    """
     last = {str(call["name"]): call["arguments"] for call in calls}
     words = []
     if "augment" in last:
         used = [name for name, field in SWITCHES.items() if last["augment"].get(field)]
         words.append("all four" if len(used) == len(SWITCHES) else " ".join(used) or "plain")
+    for name in TEXTS:
+        lists = [next(iter(call["arguments"].values())) for call in calls if call["name"] == name]
+        if lists:
+            words.append(f"{sum(map(len, lists))} {name}")
     if "training" in last:
         given = last["training"]
         words.append(f"{TOKENS[given['strategy']]} {given['learning_rate']:.1e} x{given['num_train_epochs']}")
@@ -87,15 +98,17 @@ def episode_table(trajectories: Sequence[Trajectory], console: Console) -> Rende
     """One row an episode, of one line where the self-edit fits into the console's width, else of two; a legend below."""
     longest = max((len(_self_edit_cell(trajectory.info, ", ")) for trajectory in trajectories), default=0)
     endless = console.options.update(width=1000)
-    others = console.measure(_table(trajectories, longest), options=endless).maximum - longest
-    return Group(_table(trajectories, console.width - others), Text(LEGEND, style="dim"))
+    id_width = LONGEST_ID if console.width < WIDE else LONGEST_ID_WIDE
+    others = console.measure(_table(trajectories, longest, id_width), options=endless).maximum - longest
+    legend = TEXTS_LEGEND if any("texts" in trajectory.info for trajectory in trajectories) else LEGEND
+    return Group(_table(trajectories, console.width - others, id_width), Text(legend, style="dim"))
 
 
-def _table(trajectories: Sequence[Trajectory], room: int) -> Table:
-    """room: characters that a line of a self-edit may take."""
+def _table(trajectories: Sequence[Trajectory], room: int, longest_id: int) -> Table:
+    """room: characters that a line of a self-edit may take. longest_id: those that an id may take in a line."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    id_width = min(max((len(trajectory.task_id) for trajectory in trajectories), default=0), LONGEST_ID)
-    table.add_column("\ntask", overflow="fold", min_width=id_width, max_width=LONGEST_ID)
+    id_width = min(max((len(trajectory.task_id) for trajectory in trajectories), default=0), longest_id)
+    table.add_column("\ntask", overflow="fold", min_width=id_width, max_width=longest_id)
     table.add_column("\nself-edit", overflow="fold", min_width=14)
     table.add_column("exam-\nples", justify="right", no_wrap=True)
     table.add_column("\nsteps", justify="right", no_wrap=True)

@@ -13,6 +13,10 @@ from seal_env.report.tables import plural
 from seal_env.tasks.arc.grid import Grid, GridPair
 from seal_env.tasks.arc.loader import TASKSETS
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
+from seal_env.tasks.knowledge.loader import HUB_TASKSETS as HUB_PASSAGES
+from seal_env.tasks.knowledge.loader import TASKSETS as PASSAGES
+from seal_env.tasks.knowledge.passage import Passage, PassageTaskset, Question, published
+from seal_env.types import Task
 
 ARROW = " -> "
 
@@ -31,9 +35,34 @@ def tasksets_table() -> RenderableType:
     table.columns[1].justify = "right"
     for name, entry in TASKSETS.items():
         table.add_row(name, str(len(entry())), entry.description)
-    return Group(
-        table, Text("\nNAME:COUNT takes the first COUNT tasks of a set; the mini sets have as many as are asked for.", "dim")
-    )
+    table.add_section()
+    for name, passages in PASSAGES.items():
+        table.add_row(name, str(len(passages())), passages.description)
+    for name, passages in HUB_PASSAGES.items():
+        table.add_row(name, "-", passages.description)
+    note = "NAME:COUNT takes the first COUNT tasks of a set; the mini and the invented sets have as many as are asked for."
+    return Group(table, Text(f"\n{note}", "dim"))
+
+
+def passages_table(taskset: PassageTaskset) -> RenderableType:
+    """Every passage of one set, with its words, its questions and the self-edits that came with it."""
+    table = plain_table("task", "words", "questions", "self-edits", "title")
+    table.columns[0].overflow = "fold"
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for task in taskset:
+        words, own = len(task.context.text.split()), len(published(task))
+        table.add_row(Text(task.task_id), str(words), str(len(task.queries)), str(own), Text(task.context.title))
+    return Group(table, Text(f"\n{plural(len(taskset), 'task')} in {taskset.name}"))
+
+
+def passage_text(task: Task[Passage, Question]) -> RenderableType:
+    """A passage with its questions and gold answers."""
+    table = plain_table("question", "gold")
+    for question in task.queries:
+        table.add_row(Text(question.question), Text(" / ".join(question.golds)))
+    title = Text(f"{task.task_id}: {task.context.title}", style="bold")
+    return Group(title, Text(""), Text(task.context.text), Text(""), table)
 
 
 def taskset_table(taskset: ArcTaskset) -> RenderableType:

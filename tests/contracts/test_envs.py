@@ -23,6 +23,8 @@ from seal_env.vector_env import SealVectorEnv
 
 # Few and short updates: the contract is about the interface, and each check trains for real.
 SHORT: dict[str, Any] = {"max_examples": 6, "max_steps": 9, "cache": "off"}
+TOGETHER = [name for name, settings in ENVIRONMENTS.items() if "sequence" not in settings]
+"""Environments whose updates train together; each copy of the others has weights of its own."""
 GARBAGE = [
     "",
     "null",
@@ -37,6 +39,11 @@ GARBAGE = [
 ]
 
 
+def short(environment_id: str) -> dict[str, Any]:
+    """Settings for tests, sequences of two where there are any."""
+    return SHORT if environment_id in TOGETHER else {**SHORT, "sequence": 2}
+
+
 @pytest.fixture(params=ENVIRONMENTS)
 def environment_id(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -44,25 +51,27 @@ def environment_id(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.filterwarnings("ignore:.*different render modes:UserWarning")
 def test_passes_gymnasium_s_check(environment_id: str) -> None:
-    check_env(gymnasium.make(environment_id, **SHORT).unwrapped, skip_render_check=True)
+    check_env(gymnasium.make(environment_id, **short(environment_id)).unwrapped, skip_render_check=True)
 
 
 @pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
 def test_renders_in_its_modes(environment_id: str, mode: str) -> None:
-    env = gymnasium.make(environment_id, render_mode=mode, **SHORT)
+    env = gymnasium.make(environment_id, render_mode=mode, **short(environment_id))
     env.reset(seed=0)
     env.step(env.action_space.sample())
     assert env.render() is not None
 
 
 def test_survives_200_garbage_actions(environment_id: str) -> None:
-    env = gymnasium.make(environment_id, **SHORT)
+    env = gymnasium.make(environment_id, **short(environment_id))
     env.reset(seed=0)
     rng = random.Random(0)
     for _ in range(200):
         action: Any = rng.choice(
             [*GARBAGE, "".join(chr(rng.randrange(1, 0x2FFF)) for _ in range(50)), None, 3, b"x", {"a": 1}]
         )
+        if env.action_space.contains(action):  # plain text, where that is a self-edit
+            continue
         observation, reward, terminated, truncated, info = env.step(action)
         assert env.observation_space.contains(observation)
         assert (reward, truncated) == (0.0, False)
@@ -73,7 +82,7 @@ def test_survives_200_garbage_actions(environment_id: str) -> None:
 
 def test_equal_seeds_give_equal_episodes(environment_id: str) -> None:
     def episode() -> tuple[Any, ...]:
-        env = gymnasium.make(environment_id, **SHORT)
+        env = gymnasium.make(environment_id, **short(environment_id))
         env.action_space.seed(3)
         return (*env.reset(seed=3), *env.step(env.action_space.sample()))
 
@@ -85,17 +94,18 @@ def test_is_made_by_module_and_id(environment_id: str) -> None:
 
 
 def test_several_run_in_one_process(environment_id: str) -> None:
-    envs = gymnasium.make_vec(environment_id, num_envs=2, vectorization_mode="sync", **SHORT)
+    envs = gymnasium.make_vec(environment_id, num_envs=2, vectorization_mode="sync", **short(environment_id))
     envs.reset(seed=0)
     _, rewards, terminations, truncations, _ = envs.step(envs.action_space.sample())
     assert rewards.shape == (2,)
-    assert terminations.all()
+    assert terminations.all() or environment_id not in TOGETHER
     assert not truncations.any()
 
 
+@pytest.mark.parametrize("environment_id", TOGETHER)
 def test_vector_passes_what_gymnasium_checks(environment_id: str) -> None:
     """Gymnasium has no check of its own for vector environments; these of its checks can take one, of one environment."""
-    envs, sync = (gymnasium.make_vec(environment_id, 1, mode, **SHORT) for mode in (None, "sync"))
+    envs, sync = (gymnasium.make_vec(environment_id, 1, mode, **short(environment_id)) for mode in (None, "sync"))
     assert isinstance(envs, SealVectorEnv)
     check_reset_options(envs)  # type: ignore[arg-type]
     check_reset_return_type(envs)  # type: ignore[arg-type]
@@ -103,22 +113,30 @@ def test_vector_passes_what_gymnasium_checks(environment_id: str) -> None:
     check_environments_match(envs, sync, num_steps=2)  # type: ignore[arg-type]
 
 
-AUGMENT, TRAINING, FINETUNE = (json.dumps([call]) for call in json.loads(USUAL_SELF_EDIT))
-ONCE = USUAL_SELF_EDIT
-SCRIPTS = [  # what each environment is told, whichever turn of whichever episode it is in
-    [ONCE, ONCE, ONCE],
-    [AUGMENT, "garbage", TRAINING, FINETUNE, ONCE],
-    ["[]", FINETUNE, AUGMENT, '{"name": 1}', FINETUNE],
-    [AUGMENT, ONCE, "\x00", TRAINING, AUGMENT, FINETUNE],
-]
+TEXTS = {"name": "implications", "arguments": {"texts": ["the old town has a river", "a river is near the town"]}}
+
+
+def scripts(environment_id: str) -> list[list[str]]:
+    """What each environment is told, whichever turn of whichever episode it is in."""
+    augment, training, finetune = (json.dumps([call]) for call in json.loads(USUAL_SELF_EDIT))
+    if ENVIRONMENTS[environment_id].get("domain") == "knowledge":
+        augment = json.dumps([TEXTS])
+    once = json.dumps([call for part in (augment, training, finetune) for call in json.loads(part)])
+    return [
+        [once, once, once],
+        [augment, "{garbage", training, finetune, once],
+        ["[]", finetune, augment, '{"name": 1}', finetune],
+        [augment, once, "{\x00", training, augment, finetune],
+    ]
 
 
 def vector_episodes(environment_id: str, seed: int) -> list[list[tuple[Any, ...]]]:
     """For each script all that its environment said, among the others."""
-    envs = DictInfoToList(gymnasium.make_vec(environment_id, num_envs=len(SCRIPTS), **SHORT))
+    lefts = scripts(environment_id)
+    envs = DictInfoToList(gymnasium.make_vec(environment_id, num_envs=len(lefts), **short(environment_id)))
     observations, infos = envs.reset(seed=seed)
-    said: list[list[tuple[Any, ...]]] = [[(observations[place], infos[place])] for place in range(len(SCRIPTS))]
-    left, over = [list(script) for script in SCRIPTS], [False] * len(SCRIPTS)
+    said: list[list[tuple[Any, ...]]] = [[(observations[place], infos[place])] for place in range(len(lefts))]
+    left, over = lefts, [False] * len(lefts)
     while any(left):
         acting = [bool(script) and not done for script, done in zip(left, over, strict=True)]
         actions = [script.pop(0) if acts else "ignored" for script, acts in zip(left, acting, strict=True)]
@@ -134,7 +152,7 @@ def vector_episodes(environment_id: str, seed: int) -> list[list[tuple[Any, ...]
 
 def single_episodes(environment_id: str, script: list[str], seed: int) -> list[tuple[Any, ...]]:
     """The same from an environment of its own."""
-    env = gymnasium.make(environment_id, **SHORT)
+    env = gymnasium.make(environment_id, **short(environment_id))
     said: list[tuple[Any, ...]] = [env.reset(seed=seed)]
     over = False
     for action in script:
@@ -151,9 +169,10 @@ def comparable(said: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(*step[:-1], info | {"losses": len(info.get("losses", ()))}) for step, info in zip(said, infos, strict=True)]
 
 
+@pytest.mark.parametrize("environment_id", TOGETHER)
 def test_vector_agrees_with_single_environments(environment_id: str) -> None:
     together = vector_episodes(environment_id, seed=5)
-    for place, script in enumerate(SCRIPTS):
+    for place, script in enumerate(scripts(environment_id)):
         alone = single_episodes(environment_id, script, 5 + place)
         assert comparable(together[place]) == comparable(alone)
         for mine, theirs in zip(together[place], alone, strict=True):

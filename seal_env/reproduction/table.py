@@ -1,8 +1,8 @@
-"""`seal-env reproduce arc`: the paper's table for ARC, on one machine.
+"""`seal-env reproduce arc` and `seal-env reproduce knowledge`: the paper's tables, on one machine.
 
-Rows: in-context learning, untrained self-edits, the same after GRPO and after ReST-EM, and a search for each held-out task's
-own self-edit, which is the oracle. Every part is a run of `seal-env eval` or `seal-env train`, or a journal, in a folder of
-its own: what was killed goes on with the same command.
+Rows are agents that learn nothing (no update, the passage alone, templates), untrained self-edits, the same after GRPO and
+after ReST-EM, and a search for each held-out task's own self-edit, which is the oracle. Every part is a run of
+`seal-env eval` or `seal-env train`, or a journal, in a folder of its own: what was killed goes on with the same command.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from seal_env.agents.evaluation import Sample, by_task, read_samples
-from seal_env.agents.outer_settings import ARC_ROWS, EvalSettings, GrpoSettings, RestEmSettings, SearchBudget
-from seal_env.agents.policy_settings import PolicySettings
+from seal_env.agents.outer_settings import GRPO, REST_EM, SEARCH, UNTRAINED, EvalSettings
 from seal_env.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.inner_loop.cache import FILE_NAME
@@ -29,74 +29,22 @@ from seal_env.intervals import Interval, bootstrap_crossed
 from seal_env.journal import Journal, write_whole
 from seal_env.outer_loops import Where, evaluate, train_grpo, train_rest_em
 from seal_env.report.evaluations import reproduction_table
-
-NONE, UNTRAINED, GRPO, REST_EM, SEARCH = ARC_ROWS
+from seal_env.reproduction.presets import Preset
 
 Accuracies = Mapping[str, float]
 """Mean accuracy of the updated model by task; a task that the machine failed is missing."""
 
 
-@dataclass(frozen=True)
-class ArcPreset:
-    """One table. environment: settings of the environment, for learning and for measuring."""
-
-    summary: str
-    learn_on: str
-    held_out: str
-    environment: Mapping[str, Any]
-    rest_em: RestEmSettings
-    grpo: GrpoSettings
-    search: SearchBudget
-    policy: PolicySettings = field(default_factory=PolicySettings)
-
-
-_TINY_REST_EM = RestEmSettings(rounds=3, samples=8, eval_samples=3, sft_learning_rate=1e-3)
-_TINY_GRPO = GrpoSettings(steps=18, iterations=4, eval_samples=3, learning_rate=1e-3, save_every=3)
-_TINY_SEARCH = SearchBudget(trials=16, width=8, finalists=4, repeats=1, fresh=3)
-
-PRESETS: Final[Mapping[str, ArcPreset]] = {
-    "mini": ArcPreset(
-        "generated tasks, the embedded model; hours on a CPU with 2 cores",
-        "mini-train:24",
-        "mini-eval:30",
-        {"max_examples": 16},
-        _TINY_REST_EM,
-        _TINY_GRPO,
-        _TINY_SEARCH,
-    ),
-    "seal": ArcPreset(
-        "SEAL's own tasks, the embedded model; hours on a CPU with 2 cores",
-        "seal-train",
-        "seal-eval",
-        {"max_examples": 16},
-        _TINY_REST_EM,
-        replace(_TINY_GRPO, steps=9),
-        _TINY_SEARCH,
-        PolicySettings(max_new_tokens=128),
-    ),
-    "llama-1b": ArcPreset(
-        "SEAL's own tasks, model and settings; for a GPU",
-        "seal-train",
-        "seal-eval",
-        {"model": "meta-llama/Llama-3.2-1B-Instruct", "device": "cuda", "profile": "paper", "evaluation": "vote"},
-        RestEmSettings(),
-        GrpoSettings(steps=100),
-        SearchBudget(),
-        PolicySettings(temperature=0.8),
-    ),
-}
-
-
 class Reproduction:
     """One table, in the folder `where.out`. Its environment's settings go before those of the preset."""
 
-    def __init__(self, preset: ArcPreset, seeds: int, rows: Sequence[str], where: Where, console: Console) -> None:
-        """seeds: how often everything is repeated. rows: which of ARC_ROWS. Raises SettingError."""
+    def __init__(self, preset: Preset, seeds: int, rows: Sequence[str], where: Where, console: Console) -> None:
+        """seeds: how often everything is repeated. rows: which of the preset's. Raises SettingError."""
         if seeds < 1:
             raise SettingError("seeds", seeds, "at least 1")
         for row in rows:
-            if row not in ARC_ROWS:
-                raise SettingError("rows", row, " or ".join(map(repr, ARC_ROWS)))
+            if row not in preset.rows:
+                raise SettingError("rows", row, " or ".join(map(repr, preset.rows)))
         shared = {"cache_file": str(where.out / FILE_NAME)}
         environment = {**shared, **preset.environment, **where.environment}
         self.preset, self.seeds, self.rows, self.console = preset, seeds, tuple(rows), console
@@ -104,14 +52,11 @@ class Reproduction:
 
     def run(self) -> dict[str, Any]:
         """The table; what table.json holds. Raises SealError; what is finished stays in the folder."""
-        measure: Mapping[str, Callable[[int], Accuracies]] = {
-            NONE: self._none,
-            UNTRAINED: self._untrained,
-            GRPO: self._grpo,
-            REST_EM: self._rest_em,
-            SEARCH: self._search,
+        measure: dict[str, Callable[[int], Accuracies]] = {
+            row: partial(self._agent, agent) for row, agent in self.preset.agents.items()
         }
-        found: dict[str, list[Accuracies]] = {row: [] for row in ARC_ROWS if row in self.rows}
+        measure |= {UNTRAINED: self._untrained, GRPO: self._grpo, REST_EM: self._rest_em, SEARCH: self._search}
+        found: dict[str, list[Accuracies]] = {row: [] for row in self.preset.rows if row in self.rows}
         for seed in range(self.seeds):
             for row, accuracies in found.items():
                 accuracies.append(measure[row](seed))
@@ -128,10 +73,11 @@ class Reproduction:
             out=self.where.out / f"seed-{seed}" / row,
         )
 
-    def _none(self, seed: int) -> Accuracies:
-        where = self._part(seed, NONE, subset=self.preset.held_out)
-        with self._timed(seed, NONE):
-            evaluate("none", None, EvalSettings(samples=1, seed=seed), where, self.console)
+    def _agent(self, agent: str, seed: int) -> Accuracies:
+        """An agent that learns nothing: one self-edit for each task."""
+        where = self._part(seed, agent, subset=self.preset.held_out)
+        with self._timed(seed, agent):
+            evaluate(agent, None, EvalSettings(samples=1, seed=seed), where, self.console)
         return accuracies(read_samples(Journal(where.out / "samples.jsonl")))
 
     def _untrained(self, seed: int) -> Accuracies:

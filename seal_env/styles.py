@@ -1,0 +1,69 @@
+"""The prompts for texts about a passage: SEAL's five styles of self-edits and EntiGraph-like relations, in our own words.
+
+A reply in one of these is plain text and is an action as it is: see `raw_text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from seal_env.errors import SettingError
+from seal_env.types import Message
+
+TOOLS = "tools"
+"""Not a style of texts: the environment's own prompt, which asks for tool calls."""
+
+SYSTEM = "You write texts from which a language model learns a passage. Reply with the texts only."
+
+
+@dataclass(frozen=True)
+class Style:
+    """summary: one line for help texts. instruction: what follows the passage in the prompt."""
+
+    summary: str
+    instruction: str
+
+
+STYLES: Mapping[str, Style] = MappingProxyType(
+    {
+        "implications": Style(
+            "statements that follow from the passage",
+            "Write down what follows from the passage, directly or indirectly. One statement a line, each complete by "
+            "itself.",
+        ),
+        "implications-long": Style(
+            "many such statements",
+            "Write a long list of what follows from the passage: every fact, what it entails, how the facts are connected. "
+            "One statement a line, each complete by itself.",
+        ),
+        "implications-very-long": Style(
+            "as many such statements as there are",
+            "Write down everything that follows from the passage, as exhaustively as you can: every fact in several "
+            "wordings, every consequence, cause and comparison, and what each name, number and date stands for. One "
+            "statement a line, each complete by itself.",
+        ),
+        "rewrite": Style(
+            "the passage in other words",
+            "Tell the passage again in other words, several times, each time with all that it says. One version a line.",
+        ),
+        "self-qa": Style(
+            "questions with their answers",
+            "Ask about everything that the passage says, and answer in few words. Each question is a line that begins with "
+            '"Question:"; its answer is the next line and begins with "Answer:".',
+        ),
+        "relations": Style(
+            "how the things that the passage names are related",
+            "Take the names and things in the passage two or three at a time and say how they are related. One relation "
+            "a line, each complete by itself.",
+        ),
+    }
+)
+
+
+def style_messages(style: str, description: str) -> tuple[Message, ...]:
+    """The chat that asks for texts about a passage, which `description` gives as title and text. Raises SettingError."""
+    if style not in STYLES:
+        raise SettingError("style", style, " or ".join(map(repr, (TOOLS, *STYLES))))
+    return (Message("system", SYSTEM), Message("user", f"{description}\n\n{STYLES[style].instruction}"))

@@ -1,0 +1,103 @@
+"""Knowledge as a domain: a passage for the agent, questions without it for the model, answers judged by a grader."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seal_env.tasks.knowledge.document import Document
+from seal_env.tasks.knowledge.exact_match import normalise
+from seal_env.tasks.knowledge.grader import Attempt, Grader
+from seal_env.tasks.knowledge.passage import Passage, Question
+from seal_env.tasks.knowledge.prompt import query
+from seal_env.types import Answer, Evaluation, Example, Panel, Query, Task
+
+BRIEFING = (
+    "The task is a passage, which the model learns from documents that you write about it. Afterwards it is asked questions "
+    "without the passage, the test inputs. They stay hidden, and so do their answers. All tokens of a document carry loss, "
+    "whatever the strategy."
+)
+
+
+@dataclass(frozen=True)
+class KnowledgeDomain:
+    """Tasks of knowledge incorporation. learn_passage: the passage itself is one of the documents."""
+
+    grader: Grader
+    learn_passage: bool = True
+    tool_names: tuple[str, ...] = ("implications", "rewrite", "self_qa", "relations", "training", "finetune")
+    briefing: str = BRIEFING
+    partial_name: str = "word_f1"
+    reads_texts: bool = True
+
+    def parts(self, context: Passage | tuple[Passage, ...]) -> tuple[Passage, ...]:
+        """One passage after the other."""
+        return context if isinstance(context, tuple) else (context,)
+
+    def describe(self, context: Passage) -> str:
+        """Title and text, as the agent reads them."""
+        return f"{context.title}\n{context.text}"
+
+    def complete(self, context: Passage, candidates: tuple[Document, ...] | None) -> tuple[Document, ...] | None:
+        """What is learned from, given what tools made: these documents and, last, the passage; None if there is nothing."""
+        if not self.learn_passage:
+            return candidates
+        return (*(candidates or ()), Document(context.title, context.text))
+
+    def word(self, example: Document) -> Example:
+        """A document as the model learns it."""
+        return Example(document=example.written)
+
+    def questions(self, task: Task[Passage, Question], seed: int) -> tuple[Query, ...]:
+        """Each question as it is, without the passage. The seed does not matter."""
+        return tuple(query(str(number), question) for number, question in enumerate(task.queries))
+
+    def score(self, task: Task[Passage, Question], answers_Q: Sequence[Answer], seed: int) -> Evaluation:
+        """Accuracy: share of questions whose answer the grader takes for right. Partial: mean F1 of words.
+
+        Raises ValueError if these are not the answers to `questions(task, seed)`, in order, and GraderError if the grader
+        cannot tell.
+        """
+        if [answer.query_id for answer in answers_Q] != [str(number) for number in range(len(task.queries))]:
+            raise ValueError(f"task {task.task_id}: these are not the answers to its questions")
+        texts_Q = [None if answer.text is None else answer.text.strip() for answer in answers_Q]
+        pairs = list(zip(task.queries, texts_Q, strict=True))
+        right_Q = self._right(pairs)
+        words_Q = [0.0 if text is None else max(word_f1(text, gold) for gold in question.golds) for question, text in pairs]
+        count = len(pairs)
+        return Evaluation(sum(right_Q) / count, sum(words_Q) / count, tuple((text,) for text in texts_Q))
+
+    def _right(self, pairs: Sequence[tuple[Question, str | None]]) -> list[bool]:
+        """For each question, whether its answer agrees with one of the gold answers; all are graded in one call."""
+        attempts, askers = [], []
+        for index, (question, text) in enumerate(pairs):
+            if text is not None:
+                attempts += [Attempt(question.question, gold, text) for gold in question.golds]
+                askers += [index] * len(question.golds)
+        right = {index for index, verdict in zip(askers, self.grader.grade_all(attempts), strict=True) if verdict}
+        return [index in right for index in range(len(pairs))]
+
+    def gold(self, task: Task[Passage, Question]) -> tuple[str, ...]:
+        """The gold answers."""
+        return tuple(question.answer for question in task.queries)
+
+    def panels(self, task: Task[Passage, Question], shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
+        """The passage, then each question, with its predictions and its gold answer."""
+        rows: list[list[Panel]] = [[(passage.title, passage.text)] for passage in self.parts(task.context)]
+        for index, question in enumerate(task.queries):
+            row: list[Panel] = [("question", question.question)]
+            if shown is not None:
+                said: dict[str, Any] = {name: each.predictions_Q[index][0] if each else None for name, each in shown.items()}
+                row += [(f"answer {name}", text) for name, text in said.items()]
+                row.append(("gold", question.answer))
+            rows.append(row)
+        return rows
+
+
+def word_f1(prediction: str, gold: str) -> float:
+    """Harmonic mean of the shares of words that are in the other text too (SQuAD, arXiv 1606.05250), in [0, 1]."""
+    said, meant = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
+    common = (said & meant).total()
+    return 2 * common / (said.total() + meant.total()) if common else float(not said and not meant)
