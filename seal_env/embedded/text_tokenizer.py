@@ -14,7 +14,7 @@ from itertools import product
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from seal_env.embedded.tokenizer import CHAT_TEMPLATE, SPECIAL_TOKENS
+from seal_env.embedded.tokenizer import SPECIAL_TOKENS, for_transformers
 from seal_env.styles import STYLES, SYSTEM
 from seal_env.tasks.knowledge.invented.kinds import CLOSINGS, KINDS
 from seal_env.tasks.knowledge.invented.values import MONTHS, NUMBERS, PAIRS
@@ -72,13 +72,4 @@ def build_text_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     sentences = (SYSTEM, *(style.instruction for style in STYLES.values()))
     tokenizer.add_tokens([AddedToken(sentence, normalized=False) for sentence in sentences])
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<|pad|>",
-        bos_token="<|begin|>",
-        eos_token="<|end|>",
-        model_max_length=max_length,
-        clean_up_tokenization_spaces=False,
-    )
-    wrapped.chat_template = CHAT_TEMPLATE
-    return wrapped
+    return for_transformers(tokenizer, max_length)

@@ -105,6 +105,11 @@ def build_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
     tokenizer = _join_phrases(_learn_words())
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     tokenizer.decoder = decoders.ByteLevel()
+    return for_transformers(tokenizer, max_length)
+
+
+def for_transformers(tokenizer: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
+    """A tokenizer that knows `SPECIAL_TOKENS`, with their roles and the chat template, as transformers takes it."""
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<|pad|>",

@@ -19,6 +19,7 @@ from seal_env.errors import TaskError
 from seal_env.tasks.arc.grid import Grid, GridPair, check_grid
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
 from seal_env.tasks.base import ListTaskset
+from seal_env.tasks.json_values import kind_of
 from seal_env.types import Task
 
 
@@ -47,7 +48,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, integers of thousands of digits
         raise TaskError(f"{path}: not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise TaskError(f"{path}: expected a JSON object, got {_kind(content)}")
+        raise TaskError(f"{path}: expected a JSON object, got {kind_of(content)}")
     return content
 
 
@@ -69,7 +70,7 @@ def _challenges(path: Path, content: Mapping[str, Any], solutions_path: Path | N
     for task_id, task in content.items():
         where = f"{path}: task {task_id}"
         if not isinstance(task, Mapping):
-            raise TaskError(f"{where}: expected an object with 'train' and 'test', got {_kind(task)}")
+            raise TaskError(f"{where}: expected an object with 'train' and 'test', got {kind_of(task)}")
         if solutions_path and task_id not in solutions:
             raise TaskError(f"{where}: no solution in {solutions_path}")
         tasks.append(_task(task_id, task, where, solutions.get(task_id)))
@@ -83,7 +84,7 @@ def _task(task_id: str, content: Mapping[str, Any], where: str, outputs: object 
     train, test = _pairs(content, "train", where), _pairs(content, "test", where)
     if outputs is not None:
         if not isinstance(outputs, Sequence) or len(outputs) != len(test):
-            raise TaskError(f"{where}: expected {len(test)} solutions, one for each test input, got {_kind(outputs)}")
+            raise TaskError(f"{where}: expected {len(test)} solutions, one for each test input, got {kind_of(outputs)}")
         test = [{**pair, "output": output} for pair, output in zip(test, outputs, strict=True)]
     for index, pair in enumerate(test):
         if "output" not in pair:
@@ -101,10 +102,11 @@ def _task(task_id: str, content: Mapping[str, Any], where: str, outputs: object 
 def _pairs(content: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
     pairs = content.get(key)
     if not isinstance(pairs, list) or not pairs:
-        raise TaskError(f"{where}: expected {key!r} to be a list of at least one pair, got {_kind(pairs)}")
+        raise TaskError(f"{where}: expected {key!r} to be a list of at least one pair, got {kind_of(pairs)}")
     for index, pair in enumerate(pairs):
         if not isinstance(pair, Mapping):
-            raise TaskError(f"{where}: {key} pair {index}: expected an object with 'input' and 'output', got {_kind(pair)}")
+            expected = "an object with 'input' and 'output'"
+            raise TaskError(f"{where}: {key} pair {index}: expected {expected}, got {kind_of(pair)}")
     return pairs
 
 
@@ -116,14 +118,3 @@ def _side(pair: Mapping[str, Any], key: str, where: str) -> Grid:
     if key not in pair:
         raise TaskError(f"{where}: no {key!r}")
     return check_grid(pair[key], f"{where}: {key}")
-
-
-def _kind(value: object) -> str:
-    """A value from JSON, said in a word or two."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    if isinstance(value, dict):
-        return f"an object with {len(value)} fields"
-    return repr(value)[:60]

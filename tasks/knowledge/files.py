@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from seal_env.errors import TaskError
 from seal_env.tasks.base import ListTaskset
+from seal_env.tasks.json_values import kind_of
 from seal_env.tasks.knowledge.passage import Passage, PassageTask, PassageTaskset, Question, passage_id
 
 PUBLISHED = ("self_edit", "completion", "completions")
@@ -103,7 +104,7 @@ def _published(content: Mapping[str, Any], where: str) -> Iterator[str]:
         texts = content.get(field, [])
         for text in [texts] if isinstance(texts, str) else texts if isinstance(texts, list) else [texts]:
             if not isinstance(text, str):
-                raise TaskError(f"{where}: expected {field!r} to be a text or a list of texts, got {_kind(text)}")
+                raise TaskError(f"{where}: expected {field!r} to be a text or a list of texts, got {kind_of(text)}")
             yield _whole(text, field, where)
 
 
@@ -133,21 +134,21 @@ def _paragraph(title: str, paragraph: object, where: str) -> PassageTask:
 
 def _object(value: object, where: str, fields: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise TaskError(f"{where}: expected an object with {fields}, got {_kind(value)}")
+        raise TaskError(f"{where}: expected an object with {fields}, got {kind_of(value)}")
     return value
 
 
 def _list(content: Mapping[str, Any], field: str, where: str) -> list[Any]:
     value = content.get(field)
     if not isinstance(value, list) or not value:
-        raise TaskError(f"{where}: expected {field!r} to be a list of at least one, got {_kind(value)}")
+        raise TaskError(f"{where}: expected {field!r} to be a list of at least one, got {kind_of(value)}")
     return value
 
 
 def _text(content: Mapping[str, Any], field: str, where: str) -> str:
     value = content.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise TaskError(f"{where}: expected {field!r} to be a text that is not empty, got {_kind(value)}")
+        raise TaskError(f"{where}: expected {field!r} to be a text that is not empty, got {kind_of(value)}")
     return _whole(value, field, where)
 
 
@@ -158,14 +159,3 @@ def _whole(text: str, field: str, where: str) -> str:
     except UnicodeEncodeError as error:
         raise TaskError(f"{where}: {field!r} holds half a character: {text[error.start]!r}") from error
     return text
-
-
-def _kind(value: object) -> str:
-    """A value from JSON, said in a word or two."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    if isinstance(value, dict):
-        return f"an object with {len(value)} fields"
-    return repr(value)[:60]
