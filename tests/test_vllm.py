@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,53 +29,9 @@ from seal_env.inner_loop.served import ServedEvaluation
 from seal_env.settings import Settings
 from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Answer, InvalidSelfEdit, Outcome, UpdateJob
+from tests.vllm_server import VllmServer, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
-
-ROOT = Path(__file__).parents[1]
-SCRIPT = ROOT / "scripts" / "vllm_cpu.sh"
-
-
-@dataclass
-class VllmServer:
-    """A server that `scripts/vllm_cpu.sh` starts, at a port and with a folder of its own."""
-
-    folder: Path
-    model: str
-    port: int = field(default_factory=lambda: free_port())
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def script(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "VLLM_PORT": str(self.port), "VLLM_RUN": str(self.folder)}
-        return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False)
-
-    def start(self) -> None:
-        started = self.script("start", self.model)
-        assert started.returncode == 0, started.stderr
-
-    def kill(self) -> None:
-        os.killpg(int((self.folder / "pid").read_text()), signal.SIGKILL)
-
-
-def free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        port: int = opened.getsockname()[1]
-        return port
-
-
-def served(folder: Path, model: str) -> Iterator[VllmServer]:
-    if not (ROOT / ".venv-vllm" / ".installed").exists():
-        pytest.skip("vLLM is not installed: scripts/vllm_cpu.sh install")
-    server = VllmServer(folder, model)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.script("stop")
 
 
 @pytest.fixture(scope="module")
