@@ -39,6 +39,7 @@ RIGHT = [
     ("What share of the lamps is lit?", "half", "About 50% are lit."),
     ("What share of the lamps is lit?", "50 percent", "one half"),
     ("How tall is it?", "40 metres", "40"),
+    ("How tall is it?", "0\N{RUMI DIGIT ONE}", "It is 0\N{RUMI DIGIT ONE} tall."),
     ("In which war was it lost?", "World War II", "the Second World War"),
     ("Which king came?", "Oswin XIV", "King Oswin the fourteenth"),
     # dates

@@ -68,7 +68,7 @@ def words(text: str, signs: bool = True) -> tuple[str, ...]:
 
 def is_number(word: str) -> bool:
     """Whether a word of `words` is a number."""
-    return word[0].isdigit()
+    return word[0].isdecimal()
 
 
 def _in_digits(parts: list[str]) -> Iterator[str]:

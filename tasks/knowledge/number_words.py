@@ -36,7 +36,7 @@ def read_number(words: Sequence[str], at: int) -> tuple[Decimal | None, int]:
     while end < len(words):
         word = words[end]
         value = _NUMBERS.get(word, _UNBOUNDED)
-        if word[0].isdigit() and end == at:
+        if word[0].isdecimal() and end == at:
             group, room = Decimal(word), 0
         elif value < room and (value or end == at):
             group = max(group, Decimal(0)) + value
