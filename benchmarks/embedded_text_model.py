@@ -81,7 +81,7 @@ def make_update(given: argparse.Namespace) -> Update:
     own = Settings.resolve(domain="knowledge", subset="invented-eval", model=given.model, **said)
     return Update(
         lora=LoraSpec(int(own.lora_rank or 0), own.alpha),
-        recipe=Recipe(batch_size=own.batch_size, warmup_steps=0, schedule="linear"),
+        recipe=Recipe(batch_size=own.batch_size, warmup_steps=0, schedule="linear", learn_end=True),
         training=TrainingConfig("train_using_all_tokens", float(own.usual_learning_rate or 0), int(own.usual_epochs or 0)),
         inner_loop=make_inner_loop("batched", given.model, given.device),
         domain=KnowledgeDomain(LexicalGrader()),

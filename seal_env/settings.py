@@ -27,6 +27,7 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "usual_learning_rate": 5e-4,
         "usual_epochs": 3,
         "batch_size": 4,
+        "learn_end": "on",
         "max_examples": 64,
     },
 }
@@ -36,6 +37,7 @@ FALLBACKS: Mapping[str, Mapping[str, Any]] = {
         "lora_rank": LoraSpec.rank,
         "lora_alpha": LoraSpec.alpha,
         "batch_size": Recipe.batch_size,
+        "learn_end": "off",
         "max_examples": Budget.max_examples,
         "usual_learning_rate": TrainingConfig.learning_rate,
         "usual_epochs": TrainingConfig.num_train_epochs,
@@ -45,6 +47,7 @@ FALLBACKS: Mapping[str, Mapping[str, Any]] = {
         "lora_rank": 32,
         "lora_alpha": 64.0,
         "batch_size": 1,
+        "learn_end": "off",
         "max_examples": Budget.max_examples,
         "usual_learning_rate": 1e-3,
         "usual_epochs": 10,
@@ -62,6 +65,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "grader": GRADERS,
     "reward": ("accuracy", "gain", "solved", "cell_accuracy", "word_f1"),
     "learn_passage": ("on", "off"),
+    "learn_end": ("on", "off"),
     "reward_over": ("seen", "new", "change"),
     "decode": ("failed", "never"),
     "grid_format": ("plain", "lettered"),
@@ -128,6 +132,8 @@ class Settings:
         max_turns: actions in an episode at most, for each of its passages; 1 is the paper's one-shot case.
         passages: passages of an episode, all learned in one update; the agent writes about one after the other (knowledge).
         learn_passage: whether the passage itself is learned beside what is written about it (knowledge): on or off.
+        learn_end: whether a document ends with a token that says so and is learned too (knowledge): on or off; None is the
+            model's own (off as in the paper; seal-tiny-text on).
         decode: failed: answers that are not exactly right are decoded, so that predictions can be shown; never: they are
             not, which is faster (only for ARC, evaluation greedy and a reward other than cell_accuracy).
         update: lora (an adapter) or full (all weights of the model).
@@ -169,6 +175,7 @@ class Settings:
     max_turns: int = 8
     passages: int = 1
     learn_passage: str = "on"
+    learn_end: str | None = None
     decode: str = "failed"
     update: str = "lora"
     usual_learning_rate: float | None = None
@@ -287,7 +294,8 @@ class Settings:
     @property
     def recipe(self) -> Recipe:
         """How the update is done."""
-        return replace(PROFILES[self.profile], **{"batch_size": self._resolved("batch_size"), **RECIPES[self.domain]})
+        own = {"batch_size": self._resolved("batch_size"), "learn_end": self._resolved("learn_end") == "on"}
+        return replace(PROFILES[self.profile], **{**own, **RECIPES[self.domain]})
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:

@@ -146,7 +146,8 @@ class Recipe:
     schedule: how the learning rate falls to 0 after it has risen linearly for warmup_steps optimizer steps.
     pad_loss: padding carries loss, one padded length for the whole set ("paper"). double_bos: training text starts with
     two BOS. trailing_prompt: training text ends with one more generation prompt. no_op_over_budget: a self-edit over the
-    budget, or without examples, is scored as the base model instead of as a mistake.
+    budget, or without examples, is scored as the base model instead of as a mistake. learn_end: documents end with EOS,
+    which carries loss; SEAL's do not.
     """
 
     batch_size: int = 2
@@ -159,6 +160,7 @@ class Recipe:
     double_bos: bool = False
     trailing_prompt: bool = False
     no_op_over_budget: bool = False
+    learn_end: bool = False
 
 
 PROFILES: Mapping[str, Recipe] = {

@@ -139,14 +139,15 @@ def test_question_with_other_words_changes_only_the_prompt(encoder: ChatEncoder)
     assert encoder.encode_query(other).gold_T == encoder.encode_query(QUERY).gold_T
 
 
-def test_a_document_is_its_own_tokens_and_an_end_all_of_which_are_learned(encoder: ChatEncoder) -> None:
+def test_a_document_is_its_own_tokens_and_an_end_if_wanted_all_of_which_are_learned(encoder: ChatEncoder) -> None:
     text = "The lamp of Orvel\nThe lamp of Orvel burns blue oil."
     for profile in PROFILES.values():
-        encoded = encoder.encode_example(Example(document=text), profile)
+        encoded = encoder.encode_example(Example(document=text), replace(profile, learn_end=True))
         assert encoded.ids_T[-1] == encoder.tokenizer.eos_token_id
         assert encoder.tokenizer.decode(encoded.ids_T[:-1], skip_special_tokens=True) == text
         assert encoded.supervised("train_using_output_tokens") == encoded.supervised("train_using_all_tokens")
         assert sum(encoded.supervised("train_using_all_tokens")) == len(encoded.ids_T) - 1
+        assert encoder.encode_example(Example(document=text), profile).ids_T == encoded.ids_T[:-1]
 
 
 def test_an_example_is_a_chat_or_a_document() -> None:
@@ -161,7 +162,9 @@ def test_a_prompt_is_gone_on_from_by_the_answer_and_an_end(encoder: ChatEncoder)
     assert encoder.tokenizer.decode(asked.gold_T[:-1]).strip() == "blue oil"
     assert asked.gold_T[-1] == encoder.tokenizer.eos_token_id
     assert asked.stop_ids == {encoder.tokenizer.eos_token_id}
-    learned = encoder.encode_example(Example(document="Question: What burns in Orvel?\nAnswer: blue oil"), Recipe())
+    learned = encoder.encode_example(
+        Example(document="Question: What burns in Orvel?\nAnswer: blue oil"), Recipe(learn_end=True)
+    )
     assert learned.ids_T == asked.prompt_T + asked.gold_T
 
 

@@ -11,7 +11,7 @@ import pytest
 from seal_env.env import SealEnv
 from seal_env.errors import GraderError, SettingError, UnknownTaskError
 from seal_env.prompts import described_task
-from seal_env.types import Outcome
+from seal_env.types import Outcome, Recipe
 
 FINETUNE = '[{"name": "finetune", "arguments": {}}]'
 TEXTS = ["The lamp burns blue oil.", "Blue oil burns in the lamp."]
@@ -115,7 +115,10 @@ def test_the_paper_s_recipe_is_the_default_for_other_models() -> None:
     settings = SealEnv(domain="knowledge", subset="invented-train:1", model="a-model").settings
     assert (settings.lora.rank, settings.lora.alpha) == (32, 64.0)
     assert (settings.training.learning_rate, settings.training.num_train_epochs) == (1e-3, 10)
-    assert (settings.recipe.schedule, settings.recipe.warmup_steps, settings.recipe.batch_size) == ("linear", 0, 1)
+    assert settings.recipe == Recipe(batch_size=1, warmup_steps=0, schedule="linear")
+    assert make(model="seal-tiny-text").settings.recipe == Recipe(
+        batch_size=4, warmup_steps=0, schedule="linear", learn_end=True
+    )
 
 
 def test_several_passages_are_written_about_in_turn_and_learned_together(monkeypatch: pytest.MonkeyPatch) -> None:

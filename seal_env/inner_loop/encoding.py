@@ -89,10 +89,11 @@ class ChatEncoder:
     def encode_example(self, example: Example, recipe: Recipe) -> EncodedExample:
         """Tokens of a training example; the recipe's quirks (two BOS, a trailing generation prompt) are applied here.
 
-        Those are quirks of chats. A document is its own tokens between BOS, where the tokenizer has one, and EOS.
+        Those are quirks of chats. A document is its own tokens, behind BOS where the tokenizer has one, before EOS with
+        `learn_end`.
         """
         if example.document is not None:
-            whole = (*self.tokenize(example.document)[0], self._eos)
+            whole = (*self.tokenize(example.document)[0], *((self._eos,) if recipe.learn_end else ()))
             return EncodedExample(whole, tuple(True for _ in whole))
         full, begin, end = self._answer_span(example.messages)
         everything, spans = self.tokenize(full)
