@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import gymnasium
 
@@ -11,6 +12,7 @@ from seal_env.agents.base import Agent
 from seal_env.agents.baselines import NO_UPDATES, PASSAGE_ONLY, USUAL_SELF_EDITS, FixedAgent, RandomAgent
 from seal_env.agents.policy_settings import PolicySettings
 from seal_env.embedded_model import MODEL_NAME
+from seal_env.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.tools.registry import ARC_TOOLS
 
@@ -31,6 +33,12 @@ class AgentSettings:
     domain: str = "arc"
     tool_names: tuple[str, ...] = ARC_TOOLS
     replay_file: str | None = None
+
+    @classmethod
+    def of(cls, env: SealEnv, **chosen: Any) -> AgentSettings:
+        """What the environment decides, and the fields that are chosen."""
+        used = env.settings
+        return cls(env.action_space, model=used.model, domain=used.domain, tool_names=env.domain.tool_names, **chosen)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from seal_env.inner_loop import make_inner_loop
 from seal_env.prompts import observation_text
 from seal_env.raw_text import parse_or_read
 from seal_env.reward import reward as compute_reward
-from seal_env.self_edit import Kept, apply_calls, compile_draft, describe_draft, keep_examples
+from seal_env.self_edit import Kept, Rules, apply_calls, compile_draft, describe_draft, keep_examples
 from seal_env.settings import Settings
 from seal_env.tools.base import Draft, EditContext
 from seal_env.tools.texts import NOTHING_COUNTED
@@ -76,6 +76,11 @@ class World:
         self.inner_loop = inner_loop
         most = inner_loop.max_tokens(self.settings.recipe) + 1
         self.budget = replace(self.settings.budget, max_tokens=min(self.settings.max_tokens, most))
+
+    @property
+    def rules(self) -> Rules:
+        """What holds for every self-edit here."""
+        return Rules(self.budget, self.settings.recipe, self.domain.tool_names, self.settings.training)
 
     def adapter_directory(self, task_id: str) -> Path | None:
         """A new directory for an adapter, of no earlier run and of no other copy; None if adapters are not kept."""
@@ -173,9 +178,7 @@ class Episode:
         self.timings["compile_seconds"] = self.timings.get("compile_seconds", 0.0) + time.perf_counter() - began
         if draft.finetune:
             return self._close() if self._last_part else self._next_part(0.0, Outcome.OK, "")
-        world, settings = self.world, self.world.settings
-        reply = describe_draft(draft, self.kept, world.budget, settings.recipe, world.domain.tool_names, settings.training)
-        return self._go_on(Outcome.OK, reply)
+        return self._go_on(Outcome.OK, describe_draft(draft, self.kept, self.world.rules))
 
     def _keep(self, draft: Draft) -> None:
         """Take over a draft. What it is trained on is worded and counted only where somebody wants to know."""
@@ -223,9 +226,7 @@ class Episode:
         self.over = True
         self._counts.update(self.draft.counts)
         settings, world = self.world.settings, self.world
-        edit = compile_draft(
-            self.draft, self.kept, world.budget, settings.recipe, world.domain.tool_names, settings.training
-        )
+        edit = compile_draft(self.draft, self.kept, world.rules)
         if not isinstance(edit, InvalidSelfEdit):
             return Update(edit, outcome, reason)
         if settings.recipe.no_op_over_budget:

@@ -94,12 +94,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure an agent; what eval.json holds. Raises SealError; what is finished stays in the folder."""
     world = where.world()
-    space = SealEnv(world=world).action_space
-    used = world.settings
-    about = AgentSettings(
-        space, settings.seed, self_edit, used.model, where.policy, used.domain, world.domain.tool_names, where.replay_file
-    )
-    agent = make_agent(agent_name, about)
+    chosen = {"seed": settings.seed, "self_edit": self_edit, "policy": where.policy, "replay_file": where.replay_file}
+    agent = make_agent(agent_name, AgentSettings.of(SealEnv(world=world), **chosen))
     where.begin({"command": "eval", "agent": agent_name, "self_edit": self_edit, **asdict(settings)}, world)
     world.load()
     episodes = starts(world.taskset.task_ids, settings.samples, settings.seed)

@@ -62,19 +62,8 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
     seal = env.unwrapped
     assert isinstance(seal, SealEnv)
     used = seal.settings
-    agent = make_agent(
-        settings.agent,
-        AgentSettings(
-            seal.action_space,
-            settings.seed,
-            settings.self_edit,
-            used.model,
-            settings.policy,
-            used.domain,
-            seal.domain.tool_names,
-            settings.replay_file,
-        ),
-    )
+    chosen = {name: getattr(settings, name) for name in ("seed", "self_edit", "policy", "replay_file")}
+    agent = make_agent(settings.agent, AgentSettings.of(seal, **chosen))
     count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
     device = resolve_device(used.device)
     with console.status(f"loading {used.model}"):

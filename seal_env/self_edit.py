@@ -30,6 +30,15 @@ class Kept(NamedTuple):
     lengths_E: tuple[int, ...]
 
 
+class Rules(NamedTuple):
+    """What holds for every self-edit of an environment. usual: the training where no `training` call sets one."""
+
+    budget: Budget
+    recipe: Recipe
+    tool_names: tuple[str, ...]
+    usual: TrainingConfig = TrainingConfig()
+
+
 def apply_calls(
     draft: Draft, calls: Sequence[ToolCall], context: EditContext, tool_names: Sequence[str]
 ) -> Draft | InvalidSelfEdit:
@@ -72,28 +81,21 @@ def optimizer_steps(n_examples: int, epochs: int, batch_size: int) -> int:
     return epochs * -(-n_examples // batch_size)
 
 
-def compile_draft(
-    draft: Draft,
-    kept: Kept | None,
-    budget: Budget,
-    recipe: Recipe,
-    tool_names: Sequence[str],
-    usual: TrainingConfig | None = None,
-) -> SelfEdit | InvalidSelfEdit:
+def compile_draft(draft: Draft, kept: Kept | None, rules: Rules) -> SelfEdit | InvalidSelfEdit:
     """A closed draft and its kept examples (None without candidates) -> self-edit.
 
-    usual: what holds without a `training` call; None is TrainingConfig's defaults. The budget is SEAL's: epochs x examples
-    // batch size may not exceed `max_steps`. It counts a smaller last batch of an epoch in part, so `optimizer_steps` may
-    be a little more.
+    The budget is SEAL's: epochs x examples // batch size may not exceed `max_steps`. It counts a smaller last batch of an
+    epoch in part, so `optimizer_steps` may be a little more.
     """
+    budget, recipe = rules.budget, rules.recipe
     if not draft.finetune:
         return invalid(Outcome.MISSING_FINETUNE, "The self-edit is not closed. Call finetune to end the episode.")
     if kept is None or not kept.examples_E:
-        return invalid(Outcome.EMPTY_DATA, f"No examples are left to train on: {_why_empty(draft, budget, tool_names)}.")
-    training = draft.training or usual or TrainingConfig()
+        return invalid(Outcome.EMPTY_DATA, f"No examples are left to train on: {_why_empty(draft, rules)}.")
+    training = draft.training or rules.usual
     n_examples = len(kept.examples_E)
     if _cost(n_examples, training.num_train_epochs, recipe) > budget.max_steps:
-        return invalid(Outcome.OVER_BUDGET, _over_budget(n_examples, training.num_train_epochs, budget, recipe))
+        return invalid(Outcome.OVER_BUDGET, _over_budget(n_examples, training.num_train_epochs, rules))
     return SelfEdit(
         examples_E=kept.examples_E,
         training=training,
@@ -103,28 +105,22 @@ def compile_draft(
     )
 
 
-def describe_draft(
-    draft: Draft,
-    kept: Kept | None,
-    budget: Budget,
-    recipe: Recipe,
-    tool_names: Sequence[str],
-    usual: TrainingConfig | None = None,
-) -> str:
+def describe_draft(draft: Draft, kept: Kept | None, rules: Rules) -> str:
     """The reply to the agent about an open draft: what it has, what it will cost, what is missing. Deterministic."""
     lines = []
-    training = draft.training or usual or TrainingConfig()
+    training = draft.training or rules.usual
     setting = f"{training.strategy}, learning rate {training.learning_rate:g}, {training.num_train_epochs} epochs"
     if kept is None:
-        lines.append(f"No examples are made yet: call {_makers(tool_names)}.")
+        lines.append(f"No examples are made yet: call {_makers(rules.tool_names)}.")
     elif not kept.examples_E:
-        lines.append(f"No examples are left to train on: {_why_empty(draft, budget, tool_names)}.")
+        lines.append(f"No examples are left to train on: {_why_empty(draft, rules)}.")
     else:
         made, n_kept, tokens = len(draft.candidates or ()), len(kept.examples_E), sum(kept.lengths_E)
-        lines.append(f"The {_makers(tool_names)} tool made {made} examples and {n_kept} are kept, with {tokens} tokens.")
+        tools = _makers(rules.tool_names)
+        lines.append(f"The {tools} tool made {made} examples and {n_kept} are kept, with {tokens} tokens.")
     lines.append(f"Training: {setting}." if draft.training else f"No training is set yet; by default: {setting}.")
     if kept is not None and kept.examples_E:
-        lines.append(_cost_line(len(kept.examples_E), training.num_train_epochs, budget, recipe))
+        lines.append(_cost_line(len(kept.examples_E), training.num_train_epochs, rules))
     lines.append("Call finetune to start the update and end the episode.")
     return "\n".join(lines)
 
@@ -142,15 +138,16 @@ def _cost(n_examples: int, epochs: int, recipe: Recipe) -> int:
     return epochs * n_examples // recipe.batch_size
 
 
-def _cost_line(n_examples: int, epochs: int, budget: Budget, recipe: Recipe) -> str:
-    cost = _cost(n_examples, epochs, recipe)
-    if cost > budget.max_steps:
-        return _over_budget(n_examples, epochs, budget, recipe)
-    steps = optimizer_steps(n_examples, epochs, recipe.batch_size)
-    return f"Training will take {steps} optimizer steps. {budget.max_steps - cost} of {budget.max_steps} are left."
+def _cost_line(n_examples: int, epochs: int, rules: Rules) -> str:
+    cost, most = _cost(n_examples, epochs, rules.recipe), rules.budget.max_steps
+    if cost > most:
+        return _over_budget(n_examples, epochs, rules)
+    steps = optimizer_steps(n_examples, epochs, rules.recipe.batch_size)
+    return f"Training will take {steps} optimizer steps. {most - cost} of {most} are left."
 
 
-def _over_budget(n_examples: int, epochs: int, budget: Budget, recipe: Recipe) -> str:
+def _over_budget(n_examples: int, epochs: int, rules: Rules) -> str:
+    budget, recipe = rules.budget, rules.recipe
     most = (budget.max_steps + 1) * recipe.batch_size - 1  # the largest epochs x examples within the budget
     return (
         f"Training will take {_cost(n_examples, epochs, recipe)} optimizer steps of {budget.max_steps}. That is over the "
@@ -165,9 +162,9 @@ def _makers(tool_names: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _why_empty(draft: Draft, budget: Budget, tool_names: Sequence[str]) -> str:
+def _why_empty(draft: Draft, rules: Rules) -> str:
     if draft.candidates is None:
-        return f"call {_makers(tool_names)} before finetune"
+        return f"call {_makers(rules.tool_names)} before finetune"
     if not draft.candidates:
-        return f"the {_makers(tool_names)} tool could make none of this task"
-    return f"all {len(draft.candidates)} have {budget.max_tokens} tokens or more; use other augmentations"
+        return f"the {_makers(rules.tool_names)} tool could make none of this task"
+    return f"all {len(draft.candidates)} have {rules.budget.max_tokens} tokens or more; use other augmentations"

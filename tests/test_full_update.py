@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from seal_env.errors import SettingError
 from seal_env.inner_loop import INNER_LOOPS, full_weights
@@ -36,9 +36,9 @@ from seal_env.types import (
     Recipe,
     TrainingConfig,
     UpdateJob,
-    UpdateResult,
 )
-from tests.test_trainer_equivalence import Collator, RecordingTrainer, rows
+from tests.test_batched_inner_loop import assert_same, in_fp64
+from tests.test_trainer_equivalence import Collator, RecordingTrainer, rows, trainer_arguments
 
 Weights = dict[str, torch.Tensor]
 
@@ -96,11 +96,6 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bo
     return beside
 
 
-def in_fp64(base: BaseModel) -> BaseModel:
-    model: Any = AutoModelForCausalLM.from_pretrained(base.name, dtype=torch.float64).requires_grad_(False).eval()
-    return replace(base, model=model, inner_loops={})
-
-
 def digest(base: BaseModel) -> str:
     return fingerprint(base.model, base.tokenizer, base.device)
 
@@ -125,18 +120,12 @@ def trainer_of(base: BaseModel, job: UpdateJob, out: Path) -> RecordingTrainer:
     """Hugging Face's Trainer on all weights of the base model in fp64, after it has trained."""
     model: Any = AutoModelForCausalLM.from_pretrained(base.name, dtype=torch.float64).eval()
     model.train = lambda mode=True: model  # GPT-2 has dropout, which our loops never use
-    arguments = TrainingArguments(
-        output_dir=str(out), seed=job.seed, num_train_epochs=job.training.num_train_epochs,
-        per_device_train_batch_size=job.recipe.batch_size,
-        learning_rate=job.training.learning_rate, lr_scheduler_type=job.recipe.schedule,
-        warmup_steps=job.recipe.warmup_steps, weight_decay=0.0,
-        adam_epsilon=1e-8, max_grad_norm=1.0, use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True,
-        logging_strategy="no", remove_unused_columns=False, dataloader_pin_memory=False,
-    )  # fmt: skip
     encoded = [base.encoder.example(each, job.recipe) for each in job.examples_E]
     longest = max(len(each.ids_T) for each in encoded) if job.recipe.pad_loss else None
     collator = Collator(int(base.tokenizer.pad_token_id), longest)
-    trainer = ExactTrainer(model=model, args=arguments, train_dataset=rows(encoded, job.training), data_collator=collator)
+    trainer = ExactTrainer(
+        model=model, args=trainer_arguments(job, out), train_dataset=rows(encoded, job.training), data_collator=collator
+    )
     trainer.losses_S = []
     trainer.train()
     return trainer
@@ -167,16 +156,6 @@ def test_update_is_the_trainer_s_update(
     assert all(float((ours[name] - theirs[name]).abs().max()) < 1e-7 for name in ours)
     still = {name for name in ours if float((ours[name] - before[name]).abs().max()) < 1e-3}
     assert all("bias" in name for name in still)  # of the keys
-
-
-def assert_same(ours: UpdateResult, theirs: UpdateResult) -> None:
-    """Equal but for rounding."""
-    assert (ours.outcome, ours.reason, ours.tokens_trained) == (theirs.outcome, theirs.reason, theirs.tokens_trained)
-    assert ours.losses_S == pytest.approx(theirs.losses_S, abs=1e-4)
-    assert [answer.margin for answer in ours.answers_Q] == pytest.approx([a.margin for a in theirs.answers_Q], abs=0.01)
-    assert [(a.query_id, a.exact, a.text) for a in ours.answers_Q] == [
-        (a.query_id, a.exact, a.text) for a in theirs.answers_Q
-    ]
 
 
 def test_both_loops_agree_on_a_list_of_both_kinds(base: BaseModel) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from seal_env.action import MAX_REASON, parse
 from seal_env.prompts import EXAMPLES
-from seal_env.self_edit import Kept, apply_calls, compile_draft, describe_draft, keep_examples, optimizer_steps
+from seal_env.self_edit import Kept, Rules, apply_calls, compile_draft, describe_draft, keep_examples, optimizer_steps
 from seal_env.tasks.arc.grid import GridPair
 from seal_env.tasks.arc.training_set import build_candidates
 from seal_env.tools.base import Draft, EditContext
@@ -50,9 +50,13 @@ def kept(count: int) -> Kept:
     return Kept(tuple(chat(str(n)) for n in range(count)), (7,) * count)
 
 
+def rules(budget: Budget | None = None) -> Rules:
+    return Rules(budget or Budget(), Recipe(), ARC_TOOLS)
+
+
 def compiled(count: int, epochs: int, budget: Budget | None = None) -> SelfEdit | InvalidSelfEdit:
     draft = Draft(tuple(range(count)), TrainingConfig(num_train_epochs=epochs), finetune=True)
-    return compile_draft(draft, kept(count), budget or Budget(), Recipe(), ARC_TOOLS)
+    return compile_draft(draft, kept(count), rules(budget))
 
 
 class Counter:
@@ -210,13 +214,11 @@ def test_optimizer_steps_count_the_last_smaller_batch(n_examples: int, epochs: i
 
 def test_a_self_edit_holds_what_the_inner_loop_needs() -> None:
     draft = replace(fold(AUGMENT, TRAINING, FINETUNE), candidates=tuple(range(10)))
-    assert compile_draft(draft, kept(3), Budget(), Recipe(), ARC_TOOLS) == SelfEdit(
-        kept(3).examples_E, TrainingConfig(), 4, 21, 10
-    )
+    assert compile_draft(draft, kept(3), rules()) == SelfEdit(kept(3).examples_E, TrainingConfig(), 4, 21, 10)
 
 
 def test_without_a_training_call_the_defaults_hold() -> None:
-    edit = compile_draft(Draft((1,), finetune=True), kept(1), Budget(), Recipe(), ARC_TOOLS)
+    edit = compile_draft(Draft((1,), finetune=True), kept(1), rules())
     assert isinstance(edit, SelfEdit)
     assert edit.training == TrainingConfig()
 
@@ -237,7 +239,7 @@ def test_no_epochs_are_legal() -> None:
     ],
 )
 def test_what_is_missing_is_an_outcome(draft: Draft, examples: Kept | None, outcome: Outcome) -> None:
-    edit = compile_draft(draft, examples, Budget(), Recipe(), ARC_TOOLS)
+    edit = compile_draft(draft, examples, rules())
     assert isinstance(edit, InvalidSelfEdit)
     assert edit.outcome is outcome
 
@@ -265,14 +267,13 @@ def test_what_is_said_to_fit_fits_and_one_more_does_not(count: int, epochs: int,
 
 
 def test_replies_say_what_there_is_what_it_costs_and_what_is_missing() -> None:
-    budget, recipe = Budget(), Recipe()
-    assert describe_draft(Draft(), None, budget, recipe, ARC_TOOLS) == (
+    assert describe_draft(Draft(), None, rules()) == (
         "No examples are made yet: call augment.\n"
         "No training is set yet; by default: train_using_output_tokens, learning rate 0.0001, 2 epochs.\n"
         "Call finetune to start the update and end the episode."
     )
     draft = Draft(tuple(range(300)), TrainingConfig("train_using_all_tokens", 0.003, 3))
-    assert describe_draft(draft, kept(64), budget, recipe, ARC_TOOLS) == (
+    assert describe_draft(draft, kept(64), rules()) == (
         "The augment tool made 300 examples and 64 are kept, with 448 tokens.\n"
         "Training: train_using_all_tokens, learning rate 0.003, 3 epochs.\n"
         "Training will take 96 optimizer steps. 279 of 375 are left.\n"
@@ -282,15 +283,15 @@ def test_replies_say_what_there_is_what_it_costs_and_what_is_missing() -> None:
 
 def test_a_reply_says_by_how_much_the_draft_is_over_the_budget() -> None:
     draft = Draft(tuple(range(250)), TrainingConfig(num_train_epochs=4))
-    reply = describe_draft(draft, kept(250), Budget(), Recipe(), ARC_TOOLS)
-    edit = compile_draft(replace(draft, finetune=True), kept(250), Budget(), Recipe(), ARC_TOOLS)
+    reply = describe_draft(draft, kept(250), rules())
+    edit = compile_draft(replace(draft, finetune=True), kept(250), rules())
     assert isinstance(edit, InvalidSelfEdit)
     assert edit.reason in reply
     assert "500 optimizer steps of 375" in reply
 
 
 def test_a_reply_says_that_no_examples_are_left() -> None:
-    assert "all 2 have 8192 tokens or more" in describe_draft(Draft((1, 2)), kept(0), Budget(), Recipe(), ARC_TOOLS)
+    assert "all 2 have 8192 tokens or more" in describe_draft(Draft((1, 2)), kept(0), rules())
 
 
 def test_a_whole_action_compiles() -> None:

@@ -111,6 +111,18 @@ def ours(loop_name: str, model: str, job: UpdateJob, out: Path) -> Ours:
     )
 
 
+def trainer_arguments(job: UpdateJob, out: Path) -> TrainingArguments:
+    """What the job's recipe and training are to Hugging Face's Trainer."""
+    return TrainingArguments(
+        output_dir=str(out), seed=job.seed, num_train_epochs=job.training.num_train_epochs,
+        per_device_train_batch_size=job.recipe.batch_size,
+        learning_rate=job.training.learning_rate, lr_scheduler_type=job.recipe.schedule,
+        warmup_steps=job.recipe.warmup_steps, weight_decay=0.0,
+        adam_epsilon=1e-8, max_grad_norm=1.0, use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True,
+        logging_strategy="no", remove_unused_columns=False, dataloader_pin_memory=False,
+    )  # fmt: skip
+
+
 def theirs(model: str, job: UpdateJob, start: Ours, collator: Collator, out: Path) -> RecordingTrainer:
     fresh: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     config = LoraConfig(
@@ -119,18 +131,13 @@ def theirs(model: str, job: UpdateJob, start: Ours, collator: Collator, out: Pat
     )  # fmt: skip
     peft = get_peft_model(fresh, config)
     set_peft_model_state_dict(peft, start.initial)
-    arguments = TrainingArguments(
-        output_dir=str(out), seed=job.seed, num_train_epochs=job.training.num_train_epochs,
-        per_device_train_batch_size=job.recipe.batch_size,
-        learning_rate=job.training.learning_rate, lr_scheduler_type=job.recipe.schedule,
-        warmup_steps=job.recipe.warmup_steps, weight_decay=0.0,
-        adam_epsilon=1e-8, max_grad_norm=1.0, use_cpu=True, report_to="none", save_strategy="no", disable_tqdm=True,
-        logging_strategy="no", remove_unused_columns=False, dataloader_pin_memory=False,
-    )  # fmt: skip
     peft.eval()  # GPT-2 has dropout, which our loops never use; Trainer would switch it on
     peft.train = lambda mode=True: peft
     trainer = RecordingTrainer(
-        model=peft, args=arguments, train_dataset=rows(start.encoded_E, job.training), data_collator=collator
+        model=peft,
+        args=trainer_arguments(job, out),
+        train_dataset=rows(start.encoded_E, job.training),
+        data_collator=collator,
     )
     trainer.losses_S = []
     trainer.train()

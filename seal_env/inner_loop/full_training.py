@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 import torch
-from torch.optim.adamw import adamw
 
 from seal_env.inner_loop.full_weights import FullWeights
 from seal_env.inner_loop.job_in_progress import JobInProgress, lay_out
 from seal_env.inner_loop.memory import in_halves
+from seal_env.inner_loop.optimizer import adamw_step
 from seal_env.inner_loop.output_head import cross_entropy
 from seal_env.inner_loop.packed_model import PackedReader
 
@@ -87,20 +87,7 @@ class FullTraining:
             gradients = [self._place[: each.numel()].view_as(each).copy_(each) for each in gradients]
         for gradient in gradients:
             gradient *= scale
-        recipe = job.job.recipe
-        adamw(
-            [self._masters[place] for place in places],
-            gradients,
-            [self._moments[0][place] for place in places],
-            [self._moments[1][place] for place in places],
-            [],
-            [self._steps[place] for place in places],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=job.learning_rate,
-            weight_decay=recipe.weight_decay,
-            eps=recipe.adam_eps,
-            maximize=False,
+        masters, first, second, steps = (
+            [tensors[place] for place in places] for tensors in (self._masters, *self._moments, self._steps)
         )
+        adamw_step(masters, gradients, (first, second), steps, job.job.recipe, job.learning_rate)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch.optim.adamw import adamw
 
 from seal_env.inner_loop.encoding import EncodedExample
 from seal_env.inner_loop.job_in_progress import JobInProgress, begin_job, lay_out
 from seal_env.inner_loop.lora_stack import LoraStack
+from seal_env.inner_loop.optimizer import adamw_step
 from seal_env.inner_loop.output_head import cross_entropy
 from seal_env.inner_loop.packed_model import PackedModel
 from seal_env.types import UpdateJob
@@ -45,22 +45,8 @@ class TrainingSlots:
         recipe, slot = job.job.recipe, job.slot
         weights, gradient = self.stack.weights[slot], self.stack.gradients[slot]
         gradient *= (recipe.max_grad_norm / (gradient.norm() + 1e-6)).clamp(max=1.0)
-        adamw(
-            [weights],
-            [gradient],
-            [self._moments[0][slot]],
-            [self._moments[1][slot]],
-            [],
-            [self._steps[slot]],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=job.learning_rate,
-            weight_decay=recipe.weight_decay,
-            eps=recipe.adam_eps,
-            maximize=False,
-        )
+        first, second = (moment[slot] for moment in self._moments)
+        adamw_step([weights], [gradient], ([first], [second]), [self._steps[slot]], recipe, job.learning_rate)
         self.stack.publish(slot)
 
     def _gradients(self, jobs: Sequence[JobInProgress]) -> torch.Tensor:

@@ -61,17 +61,8 @@ def reproduce_continual(run: ContinualRun, console: Console) -> dict[str, Any]:
     begin_or_resume(run.out, _settings(run, seal))
     rows: dict[str, Any] = {}
     for name in run.agents:
-        about = AgentSettings(
-            seal.action_space,
-            run.seed,
-            None,
-            used.model,
-            run.policy,
-            used.domain,
-            seal.domain.tool_names,
-            run.replay_file if name == "replay" else None,
-        )
-        agent = make_agent(name, about)
+        replay_file = run.replay_file if name == "replay" else None
+        agent = make_agent(name, AgentSettings.of(seal, seed=run.seed, policy=run.policy, replay_file=replay_file))
         journal = Journal(run.out / f"{name}.jsonl")
         done = {record["number"] for record in journal.read()}
         for number in range(run.sequences):
