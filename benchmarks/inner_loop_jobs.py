@@ -232,7 +232,7 @@ def _with_fixed_answers(job: UpdateJob, encoder: JobEncoder) -> UpdateJob:
 
 
 def _case(job: UpdateJob, score: Callable[[Sequence[Answer]], float], encoder: JobEncoder, config: Any) -> Case:
-    encoded = [encoder.example(example, Recipe()) for example in job.examples_E]
+    encoded = [encoder.example(example, job.recipe) for example in job.examples_E]
     epochs = job.training.num_train_epochs
     lengths = [len(example.ids_T) for example in encoded]
     supervised = sum(sum(example.supervised(job.training.strategy)) for example in encoded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from seal_env.inner_loop.job_encoder import JobEncoder
 from seal_env.types import PROFILES, Example, Message, Query, Recipe
 
 EXAMPLES = [Example((Message("user", "Repeat."), Message("assistant", f"{n} {n + 1}"))) for n in range(200)]
+DOCUMENT = Example(document="1 2 3 4")
 ASKED = Query("first", (Message("user", "What is it?"),), "one two")
 
 
@@ -39,11 +40,20 @@ def test_nothing_is_encoded_twice(encoder: JobEncoder, encoded: list[Any]) -> No
     assert encoded == [EXAMPLES[0], ASKED]
 
 
-@pytest.mark.parametrize("quirk", ["double_bos", "trailing_prompt"])
-def test_quirks_are_encoded_apart(quirk: str, encoder: JobEncoder) -> None:
-    plain, quirky = (encoder.example(EXAMPLES[0], recipe) for recipe in (Recipe(), Recipe(**{quirk: True})))
+@pytest.mark.parametrize(
+    ("quirk", "example"), [("double_bos", EXAMPLES[0]), ("trailing_prompt", EXAMPLES[0]), ("learn_end", DOCUMENT)]
+)
+def test_quirks_are_encoded_apart(quirk: str, example: Example, encoder: JobEncoder) -> None:
+    plain, quirky = (encoder.example(example, recipe) for recipe in (Recipe(), Recipe(**{quirk: True})))
     assert len(quirky.ids_T) > len(plain.ids_T)
     assert encoder.max_tokens(Recipe()) - encoder.max_tokens(Recipe(**{quirk: True})) == len(quirky.ids_T) - len(plain.ids_T)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Recipe) if field.type == "bool"])
+@pytest.mark.parametrize("example", [EXAMPLES[0], DOCUMENT])
+def test_what_is_known_of_one_recipe_is_not_taken_for_another(name: str, example: Example, encoder: JobEncoder) -> None:
+    for recipe in (Recipe(), Recipe(**{name: True}), Recipe()):
+        assert encoder.example(example, recipe) == encoder._encoder.encode_example(example, recipe)
 
 
 def test_queries_have_to_make_room_too(encoder: JobEncoder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,9 @@ from seal_env.embedded_model import CARDS, MODEL_DIRECTORIES, TEXT_MODEL_NAME
 from seal_env.inner_loop.base_model import load_base_model
 from seal_env.inner_loop.encoding import ChatEncoder
 from seal_env.raw_text import read_texts
+from seal_env.registration import ENVIRONMENTS
 from seal_env.self_edit import apply_calls
+from seal_env.settings import Settings
 from seal_env.styles import STYLES, SYSTEM, style_messages
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.invented.draw import draw_passage
@@ -42,7 +44,7 @@ from seal_env.tasks.knowledge.invented.values import values_of
 from seal_env.tasks.knowledge.lexical_grader import LexicalGrader
 from seal_env.tasks.knowledge.prompt import query
 from seal_env.tools.base import Draft, EditContext
-from seal_env.types import InvalidSelfEdit, Recipe
+from seal_env.types import InvalidSelfEdit
 
 DIRECTORY = MODEL_DIRECTORIES[TEXT_MODEL_NAME]
 DOMAIN = KnowledgeDomain(LexicalGrader())
@@ -113,7 +115,8 @@ def test_rows_are_what_the_inner_loop_reads(tokenizer: Any) -> None:
     encoder = ChatEncoder(tokenizer, TEXT_MODEL_NAME)
     drawn = draw_passage("train", 0, 3)
     ids, labels = document_row(tokenizer, whole_passage(drawn))
-    encoded = encoder.encode_example(DOMAIN.word(whole_passage(drawn)), Recipe())
+    recipe = Settings.resolve(**ENVIRONMENTS["SEAL-Knowledge-v0"]).recipe
+    encoded = encoder.encode_example(DOMAIN.word(whole_passage(drawn)), recipe)
     assert tuple(ids) == encoded.ids_T
     assert [label != IGNORED for label in labels] == list(encoded.supervised("train_using_all_tokens"))
     for question in drawn.questions():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from seal_env.inner_loop.base_model import BaseModel
 
 KEPT_TOKENS = 4_000_000
-SAMPLE = Example((Message("user", "question"), Message("assistant", "answer")))
+SAMPLES = Example((Message("user", "question"), Message("assistant", "answer"))), Example(document="text")
 
 
 class JobEncoder:
@@ -25,14 +25,15 @@ class JobEncoder:
     def __init__(self, base: BaseModel) -> None:
         self._encoder = ChatEncoder(base.tokenizer, base.name)
         self._longest = base.max_tokens
-        self._examples: dict[tuple[Example, bool, bool], EncodedExample] = {}
+        self._examples: dict[tuple[Example, bool, bool, bool], EncodedExample] = {}
         self._queries: dict[Query, EncodedQuery] = {}
         self._tokens = 0
         self._turn = RLock()  # two threads cannot use a tokenizer at once
 
     def example(self, example: Example, recipe: Recipe) -> EncodedExample:
         """Tokens of a training example, with the recipe's quirks."""
-        key = (example, recipe.double_bos, recipe.trailing_prompt)  # all that its encoding takes from the recipe
+        # All that its encoding takes from the recipe:
+        key = (example, recipe.double_bos, recipe.trailing_prompt, recipe.learn_end)
         with self._turn:
             if key not in self._examples:
                 encoded = self._encoder.encode_example(example, recipe)
@@ -62,5 +63,5 @@ class JobEncoder:
 
     def max_tokens(self, recipe: Recipe) -> int:
         """See InnerLoop: what the base model takes, less what the recipe's quirks add to each training example."""
-        plain, quirky = (len(self.example(SAMPLE, chosen).ids_T) for chosen in (Recipe(), recipe))
-        return self._longest - (quirky - plain)
+        plain, quirky = ([len(self.example(each, chosen).ids_T) for each in SAMPLES] for chosen in (Recipe(), recipe))
+        return self._longest - max(more - length for more, length in zip(quirky, plain, strict=True))
