@@ -18,7 +18,7 @@ import gymnasium
 
 from seal_env.env import SealEnv
 from seal_env.episode import FAILED_REWARD, BaseAnswers, Episode, KeptAnswers, Step, Update, World, settle
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, UpdateError
 from seal_env.retention import RetentionMatrix
 from seal_env.reward import score
 from seal_env.settings import Settings
@@ -120,7 +120,7 @@ class SealContinualEnv(SealEnv):
 
         options: {"task_ids": [...]} chooses the tasks; {"task_id": ...} the first one, and those after it in the task set
         follow. Otherwise tasks come in a seeded order. {"keep": True}: go on with the model as it is by now. Raises
-        UnknownTaskError, SettingError for other options, and ModelError.
+        UnknownTaskError, SettingError for other options, ModelError, and UpdateError if the model cannot be asked.
         """
         gymnasium.Env.reset(self, seed=seed)
         options = dict(options or {})
@@ -135,7 +135,7 @@ class SealContinualEnv(SealEnv):
         self._seed = int(self.np_random_seed) % 2**31
         self.retention = RetentionMatrix(tuple(task.task_id for task in self._tasks))
         self._position, self._answers, self._before = 0, {}, None
-        self._ask(range(len(self._tasks)))
+        self._ask_for_sure(range(len(self._tasks)))
         self.retention.add([self._score(number) for number in range(len(self._tasks))])
         return self._open()
 
@@ -196,7 +196,8 @@ class SealContinualEnv(SealEnv):
         asked = range(min(self._position + 1, len(self._tasks)))
         failure = self._ask(asked if merged else asked[self._position :])
         if failure is not None:
-            return failure.result.reason, FAILED_REWARD, False, True, info | self._about() | {"merged": merged}
+            failed = {"outcome": str(failure.result.outcome), "reason": failure.result.reason}
+            return failed["reason"], FAILED_REWARD, False, True, info | failed | self._about() | {"merged": merged}
         self.retention.add([self._score(number) if number <= self._position else None for number in range(len(self._tasks))])
         if trained and merged:
             reward = self._reward()
@@ -229,6 +230,12 @@ class SealContinualEnv(SealEnv):
             self._answers[number] = answers
         return None
 
+    def _ask_for_sure(self, numbers: Sequence[int]) -> None:
+        """`_ask` where there is no step that a failure could end. Raises UpdateError."""
+        failure = self._ask(numbers)
+        if failure is not None:
+            raise UpdateError(f"the model could not be asked: {failure.result.outcome}: {failure.result.reason}")
+
     def _score(self, number: int) -> float | None:
         evaluation = self._answers[number].evaluation
         return None if evaluation is None else score(self.settings.reward, evaluation)
@@ -244,14 +251,14 @@ class SealContinualEnv(SealEnv):
     def roll_back(self) -> tuple[float, dict[str, Any]]:
         """Undo the last merge, bit by bit: the reward without it, and what changes in the info.
 
-        Raises SettingError unless `keeps_undo` was set before that step.
+        Raises SettingError unless `keeps_undo` was set before that step, and UpdateError if the model cannot be asked.
         """
         if self._before is None or self._before[0] is None:
             raise SettingError("keeps_undo", self.keeps_undo, "True before the step that is to be rolled back")
         snapshot, self._answers = self._before
         self._before = None
         self.model.restore(snapshot)
-        self._ask([self._position] if self._position < len(self._tasks) else [])
+        self._ask_for_sure([self._position] if self._position < len(self._tasks) else [])
         self.retention.replace_last(
             [self._score(number) if number <= self._position else None for number in range(len(self._tasks))]
         )

@@ -11,7 +11,7 @@ import pytest
 
 from seal_env.agents.baselines import USUAL_SELF_EDIT
 from seal_env.continual import SealContinualEnv
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, UpdateError
 from seal_env.gates import MEASURES, ForgettingGate
 from seal_env.inner_loop.base_model import load_base_model
 from seal_env.types import Outcome, UpdateResult
@@ -113,6 +113,21 @@ def test_a_failure_of_the_machine_ends_the_sequence_without_a_reward(monkeypatch
     assert reward != reward
     assert (terminated, truncated, info["merged"]) == (False, True, False)
     assert info["outcome"] == Outcome.OUT_OF_MEMORY
+
+
+def test_a_failure_after_a_merge_ends_the_sequence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make()
+    failed = UpdateResult(Outcome.OUT_OF_MEMORY, "memory ran out", ())
+    run = env.world.inner_loop.run
+    monkeypatch.setattr(env.world.inner_loop, "run", lambda jobs: run(jobs) if jobs[0].learns else [failed for _ in jobs])
+    text, reward, terminated, truncated, info = env.step(EDIT)
+    assert reward != reward
+    assert (terminated, truncated, info["merged"], text) == (False, True, True, "memory ran out")
+    assert (info["outcome"], info["reason"]) == (Outcome.OUT_OF_MEMORY, "memory ran out")
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(EDIT)
+    with pytest.raises(UpdateError, match="could not be asked: out_of_memory: memory ran out"):
+        env.reset(seed=0)
 
 
 def test_a_merge_can_be_rolled_back() -> None:
