@@ -160,16 +160,15 @@ def environment_jobs(
     agent: None draws them from the action space.
     """
     world = World(settings)
-    space = SealEnv(world=world).action_space
-    space.seed(seed)
-    about = AgentSettings(space, seed, None, settings.model, domain=settings.domain, tool_names=world.domain.tool_names)
-    writer = None if agent is None else make_agent(agent, about)
+    env = SealEnv(world=world)
+    env.action_space.seed(seed)
+    writer = None if agent is None else make_agent(agent, AgentSettings.of(env, seed=seed))
     world.use(cast("InnerLoop", encoder))  # an episode asks an inner loop for lengths in tokens and for nothing else
     jobs: list[Scored] = []
     while len(jobs) < count:
         task = world.taskset[world.taskset.task_ids[len(jobs) % len(world.taskset)]]
         episode = Episode(world, task, seed)
-        update = episode.decide(space.sample() if writer is None else writer.act(episode.opening()[0]))
+        update = episode.decide(env.action_space.sample() if writer is None else writer.act(episode.opening()[0]))
         if isinstance(update, Update) and (job := episode.job(update)) is not None:
             jobs.append((job, partial(_accuracy, world, task, seed)))
     return jobs

@@ -54,7 +54,7 @@ class Message:
 class Example:
     """One training example: a chat whose last message is the assistant's answer, the part that is learned; or a document.
 
-    document: a text without any chat around it, all of which is learned, its end too.
+    document: a text without any chat around it, all of which is learned.
     """
 
     messages: tuple[Message, ...] = ()

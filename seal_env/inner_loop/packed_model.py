@@ -81,7 +81,7 @@ class PackedModel(PackedReader):
     """One base model, prepared for adapters of one shape. Raises ModelError for a model that it would not reproduce."""
 
     def __init__(self, base: BaseModel, spec: LoraSpec) -> None:
-        super().__init__(base)
+        super().__init__(base, trusted=True)
         self.spec = spec
         targets = set(find_targets(base.model, spec.target_modules, str(base.model.config.model_type)))
         self.layers: dict[str, torch.nn.Module] = {}
@@ -89,3 +89,4 @@ class PackedModel(PackedReader):
             if name.rpartition(".")[2] in targets and hasattr(module, "weight"):
                 self.layers[name] = module
                 self.model.set_submodule(name, LoraLinear(module, name, self.current))
+        self._verify()

@@ -47,13 +47,8 @@ def settings(envs: dict[str, SealEnv], tmp_path: Path) -> Settings:
 
     def make(name: str, domain: str, **more: Any) -> AgentSettings:
         env = envs[domain]
-        made = AgentSettings(
-            env.action_space,
-            model=env.settings.model,
-            domain=domain,
-            tool_names=env.world.domain.tool_names,
-            policy=PolicySettings(max_new_tokens=96, policy_device="auto" if name == "openai_compatible" else "cpu"),
-        )
+        device = "auto" if name == "openai_compatible" else "cpu"
+        made = AgentSettings.of(env, policy=PolicySettings(max_new_tokens=96, policy_device=device))
         return replace(made, replay_file=str(published(env, tmp_path)) if name == "replay" else None, **more)
 
     return make
