@@ -17,7 +17,7 @@ from rich.text import Text
 from safetensors import safe_open
 
 from seal_env.cli import build_parser, main
-from seal_env.embedded_model import CARD, MODEL_DIRECTORY
+from seal_env.embedded_model import CARDS, MODEL_DIRECTORY
 from seal_env.env import SealEnv
 from seal_env.episode import Episode
 from seal_env.errors import ModelError
@@ -297,7 +297,7 @@ def test_colours_can_be_switched_off(seal_env: Call, monkeypatch: pytest.MonkeyP
 
 def test_card_in_a_pipe_is_the_file_byte_for_byte() -> None:
     said = subprocess.run([sys.executable, "-c", CALL, "card"], capture_output=True, check=True)
-    assert said.stdout == CARD.read_bytes()
+    assert said.stdout == CARDS["seal-tiny"].read_bytes()
 
 
 def test_card_in_a_pipe_keeps_signs_and_line_ends(

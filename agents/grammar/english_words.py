@@ -93,7 +93,6 @@ UNITS: Final = words(
     gallon gallons hectare hectares acre acres degree degrees percent per watt watts volt volts dollar dollars euro
     euros coin coins cent cents pence shillings franc francs yen knots barrels bushels kelvin"""
 )
-MONEY_NOUNS: Final = words("dollar dollars euro euros coin coins cent cents pound pounds pence shillings franc francs yen")
 LENGTH_OF_TIME: Final = words(
     """year years month months week weeks day days hour hours minute minutes second seconds decades centuries"""
 )

@@ -10,8 +10,6 @@ from seal_env.agents.grammar.sentences import Token, Tokens
 
 HEADS: Final = frozenset(("NOUN", "NAME", "NUM"))
 _INSIDE: Final = HEADS | {"ADJ", "POSS"}
-_LATE: Final = frozenset(["every", "each", "all", "both", "another", "any", "no", "some"])
-_NAMES_WITH_NUMBERS: Final = frozenset(("NAME", "NOUN"))
 
 
 class Span(NamedTuple):
