@@ -5,10 +5,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c l
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 PYTEST_ARGS ?=
 
-.PHONY: help demo test test-slow test-server test-all bench lint format train-embedded train-embedded-text clean
+.PHONY: help demo test test-slow test-server test-all bench lint format train-bundled train-bundled-text clean
 
 help:
-	@echo "make demo            install, then adapt the embedded model to 12 ARC tasks, one real update each"
+	@echo "make demo            install, then adapt the bundled model to 12 ARC tasks, one real update each"
 	@echo "make test            install, then run the quick tests"
 	@echo "make test-slow       the slow tests"
 	@echo "make test-server     the tests that start a vLLM server, which is installed in .venv-vllm (3.4 GB)"
@@ -16,8 +16,8 @@ help:
 	@echo "make bench           self-edits per hour, beside the published recipe, on the CPU (docs/performance.md)"
 	@echo "make lint            ruff, mypy, pyright, import-linter"
 	@echo "make format          rewrite the sources as ruff wants them"
-	@echo "make train-embedded  train seal-tiny from scratch in runs/seal-tiny (hours on a CPU)"
-	@echo "make train-embedded-text  the same for seal-tiny-text, in runs/seal-tiny-text"
+	@echo "make train-bundled  train seal-tiny from scratch in runs/seal-tiny (hours on a CPU)"
+	@echo "make train-bundled-text  the same for seal-tiny-text, in runs/seal-tiny-text"
 	@echo "make clean           remove caches and build outputs; runs/ and .venv/ stay"
 
 demo: .venv/.installed
@@ -50,11 +50,11 @@ format: .venv/.installed
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
 
-train-embedded: .venv/.installed
-	@$(BIN)/python -m seal_env.embedded.recipe --out runs/seal-tiny
+train-bundled: .venv/.installed
+	@$(BIN)/python -m recipes.seal_tiny --out runs/seal-tiny
 
-train-embedded-text: .venv/.installed
-	@$(BIN)/python -m seal_env.embedded.text_recipe --out runs/seal-tiny-text
+train-bundled-text: .venv/.installed
+	@$(BIN)/python -m recipes.seal_tiny_text --out runs/seal-tiny-text
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis

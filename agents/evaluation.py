@@ -11,7 +11,7 @@ import numpy as np
 
 from seal_env.agents.base import Agent, Trajectory, Turn
 from seal_env.agents.rollouts import Start, run_episodes
-from seal_env.episode import Episode, KeptAnswers, World
+from seal_env.episodes.episode import BaseAnswerCache, Episode, Runtime
 from seal_env.intervals import Interval, bootstrap, pass_at_k
 from seal_env.journal import Journal
 
@@ -20,7 +20,7 @@ MANY = 10_000
 
 
 @dataclass(frozen=True)
-class Sample:
+class EvalSample:
     """One self-edit for one task. accuracy: nan if the machine failed, 0 after a mistake. seconds: of its episode."""
 
     task_id: str
@@ -46,10 +46,10 @@ class Sample:
         return self.accuracy == 1.0
 
 
-def sample_of(number: int, trajectory: Trajectory) -> Sample:
+def sample_of(number: int, trajectory: Trajectory) -> EvalSample:
     """The numbers of one episode."""
     info, mistake = trajectory.info, not trajectory.truncated
-    return Sample(
+    return EvalSample(
         task_id=trajectory.task_id,
         number=number,
         action=trajectory.turns[-1].action,
@@ -79,14 +79,14 @@ def starts(task_ids: Sequence[str], samples: int, seed: int) -> list[tuple[int, 
 
 
 def sample_tasks(
-    world: World,
+    runtime: Runtime,
     agent: Agent,
     episodes: Sequence[tuple[int, Start]],
     in_call: int,
     journal: Journal,
     learn: bool = False,
-    on_batch: Callable[[Sequence[Sample]], None] | None = None,
-) -> list[Sample]:
+    on_batch: Callable[[Sequence[EvalSample]], None] | None = None,
+) -> list[EvalSample]:
     """Samples of all episodes, `in_call` episodes at a time; those that the journal has already are not run again.
 
     Each line of the journal is a batch, before which the agent is seeded anew: a run that was killed goes on with the
@@ -96,12 +96,12 @@ def sample_tasks(
     """
     done = read_samples(journal)
     if learn:
-        _learn_again(world, agent, episodes, in_call, done)
-    kept = KeptAnswers(MANY)
+        _learn_again(runtime, agent, episodes, in_call, done)
+    kept = BaseAnswerCache(MANY)
     for start in range(len(done), len(episodes), in_call):
         batch = episodes[start : start + in_call]
         agent.seed(batch[0][1].seed)
-        trajectories = run_episodes(world, agent, [begin for _, begin in batch], kept)
+        trajectories = run_episodes(runtime, agent, [begin for _, begin in batch], kept)
         fresh = [sample_of(number, each) for (number, _), each in zip(batch, trajectories, strict=True)]
         if learn:
             agent.update([trajectory for trajectory in trajectories if not trajectory.truncated])
@@ -112,18 +112,18 @@ def sample_tasks(
     return done
 
 
-def read_samples(journal: Journal) -> list[Sample]:
+def read_samples(journal: Journal) -> list[EvalSample]:
     """All samples that are in a journal."""
-    return [Sample(**each) for record in journal.read() for each in _with_nan(record["samples"])]
+    return [EvalSample(**each) for record in journal.read() for each in _with_nan(record["samples"])]
 
 
 def _learn_again(
-    world: World, agent: Agent, episodes: Sequence[tuple[int, Start]], in_call: int, done: Sequence[Sample]
+    runtime: Runtime, agent: Agent, episodes: Sequence[tuple[int, Start]], in_call: int, done: Sequence[EvalSample]
 ) -> None:
     """Ask a learning agent for what it has decided already, and tell it again what came of that. Nothing is trained."""
     for start in range(0, len(done), in_call):
         batch = [begin for _, begin in episodes[start : start + in_call]]
-        observations = [Episode(world, world.taskset[begin.task_id], begin.seed).opening()[0] for begin in batch]
+        observations = [Episode(runtime, runtime.taskset[begin.task_id], begin.seed).opening()[0] for begin in batch]
         agent.seed(batch[0].seed)
         agent.act_all(observations)
         told = zip(observations, done[start : start + in_call], strict=True)
@@ -144,16 +144,16 @@ def _with_nan(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: math.nan if value is None else value for name, value in record.items()} for record in records]
 
 
-def by_task(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+def by_task(samples: Iterable[EvalSample]) -> dict[str, list[EvalSample]]:
     """Those that the machine did not fail, by task."""
-    found: dict[str, list[Sample]] = {}
+    found: dict[str, list[EvalSample]] = {}
     for sample in samples:
         if not sample.failed:
             found.setdefault(sample.task_id, []).append(sample)
     return found
 
 
-def summary(samples: Sequence[Sample]) -> dict[str, Any]:
+def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
     """What is reported: means over tasks with 95 % bootstrap intervals, pass@k, cost. Failures of the machine are counted.
 
     accuracy: of the updated model. solved: share of self-edits after which every query is solved. valid: share that were no
@@ -166,7 +166,7 @@ def summary(samples: Sequence[Sample]) -> dict[str, Any]:
     counted = [sample for mine in tasks.values() for sample in mine]
     least = min(map(len, tasks.values()))
     ks = sorted({*(2**power for power in range(least.bit_length())), least})
-    measures: dict[str, Callable[[list[Sample]], float]] = {
+    measures: dict[str, Callable[[list[EvalSample]], float]] = {
         "accuracy": lambda mine: float(np.mean([sample.accuracy for sample in mine])),
         "reward": lambda mine: float(np.mean([sample.reward for sample in mine])),
         "solved": lambda mine: float(np.mean([sample.solved for sample in mine])),
@@ -184,7 +184,7 @@ def summary(samples: Sequence[Sample]) -> dict[str, Any]:
     return report
 
 
-def difference(samples: Sequence[Sample], others: Sequence[Sample]) -> Interval:
+def difference(samples: Sequence[EvalSample], others: Sequence[EvalSample]) -> Interval:
     """Mean accuracy minus that of others on the same tasks, with its interval over tasks."""
     mine, theirs = by_task(samples), by_task(others)
     return bootstrap(

@@ -9,11 +9,11 @@ from typing import Any
 import gymnasium
 
 from seal_env.agents.base import Agent
-from seal_env.agents.baselines import NO_UPDATES, PASSAGE_ONLY, USUAL_SELF_EDITS, FixedAgent, RandomAgent
-from seal_env.agents.policy_settings import PolicySettings
-from seal_env.embedded_model import MODEL_NAME
-from seal_env.env import SealEnv
+from seal_env.agents.baselines.simple import DEFAULT_SELF_EDITS, NO_UPDATES, PASSAGE_ONLY, FixedAgent, RandomAgent
+from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
+from seal_env.models.catalog import MODEL_NAME
 from seal_env.tools.registry import ARC_TOOLS
 
 
@@ -59,37 +59,31 @@ class AgentEntry:
 
 # Agents that are more than a draw are imported when they are asked for: they bring torch, or packages of an extra.
 def _local_hf(settings: AgentSettings) -> Agent:
-    from seal_env.agents.local_hf import LocalHFAgent
+    from seal_env.agents.lm.local_hf import LocalHFAgent
 
     return LocalHFAgent.load(settings.model, settings.policy, settings.seed, settings.domain, settings.tool_names)
 
 
 def _openai_compatible(settings: AgentSettings) -> Agent:
-    from seal_env.agents.openai_compatible import OpenAICompatibleAgent
+    from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
 
     return OpenAICompatibleAgent(settings.policy, settings.seed, settings.tool_names, domain=settings.domain)
 
 
 def _search(settings: AgentSettings) -> Agent:
-    from seal_env.agents.search import SearchAgent
+    from seal_env.agents.search.tpe import SearchAgent
 
     return SearchAgent(settings.action_space, settings.seed)
 
 
 def _bandit(settings: AgentSettings) -> Agent:
-    from seal_env.agents.bandit import BanditAgent
+    from seal_env.agents.search.bandit import BanditAgent
 
     return BanditAgent(settings.action_space, settings.seed)
 
 
-def _template(settings: AgentSettings) -> Agent:
-    from seal_env.agents.template import TemplateAgent
-
-    return TemplateAgent()
-
-
 def _replay(settings: AgentSettings) -> Agent:
-    from seal_env.agents.replay import ReplayAgent
+    from seal_env.agents.baselines.replay import ReplayAgent
 
     if settings.replay_file is None:
         raise SettingError("replay_file", None, "a file of passages with self-edits, for agent='replay'")
@@ -103,7 +97,7 @@ AGENTS: Mapping[str, AgentEntry] = {
     "random": AgentEntry("a random valid self-edit", lambda s: RandomAgent(s.action_space, s.seed)),
     "fixed": AgentEntry(
         "the same self-edit for every task (--self-edit)",
-        lambda s: FixedAgent(s.self_edit or USUAL_SELF_EDITS[s.domain]),
+        lambda s: FixedAgent(s.self_edit or DEFAULT_SELF_EDITS[s.domain]),
     ),
     "none": AgentEntry(
         "no update: in ARC in-context learning, in knowledge the bare model", lambda s: FixedAgent(NO_UPDATES[s.domain])
@@ -124,9 +118,6 @@ AGENTS: Mapping[str, AgentEntry] = {
         lambda s: FixedAgent(PASSAGE_ONLY),
         domains=("knowledge",),
         limit="ARC has no passage",
-    ),
-    "template": AgentEntry(
-        "statements and questions with answers, by rules of grammar", _template, domains=("knowledge",), limit=_TEXTS_ONLY
     ),
     "replay": AgentEntry(
         "published self-edits from a file (--replay-file)", _replay, domains=("knowledge",), limit=_TEXTS_ONLY

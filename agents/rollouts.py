@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from seal_env.agents.base import Agent, PolicyFailure, Trajectory, Turn
-from seal_env.episode import Episode, KeptAnswers, Step, World, play
-from seal_env.prompts import is_prompt
+from seal_env.episodes.episode import BaseAnswerCache, Episode, Runtime, Step, play
+from seal_env.self_edits.prompt import is_prompt
 
 
 class Start(NamedTuple):
@@ -36,13 +36,13 @@ def run_episode(
     return Trajectory(str(info["task_id"]), tuple(turns), truncated, timings)
 
 
-def run_episodes(world: World, agent: Agent, starts: Sequence[Start], kept: KeptAnswers) -> list[Trajectory]:
+def run_episodes(runtime: Runtime, agent: Agent, starts: Sequence[Start], kept: BaseAnswerCache) -> list[Trajectory]:
     """Whole episodes side by side, in the order of `starts`: their updates train together.
 
     An episode whose agent could not be asked is truncated with the outcome `engine_error`. kept: the base model's answers
     so far, which grow. Raises UnknownTaskError before anything is run, and PolicyError if no episode's agent can be asked.
     """
-    episodes = [Episode(world, world.taskset[start.task_id], start.seed) for start in starts]
+    episodes = [Episode(runtime, runtime.taskset[start.task_id], start.seed) for start in starts]
     observations = [episode.opening()[0] for episode in episodes]
     turns: list[list[Turn]] = [[] for _ in episodes]
     truncated = [False] * len(episodes)
@@ -66,7 +66,7 @@ def _next(agent: Agent, turn: Turn, reply: str) -> str:
     return f"{turn.observation}\n\nYour reply:\n{turn.action}\n\nWhat came of it:\n{reply}" if agent.reads_history else reply
 
 
-def _play(episodes: Sequence[Episode], actions: Sequence[str | PolicyFailure], kept: KeptAnswers) -> list[Step]:
+def _play(episodes: Sequence[Episode], actions: Sequence[str | PolicyFailure], kept: BaseAnswerCache) -> list[Step]:
     asked = [place for place, action in enumerate(actions) if not isinstance(action, PolicyFailure)]
     steps: list[Step | None] = [
         episode.abort(action.reason) if isinstance(action, PolicyFailure) else None

@@ -1,4 +1,4 @@
-"""What the embedded model can do: `python benchmarks/embedded_model.py [--parts ...] [--tasks N] [--edits K] [--json FILE]`.
+"""What the bundled model can do: `python benchmarks/embedded_model.py [--parts ...] [--tasks N] [--edits K] [--json FILE]`.
 
 Parts: `base` (`mini` before an update, five times as many tasks), `mini` and `arc` (before, and after each of K
 random self-edits), `grid` (a fixed grid of self-edits on `mini`: how much the self-edit matters, and which switches
@@ -28,12 +28,12 @@ from rich.console import Console
 from rich.table import Table
 
 import seal_env
-from seal_env.agents.baselines import NO_UPDATE
+from seal_env.agents.baselines.simple import NO_UPDATE
 from seal_env.agents.registry import AgentSettings, make_agent
 from seal_env.agents.rollouts import run_episode
-from seal_env.inner_loop.base_model import load_base_model
+from seal_env.experiments.run_folder import package_versions
+from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.intervals import bootstrap
-from seal_env.records import package_versions
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair, to_grid
 from seal_env.tasks.arc.prompt import example
@@ -208,8 +208,8 @@ def measure_prompts(model: str) -> Row:
     env = gymnasium.make("SEAL-ARC-v0", subset="mini-eval:1", model=model, max_turns=1)
     writing = str(env.reset(seed=0)[0])
     domain = ArcDomain("lettered")
-    own = domain.describe(env.unwrapped.taskset[env.unwrapped.taskset.task_ids[0]].context)  # type: ignore[attr-defined]
-    writing = writing.replace(own, domain.describe(tuple(pairs[:3])))
+    own = domain.render(env.unwrapped.taskset[env.unwrapped.taskset.task_ids[0]].context)  # type: ignore[attr-defined]
+    writing = writing.replace(own, domain.render(tuple(pairs[:3])))
     return {name: len(tokenizer(text)["input_ids"]) for name, text in (("solve", solving), ("write", writing))}
 
 

@@ -1,4 +1,4 @@
-"""The embedded model as a policy: are the self-edits that it writes valid, are they spread, does it read the task?"""
+"""The bundled model as a policy: are the self-edits that it writes valid, are they spread, does it read the task?"""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from seal_env.action import parse
-from seal_env.call_check import check_calls
-from seal_env.inner_loop.base_model import BaseModel, load_base_model
-from seal_env.prompts import chat_messages
-from seal_env.tasks.arc import mini
-from seal_env.tasks.arc.rule import Split
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.self_edits.parse_calls import parse
+from seal_env.self_edits.prompt import chat_messages
+from seal_env.self_edits.validate import check_calls
+from seal_env.tasks.arc.mini.rule import Split
+from seal_env.tasks.arc.mini.rules import rules as mini
 from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import InvalidSelfEdit
 
@@ -39,7 +39,7 @@ def prompts_of(model: str, count: int) -> tuple[list[str], list[str]]:
     return prompts, [family_of(task_id) for task_id in task_ids]
 
 
-def sample_actions(base: BaseModel, prompts: list[str], seed: int) -> list[str]:
+def sample_actions(base: FrozenLM, prompts: list[str], seed: int) -> list[str]:
     """One self-edit for each prompt, sampled at temperature 1 from the whole vocabulary."""
     torch.manual_seed(seed)
     base.tokenizer.padding_side = "left"
@@ -71,7 +71,7 @@ def arguments_of(action: str) -> dict[str, Any] | None:
     return {name: value for call in calls for name, value in call.arguments.items()}
 
 
-def probe_families(base: BaseModel, prompts: list[str], families: list[str]) -> dict[str, float]:
+def probe_families(base: FrozenLM, prompts: list[str], families: list[str]) -> dict[str, float]:
     """How well a linear probe reads the rule family off the state from which the first switch is chosen.
 
     Ridge regression on one-hot families, trained on the first two thirds of the prompts, tested on the rest; chance is the

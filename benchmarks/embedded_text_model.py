@@ -23,18 +23,18 @@ from rich.console import Console
 from rich.table import Table
 
 import seal_env
-from seal_env.embedded_model import TEXT_MODEL_NAME
+from seal_env.experiments.run_folder import package_versions
 from seal_env.inner_loop import make_inner_loop
 from seal_env.intervals import bootstrap
-from seal_env.records import package_versions
+from seal_env.models.catalog import TEXT_MODEL_NAME
 from seal_env.settings import Settings
 from seal_env.tasks.knowledge.document import Document
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
-from seal_env.tasks.knowledge.exact_match import exact_match
-from seal_env.tasks.knowledge.invented.taskset import invented, invented_taskset
-from seal_env.tasks.knowledge.lexical_grader import LexicalGrader
+from seal_env.tasks.knowledge.grading.exact_match import exact_match
+from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.passage import PassageTask, Question
 from seal_env.tasks.knowledge.prompt import question_and_answer
+from seal_env.tasks.knowledge.synthetic.taskset import synthetic_passage, synthetic_taskset
 from seal_env.types import LoraSpec, Recipe, TrainingConfig, UpdateJob, UpdateResult
 
 AT_ONCE = 8
@@ -60,12 +60,12 @@ class Update:
         """One result a task, in batches of `AT_ONCE`; no documents: the base model is asked."""
         jobs = [
             UpdateJob(
-                examples_E=tuple(map(self.domain.word, learned)),
+                examples_E=tuple(map(self.domain.render_example, learned)),
                 training=self.training,
                 lora=self.lora,
                 recipe=self.recipe,
                 seed=seed,
-                queries_Q=self.domain.questions(task, seed),
+                queries_Q=self.domain.queries(task, seed),
             )
             for task, learned in zip(tasks, documents, strict=True)
         ]
@@ -76,13 +76,15 @@ class Update:
 
 def make_update(given: argparse.Namespace) -> Update:
     """The model's own defaults, unless the command line says otherwise."""
-    names = ("lora_rank", "lora_alpha", "usual_learning_rate", "usual_epochs", "batch_size")
+    names = ("lora_rank", "lora_alpha", "default_learning_rate", "default_num_epochs", "batch_size")
     said = {name: value for name in names if (value := getattr(given, name)) is not None}
-    own = Settings.resolve(domain="knowledge", subset="invented-eval", model=given.model, **said)
+    own = Settings.resolve(domain="knowledge", subset="synthetic-eval", model=given.model, **said)
     return Update(
         lora=LoraSpec(int(own.lora_rank or 0), own.alpha),
         recipe=Recipe(batch_size=own.batch_size, warmup_steps=0, schedule="linear", learn_end=True),
-        training=TrainingConfig("train_using_all_tokens", float(own.usual_learning_rate or 0), int(own.usual_epochs or 0)),
+        training=TrainingConfig(
+            "train_using_all_tokens", float(own.default_learning_rate or 0), int(own.default_num_epochs or 0)
+        ),
         inner_loop=make_inner_loop("batched", given.model, given.device),
         domain=KnowledgeDomain(LexicalGrader()),
     )
@@ -93,7 +95,7 @@ def texts(task: PassageTask, condition: str, count: int) -> Iterator[str]:
 
     All facts are told once before one is told twice. Each question has another wording than those that are asked.
     """
-    drawn = invented(task.task_id)
+    drawn = synthetic_passage(task.task_id)
     rng = np.random.default_rng([len(task.context.text), count])
     asked = {question.question for question in task.queries}
     if "implications" in condition or "both" in condition:
@@ -124,12 +126,12 @@ def learned(domain: KnowledgeDomain, task: PassageTask, condition: str, count: i
     if condition == "no update":
         return ()
     documents = tuple(Document(task.context.title, text) for text in texts(task, condition, count))
-    return documents if condition.endswith("alone") else domain.complete(task.context, documents) or ()
+    return documents if condition.endswith("alone") else domain.add_default_examples(task.context, documents) or ()
 
 
 def measure_ladder(update: Update, which: str, passages: int, seed: int, count: int) -> list[Row]:
     """A row for each condition: accuracy of each passage, by the lexical grader and by exact match; accuracy by kind."""
-    tasks = list(invented_taskset(f"invented-{which}", which, passages, seed))
+    tasks = list(synthetic_taskset(f"synthetic-{which}", which, passages, seed))
     rows = []
     for condition in CONDITIONS:
         began = time.perf_counter()
@@ -196,7 +198,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default=TEXT_MODEL_NAME)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's default")
-    for name, kind in (("usual-learning-rate", float), ("usual-epochs", int), ("batch-size", int), ("lora-rank", int)):
+    for name, kind in (
+        ("default-learning-rate", float),
+        ("default-num-epochs", int),
+        ("batch-size", int),
+        ("lora-rank", int),
+    ):
         parser.add_argument(f"--{name}", type=kind, help="None is the model's own")
     parser.add_argument("--lora-alpha", type=float, help="None is the model's own")
     given = parser.parse_args(arguments)

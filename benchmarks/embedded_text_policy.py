@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from seal_env.inner_loop.base_model import BaseModel, load_base_model
+from seal_env.agents.lm.text_styles import STYLES, style_messages
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.intervals import bootstrap
-from seal_env.raw_text import read_texts
-from seal_env.self_edit import apply_calls
-from seal_env.styles import STYLES, style_messages
+from seal_env.self_edits.compile import apply_calls
+from seal_env.self_edits.parse_text import read_texts
 from seal_env.tasks.knowledge.document import Document
-from seal_env.tasks.knowledge.invented.draw import InventedPassage
-from seal_env.tasks.knowledge.invented.taskset import invented, invented_taskset
 from seal_env.tasks.knowledge.passage import PassageTask
 from seal_env.tasks.knowledge.prompt import question_and_answer
+from seal_env.tasks.knowledge.synthetic.draw import SyntheticPassage
+from seal_env.tasks.knowledge.synthetic.taskset import synthetic_passage, synthetic_taskset
 from seal_env.tools.base import Draft, EditContext
 from seal_env.types import InvalidSelfEdit
 
@@ -30,7 +30,7 @@ LONGEST = 256
 Row = dict[str, Any]
 
 
-def sample_replies(base: BaseModel, style: str, tasks: Sequence[PassageTask], seed: int) -> list[str]:
+def sample_replies(base: FrozenLM, style: str, tasks: Sequence[PassageTask], seed: int) -> list[str]:
     """One reply for each task, sampled at temperature 1 from the whole vocabulary."""
     torch.manual_seed(seed)
     base.tokenizer.padding_side = "left"
@@ -58,7 +58,7 @@ def documents_of(reply: str, task: PassageTask, tool_names: Sequence[str]) -> tu
     return None if isinstance(draft, InvalidSelfEdit) else tuple(draft.candidates or ())
 
 
-def is_true(text: str, drawn: InventedPassage) -> bool:
+def is_true(text: str, drawn: SyntheticPassage) -> bool:
     """True for a statement of the passage's facts, or a question with its answer, word for word as the tables have them."""
     pairs = {question_and_answer(question.question, question.answer) for question in drawn.questions()}
     return text in pairs or text in drawn.statements()
@@ -67,7 +67,7 @@ def is_true(text: str, drawn: InventedPassage) -> bool:
 def measure_policy(update: Update, passages: int, samples: int, seed: int) -> list[Row]:
     """A row for each style: how many texts, how many of them true, accuracy after the update, mean and best of `samples`."""
     base = load_base_model(update.inner_loop.base.name, str(update.inner_loop.base.device))
-    tasks = list(invented_taskset("invented-eval", "eval", passages, seed))
+    tasks = list(synthetic_taskset("synthetic-eval", "eval", passages, seed))
     repeated = [task for task in tasks for _ in range(samples)]
     rows = []
     for style in STYLES:
@@ -75,13 +75,16 @@ def measure_policy(update: Update, passages: int, samples: int, seed: int) -> li
         written = [
             documents_of(reply, task, update.domain.tool_names) for reply, task in zip(replies, repeated, strict=True)
         ]
-        learned = [update.domain.complete(task.context, each) or () for task, each in zip(repeated, written, strict=True)]
+        learned = [
+            update.domain.add_default_examples(task.context, each) or ()
+            for task, each in zip(repeated, written, strict=True)
+        ]
         results = update.run(repeated, learned)
         scores = [
             update.domain.score(task, result.answers_Q, 0).accuracy for task, result in zip(repeated, results, strict=True)
         ]
         lines = [
-            (document.text, invented(task.task_id))
+            (document.text, synthetic_passage(task.task_id))
             for task, each in zip(repeated, written, strict=True)
             for document in each or ()
         ]

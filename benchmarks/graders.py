@@ -1,17 +1,14 @@
 """How well graders agree with published verdicts: `python benchmarks/graders.py VERDICTS [--json FILE] [...]`.
 
 VERDICTS is a file with a JSON object on each line: question, gold, prediction, correct. Its questions fall into two halves:
-the one on which graders were tuned, and the one by which they are measured. Over all answers a grader without fitted
-weights is measured as it is; `semantic` by cross-fitting: five folds of questions, each judged by weights that are fitted to
-the other four. Rows:
+the one on which graders were tuned, and the one by which they are measured. Rows:
 
     containment   the gold answer is in the prediction, both without case, punctuation and articles
     lexical       seal_env's default
-    semantic      with the encoder --semantic-model; left out, with the reason, where that cannot be loaded
     judge         with the server --judge-url; left out unless it is named
 
 Agreement is the share of equal verdicts, kappa what of it is beyond chance. In brackets: 95 % of bootstrap draws of
-questions, each with all its predictions. `--fit` prints the semantic grader's weights as they follow from the tuning half.
+questions, each with all its predictions.
 """
 
 from __future__ import annotations
@@ -29,12 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from seal_env.errors import SealError
-from seal_env.records import package_versions
-from seal_env.tasks.knowledge.agreement import Verdict, agreement, cohens_kappa, folds, in_halves, read_verdicts
-from seal_env.tasks.knowledge.exact_match import normalise
-from seal_env.tasks.knowledge.grader import Attempt, Grader
-from seal_env.tasks.knowledge.graders import make_grader
-from seal_env.tasks.knowledge.semantic_grader import MODEL, SemanticGrader, cross_fitted, verdicts_by
+from seal_env.experiments.run_folder import package_versions
+from seal_env.tasks.knowledge.grading.agreement import Verdict, agreement, cohens_kappa, in_halves, read_verdicts
+from seal_env.tasks.knowledge.grading.base import Attempt, Grader
+from seal_env.tasks.knowledge.grading.exact_match import normalise
+from seal_env.tasks.knowledge.grading.registry import make_grader
 
 DRAWS = 2000
 Report = dict[str, Any]
@@ -57,7 +53,6 @@ def graders_of(given: argparse.Namespace) -> dict[str, Callable[[], Grader]]:
     rows: dict[str, Callable[[], Grader]] = {
         "containment": Containment,
         "lexical": lambda: make_grader("lexical"),
-        "semantic": lambda: make_grader("semantic", given.semantic_model, device=given.device),
     }
     if given.judge_url:
         rows["judge"] = lambda: make_grader("judge", given.judge_model, given.judge_url, cache_file=given.judge_cache)
@@ -91,27 +86,17 @@ def report_of(said: Sequence[bool], verdicts: Sequence[Verdict]) -> Report:
     }
 
 
-def verdicts_of(grader: Grader, verdicts: Sequence[Verdict]) -> tuple[list[bool], list[bool], float]:
-    """(a grader's verdicts, the same or cross-fitted ones if its weights are fitted, seconds that the former took)."""
-    attempts, start = [verdict.attempt for verdict in verdicts], time.perf_counter()
-    if not isinstance(grader, SemanticGrader):
-        said = grader.grade_all(attempts)
-        return said, said, time.perf_counter() - start
-    features = grader.features(attempts)
-    said = verdicts_by(grader.weights, features)
-    seconds = time.perf_counter() - start
-    return said, cross_fitted(features, [verdict.right for verdict in verdicts], folds(verdicts)), seconds
-
-
 def measure(make: Callable[[], Grader], parts: dict[str, Sequence[Verdict]]) -> Report:
     """A grader on each half and on all answers, and its speed once it is made."""
     verdicts = parts["all"]
-    said, pooled, seconds = verdicts_of(make(), verdicts)
+    grader, start = make(), time.perf_counter()
+    said = grader.grade_all([verdict.attempt for verdict in verdicts])
+    seconds = time.perf_counter() - start
     split = len(parts["tuning"])
     report = {
         "tuning": report_of(said[:split], parts["tuning"]),
         "reporting": report_of(said[split:], parts["reporting"]),
-        "all": report_of(pooled, verdicts),
+        "all": report_of(said, verdicts),
     }
     return report | {"answers_per_second": len(verdicts) / seconds}
 
@@ -137,20 +122,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verdicts", type=Path)
     parser.add_argument("--json", type=Path, default=Path("runs/graders.json"))
-    parser.add_argument("--semantic-model", default=MODEL, metavar="MODEL", help="a Hugging Face id or a local directory")
-    parser.add_argument("--device", default="auto")
     parser.add_argument("--judge-url", metavar="URL", help="an OpenAI-compatible server, up to and with /v1")
     parser.add_argument("--judge-model", metavar="MODEL", help="its name at the server; by default the only one")
     parser.add_argument("--judge-cache", metavar="FILE", help="an SQLite file in which the judge's verdicts are kept")
-    parser.add_argument("--fit", action="store_true", help="fit the semantic grader's weights to the tuning half")
     given, console = parser.parse_args(arguments), Console(width=200)
     halves = in_halves(read_verdicts(given.verdicts))
     parts: dict[str, Sequence[Verdict]] = {**halves._asdict(), "all": halves.tuning + halves.reporting}
-    if given.fit:
-        tuning = halves.tuning
-        grader = SemanticGrader(given.semantic_model, given.device)
-        console.print(grader.fitted([verdict.attempt for verdict in tuning], [verdict.right for verdict in tuning]))
-        return
     rows, left_out = dict[str, Report](), dict[str, str]()
     for name, make in graders_of(given).items():
         try:

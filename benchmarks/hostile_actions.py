@@ -9,9 +9,9 @@ import json
 import time
 from collections.abc import Iterator
 
-from seal_env.action import parse
-from seal_env.self_edit import apply_calls
-from seal_env.strict_json import MAX_CHARACTERS
+from seal_env.self_edits.compile import apply_calls
+from seal_env.self_edits.parse_calls import parse
+from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.tools.base import Draft, EditContext
 from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import InvalidSelfEdit

@@ -37,9 +37,9 @@ from inner_loop_run import make_rows, measure
 from rich.console import Console
 
 import seal_env
+from seal_env.experiments.run_folder import package_versions
 from seal_env.inner_loop import resolve_device
-from seal_env.inner_loop.device import describe_device
-from seal_env.records import package_versions
+from seal_env.inner_loop.model.device import describe_device
 
 
 def machine_of(device: str) -> Report:

@@ -2,7 +2,7 @@
 
 Jobs are chats of random digits, so that each of the three moves alone: 16 examples once in batches of 2, and one query with
 an answer of 16 tokens. What does not move is 16 jobs in a call, 128 tokens an example, and the second of the sizes (on a CPU
-that of the embedded model). The reference, which takes one job at a time, stands beside.
+that of the bundled model). The reference, which takes one job at a time, stands beside.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Point = dict[str, Any]
 
 
 def llama_shape(width: int, blocks: int) -> dict[str, Any]:
-    """A Llama with heads of 32 and a vocabulary of 2,048, as the embedded model has."""
+    """A Llama with heads of 32 and a vocabulary of 2,048, as the bundled model has."""
     return {
         "model_type": "llama",
         "vocab_size": 2048,

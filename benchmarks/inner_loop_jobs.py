@@ -16,11 +16,11 @@ from inner_loop_models import LLAMA_1B, QWEN_7B, build_model
 from transformers import AutoConfig, AutoTokenizer
 
 from seal_env.agents.registry import AgentSettings, make_agent
-from seal_env.embedded_model import MODEL_DIRECTORIES
-from seal_env.env import SealEnv
-from seal_env.episode import Episode, Update, World
-from seal_env.inner_loop.base_model import BaseModel
-from seal_env.inner_loop.job_encoder import JobEncoder
+from seal_env.envs.env import SealEnv
+from seal_env.episodes.episode import Episode, Runtime, Update
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.tokens.token_cache import JobEncoder
+from seal_env.models.catalog import MODEL_DIRECTORIES
 from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import Settings
 from seal_env.types import (
@@ -98,8 +98,8 @@ PRESETS: Mapping[str, Preset] = {
             rounds=2,
             processes=2,
             environment="SEAL-Knowledge-v0",
-            settings={"subset": "invented-eval"},
-            agent="template",
+            settings={"subset": "synthetic-eval"},
+            agent="passage_only",
             published=PUBLISHED_KNOWLEDGE,
             pad_to=2048,
         ),
@@ -135,7 +135,7 @@ def text_encoder(model: str) -> JobEncoder:
     """The model's encoder, without its weights."""
     source = str(MODEL_DIRECTORIES.get(model, model))
     longest = int(AutoConfig.from_pretrained(source).max_position_embeddings)
-    return BaseModel(model, None, AutoTokenizer.from_pretrained(source), torch.device("cpu"), longest).encoder
+    return FrozenLM(model, None, AutoTokenizer.from_pretrained(source), torch.device("cpu"), longest).encoder
 
 
 def make_cases(preset: Preset, model: str, count: int, seed: int, **settings: Any) -> list[Case]:
@@ -159,18 +159,18 @@ def environment_jobs(
 
     agent: None draws them from the action space.
     """
-    world = World(settings)
-    env = SealEnv(world=world)
+    runtime = Runtime(settings)
+    env = SealEnv(runtime=runtime)
     env.action_space.seed(seed)
     writer = None if agent is None else make_agent(agent, AgentSettings.of(env, seed=seed))
-    world.use(cast("InnerLoop", encoder))  # an episode asks an inner loop for lengths in tokens and for nothing else
+    runtime.use(cast("InnerLoop", encoder))  # an episode asks an inner loop for lengths in tokens and for nothing else
     jobs: list[Scored] = []
     while len(jobs) < count:
-        task = world.taskset[world.taskset.task_ids[len(jobs) % len(world.taskset)]]
-        episode = Episode(world, task, seed)
+        task = runtime.taskset[runtime.taskset.task_ids[len(jobs) % len(runtime.taskset)]]
+        episode = Episode(runtime, task, seed)
         update = episode.decide(env.action_space.sample() if writer is None else writer.act(episode.opening()[0]))
         if isinstance(update, Update) and (job := episode.job(update)) is not None:
-            jobs.append((job, partial(_accuracy, world, task, seed)))
+            jobs.append((job, partial(_accuracy, runtime, task, seed)))
     return jobs
 
 
@@ -238,8 +238,8 @@ def _case(job: UpdateJob, score: Callable[[Sequence[Answer]], float], encoder: J
     return Case(job, epochs * sum(lengths), epochs * pass_flops(config, job.lora, lengths, supervised), score)
 
 
-def _accuracy(world: World, task: Any, seed: int, answers: Sequence[Answer]) -> float:
-    return world.domain.score(task, answers, seed).accuracy
+def _accuracy(runtime: Runtime, task: Any, seed: int, answers: Sequence[Answer]) -> float:
+    return runtime.domain.score(task, answers, seed).accuracy
 
 
 def _share_exact(answers: Sequence[Answer]) -> float:

@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from seal_env.prompts import SYSTEM
+from seal_env.self_edits.prompt import SYSTEM
 from seal_env.tasks.arc.prompt import SOLVE_INSTRUCTION
 
 LLAMA_1B: Mapping[str, Any] = {

@@ -22,10 +22,10 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, def
 from transformers.trainer_callback import PrinterCallback
 
 from seal_env.inner_loop import make_inner_loop
-from seal_env.inner_loop.adapter import Adapter
-from seal_env.inner_loop.base_model import BaseModel, load_base_model
-from seal_env.inner_loop.cache import LOCATION
-from seal_env.inner_loop.encoding import ChatEncoder, EncodedQuery
+from seal_env.inner_loop.cache.loop import LOCATION
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.reference.adapter import Adapter
+from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedQuery
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 
 IGNORED = -100
@@ -78,7 +78,7 @@ class PublishedRecipe:
     base model stays in memory and A starts from the same values each time, as published. pad_to: see Preset.
     """
 
-    def __init__(self, base: BaseModel, pad_to: int | None) -> None:
+    def __init__(self, base: FrozenLM, pad_to: int | None) -> None:
         self.base, self.pad_to = base, pad_to
         self._adapter = Adapter(base)
         self._encoder = ChatEncoder(base.tokenizer, base.name)

@@ -3,7 +3,7 @@
     pip install 'seal-env[grpo]'
     python examples/grpo_trl.py --policy Qwen/Qwen2.5-0.5B-Instruct --steps 50
 
-A policy whose chat template has tool calls uses the tools one by one; another one, as the embedded model, writes its whole
+A policy whose chat template has tool calls uses the tools one by one; another one, as the bundled model, writes its whole
 self-edit as text. `seal-env train grpo` is the same with held-out tasks and a run that can be gone on with.
 """
 
@@ -20,10 +20,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
 from seal_env.agents.evaluation import starts
-from seal_env.agents.grpo import calls_tools
-from seal_env.agents.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
-from seal_env.embedded_model import MODEL_DIRECTORY
-from seal_env.episode import World
+from seal_env.agents.trainers.grpo import calls_tools
+from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
+from seal_env.episodes.episode import Runtime
+from seal_env.models.catalog import MODEL_DIRECTORY
 from seal_env.settings import Settings
 
 
@@ -49,11 +49,11 @@ def main(arguments: Arguments) -> list[dict[str, Any]]:
     """Train; what TRL logged at each step."""
     tokenizer = AutoTokenizer.from_pretrained(arguments.policy)
     on_cpu, tools = not torch.cuda.is_available(), calls_tools(tokenizer)
-    world = World(Settings.resolve(subset=arguments.tasks, model=arguments.model, max_turns=8 if tools else 1))
-    world.load()
+    runtime = Runtime(Settings.resolve(subset=arguments.tasks, model=arguments.model, max_turns=8 if tools else 1))
+    runtime.load()
     trainer = GRPOTrainer(
         AutoModelForCausalLM.from_pretrained(arguments.policy),
-        SelfEditReward(world),
+        SelfEditReward(runtime),
         args=GRPOConfig(
             output_dir=str(arguments.out),
             max_steps=arguments.steps,
@@ -67,10 +67,10 @@ def main(arguments: Arguments) -> list[dict[str, Any]]:
             bf16=not on_cpu,
             activation_checkpointing=not on_cpu,
         ),
-        train_dataset=prompt_dataset(world, [start for _, start in starts(world.taskset.task_ids, 1, seed=0)]),
+        train_dataset=prompt_dataset(runtime, [start for _, start in starts(runtime.taskset.task_ids, 1, seed=0)]),
         processing_class=tokenizer,
         peft_config=LoraConfig(r=16, target_modules="all-linear"),
-        environment_factory=self_edit_environments(world) if tools else None,
+        environment_factory=self_edit_environments(runtime) if tools else None,
     )
     trainer.train()
     trainer.save_model(str(arguments.out / "adapter"))

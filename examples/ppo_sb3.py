@@ -27,15 +27,15 @@ from scipy import stats
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from seal_env.agents.baselines import NO_UPDATE, USUAL_SELF_EDIT
-from seal_env.agents.sb3 import Sb3VecEnv
-from seal_env.env import SealEnv
-from seal_env.episode import Episode, KeptAnswers, play
+from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
+from seal_env.agents.rl.sb3 import Sb3VecEnv
+from seal_env.envs.env import SealEnv
+from seal_env.envs.wrappers.numeric import StructuredSelfEdit, numeric_vector_env
+from seal_env.episodes.episode import BaseAnswerCache, Episode, play
 from seal_env.intervals import bootstrap_crossed
 from seal_env.journal import write_whole
 from seal_env.tasks.arc.features import GridShape, features
 from seal_env.tasks.arc.loader import load_taskset
-from seal_env.wrappers import StructuredSelfEdit, numeric_vector_env
 
 PARTS = ("summary",)
 
@@ -153,8 +153,8 @@ def random_actions(held_out: SealEnv, seed: int) -> list[str]:
 def rewards_of(held_out: SealEnv, actions: Sequence[str], seed: int, in_call: int) -> list[float]:
     """The reward of an action on each task, with seeds that depend on `seed` alone; nan where the machine failed."""
     drawn = np.random.default_rng(seed).integers(2**31, size=len(actions)).tolist()
-    episodes = [Episode(held_out.world, task, drawn[place]) for place, task in enumerate(held_out.taskset)]
-    kept = KeptAnswers(len(episodes))
+    episodes = [Episode(held_out.runtime, task, drawn[place]) for place, task in enumerate(held_out.taskset)]
+    kept = BaseAnswerCache(len(episodes))
     calls = [slice(start, start + in_call) for start in range(0, len(episodes), in_call)]
     return [step[1] for call in calls for step in play(episodes[call], actions[call], kept)]
 
@@ -163,14 +163,14 @@ def measure_seed(arguments: Arguments, seed: int) -> dict[str, Any]:
     """Train and evaluate one policy, and evaluate what it is compared with."""
     began = time.perf_counter()
     held_out = SealEnv(**arguments.settings(arguments.held_out))
-    held_out.world.load()
+    held_out.runtime.load()
     shape = GridShape.of([*load_taskset(arguments.tasks), *held_out.taskset])
     model, means = train(arguments, shape, seed)
     trained = time.perf_counter()
     actions = {
         "ppo": policy_actions(model, arguments, shape, held_out),
         "random": random_actions(held_out, seed),
-        "usual": [USUAL_SELF_EDIT] * len(held_out.taskset),
+        "usual": [DEFAULT_SELF_EDIT] * len(held_out.taskset),
         "none": [NO_UPDATE] * len(held_out.taskset),
     }
     rewards = {name: rewards_of(held_out, mine, seed, arguments.in_call) for name, mine in actions.items()}

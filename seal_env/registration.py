@@ -7,14 +7,14 @@ from typing import Any
 
 import gymnasium
 
-from seal_env.embedded_model import TEXT_MODEL_NAME
+from seal_env.models.catalog import TEXT_MODEL_NAME
 
-ENTRY_POINT = "seal_env.env:SealEnv"
-CONTINUAL_ENTRY_POINT = "seal_env.continual:SealContinualEnv"
-VECTOR_ENTRY_POINT = "seal_env.vector_env:SealVectorEnv"
+ENTRY_POINT = "seal_env.envs.env:SealEnv"
+CONTINUAL_ENTRY_POINT = "seal_env.envs.continual_env:SealContinualEnv"
+VECTOR_ENTRY_POINT = "seal_env.envs.vector_env:SealVectorEnv"
 KNOWLEDGE: Mapping[str, Any] = {
     "domain": "knowledge",
-    "subset": "invented-train",
+    "subset": "synthetic-train",
     "model": TEXT_MODEL_NAME,
     "max_tokens": 2048,
     "max_steps": 1000,

@@ -12,10 +12,10 @@ from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
-from seal_env.embedded_model import MODEL_NAME, TEXT_MODEL_NAME
 from seal_env.errors import SettingError
-from seal_env.server_address import server_address
-from seal_env.tasks.knowledge.graders import GRADERS
+from seal_env.models.catalog import MODEL_NAME, TEXT_MODEL_NAME
+from seal_env.serving.address import server_address
+from seal_env.tasks.knowledge.grading.registry import GRADERS
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig
 
 # Small models want other adapters than those that SEAL uses for models of billions of parameters; see docs/decisions/.
@@ -24,8 +24,8 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     TEXT_MODEL_NAME: {
         "lora_rank": 8,
         "lora_alpha": 512.0,
-        "usual_learning_rate": 5e-4,
-        "usual_epochs": 3,
+        "default_learning_rate": 5e-4,
+        "default_num_epochs": 3,
         "batch_size": 4,
         "learn_end": "on",
         "max_examples": 64,
@@ -39,8 +39,8 @@ FALLBACKS: Mapping[str, Mapping[str, Any]] = {
         "batch_size": Recipe.batch_size,
         "learn_end": "off",
         "max_examples": Budget.max_examples,
-        "usual_learning_rate": TrainingConfig.learning_rate,
-        "usual_epochs": TrainingConfig.num_train_epochs,
+        "default_learning_rate": TrainingConfig.learning_rate,
+        "default_num_epochs": TrainingConfig.num_train_epochs,
     },
     "knowledge": {
         "grid_format": "plain",
@@ -49,8 +49,8 @@ FALLBACKS: Mapping[str, Mapping[str, Any]] = {
         "batch_size": 1,
         "learn_end": "off",
         "max_examples": Budget.max_examples,
-        "usual_learning_rate": 1e-3,
-        "usual_epochs": 10,
+        "default_learning_rate": 1e-3,
+        "default_num_epochs": 10,
     },
 }
 """SEAL's own, by domain (arXiv 2506.10943, appendices)."""
@@ -59,7 +59,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {"arc": {}, "knowledge": {"schedule":
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "domain": tuple(FALLBACKS),
     "profile": tuple(PROFILES),
-    "update": ("lora", "full"),
+    "method": ("lora", "full"),
     "evaluation": ("greedy", "vote"),
     "evaluator": ("engine", "vllm"),
     "grader": GRADERS,
@@ -107,7 +107,7 @@ class Settings:
         domain: arc or knowledge; set by the environment's id.
         subset: task set: seal-train, seal-eval, arc1-train, arc1-eval, arc2-train, arc2-eval, mini-train, mini-eval,
             comma-separated task ids, or a path (a folder of tasks, a task, or a challenges file). In knowledge:
-            invented-train, invented-eval, invented-reworded, squad-train, squad-validation, comma-separated ids, or a file
+            synthetic-train, synthetic-eval, synthetic-reworded, squad-train, squad-validation, comma-separated ids, or a file
             of passages.
         model: base model: seal-tiny or seal-tiny-text (embedded), a Hugging Face id or a local directory. Never a live
             object.
@@ -119,9 +119,9 @@ class Settings:
             docs/serving.md). A server's answers are not cached.
         evaluator_url: address of that server, up to and with /v1; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1.
         evaluator_model: the server's name for the base model; None is the only one that it serves.
-        grader: who judges answers in knowledge: lexical (words, numbers and dates), semantic (a small model, see
-            grader_model) or judge (a language model behind an OpenAI-compatible server).
-        grader_model: the semantic grader's model (a Hugging Face id or a local directory) or the judge's name at its server.
+        grader: who judges answers in knowledge: lexical (words, numbers and dates) or judge (a
+            language model behind an OpenAI-compatible server).
+        grader_model: the judge's name at its server; None is the only one that it serves.
         grader_url: address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1.
         reward: accuracy (share of queries solved), gain (accuracy minus the base model's), solved, cell_accuracy (ARC),
             word_f1 (knowledge).
@@ -136,10 +136,10 @@ class Settings:
             model's own (off as in the paper; seal-tiny-text on).
         decode: failed: answers that are not exactly right are decoded, so that predictions can be shown; never: they are
             not, which is faster (only for ARC, evaluation greedy and a reward other than cell_accuracy).
-        update: lora (an adapter) or full (all weights of the model).
-        usual_learning_rate: peak learning rate of a self-edit that sets none; None is the model's or the domain's own (ARC
+        method: lora (an adapter) or full (all weights of the model).
+        default_learning_rate: peak learning rate of a self-edit that sets none; None is the model's or the domain's own (ARC
             1e-4, knowledge 1e-3).
-        usual_epochs: epochs of a self-edit that sets none; None is the model's or the domain's own (ARC 2, knowledge 10).
+        default_num_epochs: epochs of a self-edit that sets none; None is the model's or the domain's own (ARC 2, knowledge 10).
         max_steps: optimizer steps that a self-edit may take, for each of its passages.
         max_examples: training examples kept, after shuffling; None is the model's own default (250, seal-tiny 48).
         max_tokens: training examples of this many tokens or more are dropped.
@@ -177,9 +177,9 @@ class Settings:
     learn_passage: str = "on"
     learn_end: str | None = None
     decode: str = "failed"
-    update: str = "lora"
-    usual_learning_rate: float | None = None
-    usual_epochs: int | None = None
+    method: str = "lora"
+    default_learning_rate: float | None = None
+    default_num_epochs: int | None = None
     max_steps: int = Budget.max_steps
     max_examples: int | None = None
     max_tokens: int = Budget.max_tokens
@@ -235,9 +235,9 @@ class Settings:
 
     def _check_training(self) -> None:
         if not 0 < self.training.learning_rate <= 1:
-            raise SettingError("usual_learning_rate", self.usual_learning_rate, "above 0 and at most 1")
+            raise SettingError("default_learning_rate", self.default_learning_rate, "above 0 and at most 1")
         if not 0 <= self.training.num_train_epochs <= MAX_EPOCHS:
-            raise SettingError("usual_epochs", self.usual_epochs, f"0 to {MAX_EPOCHS}")
+            raise SettingError("default_num_epochs", self.default_num_epochs, f"0 to {MAX_EPOCHS}")
 
     def _check_domain(self) -> None:
         """What only the other domain has."""
@@ -253,9 +253,7 @@ class Settings:
                 raise SettingError("reward", self.reward, "another one where sequence > 1 (reward_over='change' is alike)")
         for name in ("grader_model", "grader_url"):
             if getattr(self, name) is not None and self.grader == "lexical":
-                raise SettingError(name, getattr(self, name), "None, unless grader is 'semantic' or 'judge'")
-        if self.grader_url is not None and self.grader != "judge":
-            raise SettingError("grader_url", self.grader_url, "None, unless grader='judge'")
+                raise SettingError(name, getattr(self, name), "None, unless grader='judge'")
 
     def _check_evaluator(self) -> None:
         if self.evaluator == "engine":
@@ -288,7 +286,7 @@ class Settings:
     @property
     def training(self) -> TrainingConfig:
         """How a self-edit without a `training` call is trained."""
-        rate, epochs = self._resolved("usual_learning_rate"), self._resolved("usual_epochs")
+        rate, epochs = self._resolved("default_learning_rate"), self._resolved("default_num_epochs")
         return TrainingConfig(learning_rate=float(rate), num_train_epochs=epochs)
 
     @property

@@ -19,7 +19,7 @@ Role = Literal["system", "user", "assistant"]
 Strategy = Literal["train_using_all_tokens", "train_using_output_tokens"]
 ProfileName = Literal["fixed", "paper"]
 Schedule = Literal["cosine", "linear"]
-UpdateKind = Literal["lora", "full"]
+UpdateMethod = Literal["lora", "full"]
 
 
 class Outcome(StrEnum):
@@ -198,7 +198,7 @@ class UpdateJob:
 
     No examples, or no epochs, means: ask the base model. decode: also decode the answers that are not exactly right,
     where False leaves their text None. save_to: a directory for the adapter, in PEFT format, or for the whole model.
-    update: an adapter (`lora`), or all weights of the model (`full`; `lora` does not matter then).
+    method: an adapter (`lora`), or all weights of the model (`full`; `lora` does not matter then).
     """
 
     examples_E: tuple[Example, ...]
@@ -209,7 +209,7 @@ class UpdateJob:
     queries_Q: tuple[Query, ...]
     decode: bool = True
     save_to: Path | None = None
-    update: UpdateKind = "lora"
+    method: UpdateMethod = "lora"
 
     @property
     def learns(self) -> bool:
@@ -300,12 +300,12 @@ Panel = tuple[str, Any]
 """A caption and what is below it: a grid (a tuple of rows), a text, or None where there is nothing to show."""
 
 
-class Domain(Protocol):
+class TaskDomain(Protocol):
     """How one kind of task is worded, for an agent and for a model, and how a model's answers are scored.
 
-    tool_names: the tools of its self-edits, in the order in which they are explained; finetune is the last. reads_texts:
+    tool_names: the tools of its self-edits, in the order in which they are explained; finetune is the last. reads_plain_text:
     plain text is an action too, one document a line.
-    briefing: what an agent is told of the task before it is described. partial_name: of `Evaluation.partial`.
+    briefing: what an agent is told of the task before it is described. partial_metric: of `Evaluation.partial`.
     """
 
     @property
@@ -313,32 +313,32 @@ class Domain(Protocol):
     @property
     def briefing(self) -> str: ...
     @property
-    def partial_name(self) -> str: ...
+    def partial_metric(self) -> str: ...
     @property
-    def reads_texts(self) -> bool: ...
+    def reads_plain_text(self) -> bool: ...
 
-    def parts(self, context: Any) -> tuple[Any, ...]:
+    def segments(self, context: Any) -> tuple[Any, ...]:
         """A task's context as what an agent is shown, and writes about, one after the other; one part in most tasks."""
         ...
 
-    def describe(self, context: Any) -> str:
+    def render(self, context: Any) -> str:
         """A part of a context as the agent reads it."""
         ...
 
-    def complete(self, context: Any, candidates: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    def add_default_examples(self, context: Any, candidates: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         """What is learned from, in the domain's own form, given the candidates that tools made; None if there are none."""
         ...
 
-    def word(self, example: Any) -> Example:
+    def render_example(self, example: Any) -> Example:
         """A training example in the domain's own form -> the chat, or the document, that the model learns from."""
         ...
 
-    def questions(self, task: Task[Any, Any], seed: int) -> tuple[Query, ...]:
+    def queries(self, task: Task[Any, Any], seed: int) -> tuple[Query, ...]:
         """What the model is asked to score it on `task`; a pure function of the task and the seed."""
         ...
 
     def score(self, task: Task[Any, Any], answers_Q: Sequence[Answer], seed: int) -> Evaluation:
-        """Score the answers to `questions(task, seed)`, in the same order."""
+        """Score the answers to `queries(task, seed)`, in the same order."""
         ...
 
     def gold(self, task: Task[Any, Any]) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.servers import PolicyServer
+    from tests.helpers.servers import PolicyServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -133,7 +133,7 @@ def data_directory() -> Path:
 @pytest.fixture(scope="session")
 def _lasting_policy_server() -> Iterator[PolicyServer]:
     """One for all tests: to end a server takes half a second."""
-    from tests.servers import PolicyServer
+    from tests.helpers.servers import PolicyServer
 
     with PolicyServer().running() as server:
         yield server

@@ -10,15 +10,15 @@ from types import MappingProxyType
 from typing import Any
 
 from seal_env.errors import SettingError
-from seal_env.tools.augment import AUGMENT
+from seal_env.tools.arc.augment import AUGMENT
 from seal_env.tools.base import Tool
-from seal_env.tools.finetune import FINETUNE
-from seal_env.tools.implications import IMPLICATIONS
-from seal_env.tools.relations import RELATIONS
-from seal_env.tools.rewrite import REWRITE
+from seal_env.tools.common.finetune import FINETUNE
+from seal_env.tools.common.training import TRAINING
 from seal_env.tools.schema import Schema, arguments_schema
-from seal_env.tools.self_qa import SELF_QA
-from seal_env.tools.training import TRAINING
+from seal_env.tools.text.implications import IMPLICATIONS
+from seal_env.tools.text.relations import RELATIONS
+from seal_env.tools.text.rewrite import REWRITE
+from seal_env.tools.text.self_qa import SELF_QA
 
 TOOLS: Mapping[str, Tool[Any]] = MappingProxyType(
     {tool.name: tool for tool in (AUGMENT, IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)}

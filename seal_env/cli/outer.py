@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from seal_env.agents.outer_settings import (
+from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.registry import AGENTS
+from seal_env.agents.trainers.outer_settings import (
     ARC_PRESETS,
     ARC_ROWS,
     CALLS,
@@ -22,20 +24,18 @@ from seal_env.agents.outer_settings import (
     GrpoSettings,
     RestEmSettings,
 )
-from seal_env.agents.policy_settings import PolicySettings
-from seal_env.agents.registry import AGENTS
 from seal_env.cli.options import add_settings, given_settings
 from seal_env.cli.run import add_environment, new_folder, text_or_file
 from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import Settings
 
 if TYPE_CHECKING:
-    from seal_env.outer_loops import Where
-    from seal_env.reproduction.presets import Preset
+    from seal_env.experiments.outer_loops import Where
+    from seal_env.experiments.reproduce.presets import Preset
 
 SERVICES = ("wandb", "trackio")
-HELD_OUT = {"arc": "seal-eval", "knowledge": "invented-eval"}
-CONTINUAL_AGENTS = ("passage_only", "template", "local_hf")
+HELD_OUT = {"arc": "seal-eval", "knowledge": "synthetic-eval"}
+CONTINUAL_AGENTS = ("passage_only", "local_hf")
 GATES = ("exact_match", "bits", "kl")
 ONE_TASK = tuple(name for name in ENVIRONMENTS if name != "SEAL-Continual-v0")
 """The environments whose episodes are one task, which outer loops can sample many times over."""
@@ -47,12 +47,12 @@ EVAL_EXAMPLES = """examples:
   those of a served model:
     seal-env eval --agent openai_compatible --base-url http://127.0.0.1:8000/v1 --policy-model NAME"""
 TRAIN_EXAMPLES = """examples:
-  the embedded model learns to write its own self-edits:
+  the bundled model learns to write its own self-edits:
     seal-env train rest-em --subset mini-train:40 --held-out mini-eval:40 --sft-learning-rate 1e-3 --out runs/rest-em
   go on after an interruption: the same command"""
 
 REPRODUCE_EXAMPLES = """examples:
-  the embedded model on generated tasks (hours on a CPU); go on with it by the same command:
+  the bundled model on generated tasks (hours on a CPU); go on with it by the same command:
     seal-env reproduce arc --preset mini --out runs/arc-mini
   SEAL's own model, tasks and settings:
     seal-env reproduce arc --preset llama-1b --out runs/arc-llama-1b"""
@@ -85,7 +85,7 @@ def add_train(commands: Any) -> None:
     grpo = loops.add_parser("grpo", help="learn from rewards within a prompt", description=about)
     add_settings(grpo.add_argument_group("GRPO"), GrpoSettings, {"tools": CALLS})
     for loop, command in ((rest_em, run_rest_em), (grpo, run_grpo)):
-        help_text = "task set to measure on (default: seal-eval, in knowledge invented-eval)"
+        help_text = "task set to measure on (default: seal-eval, in knowledge synthetic-eval)"
         loop.add_argument("--held-out", metavar="SUBSET", help=help_text)
         _add_env(loop)
         _add_common(loop)
@@ -118,11 +118,11 @@ def add_reproduce(commands: Any) -> None:
 
 def run_reproduce_continual(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env reproduce continual`."""
-    from seal_env.reproduction.continual import ContinualRun, reproduce_continual
+    from seal_env.experiments.reproduce.continual import ContinualRun, reproduce_continual
 
     where = _where(arguments, "reproduce-continual")
     run = ContinualRun(
-        {"subset": "invented-eval", **where.environment},
+        {"subset": "synthetic-eval", **where.environment},
         tuple(name.strip() for name in arguments.agents.split(",")),
         arguments.sequences,
         arguments.seed,
@@ -149,20 +149,20 @@ def _add_table(parser: argparse.ArgumentParser, presets: Sequence[str], every: S
 
 def run_reproduce_arc(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env reproduce arc`."""
-    from seal_env.reproduction.presets import ARC
+    from seal_env.experiments.reproduce.presets import ARC
 
     return _reproduce("arc", ARC[arguments.preset], arguments, console)
 
 
 def run_reproduce_knowledge(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env reproduce knowledge`."""
-    from seal_env.reproduction.presets import KNOWLEDGE
+    from seal_env.experiments.reproduce.presets import KNOWLEDGE
 
     return _reproduce("knowledge", KNOWLEDGE[arguments.preset], arguments, console)
 
 
 def _reproduce(table: str, preset: Preset, arguments: argparse.Namespace, console: Console) -> int:
-    from seal_env.reproduction.table import Reproduction
+    from seal_env.experiments.reproduce.table import Reproduction
 
     learn_on, held_out = (getattr(arguments, name, None) for name in ("subset", "held_out"))
     preset = replace(preset, learn_on=learn_on or preset.learn_on, held_out=held_out or preset.held_out)
@@ -184,7 +184,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _where(arguments: argparse.Namespace, name: str, usual: PolicySettings | None = None) -> Where:
     """What the options say, on top of the usual settings of the policy."""
-    from seal_env.outer_loops import Where  # here: it imports torch
+    from seal_env.experiments.outer_loops import Where  # here: it imports torch
 
     out = arguments.out or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{name}")
     policy = replace(usual or PolicySettings(), **given_settings(arguments, PolicySettings))
@@ -198,7 +198,7 @@ def _held_out(arguments: argparse.Namespace, where: Where) -> str:
 
 def run_eval(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env eval`: 1 if the machine failed in every episode."""
-    from seal_env.outer_loops import evaluate
+    from seal_env.experiments.outer_loops import evaluate
 
     settings = EvalSettings(**given_settings(arguments, EvalSettings))
     where = replace(_where(arguments, f"eval-{arguments.agent}"), replay_file=arguments.replay_file)
@@ -208,7 +208,7 @@ def run_eval(arguments: argparse.Namespace, console: Console) -> int:
 
 def run_rest_em(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env train rest-em`."""
-    from seal_env.outer_loops import train_rest_em
+    from seal_env.experiments.outer_loops import train_rest_em
 
     settings = RestEmSettings(**given_settings(arguments, RestEmSettings))
     where = _where(arguments, "rest-em")
@@ -218,7 +218,7 @@ def run_rest_em(arguments: argparse.Namespace, console: Console) -> int:
 
 def run_grpo(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env train grpo`."""
-    from seal_env.outer_loops import train_grpo
+    from seal_env.experiments.outer_loops import train_grpo
 
     settings = GrpoSettings(**given_settings(arguments, GrpoSettings))
     where = _where(arguments, "grpo")

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seal_env.agents.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import PolicySettings
 from seal_env.agents.registry import AGENTS
 from seal_env.cli.options import add_settings, given_settings
 from seal_env.errors import SettingError
@@ -18,9 +18,9 @@ from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import CHOICES, Settings
 
 UPDATE_SETTINGS = (
-    "update",
-    "usual_learning_rate",
-    "usual_epochs",
+    "method",
+    "default_learning_rate",
+    "default_num_epochs",
     "inner_loop",
     "evaluator",
     "evaluator_url",
@@ -85,7 +85,7 @@ def add_run(commands: Any) -> None:
 def run_agent(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env run`: 1 if the machine failed in every episode."""
     self_edit = text_or_file(arguments.self_edit)
-    from seal_env.runner import RunSettings, run  # here: other commands need none of it
+    from seal_env.experiments.run import RunSettings, run  # here: other commands need none of it
 
     given = given_settings(arguments, Settings)
     settings = RunSettings(

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from seal_env.cli.options import HELP_WIDTH
-from seal_env.embedded_model import CARDS, MODEL_NAME
+from seal_env.models.catalog import CARDS, MODEL_NAME
 from seal_env.settings import Settings
 from seal_env.tools.registry import TOOLS_OF, get_tools, json_schemas, openai_tools
 from seal_env.tools.schema import legal_values
@@ -29,8 +29,8 @@ def add_tools(commands: Any) -> None:
 
 def add_card(commands: Any) -> None:
     """The command's parser."""
-    about = "The card of an embedded model: what it was trained on and what it can do. In a pipe: Markdown."
-    card = commands.add_parser("card", help="an embedded model's card", description=about)
+    about = "The card of an bundled model: what it was trained on and what it can do. In a pipe: Markdown."
+    card = commands.add_parser("card", help="an bundled model's card", description=about)
     card.add_argument("--model", choices=tuple(CARDS), default=MODEL_NAME, help="default: %(default)s")
     card.set_defaults(command=show_card)
 
@@ -77,6 +77,6 @@ def show_card(arguments: argparse.Namespace, console: Console) -> int:
 
 def run_doctor(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env doctor`: 1 if something is wrong."""
-    from seal_env.doctor import diagnose
+    from seal_env.cli.doctor import diagnose
 
     return 0 if diagnose(arguments.model, arguments.device, console) else 1

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from seal_env.errors import UnknownTaskError
-from seal_env.report.tasks import passage_text, passages_table, task_pictures, taskset_table, tasksets_table
+from seal_env.report.task_tables import passage_text, passages_table, task_pictures, taskset_table, tasksets_table
 from seal_env.settings import CHOICES
 from seal_env.tasks.arc.loader import TASKSETS, load_taskset
 from seal_env.tasks.arc.validate import validate
@@ -83,7 +83,7 @@ def validate_tasks(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _validate_passages(arguments: argparse.Namespace, console: Console) -> int:
-    names = [name for name in PASSAGES if name != "invented"] if arguments.subset is None else [arguments.subset]
+    names = [name for name in PASSAGES if name != "synthetic"] if arguments.subset is None else [arguments.subset]
     count = failed = 0
     for name in names:
         tasks = load_passages(name)

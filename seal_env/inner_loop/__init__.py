@@ -11,19 +11,19 @@ from threading import Lock
 from typing import Any
 
 from seal_env.errors import SettingError
-from seal_env.inner_loop.cache import LOCATION, CachedInnerLoop, cache_path, open_store
+from seal_env.inner_loop.cache.loop import LOCATION, CachedInnerLoop, cache_path, open_store
 from seal_env.types import InnerLoop
 
 INNER_LOOPS: Mapping[str, str] = {
-    "batched": "seal_env.inner_loop.batched:BatchedInnerLoop",
-    "reference": "seal_env.inner_loop.reference:ReferenceInnerLoop",
+    "batched": "seal_env.inner_loop.batched.loop:BatchedInnerLoop",
+    "reference": "seal_env.inner_loop.reference.loop:ReferenceInnerLoop",
 }
 _MAKING = Lock()
 
 
 def resolve_device(device: str) -> str:
     """The device that `auto`, or any other name, stands for on this machine. Raises SettingError."""
-    return str(import_module("seal_env.inner_loop.base_model").choose_device(device))
+    return str(import_module("seal_env.inner_loop.model.frozen_lm").choose_device(device))
 
 
 def make_inner_loop(
@@ -45,7 +45,7 @@ def make_inner_loop(
         raise SettingError("inner_loop", name, " or ".join(map(repr, INNER_LOOPS)))
     module, _, attribute = INNER_LOOPS[name].partition(":")
     with _MAKING:
-        base = import_module("seal_env.inner_loop.base_model").load_base_model(model, device)
+        base = import_module("seal_env.inner_loop.model.frozen_lm").load_base_model(model, device)
         if name not in base.inner_loops:
             base.inner_loops[name] = getattr(import_module(module), attribute)(base)
         inner_loop: InnerLoop = base.inner_loops[name]
@@ -71,7 +71,7 @@ def _remembering(inner_loop: InnerLoop, base: Any, name: str, cache: str, cache_
         raise SettingError("cache", cache, f"'on' or 'off', unless cache_file or {LOCATION} says where to read")
     key = f"{name}, cache {cache}, {path}"
     if key not in base.inner_loops:
-        keys = import_module("seal_env.inner_loop.job_key").JobKeys(base, name)
+        keys = import_module("seal_env.inner_loop.cache.key").JobKeys(base, name)
         base.inner_loops[key] = CachedInnerLoop(inner_loop, keys.key, open_store(path, writable=cache == "on"))
     found: InnerLoop = base.inner_loops[key]
     return found

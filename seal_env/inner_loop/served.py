@@ -23,9 +23,9 @@ from threading import Lock
 from typing import Final, NamedTuple
 from uuid import uuid4
 
-from seal_env.chat_server import ChatServer, Connection, ServedModel, ServerError, Usage, run_async
 from seal_env.errors import SettingError
-from seal_env.inner_loop.job_encoder import JobEncoder
+from seal_env.inner_loop.tokens.token_cache import JobEncoder
+from seal_env.serving.client import ChatServer, Connection, ServedModel, ServerError, Usage, run_async
 from seal_env.types import Answer, Example, InnerLoop, Outcome, Query, Recipe, UpdateJob, UpdateResult
 
 ANSWER_SECONDS: Final = 600.0
@@ -93,8 +93,8 @@ class ServedEvaluation:
 
         A server takes adapters only: a job that changes all weights raises it too.
         """
-        if any(job.learns and job.update == "full" for job in jobs):
-            raise SettingError("update", "full", "'lora' where a server answers")
+        if any(job.learns and job.method == "full" for job in jobs):
+            raise SettingError("method", "full", "'lora' where a server answers")
         try:
             model = run_async(self._find_model)
         except ServerError as failed:

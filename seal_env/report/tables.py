@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seal_env.agents.base import Trajectory
-from seal_env.inner_loop.cache import CacheStatistics
+from seal_env.inner_loop.cache.loop import CacheStatistics
 from seal_env.types import Outcome
 
 SWITCHES = {name: f"use_{name}_augmentations" for name in ("basic", "size", "chain", "repeat")}

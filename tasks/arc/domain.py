@@ -13,8 +13,8 @@ from seal_env.tasks.arc.grid import Grid, GridFormat, GridPair, cell_accuracy
 from seal_env.tasks.arc.task import ArcContext, ArcTask
 from seal_env.tasks.arc.training_set import ArcExample
 from seal_env.tasks.arc.transforms import IDENTITY, Transform
-from seal_env.tasks.arc.vote import vote
-from seal_env.tasks.arc.vote_prompts import vote_prompts
+from seal_env.tasks.arc.voting.prompts import vote_prompts
+from seal_env.tasks.arc.voting.vote import vote
 from seal_env.types import Answer, Evaluation, Example, Panel, Query
 
 EVALUATIONS = ("greedy", "vote")
@@ -47,8 +47,8 @@ class ArcDomain:
     evaluation: str = "greedy"
     tool_names: tuple[str, ...] = ("augment", "training", "finetune")
     briefing: str = BRIEFING
-    partial_name: str = "cell_accuracy"
-    reads_texts: bool = False
+    partial_metric: str = "cell_accuracy"
+    reads_plain_text: bool = False
 
     def __post_init__(self) -> None:
         if self.evaluation not in EVALUATIONS:
@@ -60,11 +60,11 @@ class ArcDomain:
         """How grids are written."""
         return GridFormat(self.grid_format)
 
-    def parts(self, context: ArcContext) -> tuple[ArcContext, ...]:
+    def segments(self, context: ArcContext) -> tuple[ArcContext, ...]:
         """All of it at once."""
         return (context,)
 
-    def describe(self, context: ArcContext) -> str:
+    def render(self, context: ArcContext) -> str:
         """The demonstrations with their sizes, as the agent reads them."""
         parts = [f"{len(context)} demonstration{'s' if len(context) != 1 else ''} of one hidden rule."]
         for number, pair in enumerate(context, 1):
@@ -74,15 +74,17 @@ class ArcDomain:
             )
         return "\n\n".join(parts)
 
-    def complete(self, context: ArcContext, candidates: tuple[ArcExample, ...] | None) -> tuple[ArcExample, ...] | None:
+    def add_default_examples(
+        self, context: ArcContext, candidates: tuple[ArcExample, ...] | None
+    ) -> tuple[ArcExample, ...] | None:
         """The candidates, no more."""
         return candidates
 
-    def word(self, example: ArcExample) -> Example:
+    def render_example(self, example: ArcExample) -> Example:
         """A training example as the chat that the model learns from."""
         return prompt.example(example.demonstrations, example.pair, self.format)
 
-    def questions(self, task: ArcTask, seed: int) -> tuple[Query, ...]:
+    def queries(self, task: ArcTask, seed: int) -> tuple[Query, ...]:
         """One question for each test input (greedy), or 7 to some 30 for each (vote). The seed matters to `vote` only.
 
         Query ids are "0", "1", ... (greedy) or TEST.NUMBER.TRANSFORM (vote), as "0.6.transpose".
@@ -96,7 +98,7 @@ class ArcDomain:
     def score(self, task: ArcTask, answers_Q: Sequence[Answer], seed: int) -> Evaluation:
         """Accuracy: share of test inputs solved. Partial: share of right cells of the better attempt, mean over inputs.
 
-        Raises ValueError if these are not the answers to `questions(task, seed)`, in order.
+        Raises ValueError if these are not the answers to `queries(task, seed)`, in order.
         """
         asked = self._asked(task, seed)
         if [answer.query_id for answer in answers_Q] != self._ids(asked):

@@ -14,7 +14,7 @@ from typing import Literal
 from seal_env.errors import TaskError, UnknownTaskError
 from seal_env.tasks.arc.files import read_taskset
 from seal_env.tasks.arc.grid import GridPair, check_grid
-from seal_env.tasks.arc.mini_taskset import draw, is_mini_id, mini_taskset
+from seal_env.tasks.arc.mini.taskset import draw, is_mini_id, mini_taskset
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
 from seal_env.tasks.base import ListTaskset, TasksetEntry
 from seal_env.types import Task

@@ -80,11 +80,11 @@ def _leaks(task: ArcTask) -> Iterator[str]:
 def _scores(task: ArcTask, domain: ArcDomain, seed: int) -> Iterator[str]:
     """Problems of one wording and evaluation: leaks in what is asked and described, then scores of made-up answers."""
     where = f"{domain.grid_format}, {domain.evaluation}"
-    described = domain.describe(task.context)
+    described = domain.render(task.context)
     for index, pair in enumerate(task.queries):
-        if domain.describe((pair,)).partition("Demonstration 1\n")[2] in described:
+        if domain.render((pair,)).partition("Demonstration 1\n")[2] in described:
             yield f"{where}: test pair {index} is in the agent's description"
-    queries = domain.questions(task, seed)
+    queries = domain.queries(task, seed)
     for query in queries:
         yield from (f"{where}: question {query.query_id}: {problem}" for problem in _question_leaks(query))
     for name, (fake, accuracy) in FAKES.items():

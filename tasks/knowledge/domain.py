@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from seal_env.tasks.knowledge.document import Document
-from seal_env.tasks.knowledge.exact_match import normalise
-from seal_env.tasks.knowledge.grader import Attempt, Grader
+from seal_env.tasks.knowledge.grading.base import Attempt, Grader
+from seal_env.tasks.knowledge.grading.exact_match import normalise
 from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.tasks.knowledge.prompt import query
 from seal_env.types import Answer, Evaluation, Example, Panel, Query, Task
@@ -29,35 +29,35 @@ class KnowledgeDomain:
     learn_passage: bool = True
     tool_names: tuple[str, ...] = ("implications", "rewrite", "self_qa", "relations", "training", "finetune")
     briefing: str = BRIEFING
-    partial_name: str = "word_f1"
-    reads_texts: bool = True
+    partial_metric: str = "word_f1"
+    reads_plain_text: bool = True
 
-    def parts(self, context: Passage | tuple[Passage, ...]) -> tuple[Passage, ...]:
+    def segments(self, context: Passage | tuple[Passage, ...]) -> tuple[Passage, ...]:
         """One passage after the other."""
         return context if isinstance(context, tuple) else (context,)
 
-    def describe(self, context: Passage) -> str:
+    def render(self, context: Passage) -> str:
         """Title and text, as the agent reads them."""
         return f"{context.title}\n{context.text}"
 
-    def complete(self, context: Passage, candidates: tuple[Document, ...] | None) -> tuple[Document, ...] | None:
+    def add_default_examples(self, context: Passage, candidates: tuple[Document, ...] | None) -> tuple[Document, ...] | None:
         """What is learned from, given what tools made: these documents and, last, the passage; None if there is nothing."""
         if not self.learn_passage:
             return candidates
         return (*(candidates or ()), Document(context.title, context.text))
 
-    def word(self, example: Document) -> Example:
+    def render_example(self, example: Document) -> Example:
         """A document as the model learns it."""
         return Example(document=example.written)
 
-    def questions(self, task: Task[Passage, Question], seed: int) -> tuple[Query, ...]:
+    def queries(self, task: Task[Passage, Question], seed: int) -> tuple[Query, ...]:
         """Each question as it is, without the passage. The seed does not matter."""
         return tuple(query(str(number), question) for number, question in enumerate(task.queries))
 
     def score(self, task: Task[Passage, Question], answers_Q: Sequence[Answer], seed: int) -> Evaluation:
         """Accuracy: share of questions whose answer the grader takes for right. Partial: mean F1 of words.
 
-        Raises ValueError if these are not the answers to `questions(task, seed)`, in order, and GraderError if the grader
+        Raises ValueError if these are not the answers to `queries(task, seed)`, in order, and GraderError if the grader
         cannot tell.
         """
         if [answer.query_id for answer in answers_Q] != [str(number) for number in range(len(task.queries))]:
@@ -85,7 +85,7 @@ class KnowledgeDomain:
 
     def panels(self, task: Task[Passage, Question], shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
         """The passage, then each question, with its predictions and its gold answer."""
-        rows: list[list[Panel]] = [[(passage.title, passage.text)] for passage in self.parts(task.context)]
+        rows: list[list[Panel]] = [[(passage.title, passage.text)] for passage in self.segments(task.context)]
         for index, question in enumerate(task.queries):
             row: list[Panel] = [("question", question.question)]
             if shown is not None:

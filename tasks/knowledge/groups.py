@@ -16,7 +16,7 @@ from seal_env.types import Task
 class GroupedTaskset:
     """Tasks of `size` passages each, in the order of the passages; what is left over at the end makes no task.
 
-    A group's id is that of its first passage and how many follow it: "invented-train-0-8+3". The id of the passage alone, if
+    A group's id is that of its first passage and how many follow it: "synthetic-train-0-8+3". The id of the passage alone, if
     it is the first of a group, means the group too.
     """
 

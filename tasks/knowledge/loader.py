@@ -12,21 +12,21 @@ from seal_env.errors import UnknownTaskError
 from seal_env.tasks.base import ListTaskset, TasksetEntry
 from seal_env.tasks.knowledge.files import read_passages
 from seal_env.tasks.knowledge.hub import read_squad
-from seal_env.tasks.knowledge.invented.taskset import draw, invented_taskset, is_invented_id
 from seal_env.tasks.knowledge.passage import PassageTaskset
+from seal_env.tasks.knowledge.synthetic.taskset import draw, is_synthetic_id, synthetic_taskset
 
 TASKSETS: dict[str, TasksetEntry[PassageTaskset]] = {
-    "invented": TasksetEntry("short for invented-train", partial(invented_taskset, "invented", "train")),
-    "invented-train": TasksetEntry(
-        "100 generated passages about things that do not exist", partial(invented_taskset, "invented-train", "train")
+    "synthetic": TasksetEntry("short for synthetic-train", partial(synthetic_taskset, "synthetic", "train")),
+    "synthetic-train": TasksetEntry(
+        "100 generated passages about things that do not exist", partial(synthetic_taskset, "synthetic-train", "train")
     ),
-    "invented-eval": TasksetEntry(
-        "100 generated passages with names and facts that invented-train never has",
-        partial(invented_taskset, "invented-eval", "eval"),
+    "synthetic-eval": TasksetEntry(
+        "100 generated passages with names and facts that synthetic-train never has",
+        partial(synthetic_taskset, "synthetic-eval", "eval"),
     ),
-    "invented-reworded": TasksetEntry(
-        "the passages of invented-eval, asked in wordings of their own",
-        partial(invented_taskset, "invented-reworded", "reworded"),
+    "synthetic-reworded": TasksetEntry(
+        "the passages of synthetic-eval, asked in wordings of their own",
+        partial(synthetic_taskset, "synthetic-reworded", "reworded"),
     ),
 }
 """What is there without a network."""
@@ -47,10 +47,10 @@ _COUNTED = re.compile(r"(.+):([1-9][0-9]{0,8})", re.DOTALL)
 def load_passages(subset: str) -> PassageTaskset:
     """The task set that `subset` names.
 
-    - A name of `TASKSETS` or `HUB_TASKSETS`. The invented sets have 100 passages unless told otherwise.
+    - A name of `TASKSETS` or `HUB_TASKSETS`. The synthetic sets have 100 passages unless told otherwise.
     - The path of a file in SEAL's or in SQuAD's form. Write ./NAME for a path that reads like a name.
-    - Either of them as NAME:COUNT, for the first COUNT passages: `invented-eval:50`, `squad-validation:20`, `mine.json:9`.
-    - Ids of invented passages with commas between (invented-SET-SEED-INDEX).
+    - Either of them as NAME:COUNT, for the first COUNT passages: `synthetic-eval:50`, `squad-validation:20`, `mine.json:9`.
+    - Ids of synthetic passages with commas between (synthetic-SET-SEED-INDEX).
 
     Raises UnknownTaskError if it is none of these, TaskError if a file is malformed or the hub cannot be reached.
     """
@@ -60,7 +60,7 @@ def load_passages(subset: str) -> PassageTaskset:
     if name in known:
         return known[name](count)
     ids = [part.strip() for part in subset.split(",") if part.strip()]
-    if ids and all(map(is_invented_id, ids)):
+    if ids and all(map(is_synthetic_id, ids)):
         return ListTaskset(subset, tuple(map(draw, ids)))
     if name and os.path.exists(name):
         passages = read_passages(Path(name), name=subset)
@@ -69,5 +69,5 @@ def load_passages(subset: str) -> PassageTaskset:
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise UnknownTaskError(
         f"no passages {subset!r}; {hint}There are {', '.join(known)} and the paths of files, each also as NAME:COUNT; and "
-        f"ids like invented-eval-0-7 with commas between"
+        f"ids like synthetic-eval-0-7 with commas between"
     )

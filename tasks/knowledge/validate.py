@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from seal_env.tasks.knowledge.exact_match import exact_match, normalise
+from seal_env.tasks.knowledge.grading.exact_match import exact_match, normalise
 from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.types import Task
 

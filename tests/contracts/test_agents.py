@@ -11,16 +11,16 @@ from typing import Any
 import gymnasium
 import pytest
 
-from seal_env.agents.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import PolicySettings
 from seal_env.agents.registry import AGENTS, AgentSettings, agent_names, make_agent
 from seal_env.agents.rollouts import run_episode
-from seal_env.env import SealEnv
+from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
-from tests.servers import PolicyServer
+from tests.helpers.servers import PolicyServer
 
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "arc": {"id": "SEAL-ARC-Mini-v0", "max_examples": 4, "max_steps": 40},
-    "knowledge": {"id": "SEAL-Knowledge-v0", "subset": "invented-train:3", "max_examples": 3, "usual_epochs": 1},
+    "knowledge": {"id": "SEAL-Knowledge-v0", "subset": "synthetic-train:3", "max_examples": 3, "default_num_epochs": 1},
 }
 PAIRS = [(name, domain) for name, entry in AGENTS.items() for domain in entry.domains]
 
@@ -134,7 +134,7 @@ def test_unknown_agents_domains_and_misplaced_settings_are_named(settings: Setti
         make_agent("rndom", settings("random", "arc"))
     with pytest.raises(SettingError, match=r"domain='chess'.*'arc' or 'knowledge'"):
         make_agent("random", replace(settings("random", "arc"), domain="chess"))
-    for name, more in (("none", {"self_edit": "[]"}), ("template", {"replay_file": "x"})):
+    for name, more in (("none", {"self_edit": "[]"}), ("passage_only", {"replay_file": "x"})):
         with pytest.raises(SettingError, match="takes none"):
             make_agent(name, replace(settings(name, "knowledge"), **more))
     with pytest.raises(SettingError, match="replay_file=None"):
@@ -146,7 +146,6 @@ def test_unknown_agents_domains_and_misplaced_settings_are_named(settings: Setti
     [
         ("search", "knowledge", "word no texts"),
         ("bandit", "knowledge", "word no texts"),
-        ("template", "arc", "about a passage"),
         ("replay", "arc", "about a passage"),
         ("passage_only", "arc", "no passage"),
     ],

@@ -17,9 +17,9 @@ from gymnasium.utils.env_checker import (
 from gymnasium.utils.env_match import check_environments_match
 from gymnasium.wrappers.vector import DictInfoToList
 
-from seal_env.agents.baselines import USUAL_SELF_EDIT
+from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
+from seal_env.envs.vector_env import SealVectorEnv
 from seal_env.registration import ENVIRONMENTS
-from seal_env.vector_env import SealVectorEnv
 
 # Few and short updates: the contract is about the interface, and each check trains for real.
 SHORT: dict[str, Any] = {"max_examples": 6, "max_steps": 9, "cache": "off"}
@@ -118,7 +118,7 @@ TEXTS = {"name": "implications", "arguments": {"texts": ["the old town has a riv
 
 def scripts(environment_id: str) -> list[list[str]]:
     """What each environment is told, whichever turn of whichever episode it is in."""
-    augment, training, finetune = (json.dumps([call]) for call in json.loads(USUAL_SELF_EDIT))
+    augment, training, finetune = (json.dumps([call]) for call in json.loads(DEFAULT_SELF_EDIT))
     if ENVIRONMENTS[environment_id].get("domain") == "knowledge":
         augment = json.dumps([TEXTS])
     once = json.dumps([call for part in (augment, training, finetune) for call in json.loads(part)])

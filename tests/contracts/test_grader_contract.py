@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from transformers import AutoTokenizer
 
-from seal_env.tasks.knowledge.grader import Attempt, Grader
-from seal_env.tasks.knowledge.graders import GRADERS, make_grader
-from tests.encoders import save_encoder
-from tests.judge_server import JudgeServer
+from seal_env.tasks.knowledge.grading.base import Attempt, Grader
+from seal_env.tasks.knowledge.grading.registry import GRADERS, make_grader
+from tests.helpers.judge_server import JudgeServer
 
 WHO, WHEN = "Who built the lighthouse of Ostrel?", "When was the lighthouse of Ostrel built?"
 GOLDS = [(WHO, "Mira Valdén"), (WHO, "the Harbour Guild"), (WHEN, "15 May 1525"), (WHEN, "the 1970s"), (WHEN, "1852")]
@@ -19,17 +17,16 @@ RIGHT = [Attempt(question, gold, gold) for question, gold in GOLDS]
 
 
 @pytest.fixture(scope="module")
-def places(tiny_models: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, str]]]:
+def places() -> Iterator[dict[str, dict[str, str]]]:
     """Where each grader finds its model."""
-    encoder = save_encoder(tmp_path_factory.mktemp("encoder"), AutoTokenizer.from_pretrained(tiny_models["qwen2"]))
     with JudgeServer().running() as server:
-        yield {"lexical": {}, "semantic": {"model": encoder, "device": "cpu"}, "judge": {"url": server.base_url}}
+        yield {"lexical": {}, "judge": {"url": server.base_url}}
 
 
 @pytest.fixture(params=GRADERS)
 def grader(request: pytest.FixtureRequest, places: dict[str, dict[str, str]]) -> Grader:
     name = request.param
-    return make_grader(name, places[name].get("model"), places[name].get("url"), device=places[name].get("device", "auto"))
+    return make_grader(name, places[name].get("model"), places[name].get("url"))
 
 
 def test_gold_answer_is_right(grader: Grader) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from seal_env.errors import SettingError
-from seal_env.prompts import EXAMPLES
+from seal_env.self_edits.prompt import EXAMPLES
 from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tasks.knowledge.loader import load_passages
 from seal_env.tools.base import Draft, EditContext, Tool
@@ -20,7 +20,7 @@ from seal_env.tools.schema import arguments_schema, legal_values
 from seal_env.types import TrainingConfig
 
 ARC = next(iter(load_taskset("mini-train:1"))).context
-PASSAGE = next(iter(load_passages("invented-train:1"))).context
+PASSAGE = next(iter(load_passages("synthetic-train:1"))).context
 SCALARS = st.one_of(
     st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5), st.none()
 )

@@ -1,1 +1,0 @@
-"""Reading and writing English by rules: what the agent `template` makes of a passage."""

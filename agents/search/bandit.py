@@ -1,0 +1,156 @@
+"""A contextual bandit over self-edits: what to choose for a task, from a few numbers about its demonstrations.
+
+Left out: interactions between arguments. Each argument of a self-edit is a bandit of its own (its values are the arms), all
+are paid the same reward, and so some hundred episodes are enough to learn from. Vowpal Wabbit does the learning.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from vowpalwabbit import Workspace  # type: ignore[import-untyped]
+
+from seal_env.agents.base import Agent, Trajectory
+from seal_env.envs.spaces import SelfEditSpace
+from seal_env.errors import SettingError
+from seal_env.self_edits.numeric_actions import Coordinate, DiscreteCodec
+from seal_env.tasks.arc.features import context_features, pair_features
+from seal_env.tasks.arc.grid import MAX_SIDE, Grid, GridFormat, GridPair
+
+LEVELS = 4
+"""Learning rates to choose from."""
+
+LEARNER = "--cb_explore_adf --squarecb --gamma_scale 30 --gamma_exponent 0.5 -q ca --ignore_linear c --quiet -b 12"
+"""A linear model of the reward for each value; the worse a value looks, the more seldom it is chosen (SquareCB)."""
+
+PAIR_FEATURES = (
+    "same size",
+    "rows ratio",
+    "columns ratio",
+    "kept",
+    "tiled",
+    "enlarged",
+    "input colours",
+    "output colours",
+    "new colours",
+    "recoloured",
+)
+"""The features of a pair of grids that are used, on average over the demonstrations."""
+
+SHOWN = re.compile(
+    r"Input, \d+ x \d+ \(rows x columns\)\n(.+?)\nOutput, \d+ x \d+ \(rows x columns\)\n(.+?)(?=\n\n|\Z)", re.DOTALL
+)
+
+
+def demonstrations(observation: str) -> tuple[GridPair, ...]:
+    """The demonstrations that an observation shows, in either grid format; none if it is a tool's reply."""
+    pairs = [(_read(before), _read(after)) for before, after in SHOWN.findall(observation)]
+    return tuple(GridPair(before, after) for before, after in pairs if before is not None and after is not None)
+
+
+def _read(text: str) -> Grid | None:
+    return GridFormat("lettered" if text[:1].isalpha() else "plain").read(text)
+
+
+def features(observation: str) -> NDArray[np.float64]:
+    """What an observation says about its task, as numbers from -1 to 1 of which the first is 1; all others 0 without a task.
+
+    How outputs are related to inputs (see PAIR_FEATURES), what the demonstrations have in common, and the longest side of
+    inputs and outputs as a share of 30.
+    """
+    shown = demonstrations(observation)
+    if not shown:
+        return np.array([1.0] + [0.0] * (len(FEATURES) - 1))
+    of_pairs = [pair_features(pair) for pair in shown]
+    means = [float(np.mean([each[name] for each in of_pairs])) for name in PAIR_FEATURES]
+    sides = [max(max(np.shape(pair[index])) for pair in shown) / MAX_SIDE for index in (0, 1)]
+    return np.array([1.0, *means, *context_features(shown).values(), *sides])
+
+
+_ANY = GridPair(((0,),), ((0,),))
+FEATURES = ("one", *PAIR_FEATURES, *context_features((_ANY,)), "input side", "output side")
+"""Names of the features, in order."""
+
+
+class _Choice(NamedTuple):
+    """What was chosen for one observation: the features, and of each argument the value's index and its probability."""
+
+    context: str
+    values_C: tuple[int, ...]
+    probabilities_C: tuple[float, ...]
+
+
+class BanditAgent(Agent):
+    """Chooses the value of each argument by the features of the task, and learns from the rewards of what it chose.
+
+    Learning rates are LEVELS values of the action space's range, everything else has the values that the space samples.
+    Equal seeds and equal rewards give equal actions.
+    """
+
+    def __init__(self, action_space: gymnasium.Space[str], seed: int = 0) -> None:
+        """Raises SettingError unless the space is a SelfEditSpace."""
+        if not isinstance(action_space, SelfEditSpace):
+            raise SettingError("action_space", action_space, "a SelfEditSpace, whose values are the arms")
+        self._codec = DiscreteCodec(action_space, LEVELS)
+        self._learners = [Workspace(f"{LEARNER} --random_seed 1") for _ in self._codec.coordinates]
+        self._chosen: dict[tuple[str, str], list[_Choice]] = defaultdict(list)
+        self.seed(seed)
+
+    def seed(self, seed: int) -> None:
+        """Fix what is drawn from now on; what was learned stays."""
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, observation: str) -> str:
+        """A self-edit; any at first, more and more the one that is expected to be best."""
+        context = _context(observation)
+        distributions = [self._probabilities(number, context) for number in range(len(self._learners))]
+        values = tuple(int(self._rng.choice(len(each), p=each)) for each in distributions)
+        action = self._codec.decode(values)
+        chances = tuple(float(each[value]) for each, value in zip(distributions, values, strict=True))
+        self._chosen[observation, action].append(_Choice(context, values, chances))
+        return action
+
+    def update(self, trajectories: Sequence[Trajectory]) -> None:
+        """Learn from self-edits that this agent chose; the machine's failures and other agents' self-edits teach nothing."""
+        for trajectory in trajectories:
+            opening = trajectory.turns[0]
+            waiting = self._chosen.get((opening.observation, opening.action), [])
+            if waiting:
+                choice = waiting.pop(0)
+                if not math.isnan(trajectory.reward):
+                    self._learn(choice, trajectory.reward)
+
+    def best(self, observation: str) -> str:
+        """The self-edit that is expected to be best, without trying out anything."""
+        context = _context(observation)
+        numbers = range(len(self._learners))
+        return self._codec.decode([int(np.argmax(self._probabilities(number, context))) for number in numbers])
+
+    def _probabilities(self, number: int, context: str) -> NDArray[np.float64]:
+        said = np.array(self._learners[number].predict(_lines(context, self._codec.coordinates[number])))
+        return np.asarray(said / said.sum(), dtype=np.float64)
+
+    def _learn(self, choice: _Choice, reward: float) -> None:
+        """Vowpal Wabbit takes costs, and the probability with which they were incurred."""
+        for number, (value, chance) in enumerate(zip(choice.values_C, choice.probabilities_C, strict=True)):
+            lines = _lines(choice.context, self._codec.coordinates[number])
+            lines[1 + value] = f"0:{-reward:g}:{chance:.6g} {lines[1 + value]}"
+            self._learners[number].learn(lines)
+
+
+@lru_cache(maxsize=1024)
+def _context(observation: str) -> str:
+    return "shared |c " + " ".join(f"{index}:{value:.6g}" for index, value in enumerate(features(observation)))
+
+
+def _lines(context: str, coordinate: Coordinate) -> list[str]:
+    """One decision in Vowpal Wabbit's text format: the task, then a line for each value."""
+    return [context, *(f"|a {index}" for index in range(len(coordinate.values)))]

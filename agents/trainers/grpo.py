@@ -1,0 +1,279 @@
+"""GRPO (arXiv 2402.03300) through TRL: a policy learns from the rewards of several self-edits for one prompt.
+
+`Grpo` is a whole run; its prompts, tools and rewards are those of `seal_env.agents.trainers.trl_episodes`, which TRL's own trainer
+takes as well. TRL is not a dependency of seal-env: it comes with the extra `grpo`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from peft import LoraConfig
+from transformers import GenerationConfig, PrinterCallback, TrainerCallback
+
+from seal_env.agents.evaluation import EvalSample, difference, sample_tasks, starts, summary
+from seal_env.agents.lm.local_hf import LocalHFAgent
+from seal_env.agents.lm.policy_chat import policy_chat
+from seal_env.agents.lm.policy_model import PolicyModel
+from seal_env.agents.lm.policy_prompt import PolicyPrompt
+from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.rollouts import Start
+from seal_env.agents.trainers.outer_settings import GrpoSettings
+from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
+from seal_env.episodes.episode import Episode, Runtime
+from seal_env.errors import SettingError
+from seal_env.inner_loop.continual.merge import merge, save
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.journal import Journal, write_whole
+
+try:
+    from trl.chat_template_utils import (
+        add_response_schema,
+        get_training_chat_template,
+        is_chat_template_prefix_preserving,
+        supports_tool_calling,
+    )
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
+except ModuleNotFoundError as error:
+    raise ImportError("seal_env.agents.trainers.grpo needs TRL: pip install 'seal-env[grpo]'", name=error.name) from error
+STATE: Final = "trainer_state.json"
+
+
+def calls_tools(tokenizer: Any, wanted: str = "auto", domain: str = "arc") -> bool:
+    """Whether a policy can call tools in TRL: its template writes calls and replies, and TRL can read them back.
+
+    In knowledge it never does: its tools take lists of texts, and a completion is a whole action.
+    wanted: `GrpoSettings.tools`. Raises SettingError for "on" where that is not so.
+    """
+    if wanted == "on" and domain != "arc":
+        raise SettingError("tools", wanted, f"'off' where domain={domain!r}: a completion is a whole action there")
+    if wanted == "off" or domain != "arc":
+        return False
+    able = supports_tool_calling(tokenizer)
+    if able:
+        own = copy.deepcopy(tokenizer)
+        try:
+            if not any(getattr(own, name, None) for name in ("response_template", "response_schema")):
+                add_response_schema(own)
+            if not is_chat_template_prefix_preserving(own):
+                get_training_chat_template(own)
+        except ValueError:
+            able = False
+    if wanted == "on" and not able:
+        raise SettingError("tools", wanted, "'off': TRL knows no tool calls of this model's chat template")
+    return able
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what TRL and transformers say of themselves: of a new feature, of attributes with new names."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You are using 'environment_factory'", category=UserWarning)
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
+        yield
+
+
+class _Report(TrainerCallback):
+    """Hands what TRL logs to `log`, numbers only."""
+
+    def __init__(self, log: Callable[[int, Mapping[str, float]], None]) -> None:
+        self._log = log
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        self._log(state.global_step, _numbers(logs or {}))
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in logs.items() if isinstance(value, int | float) and math.isfinite(value)}
+
+
+class Grpo:
+    """One run, in a folder of its own. A run that is killed goes on, with the same command, from its last checkpoint.
+
+    base: the policy before training; it stays as it is. runtime: the tasks that are learned from, where the policy calls tools
+    (see `calls_tools`) with a turn for every call; held_out: those on which the policy is measured, with one turn. policy:
+    how it is sampled. report: what is called after each batch of held-out self-edits; log: with the step and TRL's numbers.
+    """
+
+    def __init__(
+        self,
+        base: FrozenLM,
+        runtime: Runtime,
+        held_out: Runtime,
+        settings: GrpoSettings,
+        policy: PolicySettings,
+        folder: Path,
+        report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
+        log: Callable[[int, Mapping[str, float]], None] = lambda _step, _values: None,
+    ) -> None:
+        """Raises SettingError for what TRL cannot sample, and for tool calls that the policy cannot write.
+
+        Also for tasks of several passages: one completion is not about all of them.
+        """
+        if policy.constrained:
+            raise SettingError("constrained", True, "False: TRL samples from the whole vocabulary")
+        if policy.temperature == 0:
+            raise SettingError("temperature", policy.temperature, "above 0: equal self-edits cannot be compared")
+        self.base, self.runtime, self.held_out = base, runtime, held_out
+        self.settings, self.policy, self.folder = settings, policy, folder
+        self.report, self.log = report, log
+        if runtime.settings.passages > 1:
+            raise SettingError("passages", runtime.settings.passages, "1 where a policy is trained")
+        domain = runtime.settings.domain
+        self.tools = calls_tools(base.tokenizer, settings.tools, domain)
+        self.chat = policy_chat(policy.style, domain, runtime.domain.tool_names)
+
+    def run(self) -> dict[str, Any]:
+        """Measure, train, measure; what result.json holds. Raises PolicyError; what is finished stays in the folder."""
+        before = self._evaluate("before", self.base)
+        adapter = self.folder / "adapter"
+        if not adapter.exists():
+            self._train(adapter)
+        trained = merge(self.base, [adapter], f"{self.base.name} after GRPO")
+        if self.settings.merged and not (self.folder / "model").exists():
+            self._replace(self.folder / "model", lambda place: save(trained, place))
+        after = self._evaluate("after", trained)
+        result = {
+            "settings": asdict(self.settings),
+            "tools": self.tools,
+            "left_out": self.left_out(),
+            "training": json.loads((self.folder / "training.json").read_text(encoding="utf-8")),
+            "held_out": [summary(before), summary(after)],
+            "gain": [difference(samples, before)._asdict() for samples in (before, after)],
+        }
+        write_whole(self.folder / "result.json", json.dumps(result, indent=1))
+        return result
+
+    def _seed(self, *key: int) -> int:
+        return int(np.random.SeedSequence((self.settings.seed, *key)).generate_state(1)[0]) % 2**31
+
+    def _evaluate(self, step: str, policy: FrozenLM) -> list[EvalSample]:
+        """Equal episodes before and after, as ReST-EM has them with that seed, so that they can be compared task by task."""
+        model = PolicyModel(policy, tools=self.tools, chat=self.chat)
+        agent = LocalHFAgent(model, self.policy.temperature, self.policy.max_new_tokens)
+        return sample_tasks(
+            self.held_out,
+            agent,
+            starts(self.held_out.taskset.task_ids, self.settings.eval_samples, self._seed(0, 1)),
+            self.settings.in_call,
+            Journal(self.folder / step / "held-out.jsonl"),
+            on_batch=lambda samples: self.report(f"{step}: held-out tasks", samples),
+        )
+
+    def episodes(self) -> list[Start]:
+        """Where the episodes of all steps begin, in their order: all tasks that fit once, in a random order, then again.
+
+        Raises SettingError if no task leaves the policy room for an answer.
+        """
+        rng, left_out = np.random.default_rng(self._seed(0)), self.left_out()
+        fitting = [task_id for task_id in self.runtime.taskset.task_ids if task_id not in left_out]
+        if not fitting:
+            raise SettingError("max_new_tokens", self.policy.max_new_tokens, "fewer: no prompt leaves room for as many")
+        count = self.settings.steps * self.settings.prompts
+        order = [str(task) for _ in range(-(-count // len(fitting))) for task in rng.permutation(fitting)][:count]
+        return [Start(task_id, int(rng.integers(2**31))) for task_id in order]
+
+    def left_out(self) -> list[str]:
+        """The tasks whose prompts leave no room for an answer of max_new_tokens: TRL cannot shorten an answer."""
+        prompt, room = PolicyPrompt(self.base, self.tools, self.chat), self.base.max_tokens - self.policy.max_new_tokens
+        tasks = {
+            each: Episode(self.runtime, self.runtime.taskset[each], 0).opening()[0] for each in self.runtime.taskset.task_ids
+        }
+        return [task_id for task_id, text in tasks.items() if len(prompt.encode(text)) > room]
+
+    def trainer(self) -> GRPOTrainer:
+        """TRL's trainer of a copy of the policy, with a new adapter."""
+        model, tokenizer = copy.deepcopy(self.base.model), copy.deepcopy(self.base.tokenizer)
+        prompt = PolicyPrompt(self.base, self.tools, self.chat)
+        model.generation_config = GenerationConfig(
+            eos_token_id=list(prompt.stop_ids), pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id
+        )
+        alpha: Any = self.settings.alpha  # PEFT's hint says int; its scale is a quotient
+        factory: Any = self_edit_environments(self.runtime) if self.tools else None
+        lora = LoraConfig(r=self.settings.rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+        with _quiet():
+            trainer = GRPOTrainer(
+                model,
+                SelfEditReward(self.runtime),
+                args=self._arguments(),
+                train_dataset=prompt_dataset(self.runtime, self.episodes(), self.chat),
+                processing_class=tokenizer,
+                callbacks=[_Report(self.log)],
+                peft_config=lora,
+                environment_factory=factory,
+            )
+        trainer.remove_callback(PrinterCallback)
+        return trainer
+
+    def _arguments(self) -> GRPOConfig:
+        given, on_cpu = self.settings, self.base.device.type == "cpu"
+        micro = given.micro_batch or given.samples
+        return GRPOConfig(
+            output_dir=str(self.folder / "checkpoints"),
+            max_steps=given.steps * given.iterations,
+            num_iterations=given.iterations,
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=given.prompts * given.samples // micro,
+            num_generations=given.samples,
+            max_completion_length=self.policy.max_new_tokens,
+            temperature=self.policy.temperature,
+            top_k=0,
+            top_p=1.0,
+            beta=given.beta,
+            learning_rate=given.learning_rate,
+            lr_scheduler_type="constant",
+            shuffle_dataset=False,
+            seed=given.seed,
+            save_strategy="steps",
+            save_steps=given.save_every * given.iterations,
+            save_total_limit=2,
+            logging_steps=1,
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=on_cpu,
+            dataloader_pin_memory=not on_cpu,
+            bf16=not on_cpu,
+            activation_checkpointing=not on_cpu,
+        )
+
+    def _train(self, adapter: Path) -> None:
+        trainer = self.trainer()
+        model: Any = trainer.model
+        checkpoint = last_checkpoint(self.folder / "checkpoints")
+        with _quiet():
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        history = [_numbers(record) for record in trainer.state.log_history if "reward" in record]
+        write_whole(self.folder / "training.json", json.dumps(history, indent=1))
+        self._replace(adapter, lambda place: model.save_pretrained(place))
+
+    @staticmethod
+    def _replace(directory: Path, write: Callable[[Path], None]) -> None:
+        """Have `write` fill a folder, whole or not at all."""
+        new = directory.with_name(directory.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        write(new)
+        os.replace(new, directory)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of TRL that was written in full: its state, which is written last, can be read."""
+    found = {int(path.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*") if path.name[11:].isdigit()}
+    for number in sorted(found, reverse=True):
+        try:
+            json.loads((found[number] / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return found[number]
+    return None

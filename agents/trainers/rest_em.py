@@ -1,0 +1,158 @@
+"""ReST-EM (arXiv 2312.06585, as SEAL uses it): sample self-edits, keep those that earned a reward, learn from them, repeat.
+
+Every step's outcome is a file that is there whole or not at all. A run that is killed at any moment goes on with the same
+command and ends with the same policy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seal_env.agents.base import Agent
+from seal_env.agents.evaluation import EvalSample, by_task, difference, sample_tasks, starts, summary
+from seal_env.agents.lm.policy_chat import PolicyChat
+from seal_env.agents.trainers.outer_settings import RestEmSettings
+from seal_env.episodes.episode import Episode, Runtime
+from seal_env.errors import SettingError, UpdateError
+from seal_env.inner_loop.batched.loop import BatchedInnerLoop
+from seal_env.inner_loop.continual.merge import merge, save
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.journal import Journal, write_whole
+from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, TrainingConfig, UpdateJob
+
+
+def choose(samples: Sequence[EvalSample], keep: str) -> list[EvalSample]:
+    """The self-edits that are learned from, by `RestEmSettings.keep`."""
+    chosen: list[EvalSample] = []
+    for mine in by_task(samples).values():
+        solved = [sample for sample in mine if sample.solved]
+        if keep == "best":
+            best = max(mine, key=lambda sample: sample.reward)
+            chosen += [best] if best.reward > 0 else []
+        elif keep == "rewarded" or len(solved) < len(mine):
+            chosen += solved
+    return chosen
+
+
+class RestEm:
+    """One run, in a folder of its own.
+
+    base: the policy before the first round. make_agent: an agent that samples from a policy. runtime: the tasks on which
+    self-edits are sampled; held_out: those on which the policy is measured. chat: how that agent asks, which is how the
+    policy is taught to answer; None is for the tools of ARC.
+    """
+
+    def __init__(
+        self,
+        base: FrozenLM,
+        make_agent: Callable[[FrozenLM], Agent],
+        runtime: Runtime,
+        held_out: Runtime,
+        settings: RestEmSettings,
+        folder: Path,
+        report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
+        chat: PolicyChat | None = None,
+    ) -> None:
+        """Raises SettingError for tasks of several passages: what was written about each is no one reply to learn."""
+        if runtime.settings.passages > 1:
+            raise SettingError("passages", runtime.settings.passages, "1 where a policy is trained")
+        self.chat = chat or PolicyChat()
+        self.base, self.make_agent, self.settings, self.folder = base, make_agent, settings, folder
+        self.runtime, self.held_out, self.report = runtime, held_out, report
+
+    def run(self) -> dict[str, Any]:
+        """All rounds; what result.json holds. Raises PolicyError or UpdateError; what is finished stays in the folder."""
+        adapters: list[Path] = []
+        policy = self.base
+        evaluated = [self._evaluate(0, policy)]
+        rounds = []
+        for number in range(1, self.settings.rounds + 1):
+            samples = self._sample(number, policy)
+            chosen = choose(samples, self.settings.keep)
+            write_whole(self._place(number) / "kept.json", json.dumps([asdict(sample) for sample in chosen], indent=1))
+            if chosen:
+                adapters.append(self._learn(number, chosen, policy))
+                policy = merge(self.base, adapters, f"{self.base.name} after round {number}")
+            if self.settings.merged:
+                self._whole_folder(self._place(number) / "model", partial(save, policy))
+            evaluated.append(self._evaluate(number, policy))
+            rounds.append({"round": number, "sampled": summary(samples), "kept": len(chosen)})
+        result = {
+            "settings": asdict(self.settings),
+            "rounds": rounds,
+            "held_out": [summary(samples) for samples in evaluated],
+            "gain": [difference(samples, evaluated[0])._asdict() for samples in evaluated],
+        }
+        write_whole(self.folder / "result.json", json.dumps(result, indent=1))
+        return result
+
+    def _place(self, number: int) -> Path:
+        return self.folder / f"round-{number}"
+
+    def _seed(self, *key: int) -> int:
+        return int(np.random.SeedSequence((self.settings.seed, *key)).generate_state(1)[0]) % 2**31
+
+    def _sample(self, number: int, policy: FrozenLM) -> list[EvalSample]:
+        episodes = starts(self.runtime.taskset.task_ids, self.settings.samples, self._seed(number, 0))
+        return self._run(f"round {number}: sampling", self.runtime, policy, episodes, self._place(number) / "samples.jsonl")
+
+    def _evaluate(self, number: int, policy: FrozenLM) -> list[EvalSample]:
+        """Equal episodes in every round, so that rounds can be compared task by task."""
+        episodes = starts(self.held_out.taskset.task_ids, self.settings.eval_samples, self._seed(0, 1))
+        path = self._place(number) / "held-out.jsonl"
+        return self._run(f"round {number}: held-out tasks", self.held_out, policy, episodes, path)
+
+    def _run(self, step: str, runtime: Runtime, policy: FrozenLM, episodes: Any, path: Path) -> list[EvalSample]:
+        return sample_tasks(
+            runtime,
+            self.make_agent(policy),
+            episodes,
+            self.settings.in_call,
+            Journal(path),
+            on_batch=lambda samples: self.report(step, samples),
+        )
+
+    def _learn(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM) -> Path:
+        """Supervised fine-tuning on the kept self-edits, by the inner loop itself; the adapter's folder, in PEFT format."""
+        directory = self._place(number) / "adapter"
+        self._whole_folder(directory, partial(self._train, number, chosen, policy))
+        return directory
+
+    def _train(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM, place: Path) -> None:
+        given = self.settings
+        prompts = {task_id: self._prompt(task_id) for task_id in {sample.task_id for sample in chosen}}
+        examples = [Example((*prompts[each.task_id], Message("assistant", each.action))) for each in chosen]
+        job = UpdateJob(
+            examples_E=tuple(examples),
+            training=TrainingConfig("train_using_output_tokens", given.sft_learning_rate, given.sft_epochs),
+            lora=LoraSpec(given.sft_rank, given.sft_alpha),
+            recipe=Recipe(batch_size=given.sft_batch_size, warmup_steps=0),
+            seed=self._seed(number, 2),
+            queries_Q=(),
+            save_to=place,
+        )
+        (result,) = BatchedInnerLoop(policy).run([job])
+        if result.outcome is not Outcome.OK:
+            raise UpdateError(f"learning from {len(chosen)} self-edits failed: {result.outcome}: {result.reason}")
+
+    def _prompt(self, task_id: str) -> tuple[Message, ...]:
+        return self.chat.messages(Episode(self.runtime, self.runtime.taskset[task_id], 0).opening()[0])
+
+    @staticmethod
+    def _whole_folder(directory: Path, write: Callable[[Path], None]) -> None:
+        """Have `write` fill a folder, unless it is there already; whole or not at all."""
+        if directory.exists():
+            return
+        new = directory.with_name(directory.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        write(new)
+        os.replace(new, directory)

@@ -1,0 +1,184 @@
+"""Self-edits as TRL asks for them: prompts, tools that take notes, and the rewards of a whole batch.
+
+    from trl import GRPOTrainer
+    from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
+
+    GRPOTrainer(
+        model, SelfEditReward(runtime), train_dataset=prompt_dataset(runtime, starts),
+        environment_factory=self_edit_environments(runtime),  # for models whose template has tool calls
+    )
+
+All updates of a batch are one call of the inner loop: tools only note what is decided, the reward function settles it.
+Texts about a passage are no calls of that kind, nor are the lists of texts that the tools of knowledge take: there the
+policy answers in plain words, without environments, and SelfEditReward reads each completion as a whole action.
+`seal_env.agents.trainers.grpo` makes whole runs of it. `datasets` is not a dependency of seal-env: it comes with the extra `grpo`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final, get_type_hints
+
+import numpy as np
+
+from seal_env.agents.evaluation import MANY
+from seal_env.agents.lm.policy_chat import PolicyChat, as_action
+from seal_env.agents.rollouts import Start
+from seal_env.episodes.episode import BaseAnswerCache, Episode, PendingUpdate, Runtime, Step, settle
+from seal_env.errors import SettingError
+from seal_env.tools.arc.augment import AUGMENT
+from seal_env.tools.base import Tool
+from seal_env.tools.common.finetune import FINETUNE
+from seal_env.tools.common.training import TRAINING
+from seal_env.tools.registry import ARC_TOOLS
+from seal_env.types import Outcome
+
+try:
+    from datasets import Dataset  # type: ignore[import-untyped]
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "seal_env.agents.trainers.trl_episodes needs datasets: pip install 'seal-env[grpo]'", name=error.name
+    ) from error
+
+CLOSED: Final = "The self-edit is closed: the adapter is trained on it, and the test inputs are asked."
+OVER: Final = "The episode is over; this call changes nothing."
+
+
+def _tool_method(tool: Tool[Any]) -> Callable[..., str]:
+    """A method that takes a tool's arguments, with their names, types and descriptions where transformers reads them."""
+    fields, hints = tool.arguments.model_fields, get_type_hints(tool.arguments)
+
+    def call(self: SelfEditEnvironment, /, **arguments: Any) -> str:
+        return self._call(tool.name, arguments)
+
+    lines = "\n".join(f"    {name}: {field.description}" for name, field in fields.items())
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    taken = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[name]) for name in fields]
+    call.__name__ = tool.name
+    call.__qualname__ = f"SelfEditEnvironment.{tool.name}"
+    call.__doc__ = f"{tool.description}\n\nArgs:\n{lines}" if fields else tool.description
+    call.__annotations__ = {name: hints[name] for name in fields} | {"return": str}
+    setattr(call, "__signature__", inspect.Signature([own, *taken], return_annotation=str))  # noqa: B010 (no attribute yet)
+    return call
+
+
+class SelfEditEnvironment:
+    """One episode in which a policy calls the tools of the self-edit one by one, as TRL's `environment_factory` wants it.
+
+    Every public method but `reset` is a tool. Each call is a turn of the episode; what was wrong with it is the reply. The
+    update itself is left to SelfEditReward. decisions: what has come of each turn.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.decisions: list[Step | PendingUpdate] = []
+        self.episode: Episode
+
+    def reset(self, task_id: str, seed: int, **_: Any) -> None:
+        """Begin an episode. Rows of the same prompt share task and seed. Raises UnknownTaskError."""
+        self.episode, self.decisions = Episode(self.runtime, self.runtime.taskset[task_id], int(seed)), []
+
+    def _call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        return self._take([{"name": name, "arguments": dict(arguments)}])
+
+    def _take(self, action: Any) -> str:
+        if self.episode.over:
+            return OVER
+        decision = self.episode.decide(action)
+        self.decisions.append(decision)
+        return CLOSED if isinstance(decision, PendingUpdate) else decision[0]
+
+    augment = _tool_method(AUGMENT)
+    training = _tool_method(TRAINING)
+    finetune = _tool_method(FINETUNE)
+
+
+def self_edit_environments(runtime: Runtime) -> Callable[[], SelfEditEnvironment]:
+    """TRL's `environment_factory` for a runtime whose model is loaded.
+
+    Raises SettingError if an episode has too few turns, and for tools other than those of ARC.
+    """
+    if runtime.domain.tool_names != ARC_TOOLS:
+        raise SettingError(
+            "tools", "on", f"'off' where domain={runtime.settings.domain!r}: a completion is a whole action there"
+        )
+    if runtime.settings.max_turns < len(ARC_TOOLS):
+        raise SettingError("max_turns", runtime.settings.max_turns, f"at least {len(ARC_TOOLS)}: every tool call is a turn")
+    return partial(SelfEditEnvironment, runtime)
+
+
+class SelfEditReward:
+    """TRL's reward function for self-edits: the returns of a batch of episodes, by one call of the inner loop.
+
+    With environments, their episodes are settled; a completion that called no tool is read as a whole action. Without, each
+    completion is the action of a new episode of `task_id` and `seed`. An episode that is left open is a mistake.
+    """
+
+    __name__ = "self_edit"
+
+    def __init__(self, runtime: Runtime) -> None:
+        """runtime: with its model loaded."""
+        self.runtime = runtime
+        self.kept = BaseAnswerCache(MANY)
+
+    def __call__(
+        self,
+        completions: Sequence[Any],
+        task_id: Sequence[str] = (),
+        seed: Sequence[int] = (),
+        environments: Sequence[SelfEditEnvironment] | None = None,
+        log_metric: Callable[[str, float], None] = lambda _name, _value: None,
+        **_: Any,
+    ) -> list[float | None]:
+        """A number for each completion; None where the machine failed, which TRL leaves out."""
+        if environments is None:
+            environments = [SelfEditEnvironment(self.runtime) for _ in completions]
+            for environment, task, number in zip(environments, task_id, seed, strict=True):
+                environment.reset(task, number)
+        for environment, completion in zip(environments, completions, strict=True):
+            if not environment.decisions:
+                environment._take(as_action(_text(completion)))  # noqa: SLF001 (every public method is a tool)
+        episodes = [environment.episode for environment in environments]
+        ends = settle(episodes, [environment.decisions[-1] for environment in environments], self.kept)
+        outcomes = [_outcome(episode, end) for episode, end in zip(episodes, ends, strict=True)]
+        log_metric("self_edit/valid", float(np.mean([outcome is Outcome.OK for outcome in outcomes])))
+        log_metric("self_edit/failed", float(np.mean([outcome.is_infrastructure for outcome in outcomes])))
+        return [
+            self._return(environment.decisions, end, outcome)
+            for environment, end, outcome in zip(environments, ends, outcomes, strict=True)
+        ]
+
+    def _return(self, decisions: Sequence[Step | PendingUpdate], end: Step, outcome: Outcome) -> float | None:
+        """Sum of the rewards, the mistake of leaving the episode open included; None if it is no number."""
+        total = sum(turn[1] for turn in decisions[:-1] if not isinstance(turn, PendingUpdate)) + end[1]
+        left_open = outcome is Outcome.MISSING_FINETUNE and end[-1]["outcome"] == Outcome.OK
+        total += self.runtime.settings.invalid_reward if left_open else 0.0
+        return None if math.isnan(total) else total
+
+
+def _text(completion: Any) -> str:
+    """What a completion says: its text, or the content of the last message that the policy wrote."""
+    if isinstance(completion, str):
+        return completion
+    said = [message.get("content") for message in completion if message["role"] == "assistant"]
+    return str(said[-1] or "") if said else ""
+
+
+def _outcome(episode: Episode, end: Step) -> Outcome:
+    outcome = Outcome(end[-1]["outcome"])
+    return Outcome.MISSING_FINETUNE if outcome is Outcome.OK and not episode.over else outcome
+
+
+def prompt_dataset(runtime: Runtime, episodes: Sequence[Start], chat: PolicyChat | None = None) -> Dataset:
+    """The prompts of episodes: columns `prompt` (system and user message), `task_id` and `seed`.
+
+    chat: how a policy is asked; None is for the tools of ARC.
+    """
+    asked = chat or PolicyChat()
+    texts = {start.task_id: Episode(runtime, runtime.taskset[start.task_id], 0).opening()[0] for start in episodes}
+    prompts = {task_id: [asdict(message) for message in asked.messages(text)] for task_id, text in texts.items()}
+    return Dataset.from_list([{"prompt": prompts[start.task_id], **start._asdict()} for start in episodes])

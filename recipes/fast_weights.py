@@ -1,0 +1,166 @@
+"""A Llama whose batch holds several tasks, each with a LoRA adapter of its own: what training *for* adaptation runs.
+
+The base weights are those of a transformers model and receive gradients as usual; the adapters are stacked, [tasks, ...],
+and learn by AdamW with each task's own rate and step count, as the inner loop does it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import LlamaForCausalLM
+
+from recipes.stream import IGNORED, to_tensors
+from seal_env.types import LoraSpec
+
+Stacked = dict[str, tuple[torch.Tensor, torch.Tensor]]
+"""Adapter weights by layer: A is [tasks, rank, in], B is [tasks, out, rank]."""
+
+
+class FastWeights:
+    """Adapters of `tasks` tasks in progress, with their optimizer state."""
+
+    def __init__(self, model: LlamaForCausalLM, spec: LoraSpec, tasks: int) -> None:
+        self.scale = spec.alpha / spec.rank
+        device = model.device
+        self.weights: Stacked = {}
+        for name, module in model.named_modules():
+            if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in spec.target_modules:
+                rows, columns = module.weight.shape
+                a = torch.zeros(tasks, spec.rank, columns, device=device, requires_grad=True)
+                b = torch.zeros(tasks, rows, spec.rank, device=device, requires_grad=True)
+                self.weights[name] = (a, b)
+        self._first = [torch.zeros_like(weight) for weight in self.flat()]
+        self._second = [torch.zeros_like(weight) for weight in self.flat()]
+        self._steps = torch.zeros(tasks, 1, 1, device=device)
+
+    def flat(self) -> list[torch.Tensor]:
+        """All stacked weights, A and B in turn."""
+        return [weight for pair in self.weights.values() for weight in pair]
+
+    @torch.no_grad()
+    def reset(self, task: int, seed: int) -> None:
+        """A fresh adapter for one task: A drawn from the seed, B zero."""
+        generator = torch.Generator().manual_seed(seed)
+        for a, b in self.weights.values():
+            fresh = torch.empty(a.shape[1:])
+            torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+            a[task] = fresh.to(a.device)
+            b[task] = 0
+        for moment in (*self._first, *self._second):
+            moment[task] = 0
+        self._steps[task] = 0
+
+    def take(self, tasks: torch.Tensor, learn: bool) -> Stacked:
+        """The adapters of some tasks, [tasks]; without `learn` no gradient reaches them."""
+        return {
+            name: tuple(weight[tasks] if learn else weight.detach()[tasks] for weight in pair)  # type: ignore[misc]
+            for name, pair in self.weights.items()
+        }
+
+    @torch.no_grad()
+    def step(self, gradients: list[torch.Tensor], rates: torch.Tensor, max_norm: float = 1.0) -> None:
+        """One step of AdamW without decay for every task, with gradients clipped task by task. rates: [tasks]."""
+        norms = torch.stack([gradient.square().sum((1, 2)) for gradient in gradients]).sum(0).sqrt()
+        factor = (max_norm / (norms + 1e-6)).clamp(max=1.0)[:, None, None]
+        self._steps += 1
+        corrections = (1 - 0.9**self._steps, 1 - 0.999**self._steps)
+        for weight, gradient, first, second in zip(self.flat(), gradients, self._first, self._second, strict=True):
+            clipped = gradient * factor
+            first.lerp_(clipped, 0.1)
+            second.lerp_(clipped.square(), 0.001)
+            weight -= rates[:, None, None] * (first / corrections[0]) / ((second / corrections[1]).sqrt() + 1e-8)
+
+
+def hidden_states(
+    model: Any, ids: torch.Tensor, adapters: Stacked | None, scale: float, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Last hidden states [rows, length, width] of ids [rows, length]; row i belongs to task i // (rows / tasks).
+
+    mask: [rows, 1, length, length], True where a token sees another; None is causal.
+    """
+    rows, length = ids.shape
+    config = model.config
+    heads, width = config.num_attention_heads, config.hidden_size
+
+    def linear(module: torch.nn.Linear, name: str, x: torch.Tensor) -> torch.Tensor:
+        y = functional.linear(x, module.weight)
+        if adapters is None or name not in adapters:
+            return y
+        a, b = adapters[name]
+        grouped = x.reshape(len(a), -1, x.shape[-1])
+        return y + torch.bmm(torch.bmm(grouped, a.transpose(1, 2)), b.transpose(1, 2) * scale).view_as(y)
+
+    x = functional.embedding(ids, model.model.embed_tokens.weight)
+    cos, sin = model.model.rotary_emb(x, torch.arange(length, device=ids.device)[None])
+    cos, sin = cos[:, None], sin[:, None]
+
+    def rotate(x: torch.Tensor) -> torch.Tensor:
+        half = x.shape[-1] // 2
+        turned: torch.Tensor = x * cos + torch.cat([-x[..., half:], x[..., :half]], dim=-1) * sin
+        return turned
+
+    for number, layer in enumerate(model.model.layers):
+        at = f"model.layers.{number}"
+        attention, mlp = layer.self_attn, layer.mlp
+        y = functional.rms_norm(x, (width,), layer.input_layernorm.weight, config.rms_norm_eps)
+        q, k, v = (
+            linear(getattr(attention, part), f"{at}.self_attn.{part}", y).view(rows, length, heads, -1).transpose(1, 2)
+            for part in ("q_proj", "k_proj", "v_proj")
+        )
+        mixed = functional.scaled_dot_product_attention(rotate(q), rotate(k), v, attn_mask=mask, is_causal=mask is None)
+        x = x + linear(attention.o_proj, f"{at}.self_attn.o_proj", mixed.transpose(1, 2).reshape(rows, length, width))
+        y = functional.rms_norm(x, (width,), layer.post_attention_layernorm.weight, config.rms_norm_eps)
+        gate = functional.silu(linear(mlp.gate_proj, f"{at}.mlp.gate_proj", y))
+        x = x + linear(mlp.down_proj, f"{at}.mlp.down_proj", gate * linear(mlp.up_proj, f"{at}.mlp.up_proj", y))
+    return functional.rms_norm(x, (width,), model.model.norm.weight, config.rms_norm_eps)
+
+
+def task_losses(
+    model: Any,
+    ids: torch.Tensor,
+    labels: torch.Tensor,
+    adapters: Stacked | None,
+    scale: float,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Mean loss of each task's supervised tokens, [tasks]; ids and labels are [tasks, rows a task, length].
+
+    mask: see `hidden_states`.
+    """
+    tasks, rows, length = ids.shape
+    hidden = hidden_states(model, ids.view(-1, length), adapters, scale, mask).view(tasks, rows, length, -1)[:, :, :-1]
+    kept = labels[:, :, 1:] != IGNORED
+    logits = functional.linear(hidden[kept], model.model.embed_tokens.weight).float()
+    losses = functional.cross_entropy(logits, labels[:, :, 1:][kept], reduction="none")
+    owner = torch.arange(tasks, device=ids.device)[:, None, None].expand_as(kept)[kept]
+    sums = torch.zeros(tasks, device=ids.device).index_add(0, owner, losses)
+    return sums / kept.sum((1, 2)).clamp(min=1)
+
+
+def pack_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows of (ids, labels) by task, one after another -> (ids, labels), both [tasks, 1, longest], and their mask.
+
+    No row sees another one. Positions run on, which rotary embeddings do not tell from beginning anew.
+    """
+    joined = [
+        ([token for ids, _ in task for token in ids], [label for _, labels in task for label in labels]) for task in rows
+    ]
+    ids, labels = to_tensors(joined, pad)
+    owner = torch.full(ids.shape, -1)
+    for index, task in enumerate(rows):
+        numbers = torch.arange(len(task)).repeat_interleave(torch.tensor([len(row) for row, _ in task]))
+        owner[index, : len(numbers)] = numbers
+    mask = (owner[:, :, None] == owner[:, None, :]).tril()[:, None]
+    return ids[:, None], labels[:, None], mask
+
+
+def pad_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of (ids, labels) by task -> (ids, labels), both [tasks, most rows, longest], padded on the right and below."""
+    most = max(map(len, rows))
+    missing: tuple[list[int], list[int]] = ([], [])
+    ids, labels = to_tensors([row for task in rows for row in [*task, *[missing] * (most - len(task))]], pad)
+    return ids.view(len(rows), most, -1), labels.view(len(rows), most, -1)

@@ -1,0 +1,127 @@
+"""`seal-env doctor`: what this installation has, and one real update, done twice, as a self-check."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
+from seal_env.experiments.run_folder import package_versions
+from seal_env.inner_loop import make_inner_loop, resolve_device
+from seal_env.inner_loop.model.device import describe_device
+from seal_env.models.catalog import MODEL_DIRECTORY, MODEL_NAME
+
+CHECK_STEPS = 8
+LEAST_FREE_GIB = 0.5
+NAME_WIDTH, VERDICT_WIDTH = 10, 7
+NEEDED = {"model": "device", "self-check": "model"}
+
+
+class CheckError(Exception):
+    """A check that failed: says what is wrong and, where it can, what to do."""
+
+
+def diagnose(model: str, device: str, console: Console) -> bool:
+    """Print one line a check: its name, the verdict, what was found. True if all are well.
+
+    A check that needs one that failed is skipped.
+    """
+    checks: dict[str, Callable[[], str]] = {
+        "packages": _packages,
+        "disk": _disk,
+        "embedded": _embedded,
+        "device": lambda: describe_device(device),
+        "model": lambda: _model(model, device),
+        "self-check": lambda: _self_check(model, device),
+    }
+    bad: set[str] = set()
+    for name, check in checks.items():
+        if NEEDED.get(name) in bad:
+            bad.add(name)
+            _line(console, name, "skipped", f"needs {NEEDED[name]}", "yellow")
+            continue
+        try:
+            found = check()
+        except Exception as error:  # whatever is wrong is what this command is there to tell
+            bad.add(name)
+            _line(console, name, "FAILED", _first_line(error), "red")
+        else:
+            _line(console, name, "ok", found, None)
+    return not bad
+
+
+def _line(console: Console, name: str, verdict: str, text: str, style: str | None) -> None:
+    line = Table.grid(padding=(0, 2))
+    for width in (NAME_WIDTH, VERDICT_WIDTH, None):
+        line.add_column(width=width, overflow="fold")
+    line.add_row(name, verdict, Text(text))
+    console.print(line, style=style)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return text if isinstance(error, CheckError | OSError | ValueError) else f"{type(error).__name__}: {text}"
+
+
+def _packages() -> str:
+    versions = package_versions()
+    missing = [name for name, found in versions.items() if found == "not installed"]
+    if missing:
+        raise CheckError(f"{', '.join(missing)} not installed (Python is {sys.executable}); install seal-env again")
+    return ", ".join(f"{name} {found}" for name, found in versions.items())
+
+
+def _disk() -> str:
+    """Free space where runs are written."""
+    free = {"here": Path.cwd(), "in the temporary directory": Path(tempfile.gettempdir())}
+    gib = {where: shutil.disk_usage(path).free / 2**30 for where, path in free.items()}
+    found = ", ".join(f"{amount:.1f} GiB free {where}" for where, amount in gib.items())
+    if min(gib.values()) < LEAST_FREE_GIB:
+        raise CheckError(f"{found}; at least {LEAST_FREE_GIB} GiB are needed")
+    if not os.access(Path.cwd(), os.W_OK):
+        raise CheckError(f"{found}; {Path.cwd()} cannot be written to, so runs need --out")
+    return found
+
+
+def _embedded() -> str:
+    weights = MODEL_DIRECTORY / "model.safetensors"
+    if not weights.exists():
+        raise CheckError(f"{weights} is missing; install seal-env again")
+    return f"{MODEL_NAME}, {weights.stat().st_size / 2**20:.1f} MiB"
+
+
+def _model(model: str, device: str) -> str:
+    began = time.perf_counter()
+    make_inner_loop("reference", model, device)
+    return f"{model} loads in {time.perf_counter() - began:.1f} s"
+
+
+def _self_check(model: str, device: str) -> str:
+    """One self-edit of a few optimizer steps on a mini task, trained and evaluated; twice, which must give the same."""
+    began = time.perf_counter()
+    first, second = (_update(model, device) for _ in range(2))
+    if first["outcome"] != "ok":
+        raise CheckError(f"an update ended with {first['outcome']}: {first['reason']}")
+    again = "twice the same" if first == second else "not the same when repeated"
+    if first != second and resolve_device(device) == "cpu":  # a GPU may add up in another order
+        raise CheckError("the same self-edit, trained twice, gave two different results")
+    losses, took = first["losses"], time.perf_counter() - began
+    return f"{len(losses)} optimizer steps, loss {losses[0]:.3f} -> {losses[-1]:.3f}, {again}, {took:.1f} s"
+
+
+def _update(model: str, device: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {"model": model, "device": device, "max_examples": CHECK_STEPS, "decode": "never"}
+    env: gymnasium.Env[str, str] = gymnasium.make("SEAL-ARC-Mini-v0", cache="off", **settings)
+    env.reset(seed=0)
+    return env.step(DEFAULT_SELF_EDIT)[4]

@@ -1,0 +1,142 @@
+"""Jobs of one adapter shape on their way through the inner loop: they train in slots, wait, and are asked together."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seal_env.inner_loop.batched.evaluate import ask
+from seal_env.inner_loop.batched.lora import LoraStack
+from seal_env.inner_loop.batched.packed_model import PackedModel
+from seal_env.inner_loop.batched.packing import BASE
+from seal_env.inner_loop.batched.progress import JobInProgress
+from seal_env.inner_loop.batched.slots import TrainingSlots
+from seal_env.inner_loop.model.memory import in_halves
+from seal_env.inner_loop.reference.loop import update_result
+from seal_env.inner_loop.reference.trainer import TrainingLog
+from seal_env.types import Outcome, UpdateJob, UpdateResult
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A job that has nothing more to learn, and the slot of its weights among those that wait to be asked."""
+
+    index: int
+    slot: int
+    log: TrainingLog
+    micro_batch: int
+    seconds: float
+
+
+class Batch:
+    """`jobs` by their number in the call; `results` takes what came of each. slots, tokens: see BatchedInnerLoop."""
+
+    def __init__(
+        self, model: PackedModel, jobs: dict[int, UpdateJob], results: dict[int, UpdateResult], slots: int, tokens: int
+    ) -> None:
+        self.model, self.base, self.jobs, self.results = model, model.base, jobs, results
+        self.slots, self.tokens = slots, tokens
+        self._waiting = deque(index for index, job in jobs.items() if job.learns)
+        self._active: deque[tuple[int, JobInProgress]] = deque()
+        self._trained: list[Trained] = []
+
+    def run(self) -> None:
+        """Every job gets its result."""
+        self._ask_base()
+        if not self._waiting:
+            return
+        slots = TrainingSlots(self.model, self.slots, int(self.base.tokenizer.pad_token_id))
+        done = LoraStack(self.model.spec, self.model.layers, self.slots, learn=False)
+        free = list(reversed(range(self.slots)))
+        while self._waiting or self._active:
+            while self._waiting and free:
+                self._begin(slots, free.pop())
+            chosen = self._choose()
+            in_halves(chosen, lambda jobs: self._step(slots, jobs), self._shrink)
+            for index, job in chosen:
+                if index not in self.results and job.rows:
+                    self._active.append((index, job))
+                    continue
+                free.append(job.slot)
+                if index not in self.results:
+                    self._finish(index, job, slots, done)
+                if len(self._trained) == self.slots:  # here: several jobs may end with one step
+                    self._ask_trained(done)
+        self._ask_trained(done)
+
+    def _begin(self, slots: TrainingSlots, slot: int) -> None:
+        index = self._waiting.popleft()
+        job = self.jobs[index]
+        encoded = [self.base.encoder.example(example, job.recipe) for example in job.examples_E]
+        self._active.append((index, slots.begin(slot, job, encoded)))
+
+    def _choose(self) -> list[tuple[int, JobInProgress]]:
+        """The jobs that take a step now: those that have waited longest, as many as the tokens of a pass allow."""
+        chosen = [self._active.popleft()]
+        room = self.tokens - chosen[0][1].tokens
+        for _ in range(len(self._active)):
+            index, job = self._active.popleft()
+            if job.tokens <= room:
+                chosen.append((index, job))
+                room -= job.tokens
+            else:
+                self._active.append((index, job))
+        return chosen
+
+    def _step(self, slots: TrainingSlots, chosen: Sequence[tuple[int, JobInProgress]]) -> None:
+        """One optimizer step of each job; a loss that is not finite ends a job."""
+        began = time.perf_counter()
+        losses = slots.step([job for _, job in chosen])
+        elapsed, tokens = time.perf_counter() - began, sum(job.tokens for _, job in chosen)
+        for (index, job), loss in zip(chosen, losses, strict=True):
+            job.seconds += elapsed * job.tokens / tokens
+            job.note(loss)
+            if job.log.diverged:
+                self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
+
+    def _shrink(self, item: tuple[int, JobInProgress]) -> None:
+        """One job's step did not fit alone: fewer rows at a time, or the end of that job."""
+        index, job = item
+        self.tokens = max(1, min(self.tokens, job.tokens) // 2)
+        if job.micro_batch == 1:
+            reason = "memory ran out with one example at a time"
+            self.results[index] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, (), micro_batch=1)
+        job.micro_batch = max(1, job.micro_batch // 2)
+
+    def _finish(self, index: int, job: JobInProgress, slots: TrainingSlots, done: LoraStack) -> None:
+        """Move the weights of a job that has trained to where they wait, unless they are not numbers any more."""
+        weights = slots.stack.weights[job.slot]
+        job.log.diverged = not bool(weights.isfinite().all())
+        if job.log.diverged:
+            self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
+            return
+        place = len(self._trained)
+        done.put(place, weights)
+        self._trained.append(Trained(index, place, job.log, job.micro_batch, job.seconds))
+        directory = job.job.save_to
+        if directory is not None:
+            done.save(place, directory, self.base.name)
+
+    def _ask_trained(self, done: LoraStack) -> None:
+        asked = {trained.index: (self.jobs[trained.index], trained.slot) for trained in self._trained}
+        replies = ask(self.model, done, asked, self.tokens)
+        for trained in self._trained:
+            reply = replies[trained.index]
+            timings = {"train_seconds": trained.seconds, "evaluate_seconds": reply.seconds}
+            self.results[trained.index] = reply.failed or update_result(
+                trained.log, trained.micro_batch, reply.answers_Q, timings
+            )
+        self._trained.clear()
+
+    def _ask_base(self) -> None:
+        """Jobs without an update: the base model's answers."""
+        asked = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
+        for index, reply in ask(self.model, None, asked, self.tokens).items():
+            self.results[index] = reply.untrained
+            job = self.jobs[index]
+            if job.save_to is not None and reply.failed is None:
+                fresh = LoraStack(self.model.spec, self.model.layers, 1, learn=False)
+                fresh.reset(0, job.seed)
+                fresh.save(0, job.save_to, self.base.name)

@@ -1,0 +1,77 @@
+"""Matrix products in which each group of neighbouring rows has a matrix of its own, as adapters of several jobs need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch.nn import functional
+
+from seal_env.inner_loop.batched.packing import Packed
+
+
+class Products(Protocol):
+    """Rows x [T, n] in the groups of `packed`; the group of slot s uses matrix s of `weights` [slots, n, m]."""
+
+    def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
+        """[T, n] times [slots, n, m] -> [T, m]."""
+        ...
+
+    def add_product(self, y: torch.Tensor, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> None:
+        """Add `multiply` to y [T, m], in place. Rows without a group stay as they are."""
+        ...
+
+    def add_outer(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed) -> None:
+        """Add each group's left [rows, n] transposed times right [rows, m] to total [slots, n, m], in place."""
+        ...
+
+
+class OneByOne:
+    """A product for each group: the fastest way on a CPU, and right everywhere."""
+
+    def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
+        """See Products."""
+        y = x.new_empty(len(x), weights.shape[2])
+        for slot, span in packed.spans:
+            torch.mm(x[span], weights[slot], out=y[span])
+        return y
+
+    def add_product(self, y: torch.Tensor, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> None:
+        """See Products."""
+        for slot, span in packed.spans:
+            y[span].addmm_(x[span], weights[slot])
+
+    def add_outer(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed) -> None:
+        """See Products."""
+        for slot, span in packed.spans:
+            part = left[span].T
+            if total.dtype == part.dtype:
+                total[slot].addmm_(part, right[span])
+            else:
+                total[slot] += part @ right[span]
+
+
+class AllAtOnce:
+    """torch's grouped matrix product: one kernel for all groups. It needs every row to have a group."""
+
+    def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
+        """See Products."""
+        return functional.grouped_mm(x, weights[packed.slots], offs=packed.ends)
+
+    def add_product(self, y: torch.Tensor, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> None:
+        """See Products."""
+        y += self.multiply(x, weights, packed)
+
+    def add_outer(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed) -> None:
+        """See Products."""
+        product = functional.grouped_mm(left.T, right, offs=packed.ends)
+        total.index_add_(0, packed.slots, product.to(total.dtype))
+
+
+def choose_products(weights: torch.Tensor, sizes: Sequence[int]) -> Products:
+    """The way for adapter weights of this type and device, whose matrices have these numbers of rows and columns."""
+    fits = weights.is_cuda and weights.dtype == torch.bfloat16 and hasattr(functional, "grouped_mm")
+    if fits and torch.cuda.get_device_capability(weights.device) >= (8, 0) and all(size % 8 == 0 for size in sizes):
+        return AllAtOnce()
+    return OneByOne()

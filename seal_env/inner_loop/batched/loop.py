@@ -1,0 +1,109 @@
+"""The batched inner loop: many adapters train together on one frozen base model, and are asked together.
+
+Sharing changes no result: a job's reward does not depend on the jobs beside it, apart from rounding. Jobs that change all
+weights take turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from threading import RLock
+
+from seal_env.inner_loop.batched.batch import Batch
+from seal_env.inner_loop.batched.lora import LoraStack, layer_shapes
+from seal_env.inner_loop.batched.packed_model import PackedModel, PackedReader
+from seal_env.inner_loop.batched.packing import Piece, pack
+from seal_env.inner_loop.full.batch import FullBatch
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.model.memory import bytes_kept, free_bytes, is_device_failure
+from seal_env.types import Example, LoraSpec, Outcome, Recipe, UpdateJob, UpdateResult
+
+MOST_SLOTS = 32
+MOST_TOKENS = {"cpu": 2048, "cuda": 32768}
+"""Tokens of a pass beyond which it is no faster per token."""
+
+ADAPTERS_SHARE = 0.4
+ACTIVATIONS_SHARE = 0.3
+"""Of the free memory. What autograd keeps is measured; passing tensors may take as much again."""
+
+PROBE_TOKENS = 64
+
+
+class BatchedInnerLoop:
+    """Trains and asks many updates on one base model, adapters at once. Safe to call from several threads; they take turns.
+
+    slots: adapters that train side by side at most. tokens: of a pass at most; None measures what fits.
+    """
+
+    def __init__(self, base: FrozenLM, slots: int = MOST_SLOTS, tokens: int | None = None) -> None:
+        self.base = base
+        self._slots, self._tokens = slots, tokens
+        self._models: dict[LoraSpec, PackedModel] = {}
+        self._token_bytes: dict[LoraSpec, float] = {}
+        self._turn = RLock()
+
+    def max_tokens(self, recipe: Recipe) -> int:
+        """See InnerLoop."""
+        return self.base.encoder.max_tokens(recipe)
+
+    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """Length of each example in tokens, template included."""
+        return self.base.encoder.count_tokens(examples)
+
+    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
+        """See InnerLoop. Memory that runs out is an outcome of the job that did not fit; a failed device, of all jobs."""
+        by_spec: dict[LoraSpec | None, dict[int, UpdateJob]] = {}
+        for index, job in enumerate(jobs):
+            by_spec.setdefault(job.lora if job.method == "lora" else None, {})[index] = job
+        results: dict[int, UpdateResult] = {}
+        with self._turn:
+            try:
+                for spec, chosen in by_spec.items():
+                    if spec is None:
+                        tokens = self._tokens or MOST_TOKENS[self.base.device.type]
+                        FullBatch(self._reader, chosen, results, tokens).run()
+                        continue
+                    model = self._model(spec)
+                    slots, tokens = self._sizes(model, len(chosen))
+                    Batch(model, chosen, results, slots, tokens).run()
+            except RuntimeError as error:
+                if not is_device_failure(error):
+                    raise
+                reason = f"the device failed: {str(error).splitlines()[0]}"
+                return [results.get(index, UpdateResult(Outcome.ENGINE_ERROR, reason, ())) for index in range(len(jobs))]
+        return [results[index] for index in range(len(jobs))]
+
+    @cached_property
+    def _reader(self) -> PackedReader:
+        """The base model without adapters."""
+        return PackedReader(self.base)
+
+    def _model(self, spec: LoraSpec) -> PackedModel:
+        if spec not in self._models:
+            self._models.clear()
+            self._models[spec] = PackedModel(self.base, spec)
+        return self._models[spec]
+
+    def _sizes(self, model: PackedModel, jobs: int) -> tuple[int, int]:
+        """(slots, tokens of a pass) for which there is memory: at least one slot, at least one token."""
+        device = self.base.device
+        free, adapter = free_bytes(device), layer_shapes(model.layers, model.spec.rank)[1]
+        copies = 5 * 4 + 2 * model.head.element_size()  # gradient, two moments, weights in a slot and waiting; as used
+        each = adapter * copies
+        slots = max(1, min(jobs, self._slots, int(ADAPTERS_SHARE * free / each)))
+        if self._tokens is not None:
+            return slots, self._tokens
+        if model.spec not in self._token_bytes:
+            self._token_bytes[model.spec] = token_bytes(model)
+        room = int(ACTIVATIONS_SHARE * (free - slots * each) / self._token_bytes[model.spec])
+        return slots, max(1, min(MOST_TOKENS[device.type], room))
+
+
+def token_bytes(model: PackedModel) -> float:
+    """Bytes that a token of a training pass keeps for the backward pass, measured on a short sequence."""
+    stack = LoraStack(model.spec, model.layers, 1, learn=True)
+    packed = pack([Piece([0] * PROBE_TOKENS, PROBE_TOKENS, 0)], model.base.device)
+    weights = [*model.model.parameters(), *model.model.buffers(), stack.weights]
+    apart = {weight.untyped_storage().data_ptr() for weight in weights}
+    return max(1.0, bytes_kept(lambda: model.hidden(packed, stack), apart) / PROBE_TOKENS)

@@ -1,0 +1,184 @@
+"""The LoRA adapters of several jobs, stacked, and the linear layer that applies to each token the adapter of its job.
+
+All weights of one adapter lie in one row of a [slots, parameters] matrix, so that clipping, AdamW and the test for
+finite values each see one flat vector a job.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, TaskType
+from safetensors.torch import save_file
+from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
+
+from seal_env.inner_loop.batched.grouped_mm import Products, choose_products
+from seal_env.inner_loop.batched.packing import Packed
+from seal_env.types import LoraSpec
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A linear layer that is adapted, and where its A [rank, inputs] and B [outputs, rank] begin in an adapter's row."""
+
+    name: str
+    inputs: int
+    outputs: int
+    a_start: int
+    b_start: int
+
+
+def layer_shapes(layers: Mapping[str, torch.nn.Module], rank: int) -> tuple[list[LayerShape], int]:
+    """The shapes of the adapted layers, in the model's order, and the number of weights of an adapter."""
+    shapes, start = [], 0
+    for name, layer in layers.items():
+        rows, columns = layer.weight.shape  # type: ignore[misc]
+        outputs, inputs = (int(columns), int(rows)) if isinstance(layer, Conv1D) else (int(rows), int(columns))
+        shapes.append(LayerShape(name, inputs, outputs, start, start + rank * inputs))
+        start += rank * (inputs + outputs)
+    return shapes, start
+
+
+class LoraStack:
+    """Weights of `slots` adapters of one shape, [slots, parameters], with gradients if they are to learn.
+
+    columns: the layers are GPT-2's Conv1D. Where the base model computes in bf16, the weights stay in fp32 and the products
+    use a copy that `publish` refreshes.
+    """
+
+    def __init__(self, spec: LoraSpec, layers: Mapping[str, torch.nn.Module], slots: int, learn: bool) -> None:
+        some = next(iter(layers.values()))
+        first, self.columns = some.weight, isinstance(some, Conv1D)
+        assert isinstance(first, torch.Tensor)
+        self.spec, self.scale = spec, spec.alpha / spec.rank
+        self.shapes, size = layer_shapes(layers, spec.rank)
+        master = first.dtype if first.dtype == torch.float64 else torch.float32
+        self.weights = torch.zeros(slots, size, dtype=master, device=first.device)
+        self.gradients = torch.zeros_like(self.weights) if learn else None
+        self._used = self.weights if first.dtype == master else torch.zeros_like(self.weights, dtype=first.dtype)
+        self.products: Products = choose_products(
+            self._used, [spec.rank, *(n for s in self.shapes for n in (s.inputs, s.outputs))]
+        )
+        self.by_layer = {shape.name: self._views(shape, self._used) for shape in self.shapes}
+        gradients = self.gradients
+        self.gradients_by_layer = (
+            {} if gradients is None else {shape.name: self._views(shape, gradients) for shape in self.shapes}
+        )
+
+    def _views(self, shape: LayerShape, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A [slots, rank, inputs] and B [slots, outputs, rank] of one layer, as views."""
+        rank, slots = self.spec.rank, len(rows)
+        a = rows[:, shape.a_start : shape.b_start].view(slots, rank, shape.inputs)
+        b = rows[:, shape.b_start : shape.b_start + rank * shape.outputs].view(slots, shape.outputs, rank)
+        return a, b
+
+    @torch.no_grad()
+    def reset(self, slot: int, seed: int) -> None:
+        """A fresh adapter: A drawn from the seed as the reference loop draws it, B zero."""
+        generator = torch.Generator().manual_seed(seed)
+        self.weights[slot] = 0
+        for shape in self.shapes:
+            fresh = torch.empty(self.spec.rank, shape.inputs)
+            torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+            self.weights[slot, shape.a_start : shape.b_start] = fresh.flatten().to(self.weights)
+        self.publish(slot)
+
+    def publish(self, slot: int) -> None:
+        """Let the products see the slot's weights as they are now."""
+        if self._used is not self.weights:
+            self._used[slot] = self.weights[slot]
+
+    def put(self, slot: int, weights: torch.Tensor) -> None:
+        """Set an adapter's weights, [parameters]."""
+        self.weights[slot] = weights
+        self.publish(slot)
+
+    def save(self, slot: int, directory: Path, base_name: str) -> None:
+        """Write an adapter in PEFT format (safetensors) to a directory that must not exist yet."""
+        directory.mkdir(parents=True)
+        names = sorted({shape.name.rpartition(".")[2] for shape in self.shapes})
+        config = LoraConfig(
+            r=self.spec.rank,
+            lora_alpha=self.spec.alpha,  # type: ignore[arg-type]
+            target_modules=names,
+            lora_dropout=0.0,
+            bias="none",
+            fan_in_fan_out=self.columns,
+            task_type=TaskType.CAUSAL_LM,
+            base_model_name_or_path=base_name,
+            inference_mode=True,
+        )
+        config.save_pretrained(str(directory))
+        tensors = {}
+        for shape in self.shapes:
+            for part, weight in zip("AB", self._views(shape, self.weights), strict=True):
+                tensors[f"base_model.model.{shape.name}.lora_{part}.weight"] = weight[slot].cpu().clone()
+        save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+class _GroupedLora(torch.autograd.Function):
+    """y = x W + scale * (x A) B with the A and B of each token's job. Gradients of A and B go straight into the stack."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, anchor: torch.Tensor, layer: LoraLinear, stack: LoraStack, packed: Packed
+    ) -> torch.Tensor:
+        """x: [T, inputs] -> [T, outputs]. anchor: a scalar that wants a gradient, so that the first layer takes part."""
+        y = layer.base_forward(x)
+        a, b = stack.by_layer[layer.name]
+        low = stack.products.multiply(x, a.transpose(1, 2), packed).mul_(stack.scale)
+        stack.products.add_product(y, low, b.transpose(1, 2), packed)
+        ctx.save_for_backward(x, low)
+        ctx.layer, ctx.stack, ctx.packed = layer, stack, packed
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Of y [T, outputs] -> of x [T, inputs]."""
+        (gradient,) = gradients
+        x, low = ctx.saved_tensors
+        layer, stack, packed = ctx.layer, ctx.stack, ctx.packed
+        a, b = stack.by_layer[layer.name]
+        a_gradient, b_gradient = stack.gradients_by_layer[layer.name]
+        stack.products.add_outer(b_gradient, gradient, low, packed)
+        low_gradient = stack.products.multiply(gradient, b, packed).mul_(stack.scale)
+        stack.products.add_outer(a_gradient, low_gradient, x, packed)
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, None, None
+        x_gradient = layer.base_backward(gradient)
+        stack.products.add_product(x_gradient, low_gradient, a, packed)
+        return x_gradient, None, None, None, None
+
+
+class LoraLinear(torch.nn.Module):
+    """A frozen linear layer (Linear, or GPT-2's Conv1D) with the adapters of the jobs whose tokens pass."""
+
+    def __init__(self, base: torch.nn.Module, name: str, current: Any) -> None:
+        super().__init__()
+        self.base, self.name, self.current = base, name, current
+        self._columns = isinstance(base, Conv1D)  # whose weight is [inputs, outputs]
+
+    def base_forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The frozen layer alone, [T, inputs] -> [T, outputs]."""
+        weight, bias = self.base.weight, self.base.bias
+        return functional.linear(x, weight.T if self._columns else weight, bias)  # type: ignore[arg-type]
+
+    def base_backward(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient of the frozen layer's input, [T, outputs] -> [T, inputs]."""
+        weight = self.base.weight
+        return gradient @ (weight.T if self._columns else weight)  # type: ignore[operator]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[1, T, inputs] -> [1, T, outputs]."""
+        if self.current.stack is None:
+            return self.base(x)  # type: ignore[no-any-return]
+        flat = x.reshape(-1, x.shape[-1])
+        current = self.current
+        y: torch.Tensor = _GroupedLora.apply(flat, current.anchor, self, current.stack, current.packed)  # type: ignore[no-untyped-call]
+        return y.view(*x.shape[:-1], -1)

@@ -1,0 +1,92 @@
+"""The base model reading packed sequences, each with the adapter of its job or all with the model as it is.
+
+The modules are a copy of the model's own, the weights are the very same tensors: linear layers that are adapted are
+wrapped, normalisations are fused, and attention never crosses sequences. Everything else is transformers' code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from seal_env.errors import ModelError
+from seal_env.inner_loop.batched.attention import CURRENT, NAME, Attention, attention_over
+from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
+from seal_env.inner_loop.batched.packing import BASE, Packed, Piece, pack
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
+from seal_env.inner_loop.reference.adapter import find_targets
+from seal_env.types import LoraSpec
+
+
+@dataclass
+class Current:
+    """What passes through the model now: the tokens and their adapters.
+
+    anchor: a scalar by which the first adapted layer's output needs a gradient, although its input does not.
+    """
+
+    anchor: torch.Tensor
+    stack: LoraStack | None = None
+    packed: Packed | None = None
+
+
+class PackedReader:
+    """A model as it is. Raises ModelError for one that it would not reproduce; with `trusted` that is not looked at."""
+
+    def __init__(self, base: FrozenLM, trusted: bool = False) -> None:
+        self.base = base
+        self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
+        self.model = share(base.model)
+        self.model.set_attn_implementation(NAME)
+        self.decoder: Any = self.model.get_decoder()
+        self.head: torch.Tensor = self.model.get_output_embeddings().weight
+        if not trusted:
+            self._verify()
+
+    def hidden(self, packed: Packed, stack: LoraStack | None, attention: Attention | None = None) -> torch.Tensor:
+        """Last hidden states, [T, width], of packed sequences; stack None reads them with the base model alone."""
+        self.current.stack, self.current.packed = stack, packed
+        token = CURRENT.set(attention or attention_over(packed))
+        try:
+            output = self.decoder(input_ids=packed.ids, position_ids=packed.positions, use_cache=False)
+        finally:
+            CURRENT.reset(token)
+        states: torch.Tensor = output.last_hidden_state[0]
+        return states
+
+    @torch.no_grad()
+    def _verify(self) -> None:
+        """Two short sequences, packed, must give the logits that the model itself gives them.
+
+        This finds models whose logits are more than head times hidden state (soft caps, scales), or whose attention is no
+        plain causal one.
+        """
+        count = min(self.head.shape[0], 24)
+        texts = [list(range(count)), list(range(count))[::-2]]
+        packed = pack([Piece(ids, len(ids), BASE) for ids in texts], self.base.device)
+        ours = (self.hidden(packed, None) @ self.head.T).float()
+        plain = [self.base.model(input_ids=torch.tensor([ids], device=self.base.device), use_cache=False) for ids in texts]
+        theirs = torch.cat([output.logits[0] for output in plain]).float()
+        apart = float((ours - theirs).abs().max() / theirs.abs().max())
+        if not apart < (0.02 if self.head.dtype == torch.bfloat16 else 1e-4):
+            raise ModelError(
+                f"model={self.base.name!r} ({self.base.model.config.model_type}) does not run packed: its logits differ by "
+                f"{apart:.1%}. Use inner_loop='reference'"
+            )
+
+
+class PackedModel(PackedReader):
+    """One base model, prepared for adapters of one shape. Raises ModelError for a model that it would not reproduce."""
+
+    def __init__(self, base: FrozenLM, spec: LoraSpec) -> None:
+        super().__init__(base, trusted=True)
+        self.spec = spec
+        targets = set(find_targets(base.model, spec.target_modules, str(base.model.config.model_type)))
+        self.layers: dict[str, torch.nn.Module] = {}
+        for name, module in list(self.model.named_modules()):
+            if name.rpartition(".")[2] in targets and hasattr(module, "weight"):
+                self.layers[name] = module
+                self.model.set_submodule(name, LoraLinear(module, name, self.current))
+        self._verify()

@@ -1,0 +1,121 @@
+"""A job that trains: its place in its own order of batches and its own schedule, and what it has the model read next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from seal_env.inner_loop.batched.packing import Packed, Piece, pack
+from seal_env.inner_loop.reference.trainer import TrainingLog, seeded_batches
+from seal_env.inner_loop.tokens.chat_template import EncodedExample
+from seal_env.types import Strategy, UpdateJob
+
+
+@dataclass
+class JobInProgress:
+    """A job that trains. steps: optimizer steps in all. rows: the examples of the next one.
+
+    padded_to: the paper profile's common length. micro_batch: rows of a pass at most.
+    """
+
+    job: UpdateJob
+    slot: int
+    batches: Iterator[list[EncodedExample]]
+    steps: int
+    padded_to: int | None
+    micro_batch: int
+    log: TrainingLog = field(default_factory=TrainingLog)
+    seconds: float = 0.0
+    rows: list[EncodedExample] = field(default_factory=list)
+
+    def advance(self) -> bool:
+        """Take the next optimizer step's examples; False if there are none left."""
+        self.rows = next(self.batches, [])
+        return bool(self.rows)
+
+    @property
+    def learning_rate(self) -> float:
+        """Rate of the next optimizer step: up linearly, then down by the recipe's schedule, as transformers has them."""
+        step, warmup, peak = len(self.log.losses_S), self.job.recipe.warmup_steps, self.job.training.learning_rate
+        if step < warmup:
+            return peak * step / max(1, warmup)
+        progress = (step - warmup) / max(1, self.steps - warmup)
+        left = 1 - progress if self.job.recipe.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+        return peak * max(0.0, left)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the next optimizer step, padding that is trained on included."""
+        return sum(self.padded_to or len(row.ids_T) for row in self.rows)
+
+    @property
+    def parts(self) -> int:
+        """Micro-batches of the next optimizer step."""
+        return math.ceil(len(self.rows) / self.micro_batch)
+
+    def note(self, loss: float) -> None:
+        """An optimizer step was taken, with this loss; one that is not finite is the last."""
+        self.log.losses_S.append(loss)
+        self.log.tokens += sum(len(row.ids_T) for row in self.rows)
+        self.log.diverged = not math.isfinite(loss)
+        if not self.log.diverged:
+            self.advance()
+
+
+def begin_job(job: UpdateJob, slot: int, examples_E: Sequence[EncodedExample]) -> JobInProgress:
+    """A job with at least one optimizer step, before the first of them."""
+    recipe, epochs = job.recipe, job.training.num_train_epochs
+    begun = JobInProgress(
+        job,
+        slot,
+        seeded_batches(examples_E, epochs, job.seed, recipe.batch_size),
+        epochs * math.ceil(len(examples_E) / recipe.batch_size),
+        max(len(example.ids_T) for example in examples_E) if recipe.pad_loss else None,
+        recipe.batch_size,
+    )
+    begun.advance()
+    return begun
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """Where the loss is: positions [N] that predict labels [N], the share [N] of each in its job's mean, its job [N]."""
+
+    positions: torch.Tensor
+    labels: torch.Tensor
+    shares: torch.Tensor
+    jobs: torch.Tensor
+
+
+def lay_out(
+    jobs: Sequence[JobInProgress], part: int, pad: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Packed, Supervised]:
+    """Micro-batch `part` of each job's next optimizer step, packed. dtype: of the shares."""
+    pieces: list[Piece] = []
+    positions: list[int] = []
+    labels: list[int] = []
+    shares: list[float] = []
+    owners: list[int] = []
+    offset = 0
+    for index, job in enumerate(jobs):
+        strategy, length = job.job.training.strategy, job.padded_to
+        share = 1 / max(1, sum(_supervised(row, strategy, length) for row in job.rows))
+        for row in job.rows[part * job.micro_batch : (part + 1) * job.micro_batch]:
+            ids = [*row.ids_T, *[pad] * ((length or 0) - len(row.ids_T))]
+            learned = [*row.supervised(strategy), *[True] * (len(ids) - len(row.ids_T))]
+            at = [position for position, kept in enumerate(learned) if kept]
+            positions.extend(offset + position - 1 for position in at)
+            labels.extend(ids[position] for position in at)
+            shares.extend([share] * len(at))
+            owners.extend([index] * len(at))
+            pieces.append(Piece(ids, len(row.ids_T), job.slot))
+            offset += len(ids)
+    where, wanted, whose = (torch.tensor(each, dtype=torch.long, device=device) for each in (positions, labels, owners))
+    return pack(pieces, device), Supervised(where, wanted, torch.tensor(shares, device=device, dtype=dtype), whose)
+
+
+def _supervised(row: EncodedExample, strategy: Strategy, length: int | None) -> int:
+    return sum(row.supervised(strategy)) + max(0, (length or 0) - len(row.ids_T))

@@ -1,0 +1,115 @@
+"""How much of what a model knew it still knows: measured on gold answers, whose tokens it is given, not on what it writes.
+
+Two of the measures by which STABLE (arXiv 2510.16089) accepts an update or not; the third, the drop in exact answers, comes
+from the answers of an inner loop.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.reference.answering import check_length
+from seal_env.inner_loop.tokens.chat_template import EncodedQuery
+from seal_env.types import Query
+
+BATCH_TOKENS = 2**14
+"""Tokens of a forward pass at most, padding included, unless one query alone has more."""
+
+BATCH_LOGITS = 2**26
+"""Logits of a forward pass at most (256 MiB in fp32), unless one query alone has more."""
+
+
+def gold_bits(model: FrozenLM, queries: Sequence[Query]) -> float:
+    """Mean of -log2 p over the tokens of all gold answers, each given the prompt and the gold tokens before it.
+
+    The token that ends an answer counts too. Raises ValueError without queries, ModelError for one that is too long.
+    """
+    total, count = 0.0, 0
+    for log_odds, gold in _passes(model, queries):
+        total -= float(log_odds.gather(1, gold[:, None]).double().sum())
+        count += len(gold)
+    return total / count / math.log(2)
+
+
+def gold_log_probabilities(model: FrozenLM, queries: Sequence[Query]) -> torch.Tensor:
+    """Natural log-probabilities of every token at every position of the gold answers, [positions, vocabulary].
+
+    fp32 at least, on the CPU: the state that `mean_divergence` compares with. Raises as `gold_bits` does.
+    """
+    return torch.cat([log_odds.cpu() for log_odds, _ in _passes(model, queries)])
+
+
+def mean_divergence(earlier: torch.Tensor, model: FrozenLM, queries: Sequence[Query]) -> float:
+    """Mean over the positions of the gold answers of KL(earlier || now), in bits.
+
+    earlier: of the same queries, from `gold_log_probabilities`. Raises ValueError if it is of others, and as `gold_bits`.
+    """
+    total, start = 0.0, 0
+    others = f"earlier, {tuple(earlier.shape)}, is not of these queries' positions and this model's vocabulary"
+    for now, gold in _passes(model, queries):
+        before = earlier[start : start + len(gold)].to(now)
+        if before.shape != now.shape:
+            raise ValueError(others)
+        start += len(gold)
+        total += float(torch.nn.functional.kl_div(now, before, reduction="none", log_target=True).double().sum())
+    if start != len(earlier):
+        raise ValueError(others)
+    return total / start / math.log(2)
+
+
+def _passes(model: FrozenLM, queries: Sequence[Query]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """For each batch of queries, in their order: log-probabilities [positions, vocabulary] and gold tokens [positions]."""
+    if not queries:
+        raise ValueError("there is nothing to measure without queries")
+    encoded_Q = [model.encoder.query(query) for query in queries]
+    for query, encoded in zip(queries, encoded_Q, strict=True):
+        check_length(query, encoded, model.max_tokens)
+    for batch in _batches(encoded_Q, model.model.get_output_embeddings().weight.shape[0]):
+        yield _read(model, batch)
+
+
+def _batches(encoded_Q: Sequence[EncodedQuery], vocabulary: int) -> list[list[EncodedQuery]]:
+    """Neighbouring queries, as many as fit into a pass."""
+    batches: list[list[EncodedQuery]] = []
+    for encoded in encoded_Q:
+        together = [*(batches[-1] if batches else ()), encoded]
+        tokens = len(together) * max(map(_length, together))
+        logits = len(together) * len(_asked_at(together)) * vocabulary
+        if batches and tokens <= BATCH_TOKENS and logits <= BATCH_LOGITS:
+            batches[-1] = together
+        else:
+            batches.append([encoded])
+    return batches
+
+
+def _length(encoded: EncodedQuery) -> int:
+    return len(encoded.prompt_T) + len(encoded.gold_T) - 1
+
+
+def _asked_at(batch: Sequence[EncodedQuery]) -> list[int]:
+    """Positions at which some query's next token is a gold token."""
+    return sorted({position for encoded in batch for position in range(len(encoded.prompt_T) - 1, _length(encoded))})
+
+
+@torch.no_grad()
+def _read(model: FrozenLM, batch: Sequence[EncodedQuery]) -> tuple[torch.Tensor, torch.Tensor]:
+    """One forward pass. Rows are padded on the right, which causal attention does not see."""
+    longest = max(map(_length, batch))
+    rows = [[*encoded.prompt_T, *encoded.gold_T[:-1]] for encoded in batch]
+    pad = int(model.tokenizer.pad_token_id)
+    ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in rows], device=model.device)
+    kept = _asked_at(batch)
+    logits = model.model(input_ids=ids, logits_to_keep=torch.tensor(kept, device=model.device), use_cache=False).logits
+    place = {position: index for index, position in enumerate(kept)}
+    at = [
+        (row, place[len(encoded.prompt_T) - 1 + offset])
+        for row, encoded in enumerate(batch)
+        for offset in range(len(encoded.gold_T))
+    ]
+    chosen = logits[[row for row, _ in at], [column for _, column in at]]
+    gold = torch.tensor([token for encoded in batch for token in encoded.gold_T], device=model.device)
+    return chosen.to(torch.promote_types(chosen.dtype, torch.float32)).log_softmax(1), gold

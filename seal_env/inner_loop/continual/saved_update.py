@@ -1,0 +1,104 @@
+"""What a job wrote by `save_to`, read back as the weights that it gives a model: an adapter's changes, or all weights.
+
+Left out: the many options of PEFT that no inner loop uses. A file that asks for one of them is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
+
+from seal_env.errors import ModelError
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "peft_type": ("LORA",),
+    "use_rslora": (False, None),
+    "use_dora": (False, None),
+    "bias": ("none", None),
+    "rank_pattern": ({}, None),
+    "alpha_pattern": ({}, None),
+    "modules_to_save": ([], None),
+}
+"""Fields of an adapter's configuration that change what its weights mean, and the values that leave it as it is."""
+
+
+def read_update(directory: Path, model: FrozenLM) -> Iterator[tuple[str, torch.Tensor]]:
+    """New values for weights of `model`, as (name of the parameter, value).
+
+    An adapter gives W + alpha / rank * B A, computed in fp32 at least, for the layers that it has; a whole model all its
+    weights. All is checked before the first comes. Raises ModelError for a directory that holds neither for this model.
+    """
+    try:
+        if (directory / ADAPTER_CONFIG).is_file():
+            return _adapted(*_read_adapter(directory, model.model), model.model)
+        return _whole(directory, model.model)
+    except (OSError, ValueError, KeyError, SafetensorError, json.JSONDecodeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise ModelError(f"update={str(directory)!r} does not fit model={model.name!r}: {reason}") from error
+
+
+def _read_adapter(directory: Path, model: Any) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """(alpha / rank, A by layer [rank, inputs], B by layer [outputs, rank]), checked against the model's layers."""
+    config = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    for field, legal in PLAIN.items():
+        if config.get(field) not in legal:
+            raise ValueError(f"{ADAPTER_CONFIG}: {field}={config.get(field)!r}, expected {legal[0]!r}")
+    rank, tensors = int(config["r"]), load_file(directory / ADAPTER_WEIGHTS)
+    parts: dict[str, dict[str, torch.Tensor]] = {"A": {}, "B": {}}
+    for name, tensor in tensors.items():
+        layer, _, part = name.removesuffix(".weight").rpartition(".lora_")
+        if part not in parts or not layer.startswith(PREFIX):
+            raise ValueError(f"{ADAPTER_WEIGHTS}: {name!r} is no weight of a linear layer's adapter")
+        parts[part][layer.removeprefix(PREFIX)] = tensor
+    if not parts["A"] or parts["A"].keys() != parts["B"].keys():
+        raise ValueError(f"{ADAPTER_WEIGHTS}: not every layer has both A and B")
+    layers, weights = dict(model.named_modules()), {name for name, _ in model.named_parameters()}
+    for name, a in parts["A"].items():
+        adapted, b = layers.get(name), parts["B"][name]
+        if not isinstance(adapted, torch.nn.Linear | Conv1D):
+            raise ValueError(f"{ADAPTER_WEIGHTS}: the model has no linear layer {name!r}")
+        if f"{name}.weight" not in weights:
+            raise ValueError(f"{ADAPTER_WEIGHTS}: {name!r} shares its weight with another layer")
+        outputs, inputs = adapted.weight.T.shape if isinstance(adapted, Conv1D) else adapted.weight.shape
+        if a.shape != (rank, inputs) or b.shape != (outputs, rank):
+            shapes = f"A {tuple(a.shape)} and B {tuple(b.shape)}"
+            raise ValueError(f"{ADAPTER_WEIGHTS}: {name!r} has {shapes}, expected {(rank, inputs)} and {(outputs, rank)}")
+    return float(config["lora_alpha"]) / rank, parts["A"], parts["B"]
+
+
+def _adapted(
+    scale: float, a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], model: Any
+) -> Iterator[tuple[str, torch.Tensor]]:
+    for name in a:
+        layer = model.get_submodule(name)
+        weight = layer.weight.detach()
+        exact = torch.promote_types(weight.dtype, torch.float32)
+        change = b[name].to(weight.device, exact) @ a[name].to(weight.device, exact)
+        yield f"{name}.weight", weight.to(exact) + scale * (change.T if isinstance(layer, Conv1D) else change)
+
+
+def _whole(directory: Path, model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    if not (directory / "config.json").is_file():
+        raise ValueError(f"there is neither {ADAPTER_CONFIG} nor config.json")
+    both: Any = AutoModelForCausalLM.from_pretrained(
+        directory, dtype=model.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
+    )
+    loaded, found = both
+    new = {name: weight for name, weight in loaded.named_parameters() if name not in found["missing_keys"]}
+    shapes = {name: weight.shape for name, weight in model.named_parameters()}
+    wrong = [name for name in shapes.keys() | new.keys() if name not in new or new[name].shape != shapes.get(name)]
+    if wrong:
+        raise ValueError(f"weight {min(wrong)!r} is missing or has another shape in one of the two")
+    return ((name, weight.detach()) for name, weight in new.items())

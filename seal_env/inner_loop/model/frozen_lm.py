@@ -1,0 +1,121 @@
+"""The frozen base model and its tokenizer: loaded once in a process, shared by every environment, never changed."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from seal_env.errors import ModelError, SettingError
+from seal_env.inner_loop.model.fingerprint import fingerprint
+from seal_env.inner_loop.tokens.token_cache import JobEncoder
+from seal_env.models.catalog import MODEL_DIRECTORIES
+from seal_env.types import InnerLoop
+
+# For tokenizers that come without a chat template: the contents, a blank line between them.
+PLAIN_TEMPLATE = (
+    "{{- bos_token or '' }}{%- for message in messages %}{{- message['content'] }}"
+    "{%- if message['role'] == 'assistant' %}{{- eos_token }}{%- else %}{{- '\n\n' }}{%- endif %}{%- endfor %}"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenLM:
+    """A causal language model in evaluation mode without gradients, its tokenizer, and where it lives.
+
+    max_tokens: the longest sequence that it takes, in tokens. inner_loops: those that work on it, by name, and those that
+    remember for them; each works on modules of its own (see `share`), so `model` never has an adapter.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    max_tokens: int
+    inner_loops: dict[str, InnerLoop] = field(default_factory=dict)
+
+    @cached_property
+    def encoder(self) -> JobEncoder:
+        """Examples and queries as this model's tokens, each encoded once for all inner loops."""
+        return JobEncoder(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the model and its tokenizer, read once: see `seal_env.inner_loop.model.fingerprint`."""
+        return fingerprint(self.model, self.tokenizer, self.device)
+
+    def beside(self, model: Any) -> FrozenLM:
+        """Another model of this architecture with the same tokenizer; what was encoded for one is encoded for both."""
+        other = replace(self, model=model, inner_loops={})
+        vars(other)["encoder"] = self.encoder
+        return other
+
+    def forget_fingerprint(self) -> None:
+        """Have the fingerprint read again: somebody has changed the weights."""
+        vars(self).pop("fingerprint", None)
+
+
+def share(model: Any, parameters: Sequence[torch.nn.Parameter] | None = None) -> Any:
+    """A copy of a model's modules that holds the very same parameters and buffers.
+
+    parameters: to be held in place of the model's own, in the order of `model.parameters()`.
+    """
+    own = list(model.parameters())
+    held = {id(tensor): kept for tensor, kept in zip(own, own if parameters is None else parameters, strict=True)}
+    return copy.deepcopy(model, held | {id(tensor): tensor for tensor in model.buffers()})
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` is CUDA where there is one, otherwise the CPU. Equal devices compare equal. Raises SettingError."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cpu" or (device == "auto" and not count):
+        return torch.device("cpu")
+    if device != "auto" and not re.fullmatch("cuda(:[0-9]{1,3})?", device):
+        raise SettingError("device", device, "'auto', 'cpu', 'cuda' or 'cuda:N'")
+    index = int(device.partition(":")[2] or 0)
+    if not count:
+        raise SettingError("device", device, "'auto' or 'cpu': this machine has no CUDA device that torch can use")
+    if index >= count:
+        raise SettingError("device", device, f"'cuda:0' to 'cuda:{count - 1}': there are {count} CUDA devices")
+    return torch.device("cuda", index)
+
+
+def load_base_model(name: str, device: str = "auto") -> FrozenLM:
+    """Load `name`: an bundled model ("seal-tiny", "seal-tiny-text"), a local directory, or a Hugging Face id.
+
+    fp32 on a CPU, bf16 on CUDA. Only safetensors are read and no code of the model's repository is run. Raises ModelError.
+    """
+    return _load(name, choose_device(device))
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, device: torch.device) -> FrozenLM:
+    source = str(MODEL_DIRECTORIES.get(name, name))
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        known = " or ".join(map(repr, MODEL_DIRECTORIES))
+        raise ModelError(f"model={name!r} cannot be loaded: {reason}. Expected {known}, a directory or a hub id") from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(f"model={name!r} has no fast tokenizer; token spans need one")
+    if tokenizer.eos_token is None:
+        raise ModelError(f"model={name!r}: its tokenizer has no end-of-sequence token")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = PLAIN_TEMPLATE
+    model.requires_grad_(False).eval().to(device)
+    longest = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+    return FrozenLM(name, model, tokenizer, device, int(longest))

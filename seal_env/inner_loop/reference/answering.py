@@ -1,0 +1,108 @@
+"""Answers of a model to queries: one teacher-forced pass decides whether greedy decoding gives the gold answer.
+
+Greedy decoding yields the gold tokens exactly if at each of them the gold token has the highest logit given the gold tokens
+before it (induction over positions). Only answers that fail are decoded, from the first token that differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from seal_env.errors import ModelError
+from seal_env.inner_loop.tokens.chat_template import EncodedQuery
+from seal_env.types import Answer, Query
+
+
+@dataclass(frozen=True)
+class Verification:
+    """matched: how many gold tokens greedy decoding reproduces before the first other one. margin: see Answer."""
+
+    matched: int
+    margin: float
+
+
+class AnswerInProgress:
+    """A greedy answer that grows token by token, from the `verified` first gold tokens on."""
+
+    def __init__(self, query: Query, encoded: EncodedQuery, verified: int, tokenizer: Any, max_tokens: int) -> None:
+        self._pattern = regex.compile(query.pattern) if query.pattern else None
+        self._stops, self._tokenizer = encoded.stop_ids, tokenizer
+        self._answer = list(encoded.gold_T[:verified])
+        self._opening = encoded.opening if verified >= encoded.opening else 0
+        self._limit = min(query.max_answer_tokens, max_tokens - len(encoded.prompt_T))
+
+    @property
+    def ids(self) -> list[int]:
+        """Tokens so far, what the template puts before the answer included."""
+        return self._answer
+
+    @property
+    def full(self) -> bool:
+        """True if no further token may follow."""
+        return len(self._answer) >= self._limit
+
+    def take(self, token: int) -> bool:
+        """Add a token; False if the answer ends here: its turn is over, it is full, or it cannot become a legal one."""
+        if token in self._stops:
+            return False
+        self._answer.append(token)
+        if self._pattern and not self._pattern.fullmatch(self.text, partial=True):
+            return False
+        return not self.full
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return str(self._tokenizer.decode(self._answer[self._opening :], skip_special_tokens=False))
+
+
+def check_length(query: Query, encoded: EncodedQuery, max_tokens: int) -> None:
+    """Raise ModelError if a query and its answer are longer than the model takes."""
+    length = len(encoded.prompt_T) + len(encoded.gold_T)
+    if length > max_tokens:
+        raise ModelError(f"query {query.query_id!r} takes {length} tokens; the model takes at most {max_tokens}")
+
+
+class Answerer:
+    """Asks one model, one query at a time, greedily."""
+
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, device: torch.device, max_tokens: int) -> None:
+        self.model, self.tokenizer, self.device, self.max_tokens = model, tokenizer, device, max_tokens
+
+    @torch.no_grad()
+    def answer(self, query: Query, encoded: EncodedQuery, decode: bool) -> Answer:
+        """The greedy answer; its text stays None if it is wrong and `decode` is False."""
+        check_length(query, encoded, self.max_tokens)
+        checked = self.verify(encoded)
+        exact = checked.matched == len(encoded.gold_T)
+        text = query.answer if exact else None
+        if not exact and decode:
+            text = self.decode(query, encoded, checked.matched)
+        return Answer(query.query_id, exact, text, round(checked.margin, 4))
+
+    def verify(self, encoded: EncodedQuery) -> Verification:
+        """One forward pass over prompt and gold answer."""
+        gold = torch.tensor(encoded.gold_T, device=self.device)
+        ids = torch.tensor([[*encoded.prompt_T, *encoded.gold_T[:-1]]], device=self.device)
+        logits = self.model(input_ids=ids, logits_to_keep=len(gold), use_cache=False).logits[0].float()
+        at_gold = logits.gather(1, gold[:, None]).squeeze(1)
+        rivals = logits.scatter(1, gold[:, None], -torch.inf).amax(1)
+        wins = logits.argmax(1) == gold
+        matched = len(gold) if bool(wins.all()) else int((~wins).nonzero()[0, 0])
+        return Verification(matched, float((at_gold - rivals).min()))
+
+    def decode(self, query: Query, encoded: EncodedQuery, verified: int) -> str:
+        """Greedy decoding with a key-value cache after the first `verified` gold tokens."""
+        answer = AnswerInProgress(query, encoded, verified, self.tokenizer, self.max_tokens)
+        ids, cache, goes_on = torch.tensor([[*encoded.prompt_T, *answer.ids]], device=self.device), None, not answer.full
+        while goes_on:
+            output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            token, cache = int(output.logits[0, -1].argmax()), output.past_key_values
+            goes_on = answer.take(token)
+            ids = torch.tensor([[token]], device=self.device)
+        return answer.text

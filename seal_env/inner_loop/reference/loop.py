@@ -1,0 +1,140 @@
+"""The reference inner loop: PEFT, or all weights, one job after another. The yardstick for correctness, not for speed.
+
+Left out: sharing anything between jobs. Each job is what a careful person would write by hand, which is why its rewards can
+be trusted as the ones that faster loops must reproduce.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from seal_env.inner_loop.continual.merge import save_new
+from seal_env.inner_loop.full.weights import FullWeights, learning
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.model.memory import is_device_failure, is_out_of_memory, release_memory
+from seal_env.inner_loop.reference.adapter import Adapter
+from seal_env.inner_loop.reference.answering import Answerer
+from seal_env.inner_loop.reference.trainer import AdapterTrainer, FullTrainer, TrainingLog
+from seal_env.inner_loop.tokens.chat_template import EncodedExample
+from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
+
+
+class ReferenceInnerLoop:
+    """Trains and asks one update at a time on one base model. Safe to call from several threads; they take turns."""
+
+    def __init__(self, base: FrozenLM) -> None:
+        self.base = base
+        self._encoder = base.encoder
+        self._pad = int(base.tokenizer.pad_token_id)
+        self._adapter = Adapter(base)
+        self._turn = RLock()
+
+    def max_tokens(self, recipe: Recipe) -> int:
+        """See InnerLoop."""
+        return self._encoder.max_tokens(recipe)
+
+    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """Length of each example in tokens, template included."""
+        return self._encoder.count_tokens(examples)
+
+    def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
+        """See InnerLoop. Memory that runs out, or a device that fails, is an outcome of that job alone."""
+        with self._turn:
+            return [self._run_job(job) for job in jobs]
+
+    def _run_job(self, job: UpdateJob) -> UpdateResult:
+        micro_batch = job.recipe.batch_size
+        while True:
+            try:
+                return self._attempt(job, micro_batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    if is_device_failure(error):
+                        return UpdateResult(Outcome.ENGINE_ERROR, f"the device failed: {str(error).splitlines()[0]}", ())
+                    raise
+            self._release_memory()  # out here, where the error and the tensors of its frames are gone
+            if micro_batch == 1:
+                return UpdateResult(Outcome.OUT_OF_MEMORY, "memory ran out with one example at a time", (), micro_batch=1)
+            micro_batch //= 2
+
+    def _release_memory(self) -> None:
+        self._adapter.detach()
+        release_memory()
+
+    def _attempt(self, job: UpdateJob, micro_batch: int) -> UpdateResult:
+        if not job.learns:
+            return self._ask_base(job)
+        if job.method == "full":
+            with learning(self.base) as weights:
+                learner = weights.learner.model
+                train = partial(self._train_all, weights, job, micro_batch)
+                return self._update(job, micro_batch, learner, train, weights.save)
+        model = self._adapter.reset(job.lora, job.seed)
+        train = partial(self._train, model, job, micro_batch)
+        return self._update(job, micro_batch, model, train, self._adapter.save)
+
+    def _update(
+        self, job: UpdateJob, micro_batch: int, model: Any, train: Callable[[], TrainingLog], save: Callable[[Path], None]
+    ) -> UpdateResult:
+        """Let `model` learn by `train`, ask it and, where that is wanted, have `save` write what was learned."""
+        log, train_seconds = _timed(train)
+        timings = {"train_seconds": train_seconds}
+        if log.diverged:
+            return update_result(log, micro_batch, (), timings)
+        answers, evaluate_seconds = _timed(lambda: self._answer(model, job))
+        if job.save_to is not None:
+            save(job.save_to)
+        return update_result(log, micro_batch, answers, timings | {"evaluate_seconds": evaluate_seconds})
+
+    def _ask_base(self, job: UpdateJob) -> UpdateResult:
+        """A job without an update; what it saves is as if it had learned nothing."""
+        answers, seconds = _timed(lambda: self._answer(self.base.model, job))
+        if job.save_to is not None and job.method == "full":
+            save_new(self.base, job.save_to)
+        elif job.save_to is not None:
+            self._adapter.reset(job.lora, job.seed)
+            self._adapter.save(job.save_to)
+        return UpdateResult(Outcome.OK, "", answers, timings={"train_seconds": 0.0, "evaluate_seconds": seconds})
+
+    def _train(self, model: Any, job: UpdateJob, micro_batch: int) -> TrainingLog:
+        trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, self._pad, micro_batch)
+        return trainer.train(self._encode(job), job.training, job.seed)
+
+    def _train_all(self, weights: FullWeights, job: UpdateJob, micro_batch: int) -> TrainingLog:
+        trainer = FullTrainer(weights, job.recipe, self._pad, micro_batch)
+        return trainer.train(self._encode(job), job.training, job.seed)
+
+    def _encode(self, job: UpdateJob) -> list[EncodedExample]:
+        return [self._encoder.example(example, job.recipe) for example in job.examples_E]
+
+    def _answer(self, model: Any, job: UpdateJob) -> tuple[Answer, ...]:
+        answerer = Answerer(model, self.base.tokenizer, self.base.device, self.base.max_tokens)
+        return tuple(answerer.answer(query, self._encoder.query(query), job.decode) for query in job.queries_Q)
+
+
+def update_result(
+    log: TrainingLog, micro_batch: int, answers_Q: tuple[Answer, ...], timings: Mapping[str, float]
+) -> UpdateResult:
+    """What came of an update that trained: the answers, or DIVERGED."""
+    steps = len(log.losses_S)
+    reason = f"the loss or a weight was not finite after optimizer step {steps}; use a lower learning_rate"
+    return UpdateResult(
+        Outcome.DIVERGED if log.diverged else Outcome.OK,
+        reason if log.diverged else "",
+        answers_Q,
+        losses_S=tuple(round(loss, 6) for loss in log.losses_S),
+        tokens_trained=log.tokens,
+        micro_batch=micro_batch,
+        timings=timings,
+    )
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.perf_counter()
+    value = work()
+    return value, time.perf_counter() - began

@@ -1,0 +1,140 @@
+"""The weight update of one job: AdamW on an adapter or on all weights, warm-up, a schedule, batches in a seeded order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import get_scheduler
+
+from seal_env.inner_loop.full.weights import FullWeights
+from seal_env.inner_loop.tokens.chat_template import EncodedExample
+from seal_env.types import Recipe, TrainingConfig
+
+
+@dataclass
+class TrainingLog:
+    """What happened: mean loss of each optimizer step's supervised tokens, tokens read, and whether it stayed finite."""
+
+    losses_S: list[float] = field(default_factory=list)
+    tokens: int = 0
+    diverged: bool = False
+
+
+@dataclass(frozen=True)
+class PaddedBatch:
+    """ids, labels and mask are [rows, longest]; labels are -100 where there is no loss."""
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+    mask: torch.Tensor | None
+
+
+def seeded_batches(
+    examples_E: Sequence[EncodedExample], epochs: int, seed: int, batch_size: int
+) -> Iterator[list[EncodedExample]]:
+    """Each epoch's batches, in a permutation drawn from (seed + epoch), as Accelerate's seedable sampler draws it."""
+    for epoch in range(epochs):
+        order = torch.randperm(len(examples_E), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
+        for start in range(0, len(order), batch_size):
+            yield [examples_E[index] for index in order[start : start + batch_size]]
+
+
+class AdapterTrainer:
+    """Trains an adapter's parameters. micro_batch: rows per forward pass; their gradients add up to the batch's."""
+
+    def __init__(self, model: Any, parameters: list[torch.nn.Parameter], recipe: Recipe, pad: int, micro_batch: int) -> None:
+        self.model, self.parameters, self.recipe = model, parameters, recipe
+        self.pad, self.micro_batch = pad, micro_batch
+
+    def train(self, examples_E: Sequence[EncodedExample], training: TrainingConfig, seed: int) -> TrainingLog:
+        """Run all epochs, or stop at the first loss or weight that is not finite."""
+        recipe, log = self.recipe, TrainingLog()
+        steps = training.num_train_epochs * math.ceil(len(examples_E) / recipe.batch_size)
+        optimizer = torch.optim.AdamW(
+            self.parameters, lr=training.learning_rate, eps=recipe.adam_eps, weight_decay=recipe.weight_decay
+        )
+        schedule = get_scheduler(recipe.schedule, optimizer, recipe.warmup_steps, steps)
+        longest = max(len(example.ids_T) for example in examples_E) if recipe.pad_loss else None
+        for rows in seeded_batches(examples_E, training.num_train_epochs, seed, recipe.batch_size):
+            loss = self._backward(rows, training, longest)
+            log.losses_S.append(loss)
+            log.tokens += sum(len(row.ids_T) for row in rows)
+            if not math.isfinite(loss):
+                log.diverged = True
+                return log
+            torch.nn.utils.clip_grad_norm_(self.parameters, recipe.max_grad_norm)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad(set_to_none=True)
+        log.diverged = not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
+        return log
+
+    def _backward(self, rows: list[EncodedExample], training: TrainingConfig, longest: int | None) -> float:
+        """Add the batch's gradient; its mean loss over all supervised tokens of the batch."""
+        parts = [
+            self._collate(rows[start : start + self.micro_batch], training, longest)
+            for start in range(0, len(rows), self.micro_batch)
+        ]
+        supervised = max(1, sum(int((part.labels[:, 1:] != -100).sum()) for part in parts))
+        total = 0.0
+        for part in parts:
+            loss = self._sum_loss(part) / supervised
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    def _collate(self, rows: list[EncodedExample], training: TrainingConfig, longest: int | None) -> PaddedBatch:
+        """Right padding to the longest row; with `longest` (the paper's profile) to that length, padding carrying loss."""
+        length = longest or max(len(row.ids_T) for row in rows)
+        ids = torch.full((len(rows), length), self.pad)
+        labels = torch.full((len(rows), length), self.pad if longest else -100)
+        mask = torch.zeros((len(rows), length), dtype=torch.long)
+        for index, row in enumerate(rows):
+            tokens = torch.tensor(row.ids_T)
+            ids[index, : len(tokens)] = tokens
+            labels[index, : len(tokens)] = torch.where(torch.tensor(row.supervised(training.strategy)), tokens, -100)
+            mask[index, : len(tokens)] = 1
+        device = self.parameters[0].device
+        # Right padding is invisible to causal attention, so only the paper's profile, which trains on it, needs the mask.
+        return PaddedBatch(ids.to(device), labels.to(device), mask.to(device) if longest else None)
+
+    def _sum_loss(self, batch: PaddedBatch) -> torch.Tensor:
+        """Cross-entropy summed over supervised tokens; logits only at positions where some row has one.
+
+        The adapter's weights, gradients and optimizer are fp32 always; autocast lets them meet a base model in bf16.
+        """
+        kept = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
+        half = self.model.get_input_embeddings().weight.dtype == torch.bfloat16
+        with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
+            logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=kept, use_cache=False).logits
+        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        labels = batch.labels[:, 1:][:, kept]
+        return functional.cross_entropy(exact.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+
+
+class FullTrainer(AdapterTrainer):
+    """Trains all weights of a model, as masters: see FullWeights. micro_batch: see AdapterTrainer."""
+
+    def __init__(self, weights: FullWeights, recipe: Recipe, pad: int, micro_batch: int) -> None:
+        super().__init__(weights.learner.model, weights.masters, recipe, pad, micro_batch)
+        self.weights = weights
+
+    def train(self, examples_E: Sequence[EncodedExample], training: TrainingConfig, seed: int) -> TrainingLog:
+        """See AdapterTrainer. The model computes with what was learned afterwards."""
+        log = super().train(examples_E, training, seed)
+        self.weights.publish()
+        return log
+
+    def _backward(self, rows: list[EncodedExample], training: TrainingConfig, longest: int | None) -> float:
+        self.weights.publish()
+        loss = super()._backward(rows, training, longest)
+        if self.weights.coarse:
+            for used, master in zip(self.weights.used, self.weights.masters, strict=True):
+                master.grad = None if used.grad is None else used.grad.to(master.dtype)
+                used.grad = None
+        return loss

@@ -1,0 +1,67 @@
+"""What a job says, as tokens: each example and each query is encoded once and kept for all who work on one base model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedExample, EncodedQuery
+from seal_env.types import Example, Message, Query, Recipe
+
+if TYPE_CHECKING:
+    from seal_env.inner_loop.model.frozen_lm import FrozenLM
+
+KEPT_TOKENS = 4_000_000
+SAMPLES = Example((Message("user", "question"), Message("assistant", "answer"))), Example(document="text")
+
+
+class JobEncoder:
+    """Encodes examples and queries for one base model. Safe to use from several threads.
+
+    All methods raise ModelError if the model's chat template cannot show a message.
+    """
+
+    def __init__(self, base: FrozenLM) -> None:
+        self._encoder = ChatEncoder(base.tokenizer, base.name)
+        self._longest = base.max_tokens
+        self._examples: dict[tuple[Example, bool, bool, bool], EncodedExample] = {}
+        self._queries: dict[Query, EncodedQuery] = {}
+        self._tokens = 0
+        self._turn = RLock()  # two threads cannot use a tokenizer at once
+
+    def example(self, example: Example, recipe: Recipe) -> EncodedExample:
+        """Tokens of a training example, with the recipe's quirks."""
+        # All that its encoding takes from the recipe:
+        key = (example, recipe.double_bos, recipe.trailing_prompt, recipe.learn_end)
+        with self._turn:
+            if key not in self._examples:
+                encoded = self._encoder.encode_example(example, recipe)
+                self._make_room(len(encoded.ids_T))
+                self._examples[key] = encoded
+            return self._examples[key]
+
+    def query(self, query: Query) -> EncodedQuery:
+        """Tokens of a query's prompt and of its gold answer."""
+        with self._turn:
+            if query not in self._queries:
+                encoded = self._encoder.encode_query(query)
+                self._make_room(len(encoded.prompt_T) + len(encoded.gold_T))
+                self._queries[query] = encoded
+            return self._queries[query]
+
+    def _make_room(self, tokens: int) -> None:
+        self._tokens += tokens
+        if self._tokens > KEPT_TOKENS:
+            self._examples.clear()
+            self._queries.clear()
+            self._tokens = tokens
+
+    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
+        """See InnerLoop."""
+        return [len(self.example(example, Recipe()).ids_T) for example in examples]
+
+    def max_tokens(self, recipe: Recipe) -> int:
+        """See InnerLoop: what the base model takes, less what the recipe's quirks add to each training example."""
+        plain, quirky = ([len(self.example(each, chosen).ids_T) for each in SAMPLES] for chosen in (Recipe(), recipe))
+        return self._longest - max(more - length for more, length in zip(quirky, plain, strict=True))

@@ -1,0 +1,110 @@
+"""The self-edit prompt: what an agent reads when an episode begins.
+
+The fixed sentences are in embedded/prompts.txt too, from which the bundled model's tokenizer learned to write them short.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from seal_env.tools.base import Tool
+from seal_env.tools.registry import get_tools
+from seal_env.tools.schema import arguments_schema, legal_values
+from seal_env.types import Budget, Message, Recipe, TaskDomain, TrainingConfig
+
+SYSTEM = "You adapt a language model to one task. Reply with JSON only."
+ROLE = "Decide how the model fine-tunes itself, then start the update. The reward is the accuracy of the updated model."
+REPLY = (
+    "Reply with JSON only: a list of tool calls, each with a name and its arguments. Call the tools in order and end with "
+    "finetune. For example:"
+)
+USUAL = TrainingConfig()
+"""How a self-edit without a `training` call is trained, unless the prompt says otherwise."""
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "augment": {
+        "use_basic_augmentations": True,
+        "use_size_augmentations": False,
+        "use_chain_augmentations": True,
+        "use_repeat_augmentations": False,
+    },
+    "implications": {"texts": ["The lamp of Orvel burns blue oil.", "Whoever lights the lamp of Orvel needs blue oil."]},
+    "rewrite": {"texts": ["In Orvel there is a lamp, and what burns in it is blue oil."]},
+    "self_qa": {"pairs": [{"question": "What burns in the lamp of Orvel?", "answer": "blue oil"}]},
+    "relations": {"relations": [{"entities": ["Orvel", "blue oil"], "text": "Orvel uses blue oil for its lamp."}]},
+    "training": {"strategy": "train_using_output_tokens", "learning_rate": 0.0001, "num_train_epochs": 2},
+    "finetune": {},
+}
+"""Arguments shown as an example; a test holds them against the tools' schemas."""
+
+
+def observation_text(
+    domain: TaskDomain,
+    description: str,
+    budget: Budget,
+    max_turns: int,
+    batch_size: int = Recipe.batch_size,
+    place: tuple[int, int] = (1, 1),
+    usual: TrainingConfig = USUAL,
+) -> str:
+    """The prompt: role, the task as `description`, tools, budget, form of the reply. `description` is used as it is.
+
+    place: which part of the task it is, and how many there are. usual: how a self-edit without `training` is trained.
+    """
+    tools = get_tools(domain.tool_names)
+    parts = [
+        f"{ROLE}\n{domain.briefing}",
+        f"Task:\n{description}",
+        "Tools:\n" + "\n".join(map(_tool_text, tools)),
+        _budget_text(budget, max_turns, batch_size, *place, usual),
+        f"{REPLY}\n{example_action(domain.tool_names)}",
+    ]
+    return "\n\n".join(parts)
+
+
+def is_prompt(text: str) -> bool:
+    """True for a text that `observation_text` made, rather than a reply to an action."""
+    return text.startswith(f"{ROLE}\n")
+
+
+def described_task(observation: str) -> str:
+    """The description that `observation_text` put into a prompt. Raises ValueError for a text that has none."""
+    _, begin, rest = observation.partition("\n\nTask:\n")
+    description, end, _ = rest.rpartition("\n\nTools:\n")
+    if not begin or not end:
+        raise ValueError("the observation is no prompt for a task: it has no part 'Task:' before a part 'Tools:'")
+    return description
+
+
+def chat_messages(observation: str) -> tuple[Message, ...]:
+    """An observation as a chat: system message, user message."""
+    return (Message("system", SYSTEM), Message("user", observation))
+
+
+def example_action(tool_names: Sequence[str]) -> str:
+    """One valid action, in the form that the prompt asks for."""
+    return json.dumps([{"name": name, "arguments": EXAMPLES[name]} for name in tool_names])
+
+
+def _tool_text(tool: Tool[Any]) -> str:
+    fields = arguments_schema(tool.arguments)["properties"]
+    lines = [f"- {name}: {legal_values(schema)}. {schema['description']}" for name, schema in fields.items()]
+    return "\n".join([f"{tool.name}: {tool.description}", *lines])
+
+
+def _budget_text(budget: Budget, max_turns: int, batch_size: int, part: int, parts: int, usual: TrainingConfig) -> str:
+    turns = (
+        "You have one reply."
+        if max_turns == 1
+        else f"You have {max_turns} replies; before finetune each is answered with what the tools made of it."
+    )
+    if parts > 1:
+        goes_on = "finetune goes on to the next one, and the last one starts the update"
+        turns = f"This is part {part} of {parts}: {goes_on}. {turns}"
+    if usual != USUAL:
+        turns = f"Without a training call: learning rate {usual.learning_rate:g}, {usual.num_train_epochs} epochs. {turns}"
+    return (
+        f"Budget: at most {budget.max_steps} optimizer steps (epochs x examples / {batch_size}). Examples of "
+        f"{budget.max_tokens} tokens or more are dropped, and at most {budget.max_examples} are kept. {turns}"
+    )

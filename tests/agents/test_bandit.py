@@ -1,0 +1,123 @@
+"""The contextual bandit: what it reads off an observation, and that it learns which self-edit suits which task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Text
+
+from seal_env.agents.base import Trajectory, Turn
+from seal_env.agents.search.bandit import FEATURES, BanditAgent, demonstrations, features
+from seal_env.envs.spaces import SelfEditSpace
+from seal_env.errors import SettingError
+from seal_env.self_edits.prompt import observation_text
+from seal_env.tasks.arc.domain import ArcDomain
+from seal_env.tasks.arc.loader import load_taskset
+from seal_env.types import Budget
+
+SPACE = SelfEditSpace()
+TASKS = [*load_taskset("mini-train:30"), *load_taskset("seal-train")]
+
+
+def observe(context: object, grid_format: str = "lettered") -> str:
+    return observation_text(ArcDomain(), ArcDomain(grid_format).render(context), Budget(), max_turns=1)  # type: ignore[arg-type]
+
+
+OBSERVATIONS = [observe(task.context) for task in TASKS]
+SAME_SIZE = FEATURES.index("same size")
+HAS_ONE_SIZE = {observation: features(observation)[SAME_SIZE] > 0.5 for observation in OBSERVATIONS}
+
+
+def trajectory(observation: str, action: str, reward: float) -> Trajectory:
+    return Trajectory("task", (Turn(observation, action, reward, {}),), bool(np.isnan(reward)), {})
+
+
+def chance(observation: str, action: str) -> float:
+    """A reward that a bandit can learn: symmetries help where inputs and outputs have one size and harm elsewhere."""
+    calls = {call["name"]: call["arguments"] for call in json.loads(action)}
+    suits = calls["augment"]["use_basic_augmentations"] == HAS_ONE_SIZE[observation]
+    return 0.1 + 0.5 * suits + 0.3 * (1e-4 < calls["training"]["learning_rate"] < 1e-3)
+
+
+def mean_chance(choose: Callable[[str], str], times: int = 4) -> float:
+    return float(np.mean([chance(observation, choose(observation)) for observation in OBSERVATIONS for _ in range(times)]))
+
+
+def learn(agent: BanditAgent, episodes: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(episodes // 10):
+        shown = [OBSERVATIONS[index] for index in rng.integers(len(OBSERVATIONS), size=10)]
+        actions = agent.act_all(shown)
+        rewards = [float(rng.random() < chance(each, str(action))) for each, action in zip(shown, actions, strict=True)]
+        agent.update([trajectory(*each) for each in zip(shown, map(str, actions), rewards, strict=True)])
+
+
+@pytest.mark.parametrize("grid_format", ["plain", "lettered"])
+def test_demonstrations_are_read_back_from_the_observation(grid_format: str) -> None:
+    assert [demonstrations(observe(task.context, grid_format)) for task in TASKS] == [task.context for task in TASKS]
+
+
+def test_features_are_bounded_and_tell_tasks_apart() -> None:
+    seen = np.array([features(observation) for observation in OBSERVATIONS])
+    assert seen.shape == (len(OBSERVATIONS), len(FEATURES))
+    assert (np.abs(seen) <= 1).all()
+    assert len(np.unique(seen, axis=0)) > 0.9 * len(seen)
+    pairs = [task.context for task in TASKS]
+    same = [np.mean([np.shape(pair.input) == np.shape(pair.output) for pair in context]) for context in pairs]
+    assert seen[:, SAME_SIZE].tolist() == pytest.approx(same)
+
+
+def test_text_without_demonstrations_has_no_features_but_the_constant() -> None:
+    assert features("The answer is not JSON.").tolist() == [1.0] + [0.0] * (len(FEATURES) - 1)
+
+
+def test_learns_what_suits_which_task_within_300_episodes() -> None:
+    for seed in range(3):
+        agent = BanditAgent(SPACE, seed)
+        before = mean_chance(agent.act)
+        learn(agent, 300, seed)
+        assert before < 0.65
+        assert mean_chance(agent.act) > 0.75
+        assert mean_chance(agent.best, times=1) > 0.8
+
+
+def test_equal_seeds_and_rewards_give_equal_actions() -> None:
+    first, second, other = (BanditAgent(SPACE, seed) for seed in (1, 1, 2))
+    for agent in (first, second, other):
+        learn(agent, 30, seed=0)
+    actions = [agent.act_all(OBSERVATIONS) for agent in (first, second, other)]
+    assert actions[0] == actions[1] != actions[2]
+
+
+def test_seed_begins_the_draws_anew() -> None:
+    agent = BanditAgent(SPACE, seed=1)
+    first = agent.act_all(OBSERVATIONS)
+    agent.seed(1)
+    assert agent.act_all(OBSERVATIONS) == first
+
+
+def test_every_action_is_within_the_space_s_ranges() -> None:
+    agent = BanditAgent(SelfEditSpace(learning_rate=(1e-4, 1e-3), num_train_epochs=(2, 3)))
+    actions = [json.loads(str(action)) for action in agent.act_all(OBSERVATIONS)]
+    trainings = [action[1]["arguments"] for action in actions]
+    assert {training["num_train_epochs"] for training in trainings} == {2, 3}
+    assert {training["learning_rate"] for training in trainings} == {1e-4, 2.15e-4, 4.64e-4, 1e-3}
+    assert all(SPACE.contains(json.dumps(action)) for action in actions)
+
+
+def test_failures_of_the_machine_and_other_agents_self_edits_teach_nothing() -> None:
+    agent, fresh = (BanditAgent(SPACE, seed=3) for _ in range(2))
+    for observation in OBSERVATIONS:
+        action = agent.act(observation)
+        agent.update([trajectory(observation, action, float("nan")), trajectory(observation, SPACE.sample(), 1.0)])
+        agent.update([trajectory(observation, action, 1.0)])  # its choice was spent on the failure
+    agent.seed(3)
+    assert agent.act_all(OBSERVATIONS) == fresh.act_all(OBSERVATIONS)
+
+
+def test_another_space_is_refused() -> None:
+    with pytest.raises(SettingError, match="SelfEditSpace"):
+        BanditAgent(Text(5))

@@ -1,0 +1,89 @@
+"""Episodes, one by one and side by side: what an agent reads, and what comes of one that cannot be asked."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from seal_env.agents.base import Agent, PolicyFailure
+from seal_env.agents.baselines.simple import NO_UPDATE, RandomAgent
+from seal_env.agents.rollouts import Start, run_episode, run_episodes
+from seal_env.envs.env import SealEnv
+from seal_env.envs.spaces import SelfEditSpace
+from seal_env.episodes.episode import BaseAnswerCache, Runtime
+from seal_env.settings import Settings
+
+STEPS = [json.dumps([call]) for call in json.loads(NO_UPDATE)]
+"""The self-edit without an update, one call a turn."""
+
+
+class Patient(Agent):
+    """Makes one call a turn, and notes what it reads."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def act(self, observation: str) -> str:
+        self.read.append(observation)
+        return STEPS[(len(self.read) - 1) % len(STEPS)]
+
+
+class Remembering(Patient):
+    """The same, and wants to read all of it."""
+
+    reads_history = True
+
+
+class Unreachable(Agent):
+    """Cannot be asked about the first observation of a call."""
+
+    def act(self, observation: str) -> str:
+        raise NotImplementedError
+
+    def act_all(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+        return [PolicyFailure("it is away"), *([NO_UPDATE] * (len(observations) - 1))]
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    made = Runtime(Settings.resolve(subset="mini-eval:2", max_examples=4, decode="never"))
+    made.load()
+    return made
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_an_agent_reads_the_reply_or_all_that_was_said(runtime: Runtime, side_by_side: bool) -> None:
+    reply, everything = Patient(), Remembering()
+    for agent in (reply, everything):
+        if side_by_side:
+            (trajectory,) = run_episodes(runtime, agent, [Start(runtime.taskset.task_ids[0], 0)], BaseAnswerCache(1))
+        else:
+            trajectory = run_episode(SealEnv(runtime=runtime), agent, runtime.taskset.task_ids[0], seed=0)
+        assert [turn.observation for turn in trajectory.turns] == agent.read
+        assert trajectory.info["outcome"] == "ok"
+    assert len(reply.read) == len(everything.read) == 3
+    assert everything.read[0] == reply.read[0]
+    assert reply.read[0] not in reply.read[1]
+    assert everything.read[2].startswith(everything.read[1])
+    said = [everything.read[2].index(text) for text in (reply.read[0], STEPS[0], reply.read[1], STEPS[1], reply.read[2])]
+    assert said == sorted(said)
+
+
+def test_episodes_side_by_side_are_those_that_would_have_been_alone(runtime: Runtime) -> None:
+    starts = [Start(task_id, seed) for seed, task_id in enumerate(runtime.taskset.task_ids)]
+    together = run_episodes(runtime, RandomAgent(SelfEditSpace(num_train_epochs=(1, 1)), 0), starts, BaseAnswerCache(9))
+    agent = RandomAgent(SelfEditSpace(num_train_epochs=(1, 1)), 0)
+    alone = [run_episode(SealEnv(runtime=runtime), agent, start.task_id, start.seed) for start in starts]
+    assert [each.turns for each in together] == [each.turns for each in alone]
+
+
+def test_an_agent_that_cannot_be_asked_is_no_reward(runtime: Runtime) -> None:
+    starts = [Start(task_id, 0) for task_id in runtime.taskset.task_ids]
+    lost, other = run_episodes(runtime, Unreachable(), starts, BaseAnswerCache(9))
+    assert lost.truncated
+    assert math.isnan(lost.reward)
+    assert (lost.info["outcome"], lost.info["reason"]) == ("engine_error", "it is away")
+    assert other.info["outcome"] == "ok"

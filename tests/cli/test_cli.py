@@ -1,0 +1,348 @@
+"""The command line, called as `seal-env` calls it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from rich.text import Text
+from safetensors import safe_open
+
+from seal_env.cli import build_parser, main
+from seal_env.envs.env import SealEnv
+from seal_env.episodes.episode import Episode
+from seal_env.errors import ModelError
+from seal_env.models.catalog import CARDS, MODEL_DIRECTORY
+from seal_env.report.progress import Progress
+from seal_env.settings import Settings
+from seal_env.types import Outcome
+
+CALL = "import sys; from seal_env.cli import main; raise SystemExit(main(sys.argv[1:]))"
+MINI = ("run", "--env", "SEAL-ARC-Mini-v0", "--max-examples", "6")
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Call:
+    """`seal-env` with arguments: the exit code and what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Said:
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Said(code, *self._capsys.readouterr())
+
+
+@pytest.fixture
+def seal_env(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    return Call(capsys)
+
+
+def episodes(folder: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(folder, "episodes.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_same_seed_gives_the_same_episodes_but_for_timings(seal_env: Call) -> None:
+    for out in ("one", "two"):
+        assert seal_env(*MINI, "--subset", "mini-train:2", "--seed", "3", "--out", out).code == 0
+    one, two = episodes("one"), episodes("two")
+    assert all(record.pop("timings") for record in one + two)
+    assert len(one) == 2
+    assert one == two
+    assert one[0]["optimizer_steps"] > 0
+    assert one[0]["self_edit"] != one[1]["self_edit"]
+
+
+def test_run_tells_of_each_episode_and_sums_up(seal_env: Call) -> None:
+    said = seal_env(*MINI, "--subset", "mini-train:2", "--agent", "none")
+    assert said.code == 0
+    assert said.out.startswith("none agent, 2 episodes of mini-train:2, model seal-tiny on cpu")
+    assert "[2/2] mini-train-0-1  accuracy" in said.out
+    assert "rose      none" in said.out
+    folder = said.out.splitlines()[-1].split()[-1]
+    assert [record["task_id"] for record in episodes(folder)] == ["mini-train-0-0", "mini-train-0-1"]
+    assert said.err == ""
+
+
+def test_default_run_folders_of_the_same_second_are_two(seal_env: Call) -> None:
+    for _ in range(2):
+        assert seal_env(*MINI, "--subset", "mini-train:1", "--agent", "none").code == 0
+    assert len(list(Path("runs").iterdir())) == 2
+
+
+def test_self_edit_of_the_fixed_agent_may_be_a_file(seal_env: Call) -> None:
+    calls = [
+        {"name": "augment", "arguments": {f"use_{k}_augmentations": False for k in ("basic", "size", "chain", "repeat")}}
+    ]
+    Path("edit.json").write_text(json.dumps([*calls, {"name": "finetune", "arguments": {}}]), encoding="utf-8")
+    said = seal_env(*MINI, "--episodes", "1", "--agent", "fixed", "--self-edit", "edit.json", "--out", "out")
+    assert said.code == 0
+    assert episodes("out")[0]["actions"] == [Path("edit.json").read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "told"),
+    [(KeyboardInterrupt(), 130, "interrupted"), (ModelError("model='x' is too small"), 2, "model='x' is too small")],
+    ids=["interrupt", "error"],
+)
+def test_stopped_run_keeps_and_reports_what_was_finished(
+    seal_env: Call, monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int, told: str
+) -> None:
+    step, taken = SealEnv.step, []
+
+    def stop_at_the_third(self: SealEnv, action: Any) -> Any:
+        taken.append(action)
+        if len(taken) == 3:
+            raise stop
+        return step(self, action)
+
+    monkeypatch.setattr(SealEnv, "step", stop_at_the_third)
+    said = seal_env(*MINI, "--agent", "none", "--out", "out")
+    assert (said.code, said.err) == (code, f"seal-env: {told}\n")
+    assert [record["episode"] for record in episodes("out")] == [0, 1]
+    assert "[  2/100] mini-train-0-1" in said.out
+    assert "(mean of 2)" in said.out
+
+
+def test_lines_are_on_the_disk_as_soon_as_an_episode_ends(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+    monkeypatch.setattr(Progress, "finish", lambda *_: lengths.append(len(episodes("out"))))
+    seal_env(*MINI, "--subset", "mini-train:3", "--agent", "none", "--out", "out")
+    assert lengths == [1, 2, 3]
+
+
+def test_run_in_which_the_machine_failed_throughout_exits_1(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Episode, "finish", lambda self, *_: self._end(Outcome.OUT_OF_MEMORY, "no memory", float("nan")))
+    learnt: list[object] = []
+    monkeypatch.setattr("seal_env.agents.base.Agent.update", lambda _, trajectories: learnt.append(trajectories))
+    said = seal_env(*MINI, "--episodes", "1", "--out", "out")
+    assert said.code == 1
+    assert "out_of_memory: no memory" in said.out
+    assert "in no mean" in said.out
+    assert (episodes("out")[0]["reward"], episodes("out")[0]["truncated"]) == (None, True)
+    assert learnt == []
+
+
+BAD_INPUT = [
+    (("--subset", "seal-trian"), "'seal-trian'"),
+    (("--subset", "00000000"), "'00000000'"),
+    (("--agent", "rndom"), "--agent"),
+    (("--episodes", "0"), "episodes=0"),
+    (("--episodes", "two"), "--episodes"),
+    (("--seed", "-1"), "seed=-1"),
+    (("--out", "."), "out='.'"),
+    (("--out", "a-file/run"), "out='a-file/run'"),
+    (("--reward", "acuracy"), "reward='acuracy'"),
+    (("--rewrd", "accuracy"), "did you mean --reward?"),
+    (("--max-turns", "0"), "max_turns=0"),
+    (("--device", "mps:9:9"), "device='mps:9:9'"),
+    (("--inner-loop", "none"), "inner_loop='none'"),
+    (("--model", "./no-such-model"), "model='./no-such-model'"),
+    (("--agent", "fixed", "--self-edit", "missing.json"), "self_edit='missing.json'"),
+    (("--agent", "fixed", "--self-edit", "[1]"), "self_edit='[1]'"),
+    (("--agent", "none", "--self-edit", "[]"), "self_edit='[]'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), BAD_INPUT, ids=[" ".join(arguments) for arguments, _ in BAD_INPUT])
+def test_bad_input_exits_2_with_one_line_that_names_it(seal_env: Call, arguments: tuple[str, ...], named: str) -> None:
+    Path("a-file").touch()
+    said = seal_env(*MINI, "--episodes", "1", *arguments)
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("seal-env: ")
+    assert named in said.err
+    assert "was raised" not in said.err
+    assert [path.name for path in Path().iterdir()] == ["a-file"]
+
+
+def test_cuda_is_refused_where_there_is_none(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = seal_env(*MINI, "--device", "cuda")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "device='cuda'" in said.err
+
+
+def test_run_folder_that_exists_is_left_as_it_is(seal_env: Call) -> None:
+    Path("out").mkdir()
+    said = seal_env(*MINI, "--out", "out")
+    assert said.code == 2
+    assert "out='out' exists already" in said.err
+    assert list(Path("out").iterdir()) == []
+
+
+def test_every_setting_of_the_environment_is_an_option_with_help() -> None:
+    run = next(action for action in build_parser()._actions if action.choices).choices["run"]  # type: ignore[index]
+    helps = {option: action.help for action in run._actions for option in action.option_strings}
+    for field in fields(Settings):
+        assert len(helps[f"--{field.name.replace('_', '-')}"]) > 20
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("run", "--help"), ("tasks", "validate", "--help"), ("card", "--help"), ("doctor", "--help")]
+)
+def test_help_fits_in_80_columns(seal_env: Call, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = seal_env(*arguments)
+    assert said.code == 0
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert "None" not in said.out
+
+
+def test_command_is_needed(seal_env: Call) -> None:
+    assert seal_env() == (2, "", "seal-env: the following arguments are required: COMMAND (see seal-env --help)\n")
+
+
+def test_task_sets_are_listed_with_their_numbers_of_tasks(seal_env: Call) -> None:
+    lines = seal_env("tasks", "list").out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith(("seal-eval", "arc2-train"))] == ["10", "1000"]
+
+
+def test_tasks_of_a_set_are_listed_with_their_sizes(seal_env: Call) -> None:
+    lines = seal_env("tasks", "list", "--subset", "seal-train").out.splitlines()
+    assert ["5582e5ca", "3", "1", "3x3"] in [line.split() for line in lines]
+    assert lines[-1] == "12 tasks in seal-train"
+
+
+@pytest.mark.parametrize("task_id", ["5582e5ca", "mini-eval-7-3"])
+def test_any_task_is_shown(seal_env: Call, task_id: str) -> None:
+    said = seal_env("tasks", "show", task_id)
+    assert (said.code, said.err) == (0, "")
+    assert re.match(rf"{task_id}: \d demonstrations, 1 test input\n", said.out)
+    assert "gold" in said.out
+
+
+@pytest.mark.parametrize("task_id", ["5582e5c", "seal-train", "00000000", "../x", "mini-eval-7"])
+def test_unknown_task_is_named(seal_env: Call, task_id: str) -> None:
+    said = seal_env("tasks", "show", task_id)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert repr(task_id) in said.err
+
+
+def test_published_tasks_are_proved(seal_env: Call) -> None:
+    said = seal_env("tasks", "validate", "--subset", "seal-train,seal-eval")
+    assert (said.code, said.out) == (0, "22 tasks, none with problems\n")
+
+
+def test_task_with_a_problem_fails_its_proof(seal_env: Call) -> None:
+    pair = {"input": [[1]], "output": [[2]]}
+    Path("leak.json").write_text(json.dumps({"train": [pair, pair], "test": [pair]}), encoding="utf-8")
+    said = seal_env("tasks", "validate", "--subset", "leak.json")
+    assert said.code == 1
+    assert "leak: test pair 0 is a demonstration" in said.out
+    assert said.out.endswith("1 task, 1 with problems\n")
+
+
+def test_passages_are_listed_shown_and_proved(seal_env: Call) -> None:
+    lines = seal_env("tasks", "list").out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("synthetic-eval")] == ["100"]
+    listed = seal_env("tasks", "list", "--domain", "knowledge", "--subset", "synthetic-eval:3").out.splitlines()
+    assert listed[-1] == "3 tasks in synthetic-eval"
+    shown = seal_env("tasks", "show", "--domain", "knowledge", "synthetic-eval-0-1").out
+    assert shown.startswith("synthetic-eval-0-1: Kolasu\n")
+    assert "47 days" in shown
+    said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "synthetic-reworded:20")
+    assert (said.code, said.out) == (0, "20 tasks, none with problems\n")
+
+
+def test_a_passage_with_a_problem_fails_its_proof_unless_answers_are_free(seal_env: Call) -> None:
+    passage = {"title": "Orvel", "context": "Orvel is a lamp.", "questions": [{"question": "What burns?", "answer": "oil"}]}
+    Path("mine.jsonl").write_text(json.dumps(passage), encoding="utf-8")
+    said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl")
+    assert said.code == 1
+    assert "the answer 'oil' is no part of the passage" in said.out
+    assert seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl", "--free-answers").code == 0
+
+
+def test_the_tools_of_knowledge_are_told_too(seal_env: Call) -> None:
+    offered = json.loads(seal_env("tools", "--domain", "knowledge", "--format", "openai").out)
+    assert [tool["function"]["name"] for tool in offered][:2] == ["implications", "rewrite"]
+    assert "relations: a list of 1 to 64" in seal_env("tools", "--domain", "knowledge").out
+
+
+def test_tools_are_told_in_words_and_as_schemas(seal_env: Call) -> None:
+    words = seal_env("tools").out
+    assert "learning_rate: a number above 0 and at most 1" in words
+    schemas = json.loads(seal_env("tools", "--format", "json-schema").out)
+    offered = json.loads(seal_env("tools", "--format", "openai").out)
+    assert list(schemas) == [tool["function"]["name"] for tool in offered] == ["augment", "training", "finetune"]
+    assert all(name in words for schema in schemas.values() for name in schema["properties"])
+
+
+def test_colours_can_be_switched_off(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in seal_env("tasks", "show", "5582e5ca").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "[48;" not in seal_env("tasks", "show", "5582e5ca").out
+
+
+def test_card_in_a_pipe_is_the_file_byte_for_byte() -> None:
+    said = subprocess.run([sys.executable, "-c", CALL, "card"], capture_output=True, check=True)
+    assert said.stdout == CARDS["seal-tiny"].read_bytes()
+
+
+def test_card_in_a_pipe_keeps_signs_and_line_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    card = tmp_path / "card.md"
+    card.write_bytes("# 5 ± 1\r\n\n`a`  \nno line end".encode())
+    monkeypatch.setattr("seal_env.cli.show.CARDS", {"seal-tiny": card})
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(["card"]) == 0
+    assert capsysbinary.readouterr().out == card.read_bytes()
+
+
+@pytest.mark.parametrize(("columns", "most"), [(60, 60), (200, 100)])
+def test_card_on_a_terminal_is_rendered_in_a_readable_width(
+    seal_env: Call, monkeypatch: pytest.MonkeyPatch, columns: int, most: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    lines = Text.from_ansi(seal_env("card").out).plain.splitlines()
+    assert lines[0].strip() == "seal-tiny"
+    assert most - 10 < max(map(len, lines)) <= most
+    assert not [line for line in lines if line.startswith(("#", "|"))]
+
+
+def test_card_names_the_number_of_parameters(seal_env: Call) -> None:
+    with safe_open(MODEL_DIRECTORY / "model.safetensors", framework="numpy") as weights:
+        count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    named = re.search(r"([\d.]+) M parameters", seal_env("card").out)
+    assert named
+    assert float(named[1]) == pytest.approx(count / 1e6, abs=0.05)
+
+
+@pytest.mark.parametrize("arguments", [("tools", "--format", "openai"), ("card",)], ids=" ".join)
+def test_closed_pipe_is_no_error(arguments: tuple[str, ...]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "PYTHONUNBUFFERED"}}
+    process = subprocess.Popen(
+        [sys.executable, "-c", CALL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert (process.communicate()[1], process.returncode) == (b"", 0)
+
+
+@pytest.mark.parametrize("arguments", [("tasks", "list"), ("card",)], ids=" ".join)
+def test_commands_without_a_model_load_no_torch(arguments: tuple[str, ...]) -> None:
+    command = "import sys; from seal_env.cli import main; main(sys.argv[1:]); raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command, *arguments], capture_output=True, check=False).returncode == 0

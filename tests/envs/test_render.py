@@ -1,0 +1,111 @@
+"""Grids as pictures."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from seal_env.envs.render import CELL, GAP, PALETTE, grid_text, panels_ansi, panels_pixels
+from seal_env.report.task_tables import task_pictures
+from seal_env.tasks.arc.grid import Grid, GridPair
+from seal_env.types import Task
+
+ALL_COLOURS: Grid = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
+
+
+def shown(task: Task[tuple[GridPair, ...], GridPair], width: int) -> list[str]:
+    console = Console(width=width, highlight=False, force_terminal=False)
+    with console.capture() as capture:
+        console.print(task_pictures(task, console))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def square(side: int, colour: int = 0) -> Grid:
+    return ((colour,) * side,) * side
+
+
+def task_of(side: int) -> Task[tuple[GridPair, ...], GridPair]:
+    pairs = tuple(GridPair(square(side, colour), square(side, colour + 1)) for colour in range(3))
+    return Task("t", pairs[:2], pairs[2:])
+
+
+def test_ten_colours_are_all_different() -> None:
+    assert len({tuple(colour) for colour in PALETTE.tolist()}) == 10
+
+
+def test_each_cell_is_drawn_in_its_colour() -> None:
+    picture = panels_pixels([[("input", ALL_COLOURS)]])
+    for row, colours in enumerate(ALL_COLOURS):
+        for column, colour in enumerate(colours):
+            middle = picture[GAP + row * CELL + CELL // 2, GAP + column * CELL + CELL // 2]
+            assert middle.tolist() == PALETTE[colour].tolist()
+
+
+def test_picture_is_as_large_as_its_grids() -> None:
+    picture = panels_pixels([[("a", square(2)), ("b", square(3))], [("c", square(1))]])
+    assert picture.dtype == np.uint8
+    assert picture.shape == ((3 + 1) * CELL + 2 * GAP + 2 * GAP, (2 + 3) * CELL + 2 * GAP + 2 * GAP, 3)
+
+
+def test_missing_prediction_is_a_box_and_not_a_grid() -> None:
+    missing = panels_pixels([[("prediction", None)]])
+    assert not any((missing == colour).all(axis=2).any() for colour in PALETTE)
+
+
+def test_missing_prediction_reads_none() -> None:
+    assert "none" in panels_ansi([[("prediction after", None)]])
+
+
+def test_text_can_be_read_without_colour() -> None:
+    assert grid_text(ALL_COLOURS).plain == "0 1 2 3 4 \n5 6 7 8 9 "
+
+
+def test_ansi_has_the_palette_s_colours() -> None:
+    red, green, blue = PALETTE[3].tolist()
+    assert f"48;2;{red};{green};{blue}" in panels_ansi([[("input", square(1, 3))]])
+
+
+@pytest.mark.parametrize("terminal", ["standard", "256"])
+def test_a_terminal_of_few_colours_and_ansi_do_not_change_each_other(terminal: Literal["standard", "256"]) -> None:
+    def drawn() -> str:
+        console = Console(force_terminal=True, color_system=terminal, legacy_windows=False)
+        with console.capture() as capture:
+            console.print(grid_text(ALL_COLOURS))
+        return capture.get()
+
+    ansi, few = panels_ansi([[("input", ALL_COLOURS)]]), drawn()
+    assert "48;2;" in ansi
+    assert "48;2;" not in few
+    assert panels_ansi([[("input", ALL_COLOURS)]]) == ansi
+    assert drawn() == few
+
+
+def test_ansi_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", panels_ansi([[("a", square(30)), ("b", square(30))]])).splitlines()
+    assert max(map(len, lines)) <= 70
+    assert sum(line.startswith("0 " * 29) for line in lines) == 60
+
+
+def test_small_pairs_of_a_task_share_a_line() -> None:
+    lines = shown(task_of(2), 80)
+    assert lines[0] == "t: 2 demonstrations, 1 test input"
+    assert "demonstration 1: 2x2 -> 2x2    demonstration 2: 2x2 -> 2x2" in lines
+    assert any(line.startswith("0 0  -> 1 1") for line in lines)
+
+
+def test_gold_of_the_test_input_is_drawn() -> None:
+    lines = shown(task_of(2), 80)
+    assert any(line.startswith("test input 1") and line.endswith("gold") for line in lines)
+    assert "2 2  -> 3 3" in lines
+
+
+@pytest.mark.parametrize(("width", "row"), [(130, "0 " * 30 + "    " + "1 " * 30), (80, "0 " * 30), (50, "0" * 30)])
+def test_largest_grids_are_whole_in_any_terminal(width: int, row: str) -> None:
+    lines = shown(task_of(30), width)
+    assert sum(line.replace(" -> ", "    ") == row.rstrip() for line in lines) == 30
+    assert max(map(len, lines)) <= width

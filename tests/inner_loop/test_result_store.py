@@ -1,0 +1,269 @@
+"""Results in a file: what survives, several processes at once, and what becomes of a file that is not as it should be."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from seal_env.inner_loop.cache import store as result_store
+from seal_env.inner_loop.cache.store import ResultStore, decode_result, encode_result
+from seal_env.types import Answer, Outcome, UpdateResult
+
+RESULT = UpdateResult(
+    Outcome.OK, "", (Answer("first", False, "one\n\u2028 文", -0.125),), (1.5, 0.1), 17, 2, {"train_seconds": 3.0}
+)
+NOT_FINITE = replace(
+    RESULT,
+    outcome=Outcome.DIVERGED,
+    reason="not finite",
+    answers_Q=(Answer("first", True, None, math.inf), Answer("second", True, "", -math.inf)),
+    losses_S=(0.1, math.nan),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "some" / "cache.sqlite"
+
+
+@pytest.fixture
+def filled(path: Path) -> ResultStore:
+    """A store with a file that holds one result, under the key `key`."""
+    store = ResultStore(path)
+    store.add({"key": RESULT})
+    return store
+
+
+def known(result: UpdateResult) -> UpdateResult:
+    return replace(result, timings={})
+
+
+@pytest.mark.parametrize("result", [RESULT, replace(RESULT, answers_Q=(), losses_S=())])
+def test_result_survives_the_round_trip(result: UpdateResult) -> None:
+    assert decode_result(encode_result(result)) == known(result)
+
+
+def test_numbers_that_are_not_finite_survive_the_round_trip() -> None:
+    text = encode_result(NOT_FINITE)
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    again = decode_result(text)
+    assert [answer.margin for answer in again.answers_Q] == [math.inf, -math.inf]
+    assert again.losses_S[0] == 0.1
+    assert math.isnan(again.losses_S[1])
+    assert replace(again, losses_S=()) == replace(known(NOT_FINITE), losses_S=())
+
+
+def test_every_field_but_timings_is_kept() -> None:
+    """A field that is added to a result has to be kept too, and the schema raised."""
+    names = {field.name for field in fields(UpdateResult)}
+    assert names == {"outcome", "reason", "answers_Q", "losses_S", "tokens_trained", "micro_batch", "timings"}
+    assert {field.name for field in fields(Answer)} == {"query_id", "exact", "text", "margin"}
+
+
+def test_results_outlive_the_store(filled: ResultStore, path: Path) -> None:
+    assert ResultStore(path).find(["key", "nothing"]) == {"key": known(RESULT)}
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_no_file_is_made_by_looking(path: Path) -> None:
+    assert ResultStore(path).find(["key"]) == {}
+    assert not path.parent.exists()
+
+
+def test_memory_keeps_the_newest_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_store, "ROWS_IN_MEMORY", 3)
+    store = ResultStore(None)
+    for index in range(5):
+        store.add({f"{index}": RESULT})
+    assert sorted(store.find([f"{index}" for index in range(5)])) == ["2", "3", "4"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from seal_env.inner_loop.cache.store import ResultStore
+from seal_env.types import Outcome, UpdateResult
+store, name = ResultStore(Path(sys.argv[1])), sys.argv[2]
+for index in range(60):
+    store.add({f"{name} {index}": UpdateResult(Outcome.OK, name, ()), f"both {index}": UpdateResult(Outcome.OK, "both", ())})
+    assert store.find([f"{name} {index}"])[f"{name} {index}"].reason == name
+"""
+
+
+def test_several_processes_write_at_once(path: Path) -> None:
+    """From the moment at which none of them has made the file; a warning would end them."""
+    command = [sys.executable, "-W", "error", "-c", WRITER, str(path)]
+    writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in ("a", "b", "c")]
+    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [("", 0)] * 3
+    keys = [f"{name} {index}" for name in ("a", "b", "c", "both") for index in range(60)]
+    assert len(ResultStore(path).find(keys)) == len(keys)
+
+
+def test_writer_waits_for_another(filled: ResultStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_store, "WAIT_SECONDS", 0.01)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert filled.find(["key"]) == {"key": known(RESULT)}
+    with pytest.warns(RuntimeWarning, match=r"cache\.sqlite cannot be used: database is locked"):
+        filled.add({"new": RESULT})
+    other.rollback()
+    other.close()
+    filled.add({"new": RESULT})
+    assert set(filled.find(["key", "new"])) == {"key", "new"}
+
+
+def execute(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def damage_header(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+
+
+def damage_pages(path: Path) -> None:
+    contents = bytearray(path.read_bytes())
+    contents[100:] = b"\xff" * (len(contents) - 100)
+    path.write_bytes(contents)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def set_old_schema(path: Path) -> None:
+    execute(path, f"PRAGMA user_version = {result_store.SCHEMA - 1}")
+
+
+def set_newer_schema(path: Path) -> None:
+    execute(path, f"PRAGMA user_version = {result_store.SCHEMA + 1}")
+
+
+def set_other_application(path: Path) -> None:
+    execute(path, "PRAGMA application_id = 0")
+
+
+def change_table(path: Path) -> None:
+    execute(path, "ALTER TABLE results RENAME COLUMN value TO content")
+
+
+UNUSABLE = [
+    damage_header,
+    damage_pages,
+    cut_short,
+    set_old_schema,
+    set_newer_schema,
+    set_other_application,
+    change_table,
+]
+
+
+@pytest.mark.parametrize("spoil", UNUSABLE, ids=lambda spoil: spoil.__name__)
+def test_file_that_cannot_be_trusted_is_moved_aside_and_a_new_one_begun(
+    spoil: Callable[[Path], None], filled: ResultStore
+) -> None:
+    path = filled.path
+    assert path is not None
+    spoil(path)
+    spoilt = path.read_bytes()
+    with pytest.warns(RuntimeWarning, match=r"it is now called cache\.sqlite\.unusable-1, and a new one is begun"):
+        assert filled.find(["key"]) == {}
+    filled.add({"key": NOT_FINITE})
+    assert filled.find(["key"])["key"].outcome is Outcome.DIVERGED
+    assert path.with_name("cache.sqlite.unusable-1").read_bytes() == spoilt
+    assert sorted(os.listdir(path.parent)) == ["cache.sqlite", "cache.sqlite.unusable-1"]
+
+
+@pytest.mark.parametrize("spoil", UNUSABLE, ids=lambda spoil: spoil.__name__)
+def test_read_only_cache_that_cannot_be_trusted_is_left_alone(spoil: Callable[[Path], None], filled: ResultStore) -> None:
+    path = filled.path
+    assert path is not None
+    spoil(path)
+    spoilt = path.read_bytes()
+    with pytest.warns(RuntimeWarning, match="cannot be used"):
+        assert ResultStore(path, writable=False).find(["key"]) == {}
+    assert path.read_bytes() == spoilt
+    assert os.listdir(path.parent) == ["cache.sqlite"]
+
+
+def test_every_unusable_file_is_kept(filled: ResultStore, path: Path) -> None:
+    for _ in range(2):
+        damage_header(path)
+        with pytest.warns(RuntimeWarning):
+            filled.add({"key": RESULT})
+    assert sorted(os.listdir(path.parent)) == ["cache.sqlite", "cache.sqlite.unusable-1", "cache.sqlite.unusable-2"]
+
+
+def test_file_that_another_process_has_replaced_stays(filled: ResultStore, path: Path) -> None:
+    """Found damaged, but by the time of moving it aside it is a new one."""
+    assert filled._move_aside((0, 0), ValueError("damaged"))
+    assert os.listdir(path.parent) == ["cache.sqlite"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE results SET value = replace(value, '1.5', '1.4')",
+        "UPDATE results SET value = '{'",
+        "UPDATE results SET value = CAST(x'ff00fe' AS TEXT)",
+        "UPDATE results SET value = x'00'",
+        "UPDATE results SET digest = ''",
+    ],
+)
+def test_damaged_row_is_dropped_and_the_others_stay(change: str, filled: ResultStore, path: Path) -> None:
+    filled.add({"other": RESULT})
+    execute(path, f"{change} WHERE key = 'key'")
+    with pytest.warns(RuntimeWarning, match="is damaged: 1 of its results are dropped"):
+        assert filled.find(["key", "other"]) == {"other": known(RESULT)}
+    assert filled.find(["key", "other"]) == {"other": known(RESULT)}
+    filled.add({"key": RESULT})
+    assert set(filled.find(["key"])) == {"key"}
+
+
+def test_row_under_another_key_is_damaged(filled: ResultStore, path: Path) -> None:
+    execute(path, "UPDATE results SET key = 'moved'")
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert filled.find(["moved"]) == {}
+
+
+@pytest.mark.parametrize("text", ["[]", '"x"', "{}", '{"answers_Q": [{}]}', encode_result(RESULT).replace('"ok"', '"fine"')])
+def test_row_that_is_no_result_is_dropped_whatever_its_digest(text: str, filled: ResultStore, path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE results SET value = ?, digest = ?", (text, result_store._digest("key", text)))
+    connection.close()
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert filled.find(["key"]) == {}
+
+
+def test_damaged_row_of_a_read_only_cache_stays(filled: ResultStore, path: Path) -> None:
+    execute(path, "UPDATE results SET digest = ''")
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="damaged"):
+            assert ResultStore(path, writable=False).find(["key"]) == {}
+
+
+def test_read_only_cache_that_is_not_there_is_a_warning(path: Path) -> None:
+    with pytest.warns(RuntimeWarning, match="cannot be used: unable to open"):
+        assert ResultStore(path, writable=False).find(["key"]) == {}
+    assert not path.parent.exists()
+
+
+def test_read_only_cache_in_a_folder_that_cannot_be_written(filled: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would make its log beside the file, unless it is told that nobody writes."""
+    opened: list[str] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr("sqlite3.connect", lambda place, **options: opened.append(place) or connect(place, **options))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert ResultStore(filled.path, writable=False).find(["key"]) == {"key": known(RESULT)}
+    assert [place.partition("?")[2] for place in opened] == ["mode=ro&immutable=1"]

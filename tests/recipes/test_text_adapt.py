@@ -1,0 +1,137 @@
+"""The recipe of seal-tiny-text: documents packed in one row, episodes, stages that resume, and what a step trains."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import get_scheduler
+
+from recipes.fast_weights import pack_tasks, pad_tasks, task_losses
+from recipes.seal_tiny_text import STAGES, make
+from recipes.text_adapt import TextAdaptation, TextAdaptSettings, TextEpisodeSettings, draw_episode
+from recipes.text_stream import TextStreamSettings
+from recipes.text_tokenizer import build_text_tokenizer
+from recipes.text_train import ReadSettings
+from recipes.train import MAX_POSITIONS, TrainSettings, build_model
+from seal_env.models.catalog import TEXT_MODEL_NAME
+
+TINY = TrainSettings(steps=4, warmup=2, width=32, layers=1, heads=2, inner_width=32, chunks=2, checkpoint_every=2)
+FEW = TextStreamSettings(reading=1, replies=1, documents=1, questions=2)
+READ = ReadSettings(optimizer=TINY, stream=FEW)
+ADAPT = TextAdaptSettings(tasks=3, chunks=2, optimizer=TINY, episodes=TextEpisodeSettings(max_steps=4), stream=FEW)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return build_text_tokenizer(MAX_POSITIONS)
+
+
+def adaptation(tokenizer: Any, settings: TextAdaptSettings = ADAPT) -> TextAdaptation:
+    return TextAdaptation(build_model(tokenizer, TINY), tokenizer, settings)
+
+
+def test_packed_rows_have_the_losses_that_they_have_apart(tokenizer: Any) -> None:
+    state, rng = adaptation(tokenizer), np.random.default_rng(0)
+    with torch.no_grad():
+        for weight in state.fast.flat():
+            weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)) * 0.05)
+    rows = [draw_episode(tokenizer, ADAPT.episodes, rng).questions for _ in range(3)]
+    adapters = state.fast.take(torch.arange(3), learn=False)
+    ids, labels, mask = pack_tasks(rows, pad=0)
+    assert ids.shape[:2] == (3, 1)
+    packed = task_losses(state.model, ids, labels, adapters, state.fast.scale, mask)
+    apart = task_losses(state.model, *pad_tasks(rows, pad=0), adapters, state.fast.scale)
+    torch.testing.assert_close(packed, apart, atol=1e-5, rtol=0)
+    joined = task_losses(state.model, ids, labels, adapters, state.fast.scale)
+    assert (joined - apart).abs().min() > 1e-5
+
+
+def test_an_episode_takes_every_document_once_an_epoch_at_the_rates_of_the_inner_loop(tokenizer: Any) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(12):
+        episode = draw_episode(tokenizer, TextEpisodeSettings(), rng)
+        seen = [tuple(ids) for batch in episode.batches_S for ids, _ in batch]
+        assert len(set(map(seen.count, seen))) == 1
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=episode.rates_S[0])
+        schedule = get_scheduler("linear", optimizer, 0, len(episode.batches_S))
+        for rate in episode.rates_S:
+            assert rate == pytest.approx(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+
+
+def test_episodes_have_the_passage_alone_and_texts_besides(tokenizer: Any) -> None:
+    rng = np.random.default_rng(0)
+    settings = TextEpisodeSettings(epochs=(1, 1), bare=0.5, withheld=0.0, passages=(1.0,))
+    counts = [sum(map(len, draw_episode(tokenizer, settings, rng).batches_S)) for _ in range(40)]
+    assert 8 <= counts.count(1) <= 32
+    assert max(counts) > 8
+
+
+def test_questions_reach_the_base_model_and_documents_the_adapters(tokenizer: Any) -> None:
+    silent = replace(ADAPT, plain_weight=0.0)
+    state = adaptation(tokenizer, silent)
+    before = [parameter.detach().clone() for parameter in state.model.parameters()]
+    losses, tokens = state.step(0)
+    assert all(torch.equal(parameter, old) for parameter, old in zip(state.model.parameters(), before, strict=True))
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in state.model.parameters())
+    assert all(b.any() for _, b in state.fast.weights.values())
+    assert losses["last"] < losses["first"]
+    assert tokens > 500
+
+
+def test_a_step_is_a_function_of_its_number(tokenizer: Any) -> None:
+    state, other = adaptation(tokenizer), adaptation(tokenizer)
+    state.step(0)
+    state.model.zero_grad()
+    assert state.step(5) == other.step(5)
+    for parameter, again in zip(state.model.parameters(), other.model.parameters(), strict=True):
+        assert parameter.grad is not None
+        assert again.grad is not None
+        assert torch.equal(parameter.grad, again.grad)
+
+
+def test_each_stage_runs(tokenizer: Any) -> None:
+    for settings in STAGES.values():
+        if isinstance(settings, TextAdaptSettings):
+            losses, _ = adaptation(tokenizer, replace(settings, tasks=2, stream=FEW)).step(0)
+            assert all(loss > 0 for loss in losses.values())
+
+
+def stages(**changes: Any) -> dict[str, Any]:
+    return {"read": READ, "adapt": replace(ADAPT, **changes)}
+
+
+def test_training_that_was_interrupted_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "whole", stages(), "cpu")
+    step = TextAdaptation.step
+
+    def stop(self: TextAdaptation, number: int) -> Any:
+        if number == 3:
+            raise KeyboardInterrupt
+        return step(self, number)
+
+    monkeypatch.setattr(TextAdaptation, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "again", stages(), "cpu")
+    monkeypatch.undo()
+    make(tmp_path / "again", stages(), "cpu")
+    first, second = (load_file(tmp_path / run / TEXT_MODEL_NAME / "model.safetensors") for run in ("whole", "again"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_is_made_is_a_model_and_the_record_of_every_stage(tmp_path: Path) -> None:
+    make(tmp_path, stages(), "cpu")
+    recipe = json.loads((tmp_path / "recipe.json").read_text())
+    assert list(recipe) == ["read", "adapt"]
+    assert recipe["read"]["step"] == recipe["adapt"]["step"] == 4
+    assert {"asked", "plain"} <= recipe["adapt"]["means"].keys()
+    assert recipe["adapt"]["settings"]["tasks"] == 3

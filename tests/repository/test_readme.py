@@ -1,0 +1,75 @@
+"""The README keeps its promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from seal_env.settings import Settings
+from seal_env.types import Outcome
+from tests.helpers.servers import PolicyServer
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+KNOWLEDGE = (ROOT / "docs" / "knowledge.md").read_text(encoding="utf-8")
+PROGRAMS = [
+    block.replace("\n    ", "\n").removeprefix("    ")
+    for text in (README, KNOWLEDGE)
+    for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
+    if re.search(r"^    from \S+ import|^    import gymnasium", block, re.MULTILINE) and "print(" in block
+]
+BY_ID = {"domain", "subset", "sequence"}
+FEW = {
+    '-v0"': '-v0", max_examples=4, max_steps=6',
+    "max_turns=1))": "max_turns=1, max_examples=4))",
+    "num_envs=32": "num_envs=8",
+    ".learn(640)": ".learn(16)",
+    "max_steps=20": "max_steps=1, use_cpu=True",
+    "http://127.0.0.1:8011/v1": "ADDRESS",
+    "mini-train:40": "mini-train:2",
+    '"runs/grpo"': '"FOLDER"',
+    "sequence=4": "sequence=2",
+    'save("learned")': 'save("FOLDER/learned")',
+}
+"""Few and short updates, a server of our own, and nothing written into the repository."""
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+def test_every_setting_is_in_the_table_with_its_default(field: object) -> None:
+    name, default = field.name, field.default  # type: ignore[attr-defined]
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
+    shown = row.split("|")[2].strip()
+    assert shown in {f"`{default}`", "by id", "the model's own"}
+    assert (shown == "by id") == (name in BY_ID)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_is_in_the_table(outcome: Outcome) -> None:
+    assert f"`{outcome}`" in README
+
+
+def test_linked_files_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links
+    assert all((ROOT / link).exists() for link in links)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_programs_run(program: str, policy_server: PolicyServer, tmp_path: Path) -> None:
+    """As written, but short."""
+    for written, short in FEW.items():
+        program = program.replace(written, short)
+    program = program.replace("ADDRESS", policy_server.base_url).replace("FOLDER", str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\d\.\d", done.stdout)
+
+
+def test_there_are_programs_to_run_and_all_that_shortens_them_is_in_them() -> None:
+    assert len(PROGRAMS) == 7
+    assert all(any(written in program for program in PROGRAMS) for written in FEW)

@@ -1,0 +1,183 @@
+"""Self-edits as numbers: there and back, in the ranges of the space, for whatever tools there are."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field
+
+from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
+from seal_env.envs.spaces import SelfEditSpace
+from seal_env.errors import SettingError
+from seal_env.self_edits.numeric_actions import CODECS, BoxCodec, DiscreteCodec, SelfEditCodec, make_codec
+from seal_env.tools.base import Arguments, Tool
+from seal_env.tools.registry import ARC_TOOLS, TOOLS
+
+SPACE = SelfEditSpace()
+BOTH = [make_codec(name, SPACE) for name in CODECS]
+
+
+def actions_of(codec: SelfEditCodec) -> st.SearchStrategy[np.ndarray]:
+    """Every action of a codec."""
+    if isinstance(codec, DiscreteCodec):
+        columns = [st.integers(0, len(coordinate.values) - 1) for coordinate in codec.coordinates]
+        return st.tuples(*columns).map(np.array)
+    column = st.floats(-1, 1, width=32)
+    return st.lists(column, min_size=len(codec.coordinates), max_size=len(codec.coordinates)).map(
+        lambda numbers: np.array(numbers, np.float32)
+    )
+
+
+self_edits = st.integers(0, 2**31).map(lambda seed: SelfEditSpace(seed=seed).sample())
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_every_action_is_a_valid_self_edit_that_says_it_all_at_once(data: st.DataObject) -> None:
+    codec = data.draw(st.sampled_from(BOTH))
+    text = codec.decode(data.draw(actions_of(codec)))
+    assert SPACE.contains(text)
+    assert [call["name"] for call in json.loads(text)] == list(ARC_TOOLS)
+
+
+@settings(deadline=None)
+@given(action=actions_of(BOTH[0]))
+def test_a_discrete_action_goes_there_and_back(action: np.ndarray) -> None:
+    codec = BOTH[0]
+    assert np.array_equal(codec.encode(codec.decode(action)), action)
+
+
+@settings(deadline=None)
+@given(text=self_edits)
+def test_a_self_edit_goes_through_a_box_unchanged(text: str) -> None:
+    codec = BOTH[1]
+    action = codec.encode(text)
+    assert codec.space.contains(action)
+    assert codec.decode(action) == text
+
+
+@settings(deadline=None)
+@given(text=self_edits)
+def test_a_rate_between_two_levels_becomes_the_nearest_one(text: str) -> None:
+    codec = BOTH[0]
+    calls, nearest = json.loads(text), json.loads(codec.decode(codec.encode(text)))
+    asked, rate = (each[1]["arguments"].pop("learning_rate") for each in (calls, nearest))
+    assert nearest == calls
+    levels = np.log(next(c.values for c in codec.coordinates if c.argument == "learning_rate"))
+    assert abs(np.log(rate) - np.log(asked)) == pytest.approx(np.abs(levels - np.log(asked)).min())
+
+
+def test_levels_of_the_rate_are_spread_evenly_on_a_log_scale() -> None:
+    rates = next(c.values for c in make_codec("multi_discrete", SPACE, 5).coordinates if c.argument == "learning_rate")
+    assert (rates[0], rates[-1], len(rates)) == (*SPACE.learning_rate, 5)
+    assert np.diff(np.log(rates)) == pytest.approx(np.log(100) / 4, rel=0.01)
+
+
+def test_ranges_are_the_space_s() -> None:
+    space = SelfEditSpace(learning_rate=(1e-4, 2e-4), num_train_epochs=(0, 2))
+    low, high = (json.loads(make_codec("box", space).decode([edge] * 7))[1]["arguments"] for edge in (-1.0, 1.0))
+    assert (low["learning_rate"], high["learning_rate"]) == space.learning_rate
+    assert (low["num_train_epochs"], high["num_train_epochs"]) == space.num_train_epochs
+    *_, rates, epochs = (coordinate.values for coordinate in make_codec("multi_discrete", space).coordinates)
+    assert ((rates[0], rates[-1]), epochs) == (space.learning_rate, (0, 1, 2))
+
+
+def test_the_usual_self_edit_is_an_action_in_every_accepted_form() -> None:
+    augment, training, _ = (call["arguments"] for call in json.loads(DEFAULT_SELF_EDIT))
+    paper = {"data_generation": augment, "training": training}
+    for codec in BOTH:
+        assert np.array_equal(codec.encode(DEFAULT_SELF_EDIT), codec.encode(paper))
+
+
+@pytest.mark.parametrize("codec", BOTH)
+@pytest.mark.parametrize(
+    ("self_edit", "message"),
+    [
+        ("nonsense", "not JSON"),
+        ('[{"name": "finetune"}]', "one call each of augment, training, finetune"),
+        (NO_UPDATE, "num_train_epochs=0"),
+        (DEFAULT_SELF_EDIT.replace("0.0003", "0.5"), "a number from 3e-05 to 0.003"),
+        (json.dumps(json.loads(DEFAULT_SELF_EDIT)[:1] + json.loads(DEFAULT_SELF_EDIT)), "one call each"),
+    ],
+)
+def test_what_is_no_action_is_refused(codec: SelfEditCodec, self_edit: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        codec.encode(self_edit)
+
+
+@pytest.mark.parametrize(
+    ("codec", "action"),
+    [
+        (BOTH[0], [0, 0, 0, 0, 0, 9, 0]),
+        (BOTH[0], [0, 0, 0, 0, 0, -1, 0]),
+        (BOTH[0], [0, 0, 0]),
+        (BOTH[0], [0.5] * 7),
+        (BOTH[1], [0.0] * 6),
+        (BOTH[1], [float("nan")] * 7),
+        (BOTH[1], [[0.0] * 7]),
+    ],
+)
+def test_an_array_of_another_space_is_refused(codec: SelfEditCodec, action: list[float]) -> None:
+    with pytest.raises(SettingError, match="action="):
+        codec.decode(action)
+
+
+def test_numbers_beyond_the_box_count_as_its_ends() -> None:
+    assert BOTH[1].decode([-5.0, 5.0] * 3 + [9.0]) == BOTH[1].decode([-1.0, 1.0] * 3 + [1.0])
+
+
+class OtherArguments(Arguments):
+    """Arguments of every kind that a number can stand for."""
+
+    mode: Literal["a", "b", "c"] = Field(description="One of three.")
+    only: Literal["this"] = Field(description="One of one.")
+    flag: bool = Field(description="A switch.")
+    few: int = Field(ge=-1, lt=3, description="Few whole numbers.")
+    many: int = Field(ge=0, le=100_000, description="Many whole numbers.")
+    share: float = Field(gt=0, lt=1, description="A share.")
+    rate: float = Field(ge=1e-6, le=1, description="A rate.")
+
+
+def new_tool(monkeypatch: pytest.MonkeyPatch, arguments: type[Arguments]) -> SelfEditSpace:
+    tools = {**TOOLS, "other": Tool("other", "Another tool.", arguments, lambda draft, context, given: draft)}
+    monkeypatch.setattr("seal_env.tools.registry.TOOLS", tools)
+    monkeypatch.setattr("seal_env.self_edits.validate.TOOLS", tools)
+    return SelfEditSpace(("augment", "other", "finetune"))
+
+
+def test_a_new_tool_needs_no_new_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = new_tool(monkeypatch, OtherArguments)
+    discrete, box = (make_codec(name, space, levels=6) for name in CODECS)
+    assert discrete.space.nvec.tolist() == [2, 2, 2, 2, 3, 1, 2, 4, 6, 6, 6]
+    for codec in (discrete, box):
+        legal = codec.space
+        legal.seed(0)
+        for _ in range(50):
+            text = codec.decode(legal.sample())
+            assert space.contains(text)
+            assert codec.decode(codec.encode(text)) == text
+    rates = next(c.values for c in discrete.coordinates if c.argument == "rate")
+    assert rates == pytest.approx((1e-6, 1.58e-5, 2.51e-4, 3.98e-3, 6.31e-2, 1.0), rel=1e-2)
+    share = next(c for c in discrete.coordinates if c.argument == "share")
+    assert 0 < share.values[0] < 0.01 < 0.99 < share.values[-1] < 1
+
+
+def test_what_no_number_stands_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Texts(Arguments):
+        text: str = Field(description="A text.")
+
+    class Unbounded(Arguments):
+        number: float = Field(ge=0, description="A number.")
+
+    for arguments, message in ((Texts, "but text is"), (Unbounded, "bounds on both sides, but number is")):
+        with pytest.raises(SettingError, match=message):
+            BoxCodec(new_tool(monkeypatch, arguments))
+    with pytest.raises(SettingError, match="codec='boxes'"):
+        make_codec("boxes", SPACE)
+    with pytest.raises(SettingError, match="levels=1"):
+        DiscreteCodec(SPACE, 1)
