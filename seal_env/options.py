@@ -1,0 +1,103 @@
+"""Options: pydantic models of keyword arguments, whose errors name the field, the value and what would be legal.
+
+What comes in are keyword arguments of users; what goes out is a frozen model, or a SettingError.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from seal_env.errors import SettingError
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(","))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _path(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+"""Names: a list of texts, or one text with commas between them."""
+PathText = Annotated[str, BeforeValidator(_path)]
+"""A path: a text or an `os.PathLike`, held as a text."""
+
+
+class Options(BaseModel):
+    """Base of every group of settings. The docstring below each field is its line in `--help` and in the docs.
+
+    Values are not coerced, except that a whole number counts as a float; see also `Names` and `PathText`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @classmethod
+    def checked(cls, **given: Any) -> Self:
+        """The options with these values.
+
+        Raises:
+            SettingError: For an unknown name or a value that is not legal; names the field, the value and what would be.
+        """
+        unknown = [name for name in given if name not in cls.model_fields]
+        if unknown:
+            raise unknown_setting(unknown[0], given[unknown[0]], cls.model_fields)
+        try:
+            return cls.model_validate(given, strict=True)
+        except ValidationError as error:
+            raise _setting_error(cls, error, given) from None
+
+
+def unknown_setting(name: str, value: object, known: Iterable[str]) -> SettingError:
+    """The error for a setting that does not exist, with what comes close."""
+    close = get_close_matches(name, list(known), n=1)
+    return SettingError(name, value, f"a known setting{f'; did you mean {close[0]!r}?' if close else ''}")
+
+
+def _setting_error(model: type[Options], error: ValidationError, given: Mapping[str, Any]) -> SettingError:
+    first = error.errors(include_url=False)[0]
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, SettingError):
+        return inner
+    name = str(first["loc"][0])
+    return SettingError(name, given.get(name), legal(model.model_fields[name]))
+
+
+def legal(field: FieldInfo) -> str:
+    """What a field may be, in words: `'lora' or 'full'`, `at least 1`, `a whole number or None`."""
+    words = _legal_type(field.annotation)
+    bounds = _bounds(field.metadata)
+    return f"{words} {bounds}" if bounds and " or None" not in words else f"{bounds} or None" if bounds else words
+
+
+def _legal_type(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _legal_type(get_args(kind)[0])
+    if origin is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_legal_type(each) for each in get_args(kind)))
+    if origin is tuple:
+        return "a list of texts, or one text with commas between them"
+    names = {bool: "True or False", int: "a whole number", float: "a finite number", str: "a text", type(None): "None"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    words = []
+    for each in metadata:
+        for kind, name, word in ((Ge, "ge", "at least"), (Gt, "gt", "above"), (Le, "le", "at most"), (Lt, "lt", "below")):
+            if isinstance(each, kind):
+                words.append(f"{word} {getattr(each, name):g}")
+    return " and ".join(words)
