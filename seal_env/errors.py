@@ -52,3 +52,13 @@ class RunFolderError(SealError, FileExistsError):
 
 class GraderError(SealError, ConnectionError):
     """Whether an answer is right cannot be found out: the judge's server is dead, slow or says neither yes nor no."""
+
+
+class MissingExtraError(SealError, ImportError):
+    """A package that an extra of seal-env brings is not installed: names the package and the extra."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, extra)
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} is not installed: pip install 'seal-env[{self.args[1]}]'"

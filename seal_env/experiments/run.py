@@ -22,8 +22,9 @@ from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.cache.loop import FILE_NAME, CacheStatistics, cache_path, statistics_of
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.registration import ENVIRONMENTS
+from seal_env.report.episode_tables import episode_table, summary_text
+from seal_env.report.formats import plural
 from seal_env.report.progress import Progress
-from seal_env.report.tables import episode_table, plural, summary_text
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls

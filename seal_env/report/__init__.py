@@ -1,1 +1,4 @@
-"""What a person sees of a run: live progress, tables, a summary."""
+"""Tables, plots and live progress of experiments.
+
+Trajectories and the records of run folders come in; rich renderables, PNG files and tracked metrics go out.
+"""

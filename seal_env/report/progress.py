@@ -10,15 +10,20 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as RichProgress
 
 from seal_env.agents.base import Trajectory
-from seal_env.report.tables import accuracy_change, change, failure, number, plural, seconds
+from seal_env.report.episode_tables import accuracy_change, change, failure
+from seal_env.report.formats import number, plural, seconds
 
 STYLES = ("", "green", "red")
 
 
 class Progress:
-    """`start` a task, `finish` it with its trajectory; a context manager around the run.
+    """Progress of a run: `start` a task, then `finish` it with its trajectory. Use as a context manager around the run.
 
-    Below the finished episodes' lines a terminal shows the running one with its own clock, and the whole run with another.
+    A terminal shows a line for each finished episode; below them, the running episode and the whole run with their clocks.
+
+    Args:
+        console: Where to print.
+        total: Number of episodes of the run.
     """
 
     def __init__(self, console: Console, total: int) -> None:
@@ -30,11 +35,11 @@ class Progress:
         self._episode: TaskID | None = None
 
     def start(self, task_id: str) -> None:
-        """Say which task is being worked on; its clock starts."""
+        """Show the task that is running and start its clock."""
         self._episode = self._bar.add_task(f"updating on {escape(task_id)}", total=None, count="")
 
     def finish(self, trajectory: Trajectory) -> None:
-        """Say what came of it: one line, and the reason if it did not go well."""
+        """Print the result of an episode: one line, and the reason if its outcome is not ok."""
         self._finished += 1
         if self._episode is not None:
             self._bar.remove_task(self._episode)
@@ -61,8 +66,8 @@ class Progress:
 
 
 def _update(trajectory: Trajectory) -> str:
-    """`100 steps in 4.8 s`; where the result was known, `100 steps, known`."""
+    """`100 steps in 4.8 s`, or `100 steps, cached`."""
     train, steps = seconds(trajectory.timings, "train_seconds"), plural(trajectory.info["optimizer_steps"], "step")
     if "cache_seconds" in trajectory.timings:
-        return f"{steps}, known"
+        return f"{steps}, cached"
     return "no update" if train == "-" else f"{steps} in {train} s"

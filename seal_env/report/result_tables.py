@@ -1,16 +1,14 @@
-"""Tables of what agents are worth."""
+"""Tables of results: evaluations, outer loops and reproductions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
-from seal_env.intervals import Interval
+from seal_env.report.formats import DASH, percent, plain_table
 
-DASH = "-"
 REPRODUCED = {
     "none": "no update",
     "passage": "passage alone",
@@ -19,25 +17,16 @@ REPRODUCED = {
     "rest-em": "self-edits after ReST-EM",
     "search": "search for each task (oracle)",
 }
-
-
-def plain(*columns: str, title: str = "") -> Table:
-    """A table with its first column on the left and numbers in the others."""
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
-    return table
-
-
-def percent(found: Mapping[str, float] | None) -> str:
-    """`58 [52, 65]`, or a dash."""
-    return DASH if found is None else Interval(**found).percent()
+CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "forgetting": "forgetting", "merged": "merged"}
+"""Columns of the table of continual learning."""
 
 
 def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row for each agent: per cent, 95 % bootstrap intervals over tasks in brackets."""
+    """A row for each agent: percentages, with 95 % bootstrap intervals over tasks in brackets."""
     most = max((int(k) for report in reports.values() for k in report.get("pass_at", {})), default=1)
-    table = plain("agent", "tasks", "self-edits", "accuracy", "solved", f"pass@{most}", "valid", "steps", "tokens", "s")
+    table = plain_table(
+        "agent", "tasks", "self-edits", "accuracy", "solved", f"pass@{most}", "valid", "steps", "tokens", "s"
+    )
     for name, report in reports.items():
         failed = f" ({report['failed']} failed)" if report["failed"] else ""
         cost = report.get("cost", {})
@@ -57,8 +46,8 @@ def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def rest_em_table(result: Mapping[str, Any]) -> Table:
-    """A row for each round: the policy on held-out tasks, and by how much it is above the untrained one, task by task."""
-    table = plain("after round", "sampled", "kept", "held out: accuracy", "above untrained", "valid")
+    """A row for each round: the policy on held-out tasks, and its gain over the untrained policy, paired by task."""
+    table = plain_table("after round", "sampled", "kept", "held out: accuracy", "above untrained", "valid")
     rounds = [{}, *result["rounds"]]
     for number, (learned, held_out, gain) in enumerate(zip(rounds, result["held_out"], result["gain"], strict=True)):
         table.add_row(
@@ -73,16 +62,16 @@ def rest_em_table(result: Mapping[str, Any]) -> Table:
 
 
 def grpo_table(result: Mapping[str, Any]) -> Table:
-    """The policy on held-out tasks before and after training, and by how much it is above the untrained one."""
-    table = plain("policy", "held out: accuracy", "above untrained", "valid")
+    """The policy on held-out tasks before and after training, and its gain over the untrained policy."""
+    table = plain_table("policy", "held out: accuracy", "above untrained", "valid")
     for name, held_out, gain in zip(("untrained", "trained"), result["held_out"], (None, result["gain"][1]), strict=True):
         table.add_row(name, percent(held_out.get("accuracy")), percent(gain), percent(held_out.get("valid")))
     return table
 
 
 def reproduction_table(table: Mapping[str, Any]) -> Table:
-    """One of the paper's tables. Intervals are over seeds and tasks; minutes are of all seeds, learning included."""
-    shown = plain("", "held out: accuracy", "above untrained", "by seed", "minutes")
+    """One of the paper's tables. Intervals are over seeds and tasks; minutes are summed over seeds and include training."""
+    shown = plain_table("", "held out: accuracy", "above untrained", "by seed", "minutes")
     for row, found in table["rows"].items():
         shown.add_row(
             REPRODUCED[row],
@@ -91,4 +80,12 @@ def reproduction_table(table: Mapping[str, Any]) -> Table:
             ", ".join(f"{100 * value:.0f}" for value in found["by_seed"]),
             f"{table['seconds'][row] / 60:.0f}" if row in table["seconds"] else DASH,
         )
+    return shown
+
+
+def continual_table(table: Mapping[str, Any]) -> Table:
+    """A row for each agent: percentages, with 95 % bootstrap intervals over sequences."""
+    shown = plain_table("agent", "sequences", *CONTINUAL.values())
+    for name, found in table["rows"].items():
+        shown.add_row(name, str(found["sequences"]), *(percent(found.get(column)) for column in CONTINUAL))
     return shown

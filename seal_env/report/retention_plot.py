@@ -1,57 +1,57 @@
-"""What is left of a sequence of tasks: a table of agents, and the retention matrix as a picture."""
+"""The retention matrix of a sequence of tasks as a heat map."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
-from rich.table import Table
+import numpy as np
 
-from seal_env.report.result_tables import percent, plain
+from seal_env.errors import MissingExtraError
 
-CELL: Final = 56
-MARGIN: Final = 96
-TOP: Final = 64
-PAPER, INK, UNKNOWN = (255, 255, 255), (32, 32, 32), (238, 238, 238)
-FULL: Final = (8, 81, 156)
-"""The colour of a score of 1; one of 0 is paper."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CELL_INCHES, MARGIN_INCHES = 0.6, 1.2
+UNKNOWN = "0.93"
+"""Grey of a score that was not measured."""
 
 
-def continual_table(table: Mapping[str, Any]) -> Table:
-    """A row for each agent: per cent, with 95 % bootstrap intervals over sequences."""
-    shown = plain("agent", "sequences", "before", "new task", "all at the end", "forgetting", "merged")
-    for name, found in table["rows"].items():
-        columns = ("before", "new", "end", "forgetting", "merged")
-        shown.add_row(name, str(found["sequences"]), *(percent(found.get(column)) for column in columns))
-    return shown
+def retention_figure(matrix: Sequence[Sequence[float | None]], title: str) -> Figure:
+    """The matrix as a heat map.
+
+    Args:
+        matrix: Scores in [0, 1]: a row before the first and after each update, a column for each task; None where a score
+            was not measured.
+        title: Heads the figure.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed.
+    """
+    try:
+        from matplotlib import colormaps  # here: an extra, and slow to import
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("matplotlib", "plots") from error
+
+    columns = max(map(len, matrix), default=0)
+    scores = np.array([[math.nan if score is None else score for score in row] for row in matrix], dtype=float)
+    size = (MARGIN_INCHES + CELL_INCHES * columns, MARGIN_INCHES + CELL_INCHES * len(matrix))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(np.ma.masked_invalid(scores), cmap=colormaps["Blues"].with_extremes(bad=UNKNOWN), vmin=0.0, vmax=1.0)
+    for (row, column), score in np.ndenumerate(scores):
+        if not math.isnan(score):
+            ink = "white" if score > 0.5 else "black"
+            axes.text(column, row, f"{100 * score:.0f}", ha="center", va="center", color=ink)
+    axes.set_title(f"{title}: score in %", fontsize="medium")
+    axes.set_xticks(range(columns), [f"task {number}" for number in range(1, columns + 1)], rotation=45)
+    axes.set_yticks(range(len(matrix)), ["before", *(f"after {number}" for number in range(1, len(matrix)))])
+    return figure
 
 
 def draw_retention(matrix: Sequence[Sequence[float | None]], title: str, path: Path) -> None:
-    """Write the matrix as a PNG: a row after each update, a column for each task, scores in per cent, darker is better."""
-    rows, columns = len(matrix), max((len(row) for row in matrix), default=0)
-    picture = Image.new("RGB", (MARGIN + columns * CELL + 8, TOP + rows * CELL + 8), PAPER)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
-    draw.text((8, 8), f"{title}: score on each task, in %", INK, font)
-    for column in range(columns):
-        _centred(draw, (MARGIN + column * CELL, TOP - 24, CELL, 24), f"task {column + 1}", INK, font)
-    for number, row in enumerate(matrix):
-        _centred(draw, (0, TOP + number * CELL, MARGIN, CELL), f"after {number}" if number else "before", INK, font)
-        for column, score in enumerate(row):
-            box = (MARGIN + column * CELL, TOP + number * CELL, CELL, CELL)
-            colour = UNKNOWN if score is None else _shade(score)
-            draw.rectangle((box[0], box[1], box[0] + CELL - 2, box[1] + CELL - 2), fill=colour)
-            if score is not None:
-                _centred(draw, box, f"{100 * score:.0f}", PAPER if score > 0.5 else INK, font)
-    picture.save(path, format="PNG")
-
-
-def _shade(score: float) -> tuple[int, int, int]:
-    red, green, blue = (round(light + (dark - light) * score) for light, dark in zip(PAPER, FULL, strict=True))
-    return red, green, blue
-
-
-def _centred(draw: Any, box: tuple[int, int, int, int], text: str, colour: tuple[int, int, int], font: Any) -> None:
-    left, top, width, height = box
-    draw.text((left + width / 2, top + height / 2), text, colour, font, anchor="mm")
+    """Write `retention_figure` as a PNG. Raises MissingExtraError if matplotlib is not installed."""
+    retention_figure(matrix, title).savefig(path, format="png", dpi=100)

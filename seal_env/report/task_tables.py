@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from seal_env.envs.render import grid_text
-from seal_env.report.tables import plural
+from seal_env.report.formats import plain_table, plural
 from seal_env.tasks.arc.grid import Grid, GridPair
 from seal_env.tasks.arc.loader import TASKSETS
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
@@ -21,18 +20,10 @@ from seal_env.types import Task
 ARROW = " -> "
 
 
-def plain_table(*headings: str) -> Table:
-    """A table with a line below its headings and none elsewhere."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in headings:
-        table.add_column(heading)
-    return table
-
-
 def tasksets_table() -> RenderableType:
     """Every task set by name, with its number of tasks."""
     table = plain_table("task set", "tasks", "what it holds")
-    table.columns[1].justify = "right"
+    table.columns[2].justify = "left"
     for name, entry in TASKSETS.items():
         table.add_row(name, str(len(entry())), entry.description)
     table.add_section()
@@ -48,8 +39,7 @@ def passages_table(taskset: PassageTaskset) -> RenderableType:
     """Every passage of one set, with its words, its questions and the self-edits that came with it."""
     table = plain_table("task", "words", "questions", "self-edits", "title")
     table.columns[0].overflow = "fold"
-    for column in table.columns[1:4]:
-        column.justify = "right"
+    table.columns[4].justify = "left"
     for task in taskset:
         words, own = len(task.context.text.split()), len(published(task))
         table.add_row(Text(task.task_id), str(words), str(len(task.queries)), str(own), Text(task.context.title))
@@ -58,7 +48,7 @@ def passages_table(taskset: PassageTaskset) -> RenderableType:
 
 def passage_text(task: Task[Passage, Question]) -> RenderableType:
     """A passage with its questions and gold answers."""
-    table = plain_table("question", "gold")
+    table = plain_table("question", "gold", right=False)
     for question in task.queries:
         table.add_row(Text(question.question), Text(" / ".join(question.golds)))
     title = Text(f"{task.task_id}: {task.context.title}", style="bold")
@@ -69,8 +59,6 @@ def taskset_table(taskset: ArcTaskset) -> RenderableType:
     """Every task of one set, with how much there is of it."""
     table = plain_table("task", "demonstrations", "test inputs", "largest grid")
     table.columns[0].overflow = "fold"
-    for column in table.columns[1:]:
-        column.justify = "right"
     for task in taskset:
         largest = max((grid for pair in (*task.context, *task.queries) for grid in pair), key=_cells)
         table.add_row(Text(task.task_id), str(len(task.context)), str(len(task.queries)), size(largest))

@@ -1,4 +1,4 @@
-"""Numbers of a run over time: TensorBoard always, Weights & Biases and trackio where they are asked for."""
+"""Metrics of a run over time: as TensorBoard files, and at Weights & Biases or trackio on request."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 from seal_env.errors import SettingError
 
 SERVICES = ("wandb", "trackio")
@@ -17,19 +15,27 @@ PROJECT = "seal-env"
 
 
 class Tracker:
-    """Writes scalars to FOLDER/tensorboard, and to each of `services`, which must be installed.
+    """Writes scalars to FOLDER/tensorboard and to other services.
 
-    settings: shown beside the run by the services. Raises SettingError for a service that is unknown or not installed.
+    Args:
+        folder: The run folder; its name is the run's name at the services.
+        settings: Recorded with the run by the services.
+        services: Names of `SERVICES`, which must be installed.
+
+    Raises:
+        SettingError: For a service that is unknown or not installed.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], services: Sequence[str] = ()) -> None:
+        from tensorboard.summary import Writer  # type: ignore[import-untyped]  # here: slow to import
+
         self._services = [_service(name) for name in services]
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
+        self._writer = Writer(str(folder / "tensorboard"))
         for service in self._services:
             service.init(project=PROJECT, name=folder.name, config=dict(settings))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Add values of one step."""
+        """Add the values of one step."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
@@ -37,7 +43,7 @@ class Tracker:
             service.log(dict(values), step=step)
 
     def close(self) -> None:
-        """Finish everywhere."""
+        """Close the file and finish the run at each service."""
         self._writer.close()
         for service in self._services:
             service.finish()

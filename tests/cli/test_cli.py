@@ -137,7 +137,7 @@ def test_run_in_which_the_machine_failed_throughout_exits_1(seal_env: Call, monk
     said = seal_env(*MINI, "--episodes", "1", "--out", "out")
     assert said.code == 1
     assert "out_of_memory: no memory" in said.out
-    assert "in no mean" in said.out
+    assert "excluded from all means" in said.out
     assert (episodes("out")[0]["reward"], episodes("out")[0]["truncated"]) == (None, True)
     assert learnt == []
 

@@ -1,19 +1,19 @@
-"""The retention matrix, what it says, and how it is shown."""
+"""The retention matrix, what it says, and how it is drawn."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from rich.console import Console
 
 from seal_env.episodes.retention import RetentionMatrix
-from seal_env.errors import RunFolderError, SettingError
+from seal_env.errors import MissingExtraError, RunFolderError, SettingError
 from seal_env.experiments.reproduce.continual import ContinualRun, reproduce_continual, summarise
-from seal_env.report.retention_plot import draw_retention
+from seal_env.report.retention_plot import draw_retention, retention_figure
 
 MATRIX = RetentionMatrix(("a", "b", "c"), [(0.1, 0.0, 0.2), (0.9, 0.1, None), (0.5, 0.8, 0.2), (0.6, 0.4, 1.0)])
 
@@ -55,12 +55,18 @@ def test_means_over_sequences_leave_out_what_is_not_known() -> None:
     assert summarise([]) == {"sequences": 0, "retention": []}
 
 
-def test_the_picture_is_darker_where_more_is_left(tmp_path: Path) -> None:
-    draw_retention([[0.0, 1.0, None]], "template", tmp_path / "matrix.png")
-    picture = Image.open(tmp_path / "matrix.png").convert("L")
-    light, dark, unknown = (picture.getpixel((96 + 56 * column + 4, 64 + 4)) for column in range(3))
-    assert light == 255
-    assert dark < 100 < unknown < 255  # type: ignore[operator]
+def test_the_picture_is_darker_where_more_is_retained(tmp_path: Path) -> None:
+    (axes,) = retention_figure([[0.0, 1.0, None]], "fixed").axes
+    (image,) = axes.images
+    light, dark, unknown = (sum(colour[:3]) for colour in image.to_rgba(image.get_array())[0])
+    assert dark < unknown < light
+    assert [text.get_text() for text in axes.texts] == ["0", "100"]
+
+
+def test_a_missing_matplotlib_names_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r"seal-env\[plots\]"):
+        draw_retention([[0.0]], "fixed", tmp_path / "matrix.png")
 
 
 ARC: dict[str, Any] = {

@@ -286,7 +286,7 @@ def test_run_keeps_results_in_its_folder_and_reports_the_hit_rate(tmp_path: Path
     printed = run_twice(tmp_path / "run")
     assert sorted(os.listdir(tmp_path / "run")) == ["cache.json", "cache.sqlite", "episodes.jsonl", "settings.toml"]
     assert "cache     0.33 hit rate (1 of 3 updates and base evaluations)" in printed
-    assert "4 steps, known" in printed
+    assert "4 steps, cached" in printed
     counts = json.loads((tmp_path / "run" / "cache.json").read_text(encoding="utf-8"))
     assert counts == {"hits": 1, "shared": 0, "misses": 2, "hit_rate": 1 / 3}
     assert tomllib.loads((tmp_path / "run" / "settings.toml").read_text(encoding="utf-8"))["environment"]["cache"] == "on"

@@ -27,7 +27,8 @@ from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.intervals import bootstrap
 from seal_env.journal import Journal, write_whole
-from seal_env.report.retention_plot import continual_table, draw_retention
+from seal_env.report.result_tables import continual_table
+from seal_env.report.retention_plot import draw_retention
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a person is told of episodes: tables, summaries, progress."""
+"""Reports of episodes: tables, summaries, progress."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from seal_env.agents.base import Trajectory, Turn
+from seal_env.report.episode_tables import accuracy_change, episode_table, self_edit_short, summary_text
+from seal_env.report.formats import duration, number
 from seal_env.report.progress import Progress
-from seal_env.report.tables import accuracy_change, duration, episode_table, number, self_edit_short, summary_text
 
 
 def calls(*switches: str, epochs: int = 2, strategy: str = "train_using_output_tokens") -> list[dict[str, Any]]:
@@ -97,17 +98,17 @@ def test_outcome_is_shown_where_it_is_not_ok() -> None:
     assert "ok" not in row(lines, "44f52bb0")
 
 
-def test_failures_of_the_machine_are_not_averaged_as_0() -> None:
+def test_infrastructure_failures_are_not_averaged_as_0() -> None:
     text = summary_text([episode("a", 0.0, 1.0), episode("b", 0.0, None, "out_of_memory")], 10.0)
     assert "reward    1.000 (mean of 1)" in text
     assert "0.000 before, 1.000 after the update (mean of 1)" in text
-    assert "1 episode through this machine's fault" in text
+    assert "1 episode (infrastructure failure)" in text
 
 
 def test_mistakes_of_the_agent_are_averaged() -> None:
     text = summary_text([episode("a", 0.0, 1.0), episode("b", None, None, "over_budget")], 10.0)
     assert "reward    0.500 (mean of 2)" in text
-    assert "this machine's fault" not in text
+    assert "infrastructure failure" not in text
 
 
 def test_summary_says_what_rose_and_what_fell() -> None:

@@ -1,8 +1,7 @@
-"""Tables and summaries of trajectories, in words short enough for a terminal of 80 columns."""
+"""Tables and summaries of episodes, for terminals from 80 columns on."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from seal_env.agents.base import Trajectory
 from seal_env.inner_loop.cache.loop import CacheStatistics
+from seal_env.report.formats import DASH, duration, number, plural, seconds
 from seal_env.types import Outcome
 
 SWITCHES = {name: f"use_{name}_augmentations" for name in ("basic", "size", "chain", "repeat")}
@@ -49,45 +49,19 @@ def self_edit_short(calls: Sequence[Mapping[str, Any]], separator: str = ", ") -
 
 
 def accuracy_change(info: Mapping[str, Any]) -> str:
-    """`0.00 -> 1.00 +`: a dash for what was not measured, and a mark for a rise (+) or a fall (-)."""
+    """`0.00 -> 1.00 +`: a dash for what was not measured, a mark for a rise (+) or a fall (-)."""
     before, after = number(info.get("accuracy_before")), number(info.get("accuracy_after"))
-    return "-" if before == after == "-" else f"{before} -> {after}{MARKS[change(info)]}"
+    return DASH if before == after == DASH else f"{before} -> {after}{MARKS[change(info)]}"
 
 
 def change(info: Mapping[str, Any]) -> int:
-    """1 if the accuracy rose through the update, -1 if it fell, 0 if it did neither or was not measured."""
+    """1 if the update raised the accuracy, -1 if it lowered it, 0 if it did neither or was not measured."""
     before, after = info.get("accuracy_before"), info.get("accuracy_after")
     return 0 if before is None or after is None else (after > before) - (after < before)
 
 
-def number(value: float | None) -> str:
-    """Two decimals, or a dash for None and nan."""
-    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
-
-
-def seconds(timings: Mapping[str, float], phase: str) -> str:
-    """Seconds of one phase, or a dash if it did not take place."""
-    if phase not in timings:
-        return "-"
-    return f"{timings[phase]:.1f}" if timings[phase] < 100 else f"{timings[phase]:.0f}"
-
-
-def duration(elapsed: float) -> str:
-    """`48 s`, `8 min 20 s`, `2 h 5 min`."""
-    whole = round(elapsed)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 task`, `2 tasks`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def failure(info: Mapping[str, Any]) -> str:
-    """Outcome and first line of the reason of an episode that was not plainly ok, else nothing."""
+    """Outcome and first line of the reason of an episode whose outcome is not ok; else an empty text."""
     if info["outcome"] == Outcome.OK:
         return ""
     reason = str(info.get("reason") or "").partition("\n")[0]
@@ -95,7 +69,7 @@ def failure(info: Mapping[str, Any]) -> str:
 
 
 def episode_table(trajectories: Sequence[Trajectory], console: Console) -> RenderableType:
-    """One row an episode, of one line where the self-edit fits into the console's width, else of two; a legend below."""
+    """One row for each episode: one line if the self-edit fits into the console's width, else two. A legend below."""
     longest = max((len(_self_edit_cell(trajectory.info, ", ")) for trajectory in trajectories), default=0)
     endless = console.options.update(width=1000)
     id_width = LONGEST_ID if console.width < WIDE else LONGEST_ID_WIDE
@@ -105,7 +79,7 @@ def episode_table(trajectories: Sequence[Trajectory], console: Console) -> Rende
 
 
 def _table(trajectories: Sequence[Trajectory], room: int, longest_id: int) -> Table:
-    """room: characters that a line of a self-edit may take. longest_id: those that an id may take in a line."""
+    """The table; `room` and `longest_id` are the most characters in a line of a self-edit and of an id."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     id_width = min(max((len(trajectory.task_id) for trajectory in trajectories), default=0), longest_id)
     table.add_column("\ntask", overflow="fold", min_width=id_width, max_width=longest_id)
@@ -126,7 +100,7 @@ def _table(trajectories: Sequence[Trajectory], room: int, longest_id: int) -> Ta
             str(info.get("optimizer_steps", 0)),
             accuracy_change(info),
             number(trajectory.reward),
-            "cache" if "cache_seconds" in trajectory.timings else "-" if took == ["-", "-"] else "/".join(took),
+            "cache" if "cache_seconds" in trajectory.timings else DASH if took == [DASH, DASH] else "/".join(took),
             style=_style(info),
         )
     return table
@@ -147,7 +121,13 @@ def _style(info: Mapping[str, Any]) -> str | None:
 
 
 def summary_text(trajectories: Sequence[Trajectory], elapsed: float, cached: CacheStatistics | None = None) -> str:
-    """Means over the episodes that have the figure; failures of the machine are counted apart, never as reward 0."""
+    """Means over the episodes with that figure. Infrastructure failures are counted separately, never as reward 0.
+
+    Args:
+        trajectories: The episodes.
+        elapsed: Seconds that they took together.
+        cached: Statistics of the cache of updates; None if there was none.
+    """
     infos = [trajectory.info for trajectory in trajectories]
     rewards = [trajectory.reward for trajectory in trajectories if not trajectory.truncated]
     counts = Counter(str(info["outcome"]) for info in infos)
@@ -164,7 +144,7 @@ def summary_text(trajectories: Sequence[Trajectory], elapsed: float, cached: Cac
         lines.append(f"reward    {sum(rewards) / len(rewards):.3f} (mean of {len(rewards)})")
     failed = len(infos) - len(rewards)
     if failed:
-        lines.append(f"failed    {plural(failed, 'episode')} through this machine's fault: in no mean")
+        lines.append(f"failed    {plural(failed, 'episode')} (infrastructure failure): excluded from all means")
     if cached and cached.jobs:
         known = f"{cached.hits + cached.shared} of {cached.jobs} updates and base evaluations"
         lines.append(f"cache     {cached.hit_rate:.2f} hit rate ({known})")
@@ -176,7 +156,7 @@ def _measured(info: Mapping[str, Any]) -> bool:
 
 
 def _named(infos: Sequence[Mapping[str, Any]], sign: int) -> str:
-    """Which episodes' accuracy moved in a direction: `2: 5582e5ca (0.00 -> 1.00), 6150a2bd (0.50 -> 1.00)`."""
+    """The episodes whose accuracy changed in a direction: `2: 5582e5ca (0.00 -> 1.00), 6150a2bd (0.50 -> 1.00)`."""
     moved = [info for info in infos if change(info) == sign]
     named = [f"{i['task_id']} ({i['accuracy_before']:.2f} -> {i['accuracy_after']:.2f})" for i in moved[:NAMED_TASKS]]
     if len(moved) > NAMED_TASKS:

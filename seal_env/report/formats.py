@@ -1,0 +1,58 @@
+"""Numbers, durations and tables as every report writes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from rich import box
+from rich.table import Table
+
+from seal_env.intervals import Interval
+
+DASH = "-"
+"""Stands for what was not measured."""
+
+
+def plain_table(*headings: str, right: bool = True) -> Table:
+    """A table ruled below its headings only.
+
+    Args:
+        headings: One for each column.
+        right: Whether all columns but the first are flush right, as numbers are.
+    """
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if right and number else "left")
+    return table
+
+
+def number(value: float | None) -> str:
+    """Two decimals, or a dash for None and nan."""
+    return DASH if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def percent(interval: Mapping[str, float] | None) -> str:
+    """An `Interval` given by its fields as `58 [52, 65]`, or a dash."""
+    return DASH if interval is None else Interval(**interval).percent()
+
+
+def seconds(timings: Mapping[str, float], phase: str) -> str:
+    """Seconds of one phase, or a dash if it did not take place."""
+    if phase not in timings:
+        return DASH
+    return f"{timings[phase]:.1f}" if timings[phase] < 100 else f"{timings[phase]:.0f}"
+
+
+def duration(elapsed: float) -> str:
+    """`48 s`, `8 min 20 s`, `2 h 5 min`."""
+    whole = round(elapsed)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
