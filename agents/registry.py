@@ -11,17 +11,18 @@ import gymnasium
 from seal_env.agents.base import Agent
 from seal_env.agents.baselines.simple import DEFAULT_SELF_EDITS, NO_UPDATES, PASSAGE_ONLY, FixedAgent, RandomAgent
 from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.domains import arc
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.models.catalog import MODEL_NAME
-from seal_env.tools.registry import ARC_TOOLS
+from seal_env.tools.base import Tool
 
 
 @dataclass(frozen=True)
 class AgentSettings:
     """What an agent may be built from. self_edit: the action of the agent `fixed`; None is the domain's usual one.
 
-    model: the environment's base model. policy: for agents that are language models. domain, tool_names: the environment's.
+    model: the environment's base model. policy: for agents that are language models. domain, tools: the environment's.
     replay_file: the file of the agent `replay`.
     """
 
@@ -31,14 +32,14 @@ class AgentSettings:
     model: str = MODEL_NAME
     policy: PolicySettings = field(default_factory=PolicySettings)
     domain: str = "arc"
-    tool_names: tuple[str, ...] = ARC_TOOLS
+    tools: tuple[Tool[Any], ...] = arc.TOOLS
     replay_file: str | None = None
 
     @classmethod
     def of(cls, env: SealEnv, **chosen: Any) -> AgentSettings:
         """What the environment decides, and the fields that are chosen."""
         used = env.settings
-        return cls(env.action_space, model=used.model, domain=used.domain, tool_names=env.domain.tool_names, **chosen)
+        return cls(env.action_space, model=used.model, domain=used.domain, tools=env.runtime.tools, **chosen)
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ class AgentEntry:
 def _local_hf(settings: AgentSettings) -> Agent:
     from seal_env.agents.lm.local_hf import LocalHFAgent
 
-    return LocalHFAgent.load(settings.model, settings.policy, settings.seed, settings.domain, settings.tool_names)
+    return LocalHFAgent.load(settings.model, settings.policy, settings.seed, settings.domain, settings.tools)
 
 
 def _openai_compatible(settings: AgentSettings) -> Agent:
     from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
 
-    return OpenAICompatibleAgent(settings.policy, settings.seed, settings.tool_names, domain=settings.domain)
+    return OpenAICompatibleAgent(settings.policy, settings.seed, settings.tools, domain=settings.domain)
 
 
 def _search(settings: AgentSettings) -> Agent:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from seal_env.domains import arc
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages
 from seal_env.self_edits.validate import check_calls
 from seal_env.tasks.arc.mini.rule import Split
 from seal_env.tasks.arc.mini.rules import rules as mini
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import InvalidSelfEdit
 
 BATCH = 16
@@ -64,7 +64,7 @@ def sample_actions(base: FrozenLM, prompts: list[str], seed: int) -> list[str]:
 def arguments_of(action: str) -> dict[str, Any] | None:
     """All arguments of a valid self-edit that ends with finetune, or None."""
     calls = parse(action)
-    if isinstance(calls, InvalidSelfEdit) or isinstance(check_calls(calls, ARC_TOOLS), InvalidSelfEdit):
+    if isinstance(calls, InvalidSelfEdit) or isinstance(check_calls(calls, arc.TOOLS), InvalidSelfEdit):
         return None
     if not calls or calls[-1].name != "finetune":
         return None

@@ -10,6 +10,7 @@ import torch
 from rich.table import Table
 
 from seal_env.agents.lm.text_styles import STYLES, style_messages
+from seal_env.domains import knowledge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.intervals import bootstrap
 from seal_env.self_edits.compile import apply_calls
@@ -19,7 +20,7 @@ from seal_env.tasks.knowledge.passage import PassageTask
 from seal_env.tasks.knowledge.prompt import question_and_answer
 from seal_env.tasks.knowledge.synthetic.draw import SyntheticPassage
 from seal_env.tasks.knowledge.synthetic.taskset import synthetic_passage, synthetic_taskset
-from seal_env.tools.base import Draft, EditContext
+from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.types import InvalidSelfEdit
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def sample_replies(base: FrozenLM, style: str, tasks: Sequence[PassageTask], see
     return replies
 
 
-def documents_of(reply: str, task: PassageTask, tool_names: Sequence[str]) -> tuple[Document, ...] | None:
+def documents_of(reply: str, task: PassageTask, tools: Sequence[Tool[Any]]) -> tuple[Document, ...] | None:
     """The documents that the tools make of a reply; None if it is no valid self-edit."""
-    draft = apply_calls(Draft(), read_texts(reply), EditContext(task.context, 0), tool_names)
+    draft = apply_calls(Draft(), read_texts(reply), EditContext(task.context, 0), tools)
     return None if isinstance(draft, InvalidSelfEdit) else tuple(draft.candidates or ())
 
 
@@ -72,9 +73,7 @@ def measure_policy(update: Update, passages: int, samples: int, seed: int) -> li
     rows = []
     for style in STYLES:
         replies = sample_replies(base, style, repeated, seed)
-        written = [
-            documents_of(reply, task, update.domain.tool_names) for reply, task in zip(replies, repeated, strict=True)
-        ]
+        written = [documents_of(reply, task, knowledge.TOOLS) for reply, task in zip(replies, repeated, strict=True)]
         learned = [
             update.domain.add_default_examples(task.context, each) or ()
             for task, each in zip(repeated, written, strict=True)

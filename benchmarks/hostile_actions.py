@@ -9,11 +9,11 @@ import json
 import time
 from collections.abc import Iterator
 
+from seal_env.domains import arc
 from seal_env.self_edits.compile import apply_calls
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.tools.base import Draft, EditContext
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import InvalidSelfEdit
 
 MEGA = 10 * 1024 * 1024
@@ -64,7 +64,7 @@ def nested_list(depth: int) -> object:
 def outcome_of(action: object) -> InvalidSelfEdit:
     """What the compiler says. Raises AssertionError if it accepts the action."""
     calls = parse(action)
-    edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0), ARC_TOOLS)
+    edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0), arc.TOOLS)
     if not isinstance(edit, InvalidSelfEdit):
         raise AssertionError("a hostile action was accepted")
     return edit

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recipes.stream import IGNORED
+from seal_env.domains import arc
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.models.catalog import MODEL_NAME
@@ -141,8 +142,8 @@ def self_edit_row(encoder: ChatEncoder, domain: ArcDomain, rng: np.random.Genera
     _, pairs = draw_task(rng, "train", Shape(max_side=side), tuple(TRAINING_FAMILIES))
     budget = Budget(max_examples=int(MODEL_DEFAULTS[MODEL_NAME]["max_examples"]))
     turns = int(rng.choice([1, 8]))
-    observation = observation_text(domain, domain.render(tuple(pairs[:-1])), budget, turns)
-    action = SelfEditSpace(num_train_epochs=(1, 3), seed=rng).sample()
+    observation = observation_text(domain, arc.TOOLS, domain.render(tuple(pairs[:-1])), budget, turns)
+    action = SelfEditSpace(arc.TOOLS, num_train_epochs=(1, 3), seed=rng).sample()
     worded = Example((*chat_messages(observation), Message("assistant", action)))
     ids, labels = encode(encoder, worded)
     if read_task:

@@ -303,13 +303,10 @@ Panel = tuple[str, Any]
 class TaskDomain(Protocol):
     """How one kind of task is worded, for an agent and for a model, and how a model's answers are scored.
 
-    tool_names: the tools of its self-edits, in the order in which they are explained; finetune is the last. reads_plain_text:
-    plain text is an action too, one document a line.
+    reads_plain_text: plain text is an action too, one document a line.
     briefing: what an agent is told of the task before it is described. partial_metric: of `Evaluation.partial`.
     """
 
-    @property
-    def tool_names(self) -> tuple[str, ...]: ...
     @property
     def briefing(self) -> str: ...
     @property

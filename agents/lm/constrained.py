@@ -17,7 +17,8 @@ import torch
 from transformers import LogitsProcessor
 
 from seal_env.errors import SettingError
-from seal_env.tools.registry import ARC_TOOLS, json_schemas
+from seal_env.tools.base import Tool
+from seal_env.tools.registry import json_schemas
 from seal_env.tools.schema import Schema
 
 LARGEST_INTEGER = 999
@@ -54,9 +55,9 @@ def _within(value: float, schema: Schema) -> bool:
     )
 
 
-def self_edit_pattern(tool_names: Sequence[str] = ARC_TOOLS) -> str:
+def self_edit_pattern(tools: Sequence[Tool[Any]]) -> str:
     """A regular expression that whole self-edits match in full: one call of each tool, in this order."""
-    calls = [_call_pattern(name, schema) for name, schema in json_schemas(tool_names).items()]
+    calls = [_call_pattern(name, schema) for name, schema in json_schemas(tools).items()]
     return re.escape("[") + ", ".join(calls) + re.escape("]")
 
 
@@ -72,14 +73,14 @@ def _call_pattern(name: str, schema: Schema) -> str:
 class SelfEditGrammar:
     """The self-edits of a set of tools as a grammar over one tokenizer's tokens, by llguidance."""
 
-    def __init__(self, tokenizer: Any, stop_ids: Sequence[int], tool_names: Sequence[str] = ARC_TOOLS) -> None:
+    def __init__(self, tokenizer: Any, stop_ids: Sequence[int], tools: Sequence[Tool[Any]]) -> None:
         """stop_ids: tokens that may end an answer. Raises SettingError if llguidance is not installed."""
         try:
             import llguidance
             from llguidance.hf import from_tokenizer
         except ImportError as error:
             raise SettingError("constrained", True, "False unless llguidance is installed: seal-env[constrained]") from error
-        grammar = llguidance.LLMatcher.grammar_from_regex(self_edit_pattern(tool_names))
+        grammar = llguidance.LLMatcher.grammar_from_regex(self_edit_pattern(tools))
         self._stop_ids = list(stop_ids)
         self._start = llguidance.LLMatcher(from_tokenizer(tokenizer, eos_token=self._stop_ids), grammar)
         assert not self._start.is_error(), self._start.get_error()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from seal_env.agents.base import Agent, PolicyFailure
 from seal_env.agents.lm.policy_chat import policy_chat
 from seal_env.agents.lm.policy_model import PolicyModel
 from seal_env.agents.lm.policy_settings import SAME, PolicySettings
+from seal_env.domains import arc
 from seal_env.errors import PolicyError
 from seal_env.inner_loop.model.frozen_lm import load_base_model
-from seal_env.tools.registry import ARC_TOOLS
+from seal_env.tools.base import Tool
 
 
 class LocalHFAgent(Agent):
@@ -33,14 +35,14 @@ class LocalHFAgent(Agent):
         settings: PolicySettings,
         seed: int = 0,
         domain: str = "arc",
-        tool_names: tuple[str, ...] = ARC_TOOLS,
+        tools: tuple[Tool[Any], ...] = arc.TOOLS,
     ) -> LocalHFAgent:
         """The agent that the settings describe; `model` is the environment's base model, meant by policy_model `same`.
 
-        domain, tool_names: of the environment.
+        domain, tools: of the environment.
         Raises ModelError for a model or an adapter that cannot be loaded, and SettingError.
         """
-        chat = policy_chat(settings.style, domain, tool_names)
+        chat = policy_chat(settings.style, domain, tools)
         name = model if settings.policy_model == SAME else settings.policy_model
         adapters = [] if settings.policy_adapter is None else settings.policy_adapter.split(",")
         policy = PolicyModel(load_base_model(name, settings.policy_device), adapters, settings.constrained, chat=chat)

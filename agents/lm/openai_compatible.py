@@ -25,9 +25,10 @@ from seal_env.agents.lm.openai_probe import (
 )
 from seal_env.agents.lm.policy_chat import as_action, policy_chat
 from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.domains import arc
 from seal_env.errors import SettingError
 from seal_env.serving.client import ChatReply, ChatServer, Connection, ServerError, Usage, run_async
-from seal_env.tools.registry import ARC_TOOLS
+from seal_env.tools.base import Tool
 
 
 class OpenAICompatibleAgent(Agent):
@@ -46,13 +47,13 @@ class OpenAICompatibleAgent(Agent):
         self,
         policy: PolicySettings,
         seed: int = 0,
-        tool_names: Sequence[str] = ARC_TOOLS,
+        tools: Sequence[Tool[Any]] = arc.TOOLS,
         forms: Sequence[str] = tuple(FORMS),
         domain: str = "arc",
     ) -> None:
         """forms: those that may be used, the strictest first; a single one is used as it is, for a model trained on it.
 
-        tool_names, domain: of the environment.
+        tools, domain: of the environment.
         Raises SettingError, also for settings that only a local model can follow. Nothing is asked yet.
         """
         for name, legal in (("policy_adapter", None), ("constrained", False), ("policy_device", "auto")):
@@ -61,8 +62,8 @@ class OpenAICompatibleAgent(Agent):
         if not forms or not set(forms) <= FORMS.keys():
             raise SettingError("forms", forms, f"one or more of {', '.join(FORMS)}")
         self._policy = policy
-        self._chat, self._domain = policy_chat(policy.style, domain, tuple(tool_names)), domain
-        self._tool_names, self._forms = tuple(tool_names), (PLAIN,) if self._chat.wants_texts else tuple(forms)
+        self._chat, self._domain = policy_chat(policy.style, domain, tuple(tools)), domain
+        self._tools, self._forms = tuple(tools), (PLAIN,) if self._chat.wants_texts else tuple(forms)
         self._server = ChatServer(policy.base_url, policy.timeout, policy.retries, policy.concurrency)
         self.contact: Contact | None = None
         self.seed(seed)
@@ -112,8 +113,8 @@ class OpenAICompatibleAgent(Agent):
         base_url = self._server.base_url
         model, served = await find_model(connection, base_url, self._policy.policy_model)
         contact = Contact(base_url, model, served, self._forms[0], LENGTH_FIELDS[0], ())
-        request = partial(self._request, observation=sample_observation(self._domain, self._tool_names), seed=0)
-        return await find_form(connection, contact, self._forms, request, self._tool_names)
+        request = partial(self._request, observation=sample_observation(self._domain, self._tools), seed=0)
+        return await find_form(connection, contact, self._forms, request, self._tools)
 
     def _request(self, contact: Contact, observation: str, seed: int) -> dict[str, Any]:
         chat = self._chat.messages(observation)
@@ -123,7 +124,7 @@ class OpenAICompatibleAgent(Agent):
             "temperature": self._policy.temperature,
             contact.length_field: self._policy.max_new_tokens,
             "seed": seed,
-            **FORMS[contact.form](self._tool_names),
+            **FORMS[contact.form](self._tools),
         }
 
     def _request_seed(self, number: int) -> int:

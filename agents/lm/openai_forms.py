@@ -10,6 +10,7 @@ from typing import Any, Final
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.validate import check_calls
 from seal_env.serving.client import ChatReply
+from seal_env.tools.base import Tool
 from seal_env.tools.registry import openai_tools, self_edit_schema
 from seal_env.types import InvalidSelfEdit
 
@@ -17,21 +18,21 @@ Fields = dict[str, Any]
 """What a form adds to the body of a request."""
 
 
-def _tools(tool_names: Sequence[str]) -> Fields:
-    return {"tools": openai_tools(tool_names), "tool_choice": "required", "parallel_tool_calls": True}
+def _tools(tools: Sequence[Tool[Any]]) -> Fields:
+    return {"tools": openai_tools(tools), "tool_choice": "required", "parallel_tool_calls": True}
 
 
-def _structured_outputs(tool_names: Sequence[str]) -> Fields:
-    calls = self_edit_schema(tool_names)["items"]["anyOf"]
+def _structured_outputs(tools: Sequence[Tool[Any]]) -> Fields:
+    calls = self_edit_schema(tools)["items"]["anyOf"]
     whole = {"type": "array", "prefixItems": calls, "items": False, "minItems": len(calls), "maxItems": len(calls)}
     return {"structured_outputs": {"json": whole}}
 
 
-def _json_schema(tool_names: Sequence[str]) -> Fields:
+def _json_schema(tools: Sequence[Tool[Any]]) -> Fields:
     """OpenAI wants an object at the root and knows no order of items."""
     schema = {
         "type": "object",
-        "properties": {"tool_calls": self_edit_schema(tool_names)},
+        "properties": {"tool_calls": self_edit_schema(tools)},
         "required": ["tool_calls"],
         "additionalProperties": False,
     }
@@ -40,12 +41,12 @@ def _json_schema(tool_names: Sequence[str]) -> Fields:
 
 
 PLAIN: Final = "text"
-FORMS: Mapping[str, Callable[[Sequence[str]], Fields]] = MappingProxyType(
+FORMS: Mapping[str, Callable[[Sequence[Tool[Any]]], Fields]] = MappingProxyType(
     {
         "tools": _tools,
         "structured_outputs": _structured_outputs,
         "json_schema": _json_schema,
-        PLAIN: lambda tool_names: {},
+        PLAIN: lambda tools: {},
     }
 )
 """tools: strict function tools, several calls in one answer. structured_outputs: vLLM's field, a list with one call of each
@@ -60,7 +61,7 @@ def action_of(reply: ChatReply) -> str:
     return json.dumps({"role": "assistant", "content": reply.text or None, "tool_calls": reply.tool_calls})
 
 
-def not_in_effect(form: str, reply: ChatReply, tool_names: Sequence[str]) -> str:
+def not_in_effect(form: str, reply: ChatReply, tools: Sequence[Tool[Any]]) -> str:
     """Why an answer does not show that self-edits can be had in this form; empty if it does.
 
     A server that ignores a form, or the schema in it, answers all the same; so does a model that does not get to the end.
@@ -70,7 +71,7 @@ def not_in_effect(form: str, reply: ChatReply, tool_names: Sequence[str]) -> str
     if form == "tools" and not reply.tool_calls:
         return "no tool was called"
     calls = parse(action_of(reply))
-    checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, tool_names)
+    checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, tools)
     if isinstance(checked, InvalidSelfEdit):
         return checked.reason
     return "" if checked[-1][0].name == "finetune" else "the answer is not closed by finetune"

@@ -15,6 +15,7 @@ from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.passage import Passage
+from seal_env.tools.base import Tool
 from seal_env.types import Budget
 
 NO_LIST: Final = (404, 405, 501)
@@ -61,13 +62,12 @@ class Contact:
     findings: tuple[Finding, ...]
 
 
-def sample_observation(domain: str, tool_names: Sequence[str]) -> str:
+def sample_observation(domain: str, tools: Sequence[Tool[Any]]) -> str:
     """An observation that wants a whole self-edit."""
-    names = tuple(tool_names)
     if domain == "knowledge":
-        knowledge = KnowledgeDomain(LexicalGrader(), tool_names=names)
-        return observation_text(knowledge, knowledge.render(SAMPLE_PASSAGE), Budget(), max_turns=1)
-    return observation_text(ArcDomain(tool_names=names), SAMPLE_GRIDS, Budget(), max_turns=1)
+        knowledge = KnowledgeDomain(LexicalGrader())
+        return observation_text(knowledge, tools, knowledge.render(SAMPLE_PASSAGE), Budget(), max_turns=1)
+    return observation_text(ArcDomain(), tools, SAMPLE_GRIDS, Budget(), max_turns=1)
 
 
 def policy_error(base_url: str, model: str, failed: ServerError) -> PolicyError:
@@ -111,7 +111,7 @@ async def find_form(
     contact: Contact,
     forms: Sequence[str],
     request: Callable[[Contact], dict[str, Any]],
-    tool_names: Sequence[str],
+    tools: Sequence[Tool[Any]],
 ) -> Contact:
     """`contact` with the first of `forms` that the server's answer shows to be in effect; the last needs no showing.
 
@@ -122,7 +122,7 @@ async def find_form(
         last = form == forms[-1]
         try:
             contact, reply = await _try(connection, replace(contact, form=form), request)
-            reason = "" if last else not_in_effect(form, reply, tool_names)
+            reason = "" if last else not_in_effect(form, reply, tools)
         except ServerError as failed:
             if last or failed.status not in REFUSALS:
                 raise policy_error(contact.base_url, contact.model, failed) from failed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from seal_env.agents.lm.text_styles import TOOLS, style_messages
+from seal_env.domains import arc
 from seal_env.errors import SettingError
 from seal_env.self_edits.prompt import ROLE, chat_messages, described_task
-from seal_env.tools.registry import ARC_TOOLS
+from seal_env.tools.base import Tool
 from seal_env.types import Message
 
 STYLE_OF_DOMAIN: Final = {"arc": TOOLS, "knowledge": "implications"}
@@ -23,7 +24,7 @@ THOUGHT, END_OF_THOUGHT = "<think>", "</think>"
 class PolicyChat:
     """How a policy is asked: for calls of these tools, by the environment's own prompt, or for texts in a style."""
 
-    tool_names: tuple[str, ...] = ARC_TOOLS
+    tools: tuple[Tool[Any], ...] = arc.TOOLS
     style: str = TOOLS
 
     @property
@@ -36,14 +37,14 @@ class PolicyChat:
         return style_messages(self.style, shown_task(observation)) if self.wants_texts else chat_messages(observation)
 
 
-def policy_chat(style: str | None, domain: str, tool_names: tuple[str, ...] = ARC_TOOLS) -> PolicyChat:
+def policy_chat(style: str | None, domain: str, tools: tuple[Tool[Any], ...] = arc.TOOLS) -> PolicyChat:
     """The chat of `PolicySettings.style` in a domain with these tools. Raises SettingError for texts where none are read."""
     if domain not in STYLE_OF_DOMAIN:
         raise SettingError("domain", domain, " or ".join(map(repr, STYLE_OF_DOMAIN)))
     wanted = style or STYLE_OF_DOMAIN[domain]
     if wanted != TOOLS and domain != "knowledge":
         raise SettingError("style", style, f"{TOOLS!r} where domain={domain!r}: only tool calls are read there")
-    return PolicyChat(tool_names, wanted)
+    return PolicyChat(tools, wanted)
 
 
 def shown_task(observation: str) -> str:

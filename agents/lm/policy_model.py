@@ -77,8 +77,8 @@ class PolicyModel:
         own.generation_config = GenerationConfig()  # a model's own may ask for penalties and cuts that were not asked for
         self.model: Any = _with_adapters(own, adapters) if adapters else own
         self.prompt = PolicyPrompt(base, tools and not constrained, chat)
-        stop_ids, names = self.prompt.stop_ids, chat.tool_names
-        self._grammar = SelfEditGrammar(base.tokenizer, stop_ids, names) if constrained else None
+        stop_ids = self.prompt.stop_ids
+        self._grammar = SelfEditGrammar(base.tokenizer, stop_ids, chat.tools) if constrained else None
 
     def too_long(self, observation: str) -> str | None:
         """Why the model cannot be asked this: its prompt leaves no room for an answer. None if it does."""

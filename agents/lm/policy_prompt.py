@@ -11,7 +11,7 @@ from seal_env.agents.lm.policy_chat import PolicyChat, as_action
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.self_edits.parse_calls import parse
-from seal_env.self_edits.prompt import EXAMPLES, chat_messages
+from seal_env.self_edits.prompt import chat_messages, example_action
 from seal_env.tools.registry import openai_tools
 from seal_env.types import InvalidSelfEdit, Query
 
@@ -54,12 +54,12 @@ class PolicyPrompt:
         return tuple(self._encoder.tokenize(text)[0])
 
     def _with_tools(self, chat: list[dict[str, Any]], asking: bool) -> str:
-        tools = openai_tools(self.chat.tool_names)
+        tools = openai_tools(self.chat.tools)
         return str(self._tokenizer.apply_chat_template(chat, tools=tools, tokenize=False, add_generation_prompt=asking))
 
     def _writes_calls(self) -> bool:
         """True if a turn of tool calls, written by the template, is read back as these calls."""
-        calls = [{"name": name, "arguments": EXAMPLES[name]} for name in self.chat.tool_names]
+        calls = json.loads(example_action(self.chat.tools))
         asked: list[dict[str, Any]] = [{"role": each.role, "content": each.content} for each in chat_messages("?")]
         turn = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": each} for each in calls]}
         try:

@@ -46,7 +46,7 @@ class SearchAgent(Agent):
         if not isinstance(action_space, SelfEditSpace):
             raise SettingError("action_space", action_space, "a SelfEditSpace, whose ranges are searched")
         self._coordinates = coordinates(action_space)
-        self._tool_names = action_space.tool_names
+        self._tool_names = [tool.name for tool in action_space.tools]
         self._distributions = {each.name: _distribution(each) for each in self._coordinates}
         self._studies: dict[str, optuna.Study] = {}
         self._asked: dict[tuple[str, str], list[optuna.Trial]] = defaultdict(list)

@@ -133,7 +133,7 @@ class Grpo:
             raise SettingError("passages", runtime.settings.passages, "1 where a policy is trained")
         domain = runtime.settings.domain
         self.tools = calls_tools(base.tokenizer, settings.tools, domain)
-        self.chat = policy_chat(policy.style, domain, runtime.domain.tool_names)
+        self.chat = policy_chat(policy.style, domain, runtime.tools)
 
     def run(self) -> dict[str, Any]:
         """Measure, train, measure; what result.json holds. Raises PolicyError; what is finished stays in the folder."""

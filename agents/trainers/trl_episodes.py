@@ -28,13 +28,13 @@ import numpy as np
 from seal_env.agents.evaluation import MANY
 from seal_env.agents.lm.policy_chat import PolicyChat, as_action
 from seal_env.agents.rollouts import Start
+from seal_env.domains import arc
 from seal_env.episodes.episode import BaseAnswerCache, Episode, PendingUpdate, Runtime, Step, settle
 from seal_env.errors import SettingError
 from seal_env.tools.arc.augment import AUGMENT
 from seal_env.tools.base import Tool
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.common.training import TRAINING
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Outcome
 
 try:
@@ -102,12 +102,14 @@ def self_edit_environments(runtime: Runtime) -> Callable[[], SelfEditEnvironment
 
     Raises SettingError if an episode has too few turns, and for tools other than those of ARC.
     """
-    if runtime.domain.tool_names != ARC_TOOLS:
+    if runtime.tools != arc.TOOLS:
         raise SettingError(
             "tools", "on", f"'off' where domain={runtime.settings.domain!r}: a completion is a whole action there"
         )
-    if runtime.settings.max_turns < len(ARC_TOOLS):
-        raise SettingError("max_turns", runtime.settings.max_turns, f"at least {len(ARC_TOOLS)}: every tool call is a turn")
+    if runtime.settings.max_turns < len(runtime.tools):
+        raise SettingError(
+            "max_turns", runtime.settings.max_turns, f"at least {len(runtime.tools)}: every tool call is a turn"
+        )
     return partial(SelfEditEnvironment, runtime)
 
 

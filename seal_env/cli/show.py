@@ -12,9 +12,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from seal_env.cli.options import HELP_WIDTH
+from seal_env.domains.registry import TOOLS, domain_tools
 from seal_env.models.catalog import CARDS, MODEL_NAME
 from seal_env.settings import Settings
-from seal_env.tools.registry import TOOLS_OF, get_tools, json_schemas, openai_tools
+from seal_env.tools.registry import json_schemas, openai_tools
 from seal_env.tools.schema import legal_values
 
 
@@ -23,7 +24,7 @@ def add_tools(commands: Any) -> None:
     about = "The tools that a self-edit calls, and their arguments."
     tools = commands.add_parser("tools", help="the tools' schemas", description=about)
     tools.add_argument("--format", choices=("text", "openai", "json-schema"), default="text", help="default: text")
-    tools.add_argument("--domain", choices=tuple(TOOLS_OF), default="arc", help="default: arc")
+    tools.add_argument("--domain", choices=tuple(TOOLS), default="arc", help="default: arc")
     tools.set_defaults(command=show_tools)
 
 
@@ -46,10 +47,10 @@ def add_doctor(commands: Any) -> None:
 
 def show_tools(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env tools`."""
-    names = TOOLS_OF[arguments.domain]
+    tools = domain_tools(arguments.domain)
     if arguments.format == "text":
-        schemas = json_schemas(names)
-        for tool in get_tools(names):
+        schemas = json_schemas(tools)
+        for tool in tools:
             console.print(Text.assemble((tool.name, "bold"), f"\n{tool.description}"))
             for name, schema in schemas[tool.name]["properties"].items():
                 console.print(
@@ -58,7 +59,7 @@ def show_tools(arguments: argparse.Namespace, console: Console) -> int:
                 console.print(Padding(Text(schema["description"]), (0, 0, 0, 8), expand=False))
             console.print()
         return 0
-    document: Any = openai_tools(names) if arguments.format == "openai" else json_schemas(names)
+    document: Any = openai_tools(tools) if arguments.format == "openai" else json_schemas(tools)
     print(json.dumps(document, indent=2))
     return 0
 

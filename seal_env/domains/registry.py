@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from seal_env.domains import arc, knowledge
+from seal_env.errors import SettingError
 from seal_env.inner_loop.cache.loop import cache_path
 from seal_env.settings import Settings
 from seal_env.tasks.arc.domain import ArcDomain
@@ -12,10 +16,22 @@ from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.registry import make_grader
 from seal_env.tasks.knowledge.groups import GroupedTaskset
 from seal_env.tasks.knowledge.loader import load_passages
+from seal_env.tools.base import Tool
 from seal_env.types import TaskDomain, Taskset
 
 VERDICTS = "verdicts.sqlite"
 """Where a judge's verdicts are kept, beside the results of updates."""
+TOOLS: Mapping[str, tuple[Tool[Any], ...]] = MappingProxyType({"arc": arc.TOOLS, "knowledge": knowledge.TOOLS})
+
+
+def domain_tools(name: str) -> tuple[Tool[Any], ...]:
+    """The tools of a domain's self-edits, in the order in which the prompt explains them; finetune is the last.
+
+    Raises SettingError for an unknown domain.
+    """
+    if name not in TOOLS:
+        raise SettingError("domain", name, " or ".join(map(repr, TOOLS)))
+    return TOOLS[name]
 
 
 def load_tasks(settings: Settings) -> Taskset[Any, Any]:

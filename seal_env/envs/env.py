@@ -93,7 +93,7 @@ class SealEnv(gymnasium.Env[str, str]):
         affordable = min(((budget.max_steps + 1) * self.settings.recipe.batch_size - 1) // budget.max_examples, 20)
         epochs = (min(1, affordable), min(3, affordable))
         self.action_space: gymnasium.Space[str] = SelfEditSpace(
-            self.domain.tool_names, num_train_epochs=epochs, texts=self.domain.reads_plain_text
+            self.runtime.tools, num_train_epochs=epochs, texts=self.domain.reads_plain_text
         )
         self.observation_space: gymnasium.Space[str] = PromptSpace()
         self.episode: Episode | None = None

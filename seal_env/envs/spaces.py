@@ -15,7 +15,8 @@ from seal_env.errors import SettingError
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
-from seal_env.tools.registry import ARC_TOOLS, json_schemas
+from seal_env.tools.base import Tool
+from seal_env.tools.registry import json_schemas
 from seal_env.types import InvalidSelfEdit
 
 Seed = int | np.random.Generator | None
@@ -58,14 +59,14 @@ class SelfEditSpace(TextSpace):
     A text without a finetune call is in the space too: it goes on with the draft. Whether a self-edit keeps to its budget
     depends on the task and is not the space's matter.
 
-    `sample` draws a list with one call of each tool in the order of `tool_names`: switches and choices uniform, the learning
+    `sample` draws a list with one call of each tool in the order of `tools`: switches and choices uniform, the learning
     rate log-uniform over `learning_rate` (3 significant digits), the epochs uniform over `num_train_epochs` (inclusive);
     where texts are wanted, a few of them, of random words: a space knows no task.
     """
 
     def __init__(
         self,
-        tool_names: Sequence[str] = ARC_TOOLS,
+        tools: Sequence[Tool[Any]],
         learning_rate: tuple[float, float] = (3e-5, 3e-3),
         num_train_epochs: tuple[int, int] = (1, 4),
         seed: Seed = None,
@@ -73,12 +74,11 @@ class SelfEditSpace(TextSpace):
     ) -> None:
         """texts: plain text is a self-edit too.
 
-        Raises SettingError for an unknown tool, or for a range that the tool's schema does not allow.
+        Raises SettingError for a range that the tool's schema does not allow.
         """
-        self.tool_names = tuple(tool_names)
+        self.tools = tuple(tools)
         self.learning_rate, self.num_train_epochs = tuple(learning_rate), tuple(num_train_epochs)
         self.texts = texts
-        json_schemas(self.tool_names)
         if not 0 < self.learning_rate[0] <= self.learning_rate[1] <= 1:
             raise SettingError("learning_rate", learning_rate, "(low, high) with 0 < low <= high <= 1")
         if not 0 <= self.num_train_epochs[0] <= self.num_train_epochs[1] <= 20:
@@ -92,10 +92,10 @@ class SelfEditSpace(TextSpace):
         calls = (parse_or_read if self.texts else parse)(x)
         if isinstance(calls, InvalidSelfEdit):
             return False
-        return not isinstance(check_calls(calls, self.tool_names), InvalidSelfEdit)
+        return not isinstance(check_calls(calls, self.tools), InvalidSelfEdit)
 
     def _draw(self) -> str:
-        schemas = json_schemas(self.tool_names).items()
+        schemas = json_schemas(self.tools).items()
         return json.dumps([{"name": name, "arguments": self._draw_arguments(schema)} for name, schema in schemas])
 
     def _draw_arguments(self, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,11 +125,12 @@ class SelfEditSpace(TextSpace):
 
     def __repr__(self) -> str:
         ranges = f"learning_rate={self.learning_rate}, num_train_epochs={self.num_train_epochs}"
-        return f"SelfEditSpace({self.tool_names}, {ranges}{', texts=True' if self.texts else ''})"
+        names = ", ".join(tool.name for tool in self.tools)
+        return f"SelfEditSpace(({names}), {ranges}{', texts=True' if self.texts else ''})"
 
     @property
     def _parameters(self) -> tuple[object, ...]:
-        return (self.tool_names, self.learning_rate, self.num_train_epochs, self.texts)
+        return (self.tools, self.learning_rate, self.num_train_epochs, self.texts)
 
 
 class PromptSpace(TextSpace):

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from seal_env.domains.registry import load_tasks, make_domain
+from seal_env.domains.registry import domain_tools, load_tasks, make_domain
 from seal_env.episodes.reward import reward as compute_reward
 from seal_env.errors import GraderError
 from seal_env.inner_loop import make_inner_loop
@@ -62,6 +62,7 @@ class Runtime:
         self.settings = settings
         self.taskset = load_tasks(settings)
         self.domain = make_domain(settings)
+        self.tools = domain_tools(settings.domain)
         self.budget = settings.budget
         self._saved = 0
 
@@ -80,7 +81,7 @@ class Runtime:
     @property
     def rules(self) -> Rules:
         """What holds for every self-edit here."""
-        return Rules(self.budget, self.settings.recipe, self.domain.tool_names, self.settings.training)
+        return Rules(self.budget, self.settings.recipe, self.tools, self.settings.training)
 
     def adapter_directory(self, task_id: str) -> Path | None:
         """A new directory for an adapter, of no earlier run and of no other copy; None if adapters are not kept."""
@@ -154,6 +155,7 @@ class Episode:
         description = domain.render(self.parts[self._part])
         return observation_text(
             domain,
+            self.runtime.tools,
             description,
             self.runtime.budget,
             settings.max_turns,
@@ -176,7 +178,7 @@ class Episode:
         if isinstance(calls, InvalidSelfEdit):
             return self._go_on(calls.outcome, calls.reason)
         context = EditContext(self.parts[self._part], self.seed)
-        draft = apply_calls(self.draft, calls, context, self.runtime.domain.tool_names)
+        draft = apply_calls(self.draft, calls, context, self.runtime.tools)
         if isinstance(draft, InvalidSelfEdit):
             return self._go_on(draft.outcome, draft.reason)
         self._keep(draft)

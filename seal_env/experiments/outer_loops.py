@@ -156,7 +156,7 @@ def train_rest_em(settings: RestEmSettings, held_out: str, where: Where, console
     runtime.load()
     other.load()
 
-    chat = policy_chat(policy.style, runtime.settings.domain, runtime.domain.tool_names)
+    chat = policy_chat(policy.style, runtime.settings.domain, runtime.tools)
 
     def agent(model: FrozenLM) -> LocalHFAgent:
         prompted = PolicyModel(model, constrained=policy.constrained, tools=False, chat=chat)

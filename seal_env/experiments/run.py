@@ -15,6 +15,7 @@ from seal_env.agents.base import Agent, Trajectory
 from seal_env.agents.lm.policy_settings import PolicySettings
 from seal_env.agents.registry import AgentSettings, make_agent
 from seal_env.agents.rollouts import run_episode
+from seal_env.domains.registry import domain_tools
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.run_folder import RunFolder, package_versions, refuse_existing
@@ -29,7 +30,6 @@ from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
 from seal_env.settings import Settings
-from seal_env.tools.registry import TOOLS_OF
 from seal_env.types import InvalidSelfEdit
 
 
@@ -112,7 +112,7 @@ def _check(settings: RunSettings) -> None:
     if settings.self_edit is not None and settings.agent == "fixed":  # make_agent tells the others that they take none
         domain = ENVIRONMENTS[settings.environment].get("domain", Settings.domain)
         calls = (parse_or_read if domain == "knowledge" else parse)(settings.self_edit)
-        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, TOOLS_OF[domain])
+        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, domain_tools(domain))
         if isinstance(checked, InvalidSelfEdit):
             raise SettingError("self_edit", settings.self_edit[:60], f"a self-edit. {checked.reason}")
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from seal_env.self_edits.parse_calls import invalid
 from seal_env.self_edits.validate import check_calls
-from seal_env.tools.base import Draft, EditContext
+from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.types import Budget, Example, InvalidSelfEdit, Outcome, Recipe, SelfEdit, ToolCall, TrainingConfig
 
 TEMPLATE_TOKENS = 256
@@ -35,17 +35,17 @@ class Rules(NamedTuple):
 
     budget: Budget
     recipe: Recipe
-    tool_names: tuple[str, ...]
+    tools: tuple[Tool[Any], ...]
     usual: TrainingConfig = TrainingConfig()
 
 
 def apply_calls(
-    draft: Draft, calls: Sequence[ToolCall], context: EditContext, tool_names: Sequence[str]
+    draft: Draft, calls: Sequence[ToolCall], context: EditContext, tools: Sequence[Tool[Any]]
 ) -> Draft | InvalidSelfEdit:
     """Fold the calls over the draft. All or nothing: no tool runs unless every call is valid."""
     if draft.finetune:
         return invalid(Outcome.INVALID_ARGUMENTS, "The finetune call has ended this self-edit; no call can follow it.")
-    checked = check_calls(calls, tool_names)
+    checked = check_calls(calls, tools)
     if isinstance(checked, InvalidSelfEdit):
         return checked
     for tool, arguments in checked:
@@ -111,13 +111,13 @@ def describe_draft(draft: Draft, kept: FilteredExamples | None, rules: Rules) ->
     training = draft.training or rules.usual
     setting = f"{training.strategy}, learning rate {training.learning_rate:g}, {training.num_train_epochs} epochs"
     if kept is None:
-        lines.append(f"No examples are made yet: call {_makers(rules.tool_names)}.")
+        lines.append(f"No examples are made yet: call {_makers(rules.tools)}.")
     elif not kept.examples_E:
         lines.append(f"No examples are left to train on: {_why_empty(draft, rules)}.")
     else:
         made, n_kept, tokens = len(draft.candidates or ()), len(kept.examples_E), sum(kept.lengths_E)
-        tools = _makers(rules.tool_names)
-        lines.append(f"The {tools} tool made {made} examples and {n_kept} are kept, with {tokens} tokens.")
+        makers = _makers(rules.tools)
+        lines.append(f"The {makers} tool made {made} examples and {n_kept} are kept, with {tokens} tokens.")
     lines.append(f"Training: {setting}." if draft.training else f"No training is set yet; by default: {setting}.")
     if kept is not None and kept.examples_E:
         lines.append(_cost_line(len(kept.examples_E), training.num_train_epochs, rules))
@@ -156,15 +156,15 @@ def _over_budget(n_examples: int, epochs: int, rules: Rules) -> str:
     )
 
 
-def _makers(tool_names: Sequence[str]) -> str:
+def _makers(tools: Sequence[Tool[Any]]) -> str:
     """The tools that make examples: `augment`; `implications, rewrite or self_qa`."""
-    *others, last = [name for name in tool_names if name not in ("training", "finetune")]
+    *others, last = [tool.name for tool in tools if tool.name not in ("training", "finetune")]
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def _why_empty(draft: Draft, rules: Rules) -> str:
     if draft.candidates is None:
-        return f"call {_makers(rules.tool_names)} before finetune"
+        return f"call {_makers(rules.tools)} before finetune"
     if not draft.candidates:
-        return f"the {_makers(rules.tool_names)} tool could make none of this task"
+        return f"the {_makers(rules.tools)} tool could make none of this task"
     return f"all {len(draft.candidates)} have {rules.budget.max_tokens} tokens or more; use other augmentations"

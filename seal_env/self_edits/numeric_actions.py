@@ -98,7 +98,7 @@ def coordinates(space: SelfEditSpace, levels: int = LEVELS) -> tuple[Coordinate,
     ranges = {name: getattr(space, name) for name in _SAMPLED}
     return tuple(
         _coordinate(tool, argument, legal, ranges.get(argument), levels)
-        for tool, schema in json_schemas(space.tool_names).items()
+        for tool, schema in json_schemas(space.tools).items()
         for argument, legal in schema["properties"].items()
     )
 
@@ -148,7 +148,7 @@ class SelfEditCodec(ABC):
 
     def __init__(self, space: SelfEditSpace, levels: int = LEVELS) -> None:
         """space: which tools, and ranges. Raises SettingError, see `coordinates`."""
-        self.tool_names = space.tool_names
+        self.tools = space.tools
         self.coordinates = coordinates(space, levels)
 
     @property
@@ -170,7 +170,7 @@ class SelfEditCodec(ABC):
 
     def decode(self, action: ArrayLike) -> str:
         """One whole self-edit: a call of each tool, in the tools' order. Raises SettingError for any other array."""
-        arguments: dict[str, dict[str, Any]] = {tool: {} for tool in self.tool_names}
+        arguments: dict[str, dict[str, Any]] = {tool.name: {} for tool in self.tools}
         for coordinate, number in zip(self.coordinates, self._numbers(action).tolist(), strict=True):
             arguments[coordinate.tool][coordinate.argument] = self._value(coordinate, number)
         return json.dumps([{"name": tool, "arguments": given} for tool, given in arguments.items()])
@@ -193,12 +193,12 @@ class SelfEditCodec(ABC):
 
     def _arguments(self, self_edit: Any) -> dict[str, dict[str, Any]]:
         calls = parse(self_edit)
-        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, self.tool_names)
+        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, self.tools)
         if isinstance(checked, InvalidSelfEdit):
             raise SettingError("self_edit", cut(str(self_edit), 60), f"a self-edit. {checked.reason}")
-        names = [tool.name for tool, _ in checked]
-        if sorted(names) != sorted(self.tool_names):
-            raise SettingError("self_edit", names, f"one call each of {', '.join(self.tool_names)}")
+        names, wanted = [tool.name for tool, _ in checked], [tool.name for tool in self.tools]
+        if sorted(names) != sorted(wanted):
+            raise SettingError("self_edit", names, f"one call each of {', '.join(wanted)}")
         return {tool.name: arguments.model_dump() for tool, arguments in checked}
 
     def _check_shape(self, array: NDArray[Any], action: object) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from seal_env.tools.base import Tool
-from seal_env.tools.registry import get_tools
 from seal_env.tools.schema import arguments_schema, legal_values
 from seal_env.types import Budget, Message, Recipe, TaskDomain, TrainingConfig
 
@@ -41,6 +40,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 def observation_text(
     domain: TaskDomain,
+    tools: Sequence[Tool[Any]],
     description: str,
     budget: Budget,
     max_turns: int,
@@ -52,13 +52,12 @@ def observation_text(
 
     place: which part of the task it is, and how many there are. usual: how a self-edit without `training` is trained.
     """
-    tools = get_tools(domain.tool_names)
     parts = [
         f"{ROLE}\n{domain.briefing}",
         f"Task:\n{description}",
         "Tools:\n" + "\n".join(map(_tool_text, tools)),
         _budget_text(budget, max_turns, batch_size, *place, usual),
-        f"{REPLY}\n{example_action(domain.tool_names)}",
+        f"{REPLY}\n{example_action(tools)}",
     ]
     return "\n\n".join(parts)
 
@@ -82,9 +81,9 @@ def chat_messages(observation: str) -> tuple[Message, ...]:
     return (Message("system", SYSTEM), Message("user", observation))
 
 
-def example_action(tool_names: Sequence[str]) -> str:
+def example_action(tools: Sequence[Tool[Any]]) -> str:
     """One valid action, in the form that the prompt asks for."""
-    return json.dumps([{"name": name, "arguments": EXAMPLES[name]} for name in tool_names])
+    return json.dumps([{"name": tool.name, "arguments": EXAMPLES[tool.name]} for tool in tools])
 
 
 def _tool_text(tool: Tool[Any]) -> str:

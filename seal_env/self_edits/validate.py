@@ -18,23 +18,23 @@ from pydantic import ValidationError as PydanticError
 from seal_env.self_edits.parse_calls import invalid
 from seal_env.self_edits.untrusted_json import cut, shown
 from seal_env.tools.base import Arguments, Tool
-from seal_env.tools.registry import TOOLS
 from seal_env.tools.schema import arguments_schema, legal_values
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 
 CheckedCall = tuple[Tool[Any], Arguments]
 
 
-def check_calls(calls: Sequence[ToolCall], tool_names: Sequence[str]) -> tuple[CheckedCall, ...] | InvalidSelfEdit:
+def check_calls(calls: Sequence[ToolCall], tools: Sequence[Tool[Any]]) -> tuple[CheckedCall, ...] | InvalidSelfEdit:
     """Each call with its tool and its typed arguments, or the first thing that is wrong with one of them."""
     checked: list[CheckedCall] = []
+    by_name = {tool.name: tool for tool in tools}
     for number, call in enumerate(calls, 1):
-        if call.name not in tool_names:
-            return _unknown_tool(call.name, tool_names)
+        if call.name not in by_name:
+            return _unknown_tool(call.name, list(by_name))
         if checked and checked[-1][0].name == "finetune":
             reason = f"The call of finetune must be the last one, but call {number} is {call.name}."
             return invalid(Outcome.INVALID_ARGUMENTS, reason)
-        tool = TOOLS[call.name]
+        tool = by_name[call.name]
         arguments = _check_arguments(tool, dict(call.arguments))
         if isinstance(arguments, InvalidSelfEdit):
             return arguments
@@ -50,12 +50,12 @@ def _unknown_tool(name: str, tool_names: Sequence[str]) -> InvalidSelfEdit:
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(arguments_schema(TOOLS[name].arguments))
+def _validator(tool: Tool[Any]) -> Draft202012Validator:
+    return Draft202012Validator(arguments_schema(tool.arguments))
 
 
 def _check_arguments(tool: Tool[Any], arguments: dict[str, Any]) -> Arguments | InvalidSelfEdit:
-    problem = min(_validator(tool.name).iter_errors(arguments), key=_rank, default=None)
+    problem = min(_validator(tool).iter_errors(arguments), key=_rank, default=None)
     if problem is not None:
         return invalid(Outcome.INVALID_ARGUMENTS, _wording(tool, problem))
     try:

@@ -45,7 +45,6 @@ class ArcDomain:
 
     grid_format: str = "plain"
     evaluation: str = "greedy"
-    tool_names: tuple[str, ...] = ("augment", "training", "finetune")
     briefing: str = BRIEFING
     partial_metric: str = "cell_accuracy"
     reads_plain_text: bool = False

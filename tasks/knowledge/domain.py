@@ -27,7 +27,6 @@ class KnowledgeDomain:
 
     grader: Grader
     learn_passage: bool = True
-    tool_names: tuple[str, ...] = ("implications", "rewrite", "self_qa", "relations", "training", "finetune")
     briefing: str = BRIEFING
     partial_metric: str = "word_f1"
     reads_plain_text: bool = True

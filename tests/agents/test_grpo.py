@@ -33,8 +33,9 @@ from seal_env.errors import SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.self_edits.prompt import EXAMPLES, chat_messages, example_action
 from seal_env.settings import Settings
-from seal_env.tools.registry import ARC_TOOLS, openai_tools
+from seal_env.tools.registry import openai_tools
 from tests.helpers.inner_loops import NotingInnerLoop
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
 
 
 def make_world(max_turns: int = 8, subset: str = "mini-train:2", **settings: Any) -> Runtime:
@@ -72,7 +73,7 @@ def call_all(environment: SelfEditEnvironment, **training: Any) -> list[str]:
 NOTHING = [{"role": "assistant", "content": ""}]
 
 
-@pytest.mark.parametrize("tool", openai_tools(ARC_TOOLS), ids=ARC_TOOLS)
+@pytest.mark.parametrize("tool", openai_tools(ARC_TOOLS), ids=ARC_NAMES)
 def test_a_tool_method_has_the_schema_of_its_tool(runtime: Runtime, tool: dict[str, Any]) -> None:
     expected = tool["function"]
     found = get_json_schema(getattr(begun(runtime), expected["name"]))["function"]
@@ -90,7 +91,7 @@ def test_nothing_but_the_tools_and_reset_is_public() -> None:
     import inspect
 
     functions = {name for name, _ in inspect.getmembers(SelfEditEnvironment, inspect.isfunction) if name[0] != "_"}
-    assert functions == {"reset", *ARC_TOOLS}
+    assert functions == {"reset", *ARC_NAMES}
 
 
 def test_calls_are_noted_and_no_update_is_run(runtime: Runtime) -> None:

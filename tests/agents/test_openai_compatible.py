@@ -15,7 +15,7 @@ from seal_env.agents.lm.policy_settings import SAME, PolicySettings
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import PolicyError, SettingError
 from seal_env.self_edits.parse_calls import parse
-from seal_env.tools.registry import ARC_TOOLS, openai_tools, self_edit_schema
+from seal_env.tools.registry import openai_tools, self_edit_schema
 from seal_env.types import InvalidSelfEdit, Outcome
 from tests.helpers.servers import (
     Fault,
@@ -31,8 +31,9 @@ from tests.helpers.servers import (
     sending,
     slow,
 )
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
 
-SPACE = SelfEditSpace()
+SPACE = SelfEditSpace(ARC_TOOLS)
 MANY = [f"observation {number}" for number in range(12)]
 
 
@@ -49,7 +50,7 @@ def test_probing_takes_strict_tools_where_they_work(server: PolicyServer) -> Non
     action = agent.act("the task")
     message = json.loads(action)
     assert message["role"] == "assistant"
-    assert [call["function"]["name"] for call in message["tool_calls"]] == list(ARC_TOOLS)
+    assert [call["function"]["name"] for call in message["tool_calls"]] == ARC_NAMES
     assert SPACE.contains(action)
     request = server.seen[-1]
     assert request["tools"] == openai_tools(ARC_TOOLS)

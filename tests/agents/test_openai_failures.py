@@ -14,8 +14,9 @@ from seal_env.episodes.episode import BaseAnswerCache, Runtime
 from seal_env.errors import PolicyError, SettingError
 from seal_env.settings import Settings
 from tests.helpers.servers import Fault, PolicyServer, agent_of, breaking_off, failing, fine, saying, sending, slow
+from tests.helpers.tools import ARC_TOOLS
 
-SPACE = SelfEditSpace()
+SPACE = SelfEditSpace(ARC_TOOLS)
 MANY = [f"observation {number}" for number in range(12)]
 
 

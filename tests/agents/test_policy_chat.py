@@ -30,9 +30,10 @@ from seal_env.registration import ENVIRONMENTS
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages, described_task
 from seal_env.settings import Settings
-from seal_env.tools.registry import ARC_TOOLS, KNOWLEDGE_TOOLS, openai_tools
+from seal_env.tools.registry import openai_tools
 from seal_env.types import UpdateJob
 from tests.helpers.servers import PolicyServer, form_of, texts
+from tests.helpers.tools import ARC_TOOLS, KNOWLEDGE_NAMES, KNOWLEDGE_TOOLS
 
 TOOLS_TEMPLATE = (
     "{% if tools %}Tools:{% for tool in tools %}{{ tool | tojson }}{% endfor %}{% endif %}{% for m in messages %}"
@@ -146,7 +147,7 @@ def test_a_local_policy_reads_the_style_s_prompt_and_its_reply_is_the_action(lla
 
 def test_the_embedded_model_writes_texts_that_are_learned(env: SealEnv) -> None:
     settings = PolicySettings(policy_device="cpu", max_new_tokens=64)
-    agent = LocalHFAgent.load(env.settings.model, settings, domain="knowledge", tool_names=KNOWLEDGE_TOOLS)
+    agent = LocalHFAgent.load(env.settings.model, settings, domain="knowledge", tools=KNOWLEDGE_TOOLS)
     trajectory = run_episode(env, agent, seed=1)
     assert trajectory.info["outcome"] == "ok"
     assert trajectory.info["texts"] > 0
@@ -172,7 +173,7 @@ def test_tools_of_knowledge_go_through_a_template_and_texts_do_not(tiny_models: 
 
 def served(server: PolicyServer, **policy: object) -> OpenAICompatibleAgent:
     given = PolicySettings(**{"base_url": server.base_url, "retries": 0, **policy})  # type: ignore[arg-type]
-    return OpenAICompatibleAgent(given, tool_names=KNOWLEDGE_TOOLS, domain="knowledge")
+    return OpenAICompatibleAgent(given, tools=KNOWLEDGE_TOOLS, domain="knowledge")
 
 
 def test_a_server_is_asked_for_texts_in_plain_chat_and_no_forms_are_probed(
@@ -200,7 +201,7 @@ def test_a_server_is_asked_for_the_tools_of_knowledge_in_the_strictest_form(
     assert "Orvel is a village" in policy_server.seen[0]["messages"][-1]["content"]
     policy_server.knows = {"structured_outputs"}
     action = served(policy_server, style="tools").act(observation)
-    assert [call.name for call in parse(action)] == list(KNOWLEDGE_TOOLS)  # type: ignore[union-attr]
+    assert [call.name for call in parse(action)] == KNOWLEDGE_NAMES  # type: ignore[union-attr]
 
 
 def test_what_a_served_policy_writes_is_learned(policy_server: PolicyServer, env: SealEnv) -> None:

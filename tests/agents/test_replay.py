@@ -20,6 +20,7 @@ from seal_env.tasks.knowledge.files import read_passages
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.passage import Passage, published
 from seal_env.types import Budget
+from tests.helpers.tools import KNOWLEDGE_TOOLS
 
 ORVEL = Passage("Orvel", "Orvel is a village by the sea. Its lamp burns blue oil.")
 TAMIK = Passage("Tamik", "Tamik is a song of the north.")
@@ -27,7 +28,7 @@ TAMIK = Passage("Tamik", "Tamik is a song of the north.")
 
 def shown(passage: Passage) -> str:
     domain = KnowledgeDomain(LexicalGrader())
-    return observation_text(domain, domain.render(passage), Budget(), max_turns=1)
+    return observation_text(domain, KNOWLEDGE_TOOLS, domain.render(passage), Budget(), max_turns=1)
 
 
 def row(passage: Passage, **texts: object) -> dict[str, object]:

@@ -20,8 +20,9 @@ from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.settings import Settings
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 from tests.helpers.inner_loops import FakeInnerLoop
+from tests.helpers.tools import ARC_TOOLS
 
-SPACE = SelfEditSpace()
+SPACE = SelfEditSpace(ARC_TOOLS)
 GOOD = (2e-4, 1e-3)
 
 
@@ -131,7 +132,7 @@ def test_agent_gets_better_at_each_task() -> None:
             actions.append(agent.act("a task"))
             tell(agent, "a task", actions[-1], float(is_good(actions[-1])))
         hits += [is_good(action) for action in actions[-15:]]
-    drawn = SelfEditSpace(seed=0)
+    drawn = SelfEditSpace(ARC_TOOLS, seed=0)
     at_random = np.mean([is_good(drawn.sample()) for _ in range(1000)])
     assert at_random < 0.25
     assert np.mean(hits) > 2 * at_random
@@ -188,7 +189,7 @@ def test_search_beats_random_self_edits_on_the_embedded_model() -> None:
     settings = Settings.resolve(subset="mini-eval:4", max_turns=1, max_examples=12, decode="never")
     runtime = Runtime(settings)
     runtime.load()
-    space = SelfEditSpace(num_train_epochs=(1, 3))
+    space = SelfEditSpace(ARC_TOOLS, num_train_epochs=(1, 3))
     random_rewards = []
     search = Search(runtime, space, SearchBudget(trials=8, repeats=1, fresh=3))
     found = search.run(runtime.taskset.task_ids)

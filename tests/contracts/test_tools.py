@@ -10,24 +10,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from seal_env.errors import SettingError
 from seal_env.self_edits.prompt import EXAMPLES
 from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tasks.knowledge.loader import load_passages
 from seal_env.tools.base import Draft, EditContext, Tool
-from seal_env.tools.registry import KNOWLEDGE_TOOLS, TOOLS, get_tools, json_schemas, openai_tools, self_edit_schema
+from seal_env.tools.registry import json_schemas, openai_tools, self_edit_schema
 from seal_env.tools.schema import arguments_schema, legal_values
 from seal_env.types import TrainingConfig
+from tests.helpers.tools import KNOWLEDGE_NAMES, TOOLS
 
 ARC = next(iter(load_taskset("mini-train:1"))).context
 PASSAGE = next(iter(load_passages("synthetic-train:1"))).context
+ALL = list(TOOLS.values())
 SCALARS = st.one_of(
     st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5), st.none()
 )
 
 
 def context_of(tool: Tool[Any]) -> EditContext:
-    return EditContext(PASSAGE if tool.name in KNOWLEDGE_TOOLS else ARC, seed=3)
+    return EditContext(PASSAGE if tool.name in KNOWLEDGE_NAMES else ARC, seed=3)
 
 
 @pytest.fixture(params=TOOLS)
@@ -93,25 +94,20 @@ def test_what_the_schema_allows_pydantic_allows_and_the_other_way_round(data: st
 
 
 def test_openai_tools_are_strict_function_tools() -> None:
-    for entry in openai_tools(list(TOOLS)):
+    for entry in openai_tools(ALL):
         assert entry["type"] == "function"
         assert entry["function"]["strict"] is True
-        assert entry["function"]["parameters"] == json_schemas(list(TOOLS))[entry["function"]["name"]]
+        assert entry["function"]["parameters"] == json_schemas(ALL)[entry["function"]["name"]]
 
 
 def test_the_schema_of_a_self_edit_takes_the_examples_and_nothing_else() -> None:
-    schema = self_edit_schema(list(TOOLS))
+    schema = self_edit_schema(ALL)
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
     assert validator.is_valid([{"name": name, "arguments": EXAMPLES[name]} for name in TOOLS])
     assert not validator.is_valid([])
     assert not validator.is_valid([{"name": "augment", "arguments": EXAMPLES["training"]}])
     assert not validator.is_valid([{"name": "finetune", "arguments": {}, "id": 1}])
-
-
-def test_an_unknown_tool_is_a_setting_error() -> None:
-    with pytest.raises(SettingError, match="'dream'"):
-        get_tools(["augment", "dream"])
 
 
 @pytest.mark.parametrize(

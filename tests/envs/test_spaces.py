@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -17,15 +19,15 @@ from gymnasium.vector.utils import batch_space
 from seal_env.envs.spaces import PromptSpace, SelfEditSpace, TextSpace
 from seal_env.errors import SettingError
 from seal_env.self_edits.prompt import example_action
-from seal_env.tools.registry import ARC_TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
 
-SPACES = [SelfEditSpace, PromptSpace]
-each_space = pytest.mark.parametrize("space_type", SPACES)
+SPACES = [partial(SelfEditSpace, ARC_TOOLS), PromptSpace]
+each_space = pytest.mark.parametrize("space_type", SPACES, ids=["actions", "prompts"])
 
 
 def draws(count: int, **settings: Any) -> list[dict[str, Any]]:
     """Arguments of all tools of each sample, merged."""
-    space = SelfEditSpace(seed=0, **settings)
+    space = SelfEditSpace(ARC_TOOLS, seed=0, **settings)
     samples = [json.loads(space.sample()) for _ in range(count)]
     return [{key: value for call in calls for key, value in call["arguments"].items()} for calls in samples]
 
@@ -33,7 +35,7 @@ def draws(count: int, **settings: Any) -> list[dict[str, Any]]:
 class EchoEnv(gym.Env[str, str]):
     """Observes its last action."""
 
-    action_space = SelfEditSpace()
+    action_space = SelfEditSpace(ARC_TOOLS)
     observation_space = PromptSpace()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
@@ -45,13 +47,13 @@ class EchoEnv(gym.Env[str, str]):
 
 
 @each_space
-def test_samples_are_in_the_space(space_type: type[TextSpace]) -> None:
+def test_samples_are_in_the_space(space_type: Callable[..., TextSpace]) -> None:
     space = space_type(seed=1)
     assert all(space.sample() in space for _ in range(50))
 
 
 @each_space
-def test_the_seed_decides_the_samples(space_type: type[TextSpace]) -> None:
+def test_the_seed_decides_the_samples(space_type: Callable[..., TextSpace]) -> None:
     space = space_type(seed=1)
     first = [space.sample() for _ in range(5)]
     assert space.seed(1) == 1
@@ -61,7 +63,7 @@ def test_the_seed_decides_the_samples(space_type: type[TextSpace]) -> None:
 
 
 @each_space
-def test_a_copy_is_equal_and_draws_the_same(space_type: type[TextSpace]) -> None:
+def test_a_copy_is_equal_and_draws_the_same(space_type: Callable[..., TextSpace]) -> None:
     space = space_type(seed=1)
     twin = copy.deepcopy(space)
     assert twin == space
@@ -69,7 +71,7 @@ def test_a_copy_is_equal_and_draws_the_same(space_type: type[TextSpace]) -> None
 
 
 @each_space
-def test_there_is_nothing_to_mask(space_type: type[TextSpace]) -> None:
+def test_there_is_nothing_to_mask(space_type: Callable[..., TextSpace]) -> None:
     assert space_type(seed=1).sample(mask=None, probability=None) == space_type(seed=1).sample(None)
     with pytest.raises(SettingError, match="mask"):
         space_type().sample(mask=np.ones(3, dtype=np.int8))
@@ -78,14 +80,14 @@ def test_there_is_nothing_to_mask(space_type: type[TextSpace]) -> None:
 
 
 @each_space
-def test_samples_go_through_json(space_type: type[TextSpace]) -> None:
+def test_samples_go_through_json(space_type: Callable[..., TextSpace]) -> None:
     space = space_type(seed=1)
     samples = [space.sample() for _ in range(5)]
     assert space.from_jsonable(json.loads(json.dumps(space.to_jsonable(samples)))) == samples
 
 
 @each_space
-def test_gymnasium_accepts_the_space(space_type: type[TextSpace]) -> None:
+def test_gymnasium_accepts_the_space(space_type: Callable[..., TextSpace]) -> None:
     check_action_space(space_type())
     check_observation_space(space_type())
     assert not space_type().is_np_flattenable
@@ -102,7 +104,7 @@ def test_a_vector_of_environments_runs() -> None:
 
 
 def test_a_sample_is_three_calls_in_order() -> None:
-    assert [call["name"] for call in json.loads(SelfEditSpace(seed=0).sample())] == list(ARC_TOOLS)
+    assert [call["name"] for call in json.loads(SelfEditSpace(ARC_TOOLS, seed=0).sample())] == ARC_NAMES
 
 
 def test_every_switch_and_both_strategies_are_drawn_evenly() -> None:
@@ -133,7 +135,6 @@ def test_rounding_does_not_leave_the_range() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"tool_names": ("augment", "dream")},
         {"learning_rate": (0.0, 1.0)},
         {"learning_rate": (1e-2, 1e-3)},
         {"learning_rate": (0.5, 1.5)},
@@ -144,42 +145,42 @@ def test_rounding_does_not_leave_the_range() -> None:
 )
 def test_illegal_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingError):
-        SelfEditSpace(**settings)
+        SelfEditSpace(ARC_TOOLS, **settings)
 
 
 def test_every_form_of_a_valid_action_is_in_the_space() -> None:
     action = example_action(ARC_TOOLS)
-    assert action in SelfEditSpace()
-    assert f"```json\n{action}\n```" in SelfEditSpace()
-    assert np.str_(action) in SelfEditSpace()
-    assert example_action(("training",)) in SelfEditSpace()
+    assert action in SelfEditSpace(ARC_TOOLS)
+    assert f"```json\n{action}\n```" in SelfEditSpace(ARC_TOOLS)
+    assert np.str_(action) in SelfEditSpace(ARC_TOOLS)
+    assert example_action(ARC_TOOLS[1:2]) in SelfEditSpace(ARC_TOOLS)
 
 
 @pytest.mark.parametrize("action", ["", "[]", "finetune", '{"name": "dream"}', '{"name": "training"}', None, 3, [], b"[]"])
 def test_what_the_tools_refuse_is_not_in_the_space(action: object) -> None:
-    assert action not in SelfEditSpace()
+    assert action not in SelfEditSpace(ARC_TOOLS)
 
 
 def test_parsed_actions_are_not_texts() -> None:
-    assert json.loads(example_action(ARC_TOOLS)) not in SelfEditSpace()
+    assert json.loads(example_action(ARC_TOOLS)) not in SelfEditSpace(ARC_TOOLS)
 
 
 def test_a_tool_that_the_space_lacks_is_not_in_it() -> None:
-    assert example_action(("augment",)) not in SelfEditSpace(("training", "finetune"))
+    assert example_action(ARC_TOOLS[:1]) not in SelfEditSpace(ARC_TOOLS[1:])
 
 
 def test_spaces_are_equal_if_their_settings_are() -> None:
-    assert SelfEditSpace(seed=1) == SelfEditSpace(seed=2)
-    assert SelfEditSpace() != SelfEditSpace(num_train_epochs=(1, 3))
-    assert SelfEditSpace() != SelfEditSpace(learning_rate=(1e-4, 1e-2))
-    assert SelfEditSpace() != PromptSpace()
+    assert SelfEditSpace(ARC_TOOLS, seed=1) == SelfEditSpace(ARC_TOOLS, seed=2)
+    assert SelfEditSpace(ARC_TOOLS) != SelfEditSpace(ARC_TOOLS, num_train_epochs=(1, 3))
+    assert SelfEditSpace(ARC_TOOLS) != SelfEditSpace(ARC_TOOLS, learning_rate=(1e-4, 1e-2))
+    assert SelfEditSpace(ARC_TOOLS) != PromptSpace()
     assert PromptSpace(5) != PromptSpace(6)
 
 
 def test_the_repr_shows_the_settings() -> None:
     assert repr(PromptSpace(5)) == "PromptSpace(5)"
-    shown = repr(SelfEditSpace(("finetune",), (0.1, 0.2), (2, 3)))
-    assert shown == "SelfEditSpace(('finetune',), learning_rate=(0.1, 0.2), num_train_epochs=(2, 3))"
+    shown = repr(SelfEditSpace(ARC_TOOLS[-1:], (0.1, 0.2), (2, 3)))
+    assert shown == "SelfEditSpace((finetune), learning_rate=(0.1, 0.2), num_train_epochs=(2, 3))"
 
 
 def test_prompts_are_unicode_up_to_a_length() -> None:

@@ -25,6 +25,7 @@ from seal_env.self_edits.numeric_actions import CODECS, make_codec
 from seal_env.tasks.arc.features import PARTS, GridShape
 from seal_env.types import Answer, Outcome, Task, UpdateJob, UpdateResult
 from tests.helpers.inner_loops import FakeInnerLoop
+from tests.helpers.tools import ARC_TOOLS
 
 TASKS = ["mini-train-0-0", "mini-train-0-1", "mini-train-0-2"]
 
@@ -76,7 +77,9 @@ def test_an_episode_is_one_step_of_numbers(loop: QuickInnerLoop) -> None:
 
 
 def test_another_space_may_be_given(loop: QuickInnerLoop) -> None:
-    env = StructuredSelfEdit(gymnasium.make("SEAL-ARC-Mini-v0"), levels=3, space=SelfEditSpace(num_train_epochs=(0, 5)))
+    env = StructuredSelfEdit(
+        gymnasium.make("SEAL-ARC-Mini-v0"), levels=3, space=SelfEditSpace(ARC_TOOLS, num_train_epochs=(0, 5))
+    )
     assert env.action_space.nvec.tolist()[-2:] == [3, 6]
 
 
@@ -104,7 +107,7 @@ def test_numbers_are_not_made_numbers_again() -> None:
         (VectorStructuredSelfEdit(many), VectorStructuredSelfEdit),
     ):
         with pytest.raises(SettingError, match="once"):
-            wrapper(once, space=SelfEditSpace())
+            wrapper(once, space=SelfEditSpace(ARC_TOOLS))
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])

@@ -18,7 +18,8 @@ from seal_env.agents.lm.openai_forms import FORMS
 from seal_env.agents.lm.policy_settings import PolicySettings
 from seal_env.agents.lm.text_styles import SYSTEM
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.tools.registry import ARC_TOOLS, TOOLS
+from seal_env.tools.base import Tool
+from tests.helpers.tools import ARC_TOOLS, TOOLS
 
 Body = dict[str, Any]
 Fault = Callable[[Body], Response | None]
@@ -140,8 +141,8 @@ def form_of(body: Body) -> str:
     return next((form for field, form in fields.items() if field in body), "text")
 
 
-def self_edit(seed: int, tool_names: Iterable[str] = ARC_TOOLS) -> list[Body]:
-    calls: list[Body] = json.loads(SelfEditSpace(tuple(tool_names), seed=seed).sample())
+def self_edit(seed: int, tools: Iterable[Tool[Any]] = ARC_TOOLS) -> list[Body]:
+    calls: list[Body] = json.loads(SelfEditSpace(tuple(tools), seed=seed).sample())
     return calls
 
 
@@ -150,10 +151,10 @@ def texts(seed: int) -> str:
     return f"<think>\nWhat to write?\n</think>\n\nFact {seed} is a fact.\nQuestion: Which fact is it?\nAnswer: fact {seed}"
 
 
-def tools_in(body: Body) -> list[str]:
+def tools_in(body: Body) -> list[Tool[Any]]:
     """The tools that the prompt explains; those of ARC where it explains none."""
     prompt = body["messages"][-1]["content"]
-    return [name for name in TOOLS if f"\n{name}: " in prompt] or list(ARC_TOOLS)
+    return [tool for name, tool in TOOLS.items() if f"\n{name}: " in prompt] or list(ARC_TOOLS)
 
 
 def as_tool_calls(calls: list[Body]) -> list[Body]:

@@ -27,8 +27,8 @@ from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.validate import check_calls
 from seal_env.serving.client import ChatServer, run_async
 from seal_env.settings import Settings
-from seal_env.tools.registry import ARC_TOOLS
 from seal_env.types import Answer, InvalidSelfEdit, Outcome, UpdateJob
+from tests.helpers.tools import ARC_TOOLS
 from tests.helpers.vllm_server import VllmServer, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]

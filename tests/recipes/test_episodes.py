@@ -31,6 +31,7 @@ from seal_env.tasks.arc.mini.rule import RuleInstance
 from seal_env.tasks.arc.mini.rules import draw_task, mini_task
 from seal_env.tasks.arc.prompt import example
 from seal_env.types import Recipe
+from tests.helpers.tools import ARC_TOOLS
 
 LETTERED = ArcDomain("lettered")
 GRID = LETTERED.format.pattern
@@ -261,7 +262,7 @@ def parts_of(encoder: ChatEncoder, row: Row) -> tuple[str, str, str]:
 
 
 def test_self_edits_to_be_written_are_valid(encoder: ChatEncoder) -> None:
-    space = SelfEditSpace()
+    space = SelfEditSpace(ARC_TOOLS)
     rows = [self_edit_row(encoder, LETTERED, rng(seed)) for seed in range(60)]
     answers = [parts_of(encoder, row)[2] for row in rows]
     assert all(answer in space for answer in answers)

@@ -18,6 +18,7 @@ from seal_env.tasks.arc import prompt
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridFormat, GridPair, to_grid
 from seal_env.types import Recipe
+from tests.helpers.tools import ARC_TOOLS
 
 LETTERED = GridFormat("lettered")
 
@@ -30,8 +31,8 @@ def tokenizer() -> Any:
 @pytest.fixture(scope="module")
 def self_edits() -> list[str]:
     """As they are sampled, and with the longest numbers that a tool accepts."""
-    space = SelfEditSpace(seed=0)
-    longest = SelfEditSpace(learning_rate=(1.23e-5, 1.23e-5), num_train_epochs=(20, 20), seed=0)
+    space = SelfEditSpace(ARC_TOOLS, seed=0)
+    longest = SelfEditSpace(ARC_TOOLS, learning_rate=(1.23e-5, 1.23e-5), num_train_epochs=(20, 20), seed=0)
     return [*(space.sample() for _ in range(200)), longest.sample()]
 
 
@@ -70,7 +71,7 @@ def test_what_asks_for_a_grid_takes_at_most_two_tokens(tokenizer: Any) -> None:
 @pytest.mark.parametrize("max_turns", [1, 8])
 def test_the_whole_prompt_of_a_task_with_10_by_10_grids_fits_1024_tokens(tokenizer: Any, max_turns: int) -> None:
     described = ArcDomain("lettered").render(tuple(random_pairs(3, 10, 10)))
-    observation = observation_text(ArcDomain(), described, Settings.resolve().budget, max_turns)
+    observation = observation_text(ArcDomain(), ARC_TOOLS, described, Settings.resolve().budget, max_turns)
     ids, _ = ChatEncoder(tokenizer, "").tokenize(ChatEncoder(tokenizer, "").render(chat_messages(observation), True))
     assert 3 * 2 * 110 < len(ids) <= 1024
 
@@ -101,7 +102,7 @@ def test_what_a_model_decides_in_a_self_edit_is_a_token_of_its_own(tokenizer: An
 
 
 def test_the_two_strategies_part_at_a_token(tokenizer: Any) -> None:
-    space = SelfEditSpace(("training", "finetune"), learning_rate=(0.001, 0.001), num_train_epochs=(2, 2), seed=0)
+    space = SelfEditSpace(ARC_TOOLS[1:], learning_rate=(0.001, 0.001), num_train_epochs=(2, 2), seed=0)
     found = [pieces(tokenizer, text) for text in sorted({space.sample() for _ in range(20)})]
     first, second = found
     assert sum(one != other for one, other in zip(first, second, strict=True)) == 1

@@ -16,11 +16,12 @@ from seal_env.self_edits.parse_calls import MAX_REASON, parse
 from seal_env.self_edits.prompt import EXAMPLES
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS, MAX_DEPTH, MAX_NUMBER_CHARACTERS, MAX_VALUES, loads, plain
 from seal_env.tools.base import Draft, EditContext
-from seal_env.tools.registry import ARC_TOOLS, MAX_CALLS
+from seal_env.tools.registry import MAX_CALLS
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
 
-CALLS = tuple(ToolCall(name, EXAMPLES[name]) for name in ARC_TOOLS)
-LIST = [{"name": name, "arguments": EXAMPLES[name]} for name in ARC_TOOLS]
+CALLS = tuple(ToolCall(name, EXAMPLES[name]) for name in ARC_NAMES)
+LIST = [{"name": name, "arguments": EXAMPLES[name]} for name in ARC_NAMES]
 OBJECT_CALLS = [{"id": "1", "type": "function", "function": call} for call in LIST]
 TEXT_CALLS = [
     {"id": "1", "type": "function", "function": {"name": call["name"], "arguments": json.dumps(call["arguments"])}}
@@ -246,7 +247,7 @@ KEYS = st.sampled_from(
         "learning_rate",
     ]
 )
-WORDS = st.sampled_from([*ARC_TOOLS, "assistant", "function_call", "reasoning", "{}", "[]", '{"name": "finetune"}', ""])
+WORDS = st.sampled_from([*ARC_NAMES, "assistant", "function_call", "reasoning", "{}", "[]", '{"name": "finetune"}', ""])
 CALL_LIKE = st.recursive(
     WORDS | st.none() | st.floats() | st.booleans(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
@@ -256,11 +257,7 @@ CALL_LIKE = st.recursive(
 
 def compile_anything(action: object) -> None:
     calls = parse(action)
-    edit = (
-        calls
-        if isinstance(calls, InvalidSelfEdit)
-        else apply_calls(Draft(), calls, EditContext((), 0), ("training", "finetune"))
-    )
+    edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0), ARC_TOOLS[1:])
     assert isinstance(edit, InvalidSelfEdit | Draft)
     if isinstance(edit, InvalidSelfEdit):
         assert 0 < len(edit.reason) <= MAX_REASON

@@ -16,9 +16,9 @@ from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import SettingError
 from seal_env.self_edits.numeric_actions import CODECS, BoxCodec, DiscreteCodec, SelfEditCodec, make_codec
 from seal_env.tools.base import Arguments, Tool
-from seal_env.tools.registry import ARC_TOOLS, TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, TOOLS
 
-SPACE = SelfEditSpace()
+SPACE = SelfEditSpace(ARC_TOOLS)
 BOTH = [make_codec(name, SPACE) for name in CODECS]
 
 
@@ -33,7 +33,7 @@ def actions_of(codec: SelfEditCodec) -> st.SearchStrategy[np.ndarray]:
     )
 
 
-self_edits = st.integers(0, 2**31).map(lambda seed: SelfEditSpace(seed=seed).sample())
+self_edits = st.integers(0, 2**31).map(lambda seed: SelfEditSpace(ARC_TOOLS, seed=seed).sample())
 
 
 @settings(deadline=None)
@@ -42,7 +42,7 @@ def test_every_action_is_a_valid_self_edit_that_says_it_all_at_once(data: st.Dat
     codec = data.draw(st.sampled_from(BOTH))
     text = codec.decode(data.draw(actions_of(codec)))
     assert SPACE.contains(text)
-    assert [call["name"] for call in json.loads(text)] == list(ARC_TOOLS)
+    assert [call["name"] for call in json.loads(text)] == ARC_NAMES
 
 
 @settings(deadline=None)
@@ -79,7 +79,7 @@ def test_levels_of_the_rate_are_spread_evenly_on_a_log_scale() -> None:
 
 
 def test_ranges_are_the_space_s() -> None:
-    space = SelfEditSpace(learning_rate=(1e-4, 2e-4), num_train_epochs=(0, 2))
+    space = SelfEditSpace(ARC_TOOLS, learning_rate=(1e-4, 2e-4), num_train_epochs=(0, 2))
     low, high = (json.loads(make_codec("box", space).decode([edge] * 7))[1]["arguments"] for edge in (-1.0, 1.0))
     assert (low["learning_rate"], high["learning_rate"]) == space.learning_rate
     assert (low["num_train_epochs"], high["num_train_epochs"]) == space.num_train_epochs
@@ -143,15 +143,13 @@ class OtherArguments(Arguments):
     rate: float = Field(ge=1e-6, le=1, description="A rate.")
 
 
-def new_tool(monkeypatch: pytest.MonkeyPatch, arguments: type[Arguments]) -> SelfEditSpace:
-    tools = {**TOOLS, "other": Tool("other", "Another tool.", arguments, lambda draft, context, given: draft)}
-    monkeypatch.setattr("seal_env.tools.registry.TOOLS", tools)
-    monkeypatch.setattr("seal_env.self_edits.validate.TOOLS", tools)
-    return SelfEditSpace(("augment", "other", "finetune"))
+def new_tool(arguments: type[Arguments]) -> SelfEditSpace:
+    other = Tool("other", "Another tool.", arguments, lambda draft, context, given: draft)
+    return SelfEditSpace((TOOLS["augment"], other, TOOLS["finetune"]))
 
 
-def test_a_new_tool_needs_no_new_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    space = new_tool(monkeypatch, OtherArguments)
+def test_a_new_tool_needs_no_new_code() -> None:
+    space = new_tool(OtherArguments)
     discrete, box = (make_codec(name, space, levels=6) for name in CODECS)
     assert discrete.space.nvec.tolist() == [2, 2, 2, 2, 3, 1, 2, 4, 6, 6, 6]
     for codec in (discrete, box):
@@ -167,7 +165,7 @@ def test_a_new_tool_needs_no_new_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < share.values[0] < 0.01 < 0.99 < share.values[-1] < 1
 
 
-def test_what_no_number_stands_for_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_number_stands_for_is_named() -> None:
     class Texts(Arguments):
         text: str = Field(description="A text.")
 
@@ -176,7 +174,7 @@ def test_what_no_number_stands_for_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
     for arguments, message in ((Texts, "but text is"), (Unbounded, "bounds on both sides, but number is")):
         with pytest.raises(SettingError, match=message):
-            BoxCodec(new_tool(monkeypatch, arguments))
+            BoxCodec(new_tool(arguments))
     with pytest.raises(SettingError, match="codec='boxes'"):
         make_codec("boxes", SPACE)
     with pytest.raises(SettingError, match="levels=1"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,18 @@ from seal_env.self_edits.prompt import EXAMPLES, SYSTEM, chat_messages, example_
 from seal_env.settings import Settings
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair
-from seal_env.tools.registry import ARC_TOOLS, TOOLS
 from seal_env.types import Budget, Message, Recipe
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, TOOLS
 
 ARC = ArcDomain()
-TEXT = observation_text(ARC, "<the demonstrations>", Budget(), max_turns=8)
+TEXT = observation_text(ARC, ARC_TOOLS, "<the demonstrations>", Budget(), max_turns=8)
 
 
 def test_the_prompt_is_short() -> None:
     assert len(TEXT.split()) <= 350
 
 
-@pytest.mark.parametrize("name", ARC_TOOLS)
+@pytest.mark.parametrize("name", ARC_NAMES)
 def test_every_tool_is_there_with_all_its_arguments(name: str) -> None:
     assert f"{name}: {TOOLS[name].description}" in TEXT
     for field, info in TOOLS[name].arguments.model_fields.items():
@@ -34,15 +33,15 @@ def test_every_tool_is_there_with_all_its_arguments(name: str) -> None:
 
 
 def test_a_tool_that_is_not_offered_is_not_there() -> None:
-    assert "augment: " not in observation_text(replace(ARC, tool_names=("training", "finetune")), "", Budget(), 1)
+    assert "augment: " not in observation_text(ARC, ARC_TOOLS[1:], "", Budget(), 1)
 
 
 def test_the_task_is_there_as_it_is() -> None:
-    assert "Task:\n{a} %s \\n\n\n" in observation_text(ARC, "{a} %s \\n", Budget(), 1)
+    assert "Task:\n{a} %s \\n\n\n" in observation_text(ARC, ARC_TOOLS, "{a} %s \\n", Budget(), 1)
 
 
 def test_the_budget_is_there() -> None:
-    text = observation_text(ARC, "", Budget(11, 22, 33), max_turns=1, batch_size=5)
+    text = observation_text(ARC, ARC_TOOLS, "", Budget(11, 22, 33), max_turns=1, batch_size=5)
     assert "at most 11 optimizer steps (epochs x examples / 5)" in text
     assert "33 tokens or more are dropped, and at most 22 are kept" in text
     assert "You have one reply." in text
@@ -51,7 +50,7 @@ def test_the_budget_is_there() -> None:
 
 def test_the_example_is_valid_and_within_the_usual_budget() -> None:
     assert TEXT.endswith(example_action(ARC_TOOLS))
-    assert example_action(ARC_TOOLS) in SelfEditSpace()
+    assert example_action(ARC_TOOLS) in SelfEditSpace(ARC_TOOLS)
     assert (
         optimizer_steps(Budget.max_examples, EXAMPLES["training"]["num_train_epochs"], Recipe.batch_size) <= Budget.max_steps
     )
@@ -70,6 +69,6 @@ def numberless_lines(text: str) -> set[str]:
 def test_every_sentence_is_one_that_the_tokenizer_learnt(max_turns: int) -> None:
     settings, grid = Settings(), ((1, 2), (3, 4))
     task = ArcDomain("lettered").render((GridPair(grid, grid),) * 3)
-    chat = chat_messages(observation_text(ARC, task, settings.budget, max_turns, settings.recipe.batch_size))
+    chat = chat_messages(observation_text(ARC, ARC_TOOLS, task, settings.budget, max_turns, settings.recipe.batch_size))
     learnt = Path("recipes/prompts.txt").read_text(encoding="utf-8")
     assert numberless_lines("\n".join(message.content for message in chat)) - numberless_lines(learnt) == set()

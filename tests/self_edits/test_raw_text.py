@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from seal_env.self_edits.parse_text import parse_or_read, read_texts
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.self_edits.validate import check_calls
-from seal_env.tools.registry import KNOWLEDGE_TOOLS
 from seal_env.types import InvalidSelfEdit, Outcome
+from tests.helpers.tools import KNOWLEDGE_TOOLS
 
 
 def read(text: str) -> dict[str, Any]:

@@ -23,13 +23,13 @@ from seal_env.self_edits.parse_calls import MAX_REASON, parse
 from seal_env.self_edits.prompt import EXAMPLES
 from seal_env.tasks.arc.grid import GridPair
 from seal_env.tasks.arc.training_set import build_candidates
-from seal_env.tools.base import Draft, EditContext
-from seal_env.tools.registry import ARC_TOOLS
+from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.types import Budget, Example, InvalidSelfEdit, Message, Outcome, Recipe, SelfEdit, ToolCall, TrainingConfig
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
 
 PAIRS = tuple(GridPair(((n, 1), (0, 2)), ((1, n), (2, 0))) for n in range(3, 6))
 CONTEXT = EditContext(PAIRS, seed=5)
-AUGMENT, TRAINING, FINETUNE = (ToolCall(name, EXAMPLES[name]) for name in ARC_TOOLS)
+AUGMENT, TRAINING, FINETUNE = (ToolCall(name, EXAMPLES[name]) for name in ARC_NAMES)
 NO_AUGMENTATION = ToolCall("augment", dict.fromkeys(EXAMPLES["augment"], False))
 
 
@@ -39,7 +39,7 @@ def fold(*calls: ToolCall, draft: Draft | None = None) -> Draft:
     return result
 
 
-def refused(*calls: ToolCall, draft: Draft | None = None, tools: Sequence[str] = ARC_TOOLS) -> InvalidSelfEdit:
+def refused(*calls: ToolCall, draft: Draft | None = None, tools: Sequence[Tool[Any]] = ARC_TOOLS) -> InvalidSelfEdit:
     result = apply_calls(draft or Draft(), calls, CONTEXT, tools)
     assert isinstance(result, InvalidSelfEdit), result
     assert len(result.reason) <= MAX_REASON
@@ -113,7 +113,7 @@ def test_a_misspelt_argument_is_named_before_what_is_missing_and_that_before_wro
 
 
 def test_a_tool_that_this_environment_lacks_is_unknown() -> None:
-    assert refused(AUGMENT, tools=("training", "finetune")).outcome is Outcome.UNKNOWN_TOOL
+    assert refused(AUGMENT, tools=ARC_TOOLS[1:]).outcome is Outcome.UNKNOWN_TOOL
 
 
 @pytest.mark.parametrize(
@@ -305,5 +305,5 @@ def test_a_reply_says_that_no_examples_are_left() -> None:
 
 
 def test_a_whole_action_compiles() -> None:
-    calls = parse(json.dumps([{"name": name, "arguments": EXAMPLES[name]} for name in ARC_TOOLS]))
+    calls = parse(json.dumps([{"name": name, "arguments": EXAMPLES[name]} for name in ARC_NAMES]))
     assert calls == (AUGMENT, TRAINING, FINETUNE)
