@@ -34,7 +34,7 @@ from seal_env.tasks.knowledge.grading.exact_match import exact_match
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.passage import PassageTask, Question
 from seal_env.tasks.knowledge.prompt import question_and_answer
-from seal_env.tasks.knowledge.synthetic.taskset import synthetic_passage, synthetic_taskset
+from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC, synthetic_passage
 from seal_env.types import LoraSpec, Recipe, TrainingConfig, UpdateJob, UpdateResult
 
 AT_ONCE = 8
@@ -131,7 +131,7 @@ def learned(domain: KnowledgeDomain, task: PassageTask, condition: str, count: i
 
 def measure_ladder(update: Update, which: str, passages: int, seed: int, count: int) -> list[Row]:
     """A row for each condition: accuracy of each passage, by the lexical grader and by exact match; accuracy by kind."""
-    tasks = list(synthetic_taskset(f"synthetic-{which}", which, passages, seed))
+    tasks = list(SYNTHETIC.taskset(f"synthetic-{which}", which, passages, seed))
     rows = []
     for condition in CONDITIONS:
         began = time.perf_counter()

@@ -19,7 +19,7 @@ from seal_env.tasks.knowledge.document import Document
 from seal_env.tasks.knowledge.passage import PassageTask
 from seal_env.tasks.knowledge.prompt import question_and_answer
 from seal_env.tasks.knowledge.synthetic.draw import SyntheticPassage
-from seal_env.tasks.knowledge.synthetic.taskset import synthetic_passage, synthetic_taskset
+from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC, synthetic_passage
 from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.types import InvalidSelfEdit
 
@@ -68,7 +68,7 @@ def is_true(text: str, drawn: SyntheticPassage) -> bool:
 def measure_policy(update: Update, passages: int, samples: int, seed: int) -> list[Row]:
     """A row for each style: how many texts, how many of them true, accuracy after the update, mean and best of `samples`."""
     base = load_base_model(update.inner_loop.base.name, str(update.inner_loop.base.device))
-    tasks = list(synthetic_taskset("synthetic-eval", "eval", passages, seed))
+    tasks = list(SYNTHETIC.taskset("synthetic-eval", "eval", passages, seed))
     repeated = [task for task in tasks for _ in range(samples)]
     rows = []
     for style in STYLES:

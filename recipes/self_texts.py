@@ -16,7 +16,7 @@ from seal_env.tasks.knowledge.prompt import question_and_answer
 from seal_env.tasks.knowledge.synthetic.draw import SyntheticPassage
 from seal_env.tasks.knowledge.synthetic.fact import Fact, capital
 from seal_env.tasks.knowledge.synthetic.names import name, names
-from seal_env.tasks.knowledge.synthetic.values import values_of
+from seal_env.tasks.knowledge.synthetic.vocabulary import values_of
 
 Rng = np.random.Generator
 ItemT = TypeVar("ItemT")
@@ -81,7 +81,7 @@ def _another_value(rng: Rng, fact: Fact, facts: tuple[Fact, ...]) -> str:
     """A value of the kind that the fact's has: another name of the passage or of the train split, or another value."""
     others = [each.value for each in facts if each.relation.named and each is not fact]
     if not fact.relation.named:
-        return pick(rng, values_of(fact.relation.name, fact.relation.values, "train"))
+        return pick(rng, values_of(fact.relation, "train"))
     if others and rng.random() < 0.5:
         return pick(rng, others)
     return name("train", 0, int(rng.integers(len(names("train")))))

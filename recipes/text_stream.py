@@ -18,9 +18,8 @@ from seal_env.tasks.knowledge.document import Document
 from seal_env.tasks.knowledge.passage import Question
 from seal_env.tasks.knowledge.prompt import question_and_answer, question_text
 from seal_env.tasks.knowledge.synthetic.draw import SyntheticPassage, capacity, draw_passage
-from seal_env.tasks.knowledge.synthetic.kinds import KINDS
 from seal_env.tasks.knowledge.synthetic.names import name, names
-from seal_env.tasks.knowledge.synthetic.values import values_of
+from seal_env.tasks.knowledge.synthetic.vocabulary import KINDS, values_of
 
 Row = tuple[list[int], list[int]]
 """Token ids and labels of one sequence."""
@@ -98,7 +97,7 @@ def _random_value(rng: Rng) -> str:
     relation = pick(rng, pick(rng, KINDS).relations)
     if relation.named or rng.random() < 0.4:
         return name("train", 0, int(rng.integers(len(names("train")))))
-    return pick(rng, values_of(relation.name, relation.values, "train"))
+    return pick(rng, values_of(relation, "train"))
 
 
 def reading_row(tokenizer: Any, drawn: SyntheticPassage, questions: list[Question]) -> Row:

@@ -16,12 +16,11 @@ from transformers import PreTrainedTokenizerFast
 
 from recipes.tokenizer import SPECIAL_TOKENS, for_transformers
 from seal_env.agents.lm.text_styles import STYLES, SYSTEM
-from seal_env.tasks.knowledge.synthetic.kinds import CLOSINGS, KINDS
-from seal_env.tasks.knowledge.synthetic.values import MONTHS, NUMBERS, PAIRS
+from seal_env.tasks.knowledge.synthetic.names import CONSONANTS, VOWELS
+from seal_env.tasks.knowledge.synthetic.vocabulary import CLOSINGS, KINDS, MONTHS, NUMBERS, PAIRS
 
 PIECES = r"(?:Question|Answer):| ?[A-Za-z]+| ?[0-9]|\n| ?[^\sA-Za-z0-9]|\s+"
 """How text is cut up before words become tokens."""
-CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 SPACE = "Ġ"
 """The space before a word, in the byte-level alphabet."""
 

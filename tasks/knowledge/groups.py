@@ -14,10 +14,10 @@ from seal_env.types import Task
 
 @dataclass(frozen=True)
 class GroupedTaskset:
-    """Tasks of `size` passages each, in the order of the passages; what is left over at the end makes no task.
+    """Tasks of `size` passages each, in the order of the passages; a remainder at the end makes no task.
 
-    A group's id is that of its first passage and how many follow it: "synthetic-train-0-8+3". The id of the passage alone, if
-    it is the first of a group, means the group too.
+    A group's id is that of its first passage and the number of passages that follow it: "synthetic-train-0-8+3". The id of
+    the first passage alone means the group too.
     """
 
     passages: PassageTaskset

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seal_env.tasks.knowledge.synthetic.taskset import draw, synthetic_passage, synthetic_taskset
+from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC, synthetic_passage
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -32,7 +32,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.parametrize("which", ["eval", "reworded"])
 def test_no_text_has_a_question_that_is_asked(module: ModuleType, which: str) -> None:
     for index in range(20):
-        task = draw(f"synthetic-{which}-0-{index}")
+        task = SYNTHETIC[f"synthetic-{which}-0-{index}"]
         asked = {question.question for question in task.queries}
         told = list(module.texts(task, "passage + both", 12))
         assert len(told) >= 16
@@ -40,7 +40,7 @@ def test_no_text_has_a_question_that_is_asked(module: ModuleType, which: str) ->
 
 
 def test_texts_tell_every_fact_once_before_any_twice(module: ModuleType) -> None:
-    task = draw("synthetic-eval-0-1")
+    task = SYNTHETIC["synthetic-eval-0-1"]
     facts = synthetic_passage(task.task_id).facts
     for condition in ("passage + implications", "passage + self-QA"):
         told = list(module.texts(task, condition, len(facts)))
@@ -51,7 +51,7 @@ def test_texts_tell_every_fact_once_before_any_twice(module: ModuleType) -> None
 
 def test_no_update_learns_nothing_and_all_other_conditions_but_one_the_passage(module: ModuleType) -> None:
     domain = module.KnowledgeDomain(module.LexicalGrader())
-    task = next(iter(synthetic_taskset("synthetic-eval", "eval", 1)))
+    task = next(iter(SYNTHETIC.taskset("synthetic-eval", "eval", 1)))
     for condition in module.CONDITIONS:
         documents = [document.text for document in module.learned(domain, task, condition, 3)]
         assert (task.context.text in documents) == condition.startswith("passage")

@@ -42,7 +42,7 @@ from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.prompt import query
 from seal_env.tasks.knowledge.synthetic.draw import draw_passage
 from seal_env.tasks.knowledge.synthetic.names import names
-from seal_env.tasks.knowledge.synthetic.values import values_of
+from seal_env.tasks.knowledge.synthetic.vocabulary import values_of
 from seal_env.tools.base import Draft, EditContext
 from seal_env.types import InvalidSelfEdit
 from tests.helpers.tools import KNOWLEDGE_TOOLS
@@ -187,7 +187,7 @@ def test_no_pair_of_relation_and_value_of_the_eval_split_is_trained_on() -> None
         texts = {each.text for each in draw_texts(rng, drawn, "implications", 6, wrong=0.7)}
         for fact in drawn.facts:
             if not fact.relation.named:
-                held_out = values_of(fact.relation.name, fact.relation.values, "eval")
+                held_out = values_of(fact.relation, "eval")
                 assert fact.value not in held_out
                 assert not texts & {said for value in held_out for said in replace(fact, value=value).statements()}
 

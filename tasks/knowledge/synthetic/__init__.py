@@ -1,1 +1,6 @@
-"""Passages about things that do not exist, made by a seeded generator, so that no model can know the answers beforehand."""
+"""Generated passages about things that do not exist.
+
+In: a split, a seed and an index. Out: a passage, its facts, and questions about them.
+
+No model can know the answers beforehand: every name is formed from syllables, every fact drawn by a seeded generator.
+"""

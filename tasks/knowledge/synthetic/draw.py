@@ -1,7 +1,7 @@
 """Draw a passage about something that does not exist, its facts, and the questions about it.
 
-A passage is a function of (split, seed, index) alone. All its names are its own: no other passage of the same split and seed
-has one of them. No name and no pair of relation and value occurs in both splits, whatever the seeds.
+A passage is a function of (split, seed, index) alone. No two passages of the same split and seed share a name. No name and
+no pair of relation and value occurs in both splits, whatever the seeds.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ import numpy as np
 from seal_env.errors import SettingError
 from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.tasks.knowledge.synthetic.fact import Fact, Subject, capital
-from seal_env.tasks.knowledge.synthetic.kinds import CLOSINGS, KINDS
 from seal_env.tasks.knowledge.synthetic.names import Split, name, names
-from seal_env.tasks.knowledge.synthetic.relation import Relation
-from seal_env.tasks.knowledge.synthetic.values import values_of
+from seal_env.tasks.knowledge.synthetic.vocabulary import CLOSINGS, KINDS, Relation, values_of
 
 Rng = np.random.Generator
 ItemT = TypeVar("ItemT")
@@ -28,19 +26,16 @@ ItemT = TypeVar("ItemT")
 NAMES = 5
 """Names that belong to one passage: its subject's, and up to four values."""
 MIN_NAMED = 2
-"""Facts of a passage whose value is a name: at least so many, so that each can be asked by way of another."""
-FACTS = (4, 8)
-"""Fewest and most facts of a passage."""
-WORDS = (40, 90)
-"""Fewest and most words of a passage."""
+"""Minimum number of facts whose value is a name, so that each fact has an indirect question by way of another."""
+FACTS, WORDS = (4, 8), (40, 90)
+"""Minimum and maximum number of facts and of words in a passage."""
 JOINED, CLOSED, PRONOUN, BY_NAME = 0.35, 0.5, 0.6, 0.5
-"""How often two facts share a sentence, a last sentence is there, a pronoun is used where it can be, the name and not the
-noun."""
+"""Probabilities: two facts in a sentence; a closing sentence; a pronoun where it is clear; the name, not the noun."""
 
 
 @dataclass(frozen=True)
 class SyntheticPassage:
-    """A passage with what is behind it: its subject and its facts, in the order in which the text states them."""
+    """A passage with its subject and its facts, in the order in which the text states them."""
 
     passage: Passage
     subject: Subject
@@ -51,7 +46,7 @@ class SyntheticPassage:
         return tuple(sentence for fact in self.facts for sentence in fact.statements())
 
     def questions(self, held_out: bool = False) -> tuple[Question, ...]:
-        """All that can be asked in wordings for training, or in those that are held out: direct, reversed, indirect."""
+        """Every direct, reversed and indirect question, in wordings for training or in the held-out ones."""
         found: list[Question] = []
         for fact in self.facts:
             found += (*fact.direct(held_out), *fact.reversed(held_out))
@@ -74,12 +69,16 @@ class SyntheticPassage:
 
 @cache
 def capacity(split: Split) -> int:
-    """How many passages a split has for each seed."""
+    """Number of passages in a split, for each seed."""
     return len(names(split)) // NAMES
 
 
 def draw_passage(split: Split, seed: int, index: int) -> SyntheticPassage:
-    """Passage `index` of a split and seed. Raises SettingError unless the split exists and has as many."""
+    """Draw passage `index` of a split and seed.
+
+    Raises:
+        SettingError: The split does not exist, or has no such index.
+    """
     if split not in ("train", "eval"):
         raise SettingError("split", split, "'train' or 'eval'")
     if not 0 <= index < capacity(split):
@@ -90,7 +89,7 @@ def draw_passage(split: Split, seed: int, index: int) -> SyntheticPassage:
     subject = Subject(own[0], kind, _pick(rng, kind.pronouns))
     while True:
         facts = _draw_facts(rng, subject, own[1:], split)
-        text = _tell(rng, subject, facts)
+        text = _write(rng, subject, facts)
         if WORDS[0] <= len(text.split()) <= WORDS[1]:
             return SyntheticPassage(Passage(subject.name, text), subject, tuple(facts))
 
@@ -127,14 +126,14 @@ def _sample(rng: Rng, items: Sequence[ItemT], count: int) -> list[ItemT]:
 def _draw_value(rng: Rng, relation: Relation, split: Split, taken: list[str]) -> str:
     """A value that shares neither its number nor all of its words with those taken."""
     while True:
-        value = _pick(rng, values_of(relation.name, relation.values, split))
+        value = _pick(rng, values_of(relation, split))
         number = re.match(r"[0-9]+", value)
         if value not in taken and (number is None or number[0] not in {other.split()[0] for other in taken}):
             return value
 
 
 class _Sentence(NamedTuple):
-    """A template of a fact's sentence."""
+    """The template of a fact's sentence."""
 
     fact: Fact
     template: str
@@ -150,32 +149,30 @@ class _Sentence(NamedTuple):
         return self.leads and "{its}" not in self.template
 
 
-def _tell(rng: Rng, subject: Subject, facts: tuple[Fact, ...]) -> str:
-    """The passage's text: a first sentence, the facts, one or two in a sentence, and perhaps a last sentence."""
+def _write(rng: Rng, subject: Subject, facts: tuple[Fact, ...]) -> str:
+    """The passage's text: an opening, the facts, one or two in a sentence, and perhaps a closing sentence."""
     opening = _pick(rng, subject.kind.opens).format(S=capital(subject.called), s=subject.called)
-    told = [opening]
+    written = [opening]
     clear = opening.startswith(capital(subject.called))  # "it" can only be the subject
-    waiting = [_Sentence(fact, _pick(rng, fact.relation.says)) for fact in facts]
-    while waiting:
-        sentence = waiting.pop(0)
+    remaining = [_Sentence(fact, _pick(rng, fact.relation.says)) for fact in facts]
+    while remaining:
+        sentence = remaining.pop(0)
         start = _start(rng, subject, clear)
         text = capital(sentence.fact.say(sentence.template, start, _within(rng, subject)))
         clear = sentence.leads and not sentence.fact.relation.named
-        if sentence.leads and waiting and waiting[0].follows and rng.random() < JOINED:
-            second = waiting.pop(0)
+        if sentence.leads and remaining and remaining[0].follows and rng.random() < JOINED:
+            second = remaining.pop(0)
             text = f"{text[:-1]} and {second.fact.say(second.template, '', '').strip()}"
             clear = clear and not second.fact.relation.named
-        told.append(text)
+        written.append(text)
     if rng.random() < CLOSED:
-        told.append(_pick(rng, CLOSINGS).format(s=_within(rng, subject)))
-    return " ".join(told)
+        written.append(_pick(rng, CLOSINGS).format(s=_within(rng, subject)))
+    return " ".join(written)
 
 
 def _start(rng: Rng, subject: Subject, clear: bool) -> str:
     """The subject at the beginning of a sentence; a pronoun only where it is clear whom it means."""
-    if clear and rng.random() < PRONOUN:
-        return capital(subject.pronoun)
-    return capital(_within(rng, subject))
+    return capital(subject.pronoun if clear and rng.random() < PRONOUN else _within(rng, subject))
 
 
 def _within(rng: Rng, subject: Subject) -> str:

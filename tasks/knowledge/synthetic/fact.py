@@ -1,11 +1,11 @@
-"""A fact about an synthetic thing, and every sentence and question that states it or asks for it."""
+"""A fact about a synthetic thing, and every sentence and question that states it or asks for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from seal_env.tasks.knowledge.passage import Question, QuestionKind
-from seal_env.tasks.knowledge.synthetic.relation import Kind, Relation
+from seal_env.tasks.knowledge.synthetic.vocabulary import Kind, Relation
 
 POSSESSIVES = {"it": "its", "he": "his", "she": "her"}
 
@@ -58,15 +58,12 @@ class Fact:
 
     def direct(self, held_out: bool = False) -> tuple[Question, ...]:
         """Questions for the value that name the subject."""
-        return self._asked(self.subject.named, held_out, "direct")
+        return self._for_value(self.subject.named, held_out, "direct")
 
     def indirect(self, other: Fact, held_out: bool = False) -> tuple[Question, ...]:
         """Questions for the value that describe the subject by another fact, one whose value is a name."""
-        return tuple(
-            question
-            for description in other._filled(other.relation.known)
-            for question in self._asked(description, held_out, "indirect")
-        )
+        descriptions = other._filled(other.relation.known)
+        return tuple(question for each in descriptions for question in self._for_value(each, held_out, "indirect"))
 
     def reversed(self, held_out: bool = False) -> tuple[Question, ...]:
         """Questions for the subject by the value; none unless the value is a name."""
@@ -76,6 +73,6 @@ class Fact:
     def _filled(self, templates: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self.subject.fill(template, v=self.value) for template in templates)
 
-    def _asked(self, about: str, held_out: bool, kind: QuestionKind) -> tuple[Question, ...]:
+    def _for_value(self, about: str, held_out: bool, kind: QuestionKind) -> tuple[Question, ...]:
         templates = self.relation.held_out if held_out else self.relation.asks
         return tuple(Question(self.subject.fill(template, x=about), self.value, kind=kind) for template in templates)

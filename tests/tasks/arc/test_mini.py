@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from seal_env.errors import SettingError, UnknownTaskError
+from seal_env.errors import SettingError
 from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tasks.arc.mini.composed_rules import MINI_FAMILIES
 from seal_env.tasks.arc.mini.rule import Split
 from seal_env.tasks.arc.mini.rules import FAMILIES, Shape, draw_pairs, draw_task, family_of, mini_task
-from seal_env.tasks.arc.mini.taskset import is_mini_id, mini_taskset
+from seal_env.tasks.arc.mini.taskset import MINI
+
+DIGESTS = {
+    "train": "56ecce425d34ebc836c8a30a8cef752b498c2639734c367aaf9889370037fcea",
+    "eval": "7c29b143b25c4e6afca48098bd3ae75b5a778eb7c21d6b7fd2827028d5c78038",
+}
+"""Of the first 50 tasks of each set: ids are recipes that stored results refer to."""
+
+
+@pytest.mark.parametrize("which", DIGESTS)
+def test_the_tasks_behind_ids_never_change(which: str) -> None:
+    content = [(task.task_id, task.context, task.queries) for task in MINI.taskset(which, which, 50)]
+    assert hashlib.sha256(json.dumps(content).encode()).hexdigest() == DIGESTS[which]
 
 
 def test_splits_share_no_rule_instance() -> None:
@@ -74,42 +88,6 @@ def test_no_query_input_is_a_demonstration_input() -> None:
 
 def test_mini_is_mini_train() -> None:
     assert load_taskset("mini").task_ids == load_taskset("mini-train").task_ids
-
-
-def test_any_mini_id_resolves() -> None:
-    assert load_taskset("mini-train")["mini-eval-7-123"] == mini_task("eval", 7, 123)[1]
-
-
-def test_iteration_agrees_with_ids() -> None:
-    tasks = load_taskset("mini-eval:5")
-    assert [task.task_id for task in tasks] == list(tasks.task_ids) == [f"mini-eval-0-{index}" for index in range(5)]
-
-
-@pytest.mark.parametrize(
-    "task_id",
-    [
-        "mini",
-        "mini-train-0",
-        "mini-test-0-1",
-        "mini-train-00-1",
-        "mini-train-0--1",
-        "mini-train-٣-1",
-        "mini-train-0-1\n",
-        "",
-        3,
-    ],
-)
-def test_other_ids_are_unknown(task_id: str) -> None:
-    assert not is_mini_id(task_id)
-    with pytest.raises(UnknownTaskError, match="any mini-train-SEED-INDEX"):
-        load_taskset("mini")[task_id]
-
-
-def test_head_and_shuffle_keep_the_tasks() -> None:
-    tasks = mini_taskset("mini", "train", 20)
-    assert tasks.head(3).task_ids == tasks.task_ids[:3]
-    assert tasks.shuffle(0).task_ids != tasks.task_ids
-    assert set(tasks.shuffle(0).task_ids) == set(tasks.task_ids)
 
 
 def test_unknown_split_is_refused() -> None:

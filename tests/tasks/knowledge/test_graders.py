@@ -56,8 +56,9 @@ def test_settings_that_do_not_fit_are_named(name: str, settings: dict[str, str],
 
 def test_default_imports_neither_torch_nor_a_client() -> None:
     code = (
-        "import sys; from seal_env.tasks.knowledge import LexicalGrader;"
-        "from seal_env.tasks.knowledge.grading.registry import make_grader; make_grader('lexical').grade('Who?', 'Ann', 'Ann');"
+        "import sys; from seal_env.tasks.knowledge import LexicalGrader; "
+        "from seal_env.tasks.knowledge.grading.registry import make_grader; "
+        "make_grader('lexical').grade('Who?', 'Ann', 'Ann'); "
         "print({'torch', 'transformers', 'openai'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

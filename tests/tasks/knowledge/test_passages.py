@@ -168,7 +168,7 @@ def test_ids_are_taken_in_the_order_given() -> None:
 
 
 @pytest.mark.parametrize(
-    "subset", ["", "inventd-eval", "no-such-file.json", "synthetic-eval:0", "synthetic-eval:x", "synthetic-eval-0-99999"]
+    "subset", ["", "synthetc-eval", "no-such-file.json", "synthetic-eval:0", "synthetic-eval:x", "synthetic-eval-0-99999"]
 )
 def test_anything_else_is_unknown(subset: str) -> None:
     with pytest.raises(UnknownTaskError, match="There are synthetic, synthetic-train"):
@@ -177,7 +177,7 @@ def test_anything_else_is_unknown(subset: str) -> None:
 
 def test_a_name_that_is_close_is_offered() -> None:
     with pytest.raises(UnknownTaskError, match="did you mean synthetic-eval"):
-        load_passages("inventd-eval:20")
+        load_passages("synthetc-eval:20")
 
 
 def test_more_passages_than_there_are_names_for_are_refused() -> None:
