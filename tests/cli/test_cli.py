@@ -212,6 +212,7 @@ def test_command_is_needed(seal_env: Call) -> None:
     assert seal_env() == (2, "", "seal-env: the following arguments are required: COMMAND (see seal-env --help)\n")
 
 
+@pytest.mark.usefixtures("arc_agi_2")
 def test_task_sets_are_listed_with_their_numbers_of_tasks(seal_env: Call) -> None:
     lines = seal_env("tasks", "list").out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith(("seal-eval", "arc2-train"))] == ["10", "1000"]

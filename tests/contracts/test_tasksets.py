@@ -26,6 +26,8 @@ def load(name: str) -> arc.ArcTaskset | knowledge.PassageTaskset:
 @pytest.fixture(params=MAKERS)
 def name(request: pytest.FixtureRequest) -> str:
     chosen: str = request.param
+    if chosen.startswith("arc2"):
+        request.getfixturevalue("arc_agi_2")
     return chosen
 
 
