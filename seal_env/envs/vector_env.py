@@ -20,7 +20,7 @@ Observations = tuple[str, ...]
 Flags = NDArray[np.bool_]
 
 
-class SealVectorEnv(SyncVectorEnv):  # type: ignore[type-arg]  # not generic before Gymnasium 1.4
+class SealVectorEnv(SyncVectorEnv):  # without type arguments: not generic before Gymnasium 1.4
     """As many SealEnv as asked for, whose updates train together.
 
     It is Gymnasium's SyncVectorEnv in all but one thing: a step plays all episodes at once, with one call of the inner loop

@@ -52,7 +52,7 @@ class StructuredSelfEdit(gymnasium.ActionWrapper[str, Any, str], RecordConstruct
         return self.codec.decode(action)
 
 
-class VectorStructuredSelfEdit(VectorActionWrapper):  # type: ignore[type-arg]  # not generic before Gymnasium 1.4
+class VectorStructuredSelfEdit(VectorActionWrapper):  # without type arguments: not generic before Gymnasium 1.4
     """StructuredSelfEdit for a SealVectorEnv: an action is an array [num_envs, coordinates]."""
 
     def __init__(
@@ -102,7 +102,7 @@ class GridFeatures(gymnasium.ObservationWrapper[Any, Any, str], RecordConstructo
         return _features_of(self._seal, self.shape, self.parts, self.one_hot)
 
 
-class VectorGridFeatures(VectorWrapper):  # type: ignore[type-arg]  # not generic before Gymnasium 1.4
+class VectorGridFeatures(VectorWrapper):  # without type arguments: not generic before Gymnasium 1.4
     """GridFeatures for a SealVectorEnv: each part is an array [num_envs, numbers]. Any autoreset mode."""
 
     def __init__(
@@ -139,7 +139,7 @@ class VectorGridFeatures(VectorWrapper):  # type: ignore[type-arg]  # not generi
         return {part: np.stack([row[part] for row in self._rows]) for part in self.parts}
 
 
-class VectorReplayFailures(VectorWrapper):  # type: ignore[type-arg]  # not generic before Gymnasium 1.4
+class VectorReplayFailures(VectorWrapper):  # without type arguments: not generic before Gymnasium 1.4
     """Plays an episode that the machine failed (reward nan, truncated) again: same task, same action, another seed.
 
     An agent that learns from every step cannot drop an episode. The seed only decides the augmentation, the adapter's
