@@ -84,18 +84,17 @@ def sample_tasks(
     episodes: Sequence[tuple[int, Start]],
     in_call: int,
     journal: Journal,
-    learn: bool = False,
     on_batch: Callable[[Sequence[EvalSample]], None] | None = None,
 ) -> list[EvalSample]:
     """Samples of all episodes, `in_call` episodes at a time; those that the journal has already are not run again.
 
     Each line of the journal is a batch, before which the agent is seeded anew: a run that was killed goes on with the
     batches that it would have had, and ends as it would have.
-    learn: the agent learns from each batch, and from those in the journal first, which wants episodes of one turn
+    An agent that learns does so from each batch, and from those in the journal first, which wants episodes of one turn
     (max_turns=1). Raises PolicyError if the agent cannot be asked at all.
     """
     done = read_samples(journal)
-    if learn:
+    if agent.learns:
         _learn_again(runtime, agent, episodes, in_call, done)
     kept = BaseAnswerCache(MANY)
     for start in range(len(done), len(episodes), in_call):
@@ -103,8 +102,8 @@ def sample_tasks(
         agent.seed(batch[0][1].seed)
         trajectories = run_episodes(runtime, agent, [begin for _, begin in batch], kept)
         fresh = [sample_of(number, each) for (number, _), each in zip(batch, trajectories, strict=True)]
-        if learn:
-            agent.update([trajectory for trajectory in trajectories if not trajectory.truncated])
+        if agent.learns:
+            agent.learn([trajectory for trajectory in trajectories if not trajectory.truncated])
         journal.append({"samples": [_without_nan(vars(sample)) for sample in fresh]})
         done += fresh
         if on_batch is not None:
@@ -123,14 +122,14 @@ def _learn_again(
     """Ask a learning agent for what it has decided already, and tell it again what came of that. Nothing is trained."""
     for start in range(0, len(done), in_call):
         batch = [begin for _, begin in episodes[start : start + in_call]]
-        observations = [Episode(runtime, runtime.taskset[begin.task_id], begin.seed).opening()[0] for begin in batch]
+        openings = [Episode(runtime, runtime.taskset[begin.task_id], begin.seed).opening() for begin in batch]
         agent.seed(batch[0].seed)
-        agent.act_all(observations)
-        told = zip(observations, done[start : start + in_call], strict=True)
-        agent.update(
+        agent.act_all([observation for observation, _ in openings], [info for _, info in openings])
+        ended = zip(openings, done[start : start + in_call], strict=True)
+        agent.learn(
             [
-                Trajectory(each.task_id, (Turn(observation, each.action, each.reward, {}),), truncated=False, timings={})
-                for observation, each in told
+                Trajectory(each.task_id, (Turn(text, each.action, each.reward, {}, info),), truncated=False, timings={})
+                for (text, info), each in ended
                 if not each.failed
             ]
         )

@@ -1,164 +1,222 @@
-"""Agents by name. A new agent is one file and one line here."""
+"""Agents by name. A new agent is a module in this package and a line in `_KNOWN`.
+
+Agents of other packages are named by `register_agent`, by an entry point in the group `seal_env.agents`, or as
+"package.module:Class".
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-import gymnasium
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final
 
 from seal_env.agents.base import Agent
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDITS, NO_UPDATES, PASSAGE_ONLY, FixedAgent, RandomAgent
-from seal_env.agents.lm.policy_settings import PolicySettings
-from seal_env.domains import arc
-from seal_env.envs.env import SealEnv
+from seal_env.agents.baselines.replay import ReplayAgent
+from seal_env.agents.baselines.simple import PASSAGE_ONLY, FixedAgent, RandomAgent
+from seal_env.agents.context import NUMERIC_ACTIONS, PLAIN_TEXT, REQUIREMENTS, AgentContext
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions, ServedPolicyOptions
 from seal_env.errors import SettingError
-from seal_env.models.catalog import MODEL_NAME
-from seal_env.tools.base import Tool
+from seal_env.options import Options, unknown_setting
+
+ENTRY_POINTS: Final = "seal_env.agents"
+"""The group in which other packages name an AgentSpec or a subclass of Agent."""
 
 
 @dataclass(frozen=True)
-class AgentSettings:
-    """What an agent may be built from. self_edit: the action of the agent `fixed`; None is the domain's usual one.
+class AgentSpec:
+    """One agent: what help texts say of it, and how it is built.
 
-    model: the environment's base model. policy: for agents that are language models. domain, tools: the environment's.
-    replay_file: the file of the agent `replay`.
+    Attributes:
+        name: The value of `--agent`.
+        summary: One line for help texts.
+        build: (options, context) -> agent.
+        options: The agent's own settings.
+        requires: What it needs of a domain: names in `seal_env.agents.context.REQUIREMENTS`.
+        extra: The extra of seal-env that brings the packages it needs, if it needs any.
     """
 
-    action_space: gymnasium.Space[str]
-    seed: int = 0
-    self_edit: str | None = None
-    model: str = MODEL_NAME
-    policy: PolicySettings = field(default_factory=PolicySettings)
-    domain: str = "arc"
-    tools: tuple[Tool[Any], ...] = arc.TOOLS
-    replay_file: str | None = None
+    name: str
+    summary: str
+    build: Callable[[Any, AgentContext], Agent]
+    options: type[Options] = Options
+    requires: frozenset[str] = frozenset()
+    extra: str | None = None
 
     @classmethod
-    def of(cls, env: SealEnv, **chosen: Any) -> AgentSettings:
-        """What the environment decides, and the fields that are chosen."""
-        used = env.settings
-        return cls(env.action_space, model=used.model, domain=used.domain, tools=env.runtime.tools, **chosen)
+    def of(cls, name: str, agent: type[Agent]) -> AgentSpec:
+        """The spec of a class that declares its own options and requirements; the summary is its docstring's first line."""
+        summary = (inspect.getdoc(agent) or name).partition("\n")[0].rstrip(".")
+        return cls(name, summary, agent.build, agent.options, agent.requires)
 
 
-@dataclass(frozen=True)
-class AgentEntry:
-    """One line of help and how to build it.
+def imported(target: str) -> Callable[[Any, AgentContext], Agent]:
+    """`build` of the class "package.module:Class", which is imported when the first such agent is made."""
 
-    extra: the extra of seal-env that brings the packages it needs, if it needs any. learns: it chooses by earlier rewards.
-    domains: where it works. limit: why nowhere else.
-    """
+    def build(options: Any, context: AgentContext) -> Agent:
+        module, _, name = target.partition(":")
+        agent: type[Agent] = getattr(import_module(module), name)
+        return agent.build(options, context)
 
-    summary: str
-    build: Callable[[AgentSettings], Agent]
-    extra: str | None = None
-    learns: bool = False
-    domains: tuple[str, ...] = ("arc", "knowledge")
-    limit: str = ""
+    return build
 
 
-# Agents that are more than a draw are imported when they are asked for: they bring torch, or packages of an extra.
-def _local_hf(settings: AgentSettings) -> Agent:
-    from seal_env.agents.lm.local_hf import LocalHFAgent
-
-    return LocalHFAgent.load(settings.model, settings.policy, settings.seed, settings.domain, settings.tools)
-
-
-def _openai_compatible(settings: AgentSettings) -> Agent:
-    from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
-
-    return OpenAICompatibleAgent(settings.policy, settings.seed, settings.tools, domain=settings.domain)
-
-
-def _search(settings: AgentSettings) -> Agent:
-    from seal_env.agents.search.tpe import SearchAgent
-
-    return SearchAgent(settings.action_space, settings.seed)
-
-
-def _bandit(settings: AgentSettings) -> Agent:
-    from seal_env.agents.search.bandit import BanditAgent
-
-    return BanditAgent(settings.action_space, settings.seed)
-
-
-def _replay(settings: AgentSettings) -> Agent:
-    from seal_env.agents.baselines.replay import ReplayAgent
-
-    if settings.replay_file is None:
-        raise SettingError("replay_file", None, "a file of passages with self-edits, for agent='replay'")
-    return ReplayAgent.load(settings.replay_file, settings.seed)
-
-
-_NUMBERS_ONLY = "what it chooses from are numbers and switches, and it can word no texts"
-_TEXTS_ONLY = "it writes texts about a passage"
-
-AGENTS: Mapping[str, AgentEntry] = {
-    "random": AgentEntry("a random valid self-edit", lambda s: RandomAgent(s.action_space, s.seed)),
-    "fixed": AgentEntry(
-        "the same self-edit for every task (--self-edit)",
-        lambda s: FixedAgent(s.self_edit or DEFAULT_SELF_EDITS[s.domain]),
-    ),
-    "none": AgentEntry(
-        "no update: in ARC in-context learning, in knowledge the bare model", lambda s: FixedAgent(NO_UPDATES[s.domain])
-    ),
-    "search": AgentEntry(
-        "Optuna's TPE for each task by itself", _search, "search", learns=True, domains=("arc",), limit=_NUMBERS_ONLY
-    ),
-    "bandit": AgentEntry(
-        "a contextual bandit over the tools' arguments",
-        _bandit,
-        "bandit",
-        learns=True,
-        domains=("arc",),
-        limit=_NUMBERS_ONLY,
-    ),
-    "passage_only": AgentEntry(
-        "nothing but the passage itself is learned",
-        lambda s: FixedAgent(PASSAGE_ONLY),
-        domains=("knowledge",),
-        limit="ARC has no passage",
-    ),
-    "replay": AgentEntry(
-        "published self-edits from a file (--replay-file)", _replay, domains=("knowledge",), limit=_TEXTS_ONLY
-    ),
-    "local_hf": AgentEntry("a language model through transformers, seal-tiny itself by default", _local_hf),
-    "openai_compatible": AgentEntry("a language model behind an OpenAI-compatible server", _openai_compatible),
+_KNOWN: Final[dict[str, AgentSpec]] = {
+    spec.name: spec
+    for spec in (
+        AgentSpec.of("random", RandomAgent),
+        AgentSpec.of("fixed", FixedAgent),
+        AgentSpec(
+            "none",
+            "No update: the base model as it is",
+            lambda options, context: FixedAgent(context.no_update),
+        ),
+        AgentSpec(
+            "search",
+            "Optuna's TPE for each task by itself",
+            imported("seal_env.agents.search.tpe:SearchAgent"),
+            requires=frozenset({NUMERIC_ACTIONS}),
+            extra="search",
+        ),
+        AgentSpec(
+            "bandit",
+            "A contextual bandit over the tools' arguments",
+            imported("seal_env.agents.search.bandit:BanditAgent"),
+            requires=frozenset({NUMERIC_ACTIONS}),
+            extra="bandit",
+        ),
+        AgentSpec(
+            "passage_only",
+            "Learns nothing but the passage itself",
+            lambda options, context: FixedAgent(PASSAGE_ONLY),
+            requires=frozenset({PLAIN_TEXT}),
+        ),
+        AgentSpec.of("replay", ReplayAgent),
+        AgentSpec(
+            "local_hf",
+            "A language model through transformers, the environment's base model by default",
+            imported("seal_env.agents.lm.local_hf:LocalHFAgent"),
+            LocalPolicyOptions,
+        ),
+        AgentSpec(
+            "openai_compatible",
+            "A language model behind an OpenAI-compatible server",
+            imported("seal_env.agents.lm.openai_compatible:OpenAICompatibleAgent"),
+            ServedPolicyOptions,
+        ),
+    )
 }
 
 
-def agent_names(domain: str) -> tuple[str, ...]:
-    """The agents that work in a domain."""
-    return tuple(name for name, entry in AGENTS.items() if domain in entry.domains)
+def register_agent(spec: AgentSpec) -> None:
+    """Make an agent known by its name.
 
-
-def make_agent(name: str, settings: AgentSettings) -> Agent:
-    """The agent `name`.
-
-    Raises SettingError for an unknown name, an agent of another domain, a self-edit or a file given to an agent that takes
-    none, or a package that is missing; ModelError for a policy that does not load; TaskError for a file that does not.
+    Raises:
+        SettingError: If another agent has this name.
     """
-    _check(name, settings)
-    entry = AGENTS[name]
-    try:
-        return entry.build(settings)
-    except ModuleNotFoundError as error:
-        if entry.extra is None:
-            raise
-        raise SettingError("agent", name, f"an installed {error.name}: pip install 'seal-env[{entry.extra}]'") from error
+    if _KNOWN.setdefault(spec.name, spec) is not spec:
+        raise SettingError("agent", spec.name, f"a name other than {', '.join(_KNOWN)}")
 
 
-def _check(name: str, settings: AgentSettings) -> None:
-    domain, known = settings.domain, agent_names(settings.domain)
-    if not known:
-        domains = dict.fromkeys(each for entry in AGENTS.values() for each in entry.domains)
-        raise SettingError("domain", domain, " or ".join(map(repr, domains)))
-    if name not in AGENTS:
-        raise SettingError("agent", name, " or ".join(map(repr, known)))
+@cache
+def _load_entry_points() -> None:
+    for point in entry_points(group=ENTRY_POINTS):
+        register_agent(_as_spec(point.name, point.load()))
+
+
+def agents() -> Mapping[str, AgentSpec]:
+    """All agents by name, those of other packages too."""
+    _load_entry_points()
+    return _KNOWN
+
+
+def agent_options() -> Mapping[str, type[Options]]:
+    """The settings that each agent has of its own, by agent. Fields of equal names mean the same for every agent."""
+    return {name: spec.options for name, spec in agents().items()}
+
+
+def get_agent(name: str) -> AgentSpec:
+    """The agent `name`, which is also a class or an AgentSpec as "package.module:Class".
+
+    Raises:
+        SettingError: For an unknown name, and for what cannot be imported or is no agent.
+    """
+    if ":" in name:
+        return _imported_spec(name)
+    known = agents()
     if name not in known:
-        names = " or ".join(map(repr, known))
-        raise SettingError("agent", name, f"{names} where domain={domain!r}: {AGENTS[name].limit}")
-    for setting, agent in (("self_edit", "fixed"), ("replay_file", "replay")):
-        if (value := getattr(settings, setting)) is not None and name != agent:
-            raise SettingError(setting, value, f"nothing: the agent {name!r} takes none (agent={agent!r} does)")
+        raise SettingError("agent", name, f"{' or '.join(map(repr, known))}, or 'package.module:Class'")
+    return known[name]
+
+
+def agent_names(context: AgentContext) -> tuple[str, ...]:
+    """The agents that work in an environment."""
+    return tuple(name for name, spec in agents().items() if not _missing(spec, context))
+
+
+def make_agent(name: str, context: AgentContext, **options: Any) -> Agent:
+    """Build an agent for an environment.
+
+    Args:
+        name: A registered name, or "package.module:Class".
+        context: The environment and the seed.
+        options: The agent's own settings.
+
+    Raises:
+        SettingError: For an unknown agent, one that does not work in this domain, an option that is not legal or that
+            this agent does not have, and a package that is missing.
+        ModelError: For a policy model that does not load.
+        TaskError: For a file that does not.
+    """
+    spec = get_agent(name)
+    if missing := _missing(spec, context):
+        names = " or ".join(map(repr, agent_names(context)))
+        raise SettingError("agent", name, f"{names} where domain={context.domain!r}: {REQUIREMENTS[missing[0]].summary}")
+    chosen = check_options(spec, options)
+    try:
+        return spec.build(chosen, context)
+    except ModuleNotFoundError as error:
+        if spec.extra is None:
+            raise
+        raise SettingError("agent", name, f"an installed {error.name}: pip install 'seal-env[{spec.extra}]'") from error
+
+
+def check_options(spec: AgentSpec, given: Mapping[str, Any]) -> Options:
+    """The options of an agent, checked.
+
+    Raises:
+        SettingError: For a value that is not legal, and for an option that only other agents have, which it names.
+    """
+    for option in (each for each in given if each not in spec.options.model_fields):
+        takers = [name for name, model in agent_options().items() if option in model.model_fields]
+        if not takers:
+            raise unknown_setting(option, given[option], spec.options.model_fields)
+        legal = f"nothing: the agent {spec.name!r} has no such option ({' and '.join(map(repr, takers))} have)"
+        raise SettingError(option, given[option], legal)
+    return spec.options.checked(**given)
+
+
+def _missing(spec: AgentSpec, context: AgentContext) -> list[str]:
+    return [name for name in sorted(spec.requires) if not REQUIREMENTS[name].is_met(context)]
+
+
+def _imported_spec(target: str) -> AgentSpec:
+    module, _, name = target.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingError("agent", target, f"'package.module:Class' that can be imported ({error})") from error
+    return _as_spec(target, found)
+
+
+def _as_spec(name: str, found: Any) -> AgentSpec:
+    if isinstance(found, AgentSpec):
+        return found
+    if isinstance(found, type) and issubclass(found, Agent):
+        return AgentSpec.of(name, found)
+    if inspect.isfunction(found):
+        return AgentSpec(name, name, lambda options, context: found(context))
+    raise SettingError("agent", name, "a subclass of Agent, an AgentSpec, or a function (context) -> agent")

@@ -25,15 +25,15 @@ def run_episode(
     """One whole episode; `task_id` None takes the environment's next task."""
     options: dict[str, Any] | None = None if task_id is None else {"task_id": task_id}
     observation, info = env.reset(seed=seed, options=options)
-    turns: list[Turn] = []
+    started, turns = str(info["task_id"]), list[Turn]()
     terminated = truncated = False
     while not (terminated or truncated):
-        action = agent.act(observation)
+        action = agent.act(observation, info)
         after, reward, terminated, truncated, step_info = env.step(action)
-        turns.append(Turn(observation, action, float(reward), step_info))
-        observation = _next(agent, turns[-1], after)
+        turns.append(Turn(observation, action, float(reward), step_info, info))
+        observation, info = _next(agent, turns[-1], after), step_info
     timings = dict(getattr(env.unwrapped, "last_timings", {}))
-    return Trajectory(str(info["task_id"]), tuple(turns), truncated, timings)
+    return Trajectory(started, tuple(turns), truncated, timings)
 
 
 def run_episodes(runtime: Runtime, agent: Agent, starts: Sequence[Start], kept: BaseAnswerCache) -> list[Trajectory]:
@@ -43,16 +43,17 @@ def run_episodes(runtime: Runtime, agent: Agent, starts: Sequence[Start], kept: 
     so far, which grow. Raises UnknownTaskError before anything is run, and PolicyError if no episode's agent can be asked.
     """
     episodes = [Episode(runtime, runtime.taskset[start.task_id], start.seed) for start in starts]
-    observations = [episode.opening()[0] for episode in episodes]
+    openings = [episode.opening() for episode in episodes]
+    observations, infos = [text for text, _ in openings], [info for _, info in openings]
     turns: list[list[Turn]] = [[] for _ in episodes]
     truncated = [False] * len(episodes)
     while active := [place for place, episode in enumerate(episodes) if not episode.over]:
-        actions = agent.act_all([observations[place] for place in active])
+        actions = agent.act_all([observations[place] for place in active], [infos[place] for place in active])
         steps = _play([episodes[place] for place in active], actions, kept)
         for place, action, (after, reward, _, cut, info) in zip(active, actions, steps, strict=True):
             said = "" if isinstance(action, PolicyFailure) else action
-            turns[place].append(Turn(observations[place], said, reward, info))
-            observations[place], truncated[place] = _next(agent, turns[place][-1], after), cut
+            turns[place].append(Turn(observations[place], said, reward, info, infos[place]))
+            observations[place], infos[place], truncated[place] = _next(agent, turns[place][-1], after), info, cut
     return [
         Trajectory(start.task_id, tuple(mine), cut, dict(episode.timings))
         for start, mine, cut, episode in zip(starts, turns, truncated, episodes, strict=True)

@@ -28,8 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import seal_env
-from seal_env.agents.baselines.simple import NO_UPDATE
-from seal_env.agents.registry import AgentSettings, make_agent
+from seal_env.agents.baselines.simple import NO_UPDATE, RandomAgent
 from seal_env.agents.rollouts import run_episode
 from seal_env.experiments.run_folder import package_versions
 from seal_env.inner_loop.model.frozen_lm import load_base_model
@@ -68,8 +67,8 @@ def measure_task(model: str, subset: str, task_id: str, self_edits: Sequence[str
     envs = gymnasium.make_vec("SEAL-ARC-v0", num_envs=count, subset=subset, model=model, max_turns=1, decode="never")
     began = time.perf_counter()
     observations, _ = envs.reset(seed=[seed] * count, options={"task_id": task_id})
-    agent = make_agent("random", AgentSettings(envs.single_action_space, seed=seed))
-    actions = [agent.act(text) for text in observations] if isinstance(self_edits, int) else self_edits
+    agent = RandomAgent(envs.single_action_space, seed)
+    actions = [agent.act(text, {}) for text in observations] if isinstance(self_edits, int) else self_edits
     infos = envs.step(tuple(actions))[4]
     return {
         "task": task_id,
@@ -181,7 +180,7 @@ def effects_table(rows: list[Row]) -> Table:
 def measure_speed(model: str, edits: int) -> Row:
     """Seconds of a `mini` self-edit with all cores, one after the other, model loaded: environment, update, evaluation."""
     env = gymnasium.make("SEAL-ARC-v0", subset="mini-eval:20", model=model, max_turns=1, cache="off")
-    agent = make_agent("random", AgentSettings(env.action_space, seed=0))
+    agent = RandomAgent(env.action_space, 0)
     run_episode(env, agent, seed=0)
     seconds = []
     for _ in range(edits):

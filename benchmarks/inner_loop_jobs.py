@@ -15,7 +15,8 @@ from inner_loop_measure import pass_flops
 from inner_loop_models import LLAMA_1B, QWEN_7B, build_model
 from transformers import AutoConfig, AutoTokenizer
 
-from seal_env.agents.registry import AgentSettings, make_agent
+from seal_env.agents.context import AgentContext
+from seal_env.agents.registry import make_agent
 from seal_env.envs.env import SealEnv
 from seal_env.episodes.episode import Episode, Runtime, Update
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
@@ -162,13 +163,13 @@ def environment_jobs(
     runtime = Runtime(settings)
     env = SealEnv(runtime=runtime)
     env.action_space.seed(seed)
-    writer = None if agent is None else make_agent(agent, AgentSettings.of(env, seed=seed))
+    writer = None if agent is None else make_agent(agent, AgentContext.of(env, seed))
     runtime.use(cast("InnerLoop", encoder))  # an episode asks an inner loop for lengths in tokens and for nothing else
     jobs: list[Scored] = []
     while len(jobs) < count:
         task = runtime.taskset[runtime.taskset.task_ids[len(jobs) % len(runtime.taskset)]]
         episode = Episode(runtime, task, seed)
-        update = episode.decide(env.action_space.sample() if writer is None else writer.act(episode.opening()[0]))
+        update = episode.decide(env.action_space.sample() if writer is None else writer.act(*episode.opening()))
         if isinstance(update, Update) and (job := episode.job(update)) is not None:
             jobs.append((job, partial(_accuracy, runtime, task, seed)))
     return jobs

@@ -1,4 +1,4 @@
-"""Plug in an agent of your own: `act` on an observation, `update` on finished episodes.
+"""Plug in an agent of your own: `act` on an observation, `learn` from finished episodes.
 
 This one doubles its learning rate as long as its updates get less than half of the cells right, and trains longer where
 there is less to train on.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import gymnasium
 
 import seal_env  # noqa: F401 (registers the environments)
-from seal_env.agents.base import Agent, Trajectory
+from seal_env.agents.base import Agent, Info, Trajectory
 from seal_env.agents.rollouts import run_episode
 
 
@@ -23,7 +23,7 @@ class DoublingAgent(Agent):
 
     learning_rate = 0.001
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         """A self-edit, made from what the observation says."""
         few = observation.count("\nDemonstration ") <= 3
         switches = {f"use_{kind}_augmentations": kind == "basic" for kind in ("basic", "size", "chain", "repeat")}
@@ -32,7 +32,7 @@ class DoublingAgent(Agent):
         calls = {"augment": switches, "training": training, "finetune": {}}
         return json.dumps([{"name": name, "arguments": arguments} for name, arguments in calls.items()])
 
-    def update(self, trajectories: Sequence[Trajectory]) -> None:
+    def learn(self, trajectories: Sequence[Trajectory]) -> None:
         """Learn from rewards."""
         if all(trajectory.reward < 0.5 for trajectory in trajectories):
             self.learning_rate = min(2 * self.learning_rate, 0.01)
@@ -46,7 +46,7 @@ def main(episodes: int = 3, seed: int = 0) -> list[Trajectory]:
     for episode in range(episodes):
         rate = agent.learning_rate
         trajectory = run_episode(env, agent, seed=seed if episode == 0 else None)
-        agent.update([trajectory])
+        agent.learn([trajectory])
         print(f"{trajectory.task_id}: learning rate {rate:g}, {trajectory.info['outcome']}, reward {trajectory.reward:.2f}")
         trajectories.append(trajectory)
     return trajectories

@@ -2,56 +2,86 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-from seal_env.agents.base import Agent, PolicyFailure
+from seal_env.agents.base import Agent, Info, PolicyFailure
 from seal_env.agents.lm.policy_chat import shown_task
-from seal_env.errors import PolicyError, TaskError
+from seal_env.errors import PolicyError, SettingError, TaskError
+from seal_env.options import Options, PathText
 from seal_env.tasks.knowledge.files import read_passages
 from seal_env.tasks.knowledge.passage import published
 
+if TYPE_CHECKING:
+    from seal_env.agents.context import AgentContext
+
+
+class ReplayOptions(Options):
+    """Options of ReplayAgent."""
+
+    replay_file: PathText | None = None
+    """A file of passages with self-edits beside them."""
+
 
 class ReplayAgent(Agent):
-    """Gives the published self-edit for the passage that an observation shows; of several, one after the other.
+    """Published self-edits from a file of passages."""
 
-    published: texts by title and text of the passage, as the observation has them: "title, line break, text". Spaces and
-    line breaks do not count. The seed decides with which of several texts it begins; 0 is the first.
-    """
-
+    options = ReplayOptions
+    requires = frozenset({"plain_text"})
     reads_history = True
 
     def __init__(self, published: Mapping[str, Sequence[str]], name: str = "the file", seed: int = 0) -> None:
-        """name: of where the texts are from, for errors."""
+        """Of several texts for a passage it gives one after the other.
+
+        Args:
+            published: Texts by the passage that they were written for, as `info["task"]["text"]` has it: the title, a line
+                break, the text. White space does not count.
+            name: Where the texts come from, for error messages.
+            seed: Which of several texts comes first; 0 is the first of the file.
+        """
         self._published = {_key(shown): tuple(texts) for shown, texts in published.items() if texts}
         self._name = name
         self.seed(seed)
 
     @classmethod
-    def load(cls, path: str, seed: int = 0) -> ReplayAgent:
-        """From a file of passages with self-edits beside them, see `seal_env.tasks.knowledge.files`.
+    def build(cls, options: ReplayOptions, context: AgentContext) -> Self:
+        """See Agent."""
+        if options.replay_file is None:
+            raise SettingError("replay_file", None, "a file of passages with self-edits")
+        return cls.load(options.replay_file, context.seed)
 
-        Raises TaskError for a file that is malformed or has none.
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], seed: int = 0) -> Self:
+        """Read a file of passages with self-edits beside them; see `seal_env.tasks.knowledge.files` for its form.
+
+        Raises:
+            TaskError: For a file that is malformed, or has no self-edit.
         """
         tasks = tuple(read_passages(Path(path)))
         found = {f"{task.context.title}\n{task.context.text}": published(task) for task in tasks}
         if not any(found.values()):
             raise TaskError(f"{path}: none of its {len(found)} passages has a published self-edit")
-        return cls(found, path, seed)
+        return cls(found, str(path), seed)
 
     def seed(self, seed: int) -> None:
         """Begin the sequences that belong to `seed`."""
         self._seed, self._given = seed, Counter[str]()
 
-    def act(self, observation: str) -> str:
-        """A text for the passage. Raises PolicyError if there is none."""
+    def act(self, observation: str, info: Info) -> str:
+        """Return a text for the passage.
+
+        Raises:
+            PolicyError: If there is none.
+        """
         action = self._next(observation)
         if isinstance(action, PolicyFailure):
             raise PolicyError(action.reason)
         return action
 
-    def act_all(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
         """See Agent. A passage without a text is a PolicyFailure that names it."""
         actions = [self._next(observation) for observation in observations]
         reasons = [action.reason for action in actions if isinstance(action, PolicyFailure)]

@@ -1,13 +1,18 @@
-"""Agents that do not read the task: a random self-edit, a given one, none at all, and nothing but the passage itself."""
+"""Agents that do not read the task: a random self-edit, and a fixed one."""
 
 from __future__ import annotations
 
 import copy
 import json
+from typing import TYPE_CHECKING, Self
 
 import gymnasium
 
-from seal_env.agents.base import Agent
+from seal_env.agents.base import Agent, Info
+from seal_env.options import Options
+
+if TYPE_CHECKING:
+    from seal_env.agents.context import AgentContext
 
 
 def _self_edit(basic: bool, learning_rate: float, epochs: int) -> str:
@@ -41,27 +46,52 @@ NO_UPDATES = {"arc": NO_UPDATE, "knowledge": NO_UPDATE_OF_KNOWLEDGE}
 
 
 class RandomAgent(Agent):
-    """Samples self-edits from an action space. Equal seeds give equal sequences."""
+    """A random valid self-edit."""
 
-    def __init__(self, action_space: gymnasium.Space[str], seed: int) -> None:
+    def __init__(self, action_space: gymnasium.Space[str], seed: int = 0) -> None:
+        """Equal seeds give equal sequences of actions.
+
+        Args:
+            action_space: Sampled from; a copy is, so that the environment's own is left as it is.
+            seed: Of the copy.
+        """
         self._space = copy.deepcopy(action_space)
         self._space.seed(seed)
+
+    @classmethod
+    def build(cls, options: Options, context: AgentContext) -> Self:
+        """See Agent."""
+        return cls(context.action_space, context.seed)
 
     def seed(self, seed: int) -> None:
         """Begin the sequence that belongs to `seed`."""
         self._space.seed(seed)
 
-    def act(self, observation: str) -> str:
-        """A valid self-edit, whatever the observation."""
+    def act(self, observation: str, info: Info) -> str:
+        """Sample a self-edit, whatever the observation."""
         return self._space.sample()
 
 
-class FixedAgent(Agent):
-    """Gives the same self-edit for every task."""
+class FixedOptions(Options):
+    """Options of FixedAgent."""
 
-    def __init__(self, self_edit: str = DEFAULT_SELF_EDIT) -> None:
+    self_edit: str | None = None
+    """The self-edit, as JSON or as plain text; None is the domain's default."""
+
+
+class FixedAgent(Agent):
+    """The same self-edit for every task."""
+
+    options = FixedOptions
+
+    def __init__(self, self_edit: str) -> None:
         self._self_edit = self_edit
 
-    def act(self, observation: str) -> str:
-        """The given self-edit."""
+    @classmethod
+    def build(cls, options: FixedOptions, context: AgentContext) -> Self:
+        """See Agent."""
+        return cls(context.default_self_edit if options.self_edit is None else options.self_edit)
+
+    def act(self, observation: str, info: Info) -> str:
+        """Return the self-edit."""
         return self._self_edit

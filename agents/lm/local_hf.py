@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
-from seal_env.agents.base import Agent, PolicyFailure
+from seal_env.agents.base import Agent, Info, PolicyFailure
+from seal_env.agents.context import AgentContext
 from seal_env.agents.lm.policy_chat import policy_chat
 from seal_env.agents.lm.policy_model import PolicyModel
-from seal_env.agents.lm.policy_settings import SAME, PolicySettings
+from seal_env.agents.lm.policy_settings import SAME, LocalPolicyOptions
 from seal_env.domains import arc
 from seal_env.errors import PolicyError
 from seal_env.inner_loop.model.frozen_lm import load_base_model
@@ -32,11 +33,11 @@ class LocalHFAgent(Agent):
     def load(
         cls,
         model: str,
-        settings: PolicySettings,
+        settings: LocalPolicyOptions,
         seed: int = 0,
         domain: str = "arc",
         tools: tuple[Tool[Any], ...] = arc.TOOLS,
-    ) -> LocalHFAgent:
+    ) -> Self:
         """The agent that the settings describe; `model` is the environment's base model, meant by policy_model `same`.
 
         domain, tools: of the environment.
@@ -44,21 +45,26 @@ class LocalHFAgent(Agent):
         """
         chat = policy_chat(settings.style, domain, tools)
         name = model if settings.policy_model == SAME else settings.policy_model
-        adapters = [] if settings.policy_adapter is None else settings.policy_adapter.split(",")
-        policy = PolicyModel(load_base_model(name, settings.policy_device), adapters, settings.constrained, chat=chat)
+        base = load_base_model(name, settings.policy_device)
+        policy = PolicyModel(base, settings.policy_adapter, settings.constrained, chat=chat)
         return cls(policy, settings.temperature, settings.max_new_tokens, seed)
+
+    @classmethod
+    def build(cls, options: LocalPolicyOptions, context: AgentContext) -> Self:
+        """See Agent. Raises ModelError for a model or an adapter that cannot be loaded, and SettingError."""
+        return cls.load(context.model, options, context.seed, context.domain, context.runtime.tools)
 
     def seed(self, seed: int) -> None:
         """Begin the sequence that belongs to `seed`."""
         self._seed, self._asked = seed, 0
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         """A sampled answer. Raises PolicyError if the prompt leaves no room for one, or memory runs out."""
-        action = self.act_all([observation])[0]
+        action = self.act_all([observation], [info])[0]
         assert isinstance(action, str)  # the only observation failing raises
         return action
 
-    def act_all(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
         """See Agent. A prompt that leaves no room for an answer is a PolicyFailure; PolicyError if all do."""
         first = self._asked
         self._asked += len(observations)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from seal_env.agents.base import Agent, PolicyFailure
+from seal_env.agents.base import Agent, Info, PolicyFailure
+from seal_env.agents.context import AgentContext
 from seal_env.agents.lm.openai_forms import FORMS, PLAIN, action_of
 from seal_env.agents.lm.openai_probe import (
     LENGTH_FIELDS,
@@ -24,7 +25,7 @@ from seal_env.agents.lm.openai_probe import (
     sample_observation,
 )
 from seal_env.agents.lm.policy_chat import as_action, policy_chat
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import ServedPolicyOptions
 from seal_env.domains import arc
 from seal_env.errors import SettingError
 from seal_env.serving.client import ChatReply, ChatServer, Connection, ServerError, Usage, run_async
@@ -45,7 +46,7 @@ class OpenAICompatibleAgent(Agent):
 
     def __init__(
         self,
-        policy: PolicySettings,
+        policy: ServedPolicyOptions,
         seed: int = 0,
         tools: Sequence[Tool[Any]] = arc.TOOLS,
         forms: Sequence[str] = tuple(FORMS),
@@ -54,11 +55,8 @@ class OpenAICompatibleAgent(Agent):
         """forms: those that may be used, the strictest first; a single one is used as it is, for a model trained on it.
 
         tools, domain: of the environment.
-        Raises SettingError, also for settings that only a local model can follow. Nothing is asked yet.
+        Raises SettingError. Nothing is asked yet.
         """
-        for name, legal in (("policy_adapter", None), ("constrained", False), ("policy_device", "auto")):
-            if (value := getattr(policy, name)) != legal:
-                raise SettingError(name, value, f"{legal!r}: what a server's model runs with is set at the server")
         if not forms or not set(forms) <= FORMS.keys():
             raise SettingError("forms", forms, f"one or more of {', '.join(FORMS)}")
         self._policy = policy
@@ -67,6 +65,11 @@ class OpenAICompatibleAgent(Agent):
         self._server = ChatServer(policy.base_url, policy.timeout, policy.retries, policy.concurrency)
         self.contact: Contact | None = None
         self.seed(seed)
+
+    @classmethod
+    def build(cls, options: ServedPolicyOptions, context: AgentContext) -> Self:
+        """See Agent."""
+        return cls(options, context.seed, context.runtime.tools, domain=context.domain)
 
     @property
     def usage(self) -> Usage:
@@ -77,17 +80,17 @@ class OpenAICompatibleAgent(Agent):
         """Begin the sequence that belongs to `seed`; what was found out about the server stays known."""
         self._seed, self._asked = seed, 0
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         """See Agent."""
-        action = self.act_all([observation])[0]
+        action = self.act_all([observation], [info])[0]
         assert isinstance(action, str)  # a single failure is one of all
         return action
 
-    def act_all(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
         """See Agent. Also raises SettingError at the first call, if policy_model is `same` and many models are served."""
-        return run_async(lambda: self.act_all_async(observations))
+        return run_async(lambda: self.act_all_async(observations, infos))
 
-    async def act_all_async(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+    async def act_all_async(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
         """`act_all` for a running event loop."""
         first, self._asked = self._asked, self._asked + len(observations)
         if not observations:

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seal_env.agents.lm.text_styles import TOOLS, style_messages
+from seal_env.agents.lm.text_styles import TOOL_CALL_STYLE, style_messages
 from seal_env.domains import arc
 from seal_env.errors import SettingError
 from seal_env.self_edits.prompt import ROLE, chat_messages, described_task
 from seal_env.tools.base import Tool
 from seal_env.types import Message
 
-STYLE_OF_DOMAIN: Final = {"arc": TOOLS, "knowledge": "implications"}
+STYLE_OF_DOMAIN: Final = {"arc": TOOL_CALL_STYLE, "knowledge": "implications"}
 """The style that `style=None` stands for."""
 
 NATIVE_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
@@ -25,12 +25,12 @@ class PolicyChat:
     """How a policy is asked: for calls of these tools, by the environment's own prompt, or for texts in a style."""
 
     tools: tuple[Tool[Any], ...] = arc.TOOLS
-    style: str = TOOLS
+    style: str = TOOL_CALL_STYLE
 
     @property
     def wants_texts(self) -> bool:
         """Whether the reply is texts, one document a line, and no tool calls."""
-        return self.style != TOOLS
+        return self.style != TOOL_CALL_STYLE
 
     def messages(self, observation: str) -> tuple[Message, ...]:
         """The chat that asks for a self-edit. Raises ValueError where a style finds no task in the observation."""
@@ -38,12 +38,12 @@ class PolicyChat:
 
 
 def policy_chat(style: str | None, domain: str, tools: tuple[Tool[Any], ...] = arc.TOOLS) -> PolicyChat:
-    """The chat of `PolicySettings.style` in a domain with these tools. Raises SettingError for texts where none are read."""
+    """The chat of `PolicyOptions.style` in a domain with these tools. Raises SettingError for texts where none are read."""
     if domain not in STYLE_OF_DOMAIN:
         raise SettingError("domain", domain, " or ".join(map(repr, STYLE_OF_DOMAIN)))
     wanted = style or STYLE_OF_DOMAIN[domain]
-    if wanted != TOOLS and domain != "knowledge":
-        raise SettingError("style", style, f"{TOOLS!r} where domain={domain!r}: only tool calls are read there")
+    if wanted != TOOL_CALL_STYLE and domain != "knowledge":
+        raise SettingError("style", style, f"{TOOL_CALL_STYLE!r} where domain={domain!r}: only tool calls are read there")
     return PolicyChat(tools, wanted)
 
 

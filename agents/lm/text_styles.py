@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final, Literal
 
 from seal_env.errors import SettingError
 from seal_env.types import Message
 
-TOOLS = "tools"
+TOOL_CALL_STYLE: Final = "tools"
 """Not a style of texts: the environment's own prompt, which asks for tool calls."""
+StyleName = Literal[
+    "tools", "implications", "implications-long", "implications-very-long", "rewrite", "self-qa", "relations"
+]
+"""Values of the option `style`: TOOL_CALL_STYLE and the keys of STYLES."""
 
 SYSTEM = "You write texts from which a language model learns a passage. Reply with the texts only."
 
@@ -65,5 +70,5 @@ STYLES: Mapping[str, Style] = MappingProxyType(
 def style_messages(style: str, description: str) -> tuple[Message, ...]:
     """The chat that asks for texts about a passage, which `description` gives as title and text. Raises SettingError."""
     if style not in STYLES:
-        raise SettingError("style", style, " or ".join(map(repr, (TOOLS, *STYLES))))
+        raise SettingError("style", style, " or ".join(map(repr, (TOOL_CALL_STYLE, *STYLES))))
     return (Message("system", SYSTEM), Message("user", f"{description}\n\n{STYLES[style].instruction}"))

@@ -11,16 +11,18 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from vowpalwabbit import Workspace  # type: ignore[import-untyped]
 
-from seal_env.agents.base import Agent, Trajectory
+from seal_env.agents.base import Agent, Info, Trajectory
+from seal_env.agents.context import AgentContext
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import SettingError
+from seal_env.options import Options
 from seal_env.self_edits.numeric_actions import Coordinate, DiscreteCodec
 from seal_env.tasks.arc.features import context_features, pair_features
 from seal_env.tasks.arc.grid import MAX_SIDE, Grid, GridFormat, GridPair
@@ -104,11 +106,16 @@ class BanditAgent(Agent):
         self._chosen: dict[tuple[str, str], list[_Choice]] = defaultdict(list)
         self.seed(seed)
 
+    @classmethod
+    def build(cls, options: Options, context: AgentContext) -> Self:
+        """See Agent."""
+        return cls(context.action_space, context.seed)
+
     def seed(self, seed: int) -> None:
         """Fix what is drawn from now on; what was learned stays."""
         self._rng = np.random.default_rng(seed)
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         """A self-edit; any at first, more and more the one that is expected to be best."""
         context = _context(observation)
         distributions = [self._probabilities(number, context) for number in range(len(self._learners))]
@@ -118,7 +125,7 @@ class BanditAgent(Agent):
         self._chosen[observation, action].append(_Choice(context, values, chances))
         return action
 
-    def update(self, trajectories: Sequence[Trajectory]) -> None:
+    def learn(self, trajectories: Sequence[Trajectory]) -> None:
         """Learn from self-edits that this agent chose; the machine's failures and other agents' self-edits teach nothing."""
         for trajectory in trajectories:
             opening = trajectory.turns[0]

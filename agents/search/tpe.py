@@ -12,20 +12,22 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from seal_env.agents.base import Agent, Trajectory
+from seal_env.agents.base import Agent, Info, Trajectory
+from seal_env.agents.context import AgentContext
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.agents.trainers.outer_settings import SearchBudget
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.episode import BaseAnswerCache, Runtime
 from seal_env.errors import SettingError
 from seal_env.journal import Journal
+from seal_env.options import Options
 from seal_env.self_edits.numeric_actions import Coordinate, coordinates
 
 KEPT_TASKS = 10_000
@@ -37,7 +39,7 @@ class SearchAgent(Agent):
     """Searches for every task's best self-edit by Optuna's TPE; tasks are told apart by the text of the observation.
 
     A self-edit is one call of each tool, its arguments within what the action space samples. Those whose rewards are not
-    known yet count as bad ones until they are (TPE's constant liar), so that a batch is spread out. `update` tells the
+    known yet count as bad ones until they are (TPE's constant liar), so that a batch is spread out. `learn` tells the
     rewards; a failure of the machine is told as one. Equal seeds give equal actions.
     """
 
@@ -52,20 +54,25 @@ class SearchAgent(Agent):
         self._asked: dict[tuple[str, str], list[optuna.Trial]] = defaultdict(list)
         self.seed(seed)
 
+    @classmethod
+    def build(cls, options: Options, context: AgentContext) -> Self:
+        """See Agent."""
+        return cls(context.action_space, context.seed)
+
     def seed(self, seed: int) -> None:
         """Fix what is drawn from now on; what was learned stays."""
         self._seed = seed
         for observation, study in self._studies.items():
             study.sampler = self._sampler(observation)
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         """The next self-edit to try on this task."""
         trial = self._study(observation).ask(self._distributions)
         action = self._write(trial.params)
         self._asked[observation, action].append(trial)
         return action
 
-    def update(self, trajectories: Sequence[Trajectory]) -> None:
+    def learn(self, trajectories: Sequence[Trajectory]) -> None:
         """Tell the rewards of self-edits that this agent asked for; others say nothing to it."""
         for trajectory in trajectories:
             opening = trajectory.turns[0]
@@ -127,7 +134,7 @@ class _Script(Agent):
     def __init__(self, self_edits: Sequence[str]) -> None:
         self._left = list(reversed(self_edits))
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         return self._left.pop()
 
 
@@ -167,7 +174,7 @@ class Search:
             width = min(self._budget.width, left)
             starts = [Start(task_id, seed + number) for number in range(width) for task_id in self._rewards]
             trajectories = run_episodes(self._runtime, self._agent, starts, self._kept)
-            self._agent.update(trajectories)
+            self._agent.learn(trajectories)
             for trajectory in trajectories:
                 self._note(trajectory.task_id, trajectory.turns[0].action, [trajectory.reward])
             left, seed = left - width, seed + width

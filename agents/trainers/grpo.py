@@ -27,7 +27,7 @@ from seal_env.agents.lm.local_hf import LocalHFAgent
 from seal_env.agents.lm.policy_chat import policy_chat
 from seal_env.agents.lm.policy_model import PolicyModel
 from seal_env.agents.lm.policy_prompt import PolicyPrompt
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions
 from seal_env.agents.rollouts import Start
 from seal_env.agents.trainers.outer_settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
@@ -113,7 +113,7 @@ class Grpo:
         runtime: Runtime,
         held_out: Runtime,
         settings: GrpoSettings,
-        policy: PolicySettings,
+        policy: LocalPolicyOptions,
         folder: Path,
         report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
         log: Callable[[int, Mapping[str, float]], None] = lambda _step, _values: None,

@@ -6,13 +6,16 @@ import argparse
 import re
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from types import NoneType
 from typing import Any, NoReturn, get_args, get_type_hints
 
+from pydantic.fields import FieldInfo
 from rich.console import Console
+
+from seal_env.agents.registry import agent_options, agents
 
 HELP_WIDTH = 100
 METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -95,3 +98,37 @@ def add_settings(
 def given_settings(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
     """The options of a settings class that were given."""
     return {field.name: getattr(arguments, field.name) for field in fields(settings) if hasattr(arguments, field.name)}
+
+
+def add_agent(parser: argparse.ArgumentParser) -> None:
+    """`--agent`, and an option for each setting that some agent has of its own."""
+    known = agents()
+    summaries = "; ".join(f"{name}: {spec.summary}" for name, spec in known.items())
+    parser.add_argument("--agent", default="random", metavar="NAME", help=f"{summaries} (default: random)")
+    add_agent_options(parser, known)
+
+
+def add_agent_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """An option for each setting that one of these agents has of its own."""
+    group = parser.add_argument_group("options of agents")
+    takers: dict[str, list[str]] = {}
+    found: dict[str, FieldInfo] = {}
+    for agent in names:
+        for name, field in agent_options()[agent].model_fields.items():
+            takers.setdefault(name, []).append(agent)
+            found[name] = field
+    for name, field in found.items():
+        described = re.sub(r"; None is (.*)", r" (default: \1)", " ".join((field.description or "").split()).rstrip("."))
+        text = f"{', '.join(takers[name])}: {described}".replace("%", "%%")
+        option = f"--{name.replace('_', '-')}"
+        if field.annotation is bool:
+            group.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=text)
+            continue
+        kind: Any = field.annotation if field.annotation in (int, float) else str
+        group.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar=METAVARS[kind], help=text)
+
+
+def given_agent_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of agents that were given."""
+    names = {name for model in agent_options().values() for name in model.model_fields}
+    return {name: getattr(arguments, name) for name in sorted(names) if hasattr(arguments, name)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from seal_env.agents.lm.policy_settings import PolicySettings
-from seal_env.agents.registry import AGENTS
+from seal_env.agents.registry import agents
 from seal_env.agents.trainers.outer_settings import (
     ARC_PRESETS,
     ARC_ROWS,
@@ -24,8 +23,8 @@ from seal_env.agents.trainers.outer_settings import (
     GrpoSettings,
     RestEmSettings,
 )
-from seal_env.cli.options import add_settings, given_settings
-from seal_env.cli.run import add_environment, new_folder, text_or_file
+from seal_env.cli.options import add_agent, add_agent_options, add_settings, given_settings
+from seal_env.cli.run import add_environment, agent_options_of, new_folder
 from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import Settings
 
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from seal_env.experiments.reproduce.presets import Preset
 
 SERVICES = ("wandb", "trackio")
+POLICY = ("local_hf",)
+"""Whose options a policy that is trained has."""
 HELD_OUT = {"arc": "seal-eval", "knowledge": "synthetic-eval"}
 CONTINUAL_AGENTS = ("passage_only", "local_hf")
 GATES = ("exact_match", "bits", "kl")
@@ -62,12 +63,7 @@ def add_eval(commands: Any) -> None:
     """The command's parser."""
     about = "Measure an agent: self-edits for each task, success rates with intervals, pass@k, cost. Can be gone on with."
     parser = commands.add_parser("eval", help="measure an agent", description=about, epilog=EVAL_EXAMPLES)
-    agents = "; ".join(f"{name}: {entry.summary}" for name, entry in AGENTS.items())
-    parser.add_argument(
-        "--agent", default="random", choices=tuple(AGENTS), metavar="NAME", help=f"{agents} (default: random)"
-    )
-    parser.add_argument("--self-edit", metavar="JSON", help="for the agent `fixed`: the JSON text, or a file with it")
-    parser.add_argument("--replay-file", metavar="FILE", help="for the agent `replay`: passages with their self-edits")
+    add_agent(parser)
     add_settings(parser, EvalSettings)
     _add_env(parser)
     _add_common(parser)
@@ -89,6 +85,7 @@ def add_train(commands: Any) -> None:
         loop.add_argument("--held-out", metavar="SUBSET", help=help_text)
         _add_env(loop)
         _add_common(loop)
+        add_agent_options(loop, POLICY)
         loop.set_defaults(command=command)
 
 
@@ -104,14 +101,14 @@ def add_reproduce(commands: Any) -> None:
     _add_table(knowledge, KNOWLEDGE_PRESETS, KNOWLEDGE_ROWS, run_reproduce_knowledge)
     about = "Sequences of passages learned for good: what is left of each after every update. Can be gone on with."
     continual = tables.add_parser("continual", help="continual self-adaptation", description=about)
-    agents = f"agents, separated by commas (default: {','.join(CONTINUAL_AGENTS)})"
-    continual.add_argument("--agents", default=",".join(CONTINUAL_AGENTS), metavar="NAMES", help=agents)
+    about = f"agents, separated by commas (default: {','.join(CONTINUAL_AGENTS)})"
+    continual.add_argument("--agents", default=",".join(CONTINUAL_AGENTS), metavar="NAMES", help=about)
     continual.add_argument("--sequences", type=int, default=8, metavar="N", help="sequences for each agent (default: 8)")
     continual.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random (default: 0)")
     help_text = "take an update back that forgets more than --limit: by this measure (default: no gate)"
     continual.add_argument("--gate", choices=GATES, help=help_text)
     continual.add_argument("--limit", type=float, default=0.1, metavar="X", help="of the gate (default: 0.1)")
-    continual.add_argument("--replay-file", metavar="FILE", help="for the agent `replay`: passages with their self-edits")
+    add_agent_options(continual, agents())
     _add_common(continual)
     continual.set_defaults(command=run_reproduce_continual)
 
@@ -129,8 +126,7 @@ def run_reproduce_continual(arguments: argparse.Namespace, console: Console) -> 
         where.out,
         arguments.gate,
         arguments.limit,
-        where.policy,
-        arguments.replay_file,
+        where.options,
     )
     reproduce_continual(run, console)
     return 0
@@ -144,6 +140,7 @@ def _add_table(parser: argparse.ArgumentParser, presets: Sequence[str], every: S
     rows = f"which rows, separated by commas (default: {','.join(every)})"
     parser.add_argument("--rows", default=",".join(every), metavar="ROWS", help=rows)
     _add_common(parser)
+    add_agent_options(parser, POLICY)
     parser.set_defaults(command=command)
 
 
@@ -179,17 +176,16 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder; one that is there is gone on with")
     parser.add_argument("--track", action="append", choices=SERVICES, help="report to this service too")
     add_environment(parser)
-    add_settings(parser.add_argument_group("language-model policy"), PolicySettings)
 
 
-def _where(arguments: argparse.Namespace, name: str, usual: PolicySettings | None = None) -> Where:
-    """What the options say, on top of the usual settings of the policy."""
+def _where(arguments: argparse.Namespace, name: str, policy: Mapping[str, Any] | None = None) -> Where:
+    """What the options say. policy: options of the policy that the command line may override."""
     from seal_env.experiments.outer_loops import Where  # here: it imports torch
 
     out = arguments.out or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{name}")
-    policy = replace(usual or PolicySettings(), **given_settings(arguments, PolicySettings))
+    options = {**(policy or {}), **agent_options_of(arguments)}
     environment = {**ENVIRONMENTS.get(getattr(arguments, "env", ""), {}), **given_settings(arguments, Settings)}
-    return Where(environment, policy, out, tuple(arguments.track or ()))
+    return Where(environment, options, out, tuple(arguments.track or ()))
 
 
 def _held_out(arguments: argparse.Namespace, where: Where) -> str:
@@ -201,8 +197,7 @@ def run_eval(arguments: argparse.Namespace, console: Console) -> int:
     from seal_env.experiments.outer_loops import evaluate
 
     settings = EvalSettings(**given_settings(arguments, EvalSettings))
-    where = replace(_where(arguments, f"eval-{arguments.agent}"), replay_file=arguments.replay_file)
-    report = evaluate(arguments.agent, text_or_file(arguments.self_edit), settings, where, console)
+    report = evaluate(arguments.agent, settings, _where(arguments, f"eval-{arguments.agent}"), console)
     return int(report["failed"] == report["samples"])
 
 

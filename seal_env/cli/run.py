@@ -10,9 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seal_env.agents.lm.policy_settings import PolicySettings
-from seal_env.agents.registry import AGENTS
-from seal_env.cli.options import add_settings, given_settings
+from seal_env.cli.options import add_agent, add_settings, given_agent_options, given_settings
 from seal_env.errors import SettingError
 from seal_env.registration import ENVIRONMENTS
 from seal_env.settings import CHOICES, Settings
@@ -44,8 +42,8 @@ EXAMPLES = """examples:
     seal-env run --subset 5582e5ca --agent fixed
   in-context learning on 20 generated tasks, without any update:
     seal-env run --subset mini-eval:20 --agent none
-  a passage learned from questions and statements that rules make of it:
-    seal-env run --env SEAL-Knowledge-v0 --agent template
+  passages learned by heart, without a text of the agent's own:
+    seal-env run --env SEAL-Knowledge-v0 --agent passage_only
   your self-edit on another model:
     seal-env run --agent fixed --self-edit my-edit.json --model path/to/model"""
 
@@ -68,23 +66,17 @@ def add_run(commands: Any) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument("--env", default="SEAL-ARC-v0", choices=tuple(ENVIRONMENTS), help="default: %(default)s")
-    agents = "; ".join(f"{name}: {entry.summary}" for name, entry in AGENTS.items())
-    parser.add_argument(
-        "--agent", default="random", choices=tuple(AGENTS), metavar="NAME", help=f"{agents} (default: random)"
-    )
-    parser.add_argument("--self-edit", metavar="JSON", help="for the agent `fixed`: the JSON text, or a file with it")
-    parser.add_argument("--replay-file", metavar="FILE", help="for the agent `replay`: passages with their self-edits")
+    add_agent(parser)
     parser.add_argument("--episodes", type=int, metavar="N", help="how many (default: each task of the subset once)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random (default: 0)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder, a new one (default: runs/DATE-TIME-AGENT)")
     add_environment(parser)
-    add_settings(parser.add_argument_group("language-model policies (local_hf, openai_compatible)"), PolicySettings)
     parser.set_defaults(command=run_agent)
 
 
 def run_agent(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env run`: 1 if the machine failed in every episode."""
-    self_edit = text_or_file(arguments.self_edit)
+    options = agent_options_of(arguments)
     from seal_env.experiments.run import RunSettings, run  # here: other commands need none of it
 
     given = given_settings(arguments, Settings)
@@ -94,12 +86,16 @@ def run_agent(arguments: argparse.Namespace, console: Console) -> int:
         episodes=arguments.episodes,
         seed=arguments.seed,
         out=arguments.out or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{arguments.agent}"),
-        self_edit=self_edit,
-        policy=PolicySettings(**given_settings(arguments, PolicySettings)),
-        replay_file=arguments.replay_file,
+        options=options,
     )
     trajectories = run(settings, given, console)
     return int(all(trajectory.truncated for trajectory in trajectories))
+
+
+def agent_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of agents that were given; a self-edit in a file is read. Raises SettingError."""
+    given = given_agent_options(arguments)
+    return given | {"self_edit": text_or_file(given["self_edit"])} if "self_edit" in given else given
 
 
 def new_folder(parent: Path, name: str) -> Path:

@@ -11,12 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import EvalSample, sample_tasks, starts, summary
 from seal_env.agents.lm.local_hf import LocalHFAgent
 from seal_env.agents.lm.policy_chat import policy_chat
 from seal_env.agents.lm.policy_model import PolicyModel
-from seal_env.agents.lm.policy_settings import SAME, PolicySettings
-from seal_env.agents.registry import AGENTS, AgentSettings, make_agent
+from seal_env.agents.lm.policy_settings import SAME, LocalPolicyOptions
+from seal_env.agents.registry import check_options, get_agent, make_agent
 from seal_env.agents.trainers.outer_settings import EvalSettings, GrpoSettings, RestEmSettings
 from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.envs.env import SealEnv
@@ -28,6 +29,7 @@ from seal_env.inner_loop.cache.loop import FILE_NAME, cache_path
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.journal import Journal, write_whole
+from seal_env.options import Options
 from seal_env.report.result_tables import evaluation_table, grpo_table, rest_em_table
 from seal_env.report.tracker import Tracker
 from seal_env.settings import Settings
@@ -35,16 +37,19 @@ from seal_env.settings import Settings
 
 @dataclass(frozen=True)
 class Where:
-    """What a run works on: settings of the environment and of the policy, the folder, and who else gets its numbers.
+    """What a run works on.
 
-    replay_file: for the agent `replay`.
+    Attributes:
+        environment: Settings of the environment.
+        options: The agent's own settings; those of the agent `local_hf` where a policy is trained.
+        out: The run folder.
+        track: Services that get its numbers too.
     """
 
     environment: Mapping[str, Any]
-    policy: PolicySettings
+    options: Mapping[str, Any]
     out: Path
     track: Sequence[str] = field(default=())
-    replay_file: str | None = None
 
     def runtime(self, **settings: Any) -> Runtime:
         """The environment's runtime, with one turn an episode unless more are asked for. Raises SettingError.
@@ -64,15 +69,28 @@ class Where:
         """The environment's."""
         return str(self.environment.get("domain", Settings.domain))
 
-    def begin(self, what: Mapping[str, Any], runtime: Runtime) -> bool:
-        """Make the folder, or see that it is this run's; True if there is something to go on with."""
+    @property
+    def policy(self) -> LocalPolicyOptions:
+        """The options of a policy that is trained. Raises SettingError."""
+        checked = check_options(get_agent("local_hf"), self.options)
+        assert isinstance(checked, LocalPolicyOptions)
+        return checked
+
+    def begin(self, what: Mapping[str, Any], runtime: Runtime, options: Options | None = None) -> bool:
+        """Make the folder, or see that it is this run's; True if there is something to resume.
+
+        Args:
+            what: The command and its settings.
+            runtime: Of the run.
+            options: Of the agent; None for one without.
+        """
         device = resolve_device(runtime.settings.device)
         return begin_or_resume(
             self.out,
             {
                 "run": what,
                 "environment": asdict(runtime.settings) | {"device": device, "cache_file": None},
-                "policy": asdict(self.policy),
+                "agent_options": {} if options is None else options.model_dump(),
                 "recipe": asdict(runtime.settings.recipe),
                 "machine": {"device": describe_device(device)},
                 "versions": package_versions(),
@@ -81,22 +99,19 @@ class Where:
 
     def policy_base(self) -> FrozenLM:
         """The policy before training. Raises ModelError, and SettingError for what only the agents themselves can use."""
-        for name, legal in (("policy_adapter", None), ("base_url", None)):
-            if (value := getattr(self.policy, name)) != legal:
-                raise SettingError(name, value, f"{legal}: training begins with a model of this machine, policy_model")
+        policy = self.policy
+        if policy.policy_adapter:
+            raise SettingError("policy_adapter", policy.policy_adapter, "none: training begins with policy_model as it is")
         model = self.environment.get("model", Settings.model)
-        name = model if self.policy.policy_model == SAME else self.policy.policy_model
-        return load_base_model(name, self.policy.policy_device)
+        return load_base_model(model if policy.policy_model == SAME else policy.policy_model, policy.policy_device)
 
 
-def evaluate(
-    agent_name: str, self_edit: str | None, settings: EvalSettings, where: Where, console: Console
-) -> dict[str, Any]:
+def evaluate(agent_name: str, settings: EvalSettings, where: Where, console: Console) -> dict[str, Any]:
     """Measure an agent; what eval.json holds. Raises SealError; what is finished stays in the folder."""
     runtime = where.runtime()
-    chosen = {"seed": settings.seed, "self_edit": self_edit, "policy": where.policy, "replay_file": where.replay_file}
-    agent = make_agent(agent_name, AgentSettings.of(SealEnv(runtime=runtime), **chosen))
-    where.begin({"command": "eval", "agent": agent_name, "self_edit": self_edit, **asdict(settings)}, runtime)
+    agent = make_agent(agent_name, AgentContext.of(SealEnv(runtime=runtime), settings.seed), **where.options)
+    options = check_options(get_agent(agent_name), where.options)
+    where.begin({"command": "eval", "agent": agent_name, **asdict(settings)}, runtime, options)
     runtime.load()
     episodes = starts(runtime.taskset.task_ids, settings.samples, settings.seed)
     with Tracker(where.out, asdict(settings), where.track) as tracker, console.status("") as status:
@@ -106,8 +121,7 @@ def evaluate(
             tracker.log(len(samples), _scalars(summary(samples)))
 
         journal = Journal(where.out / "samples.jsonl")
-        learns = AGENTS[agent_name].learns
-        samples = sample_tasks(runtime, agent, episodes, settings.in_call, journal, learns, on_batch)
+        samples = sample_tasks(runtime, agent, episodes, settings.in_call, journal, on_batch)
     report = {"agent": agent_name, "subset": runtime.settings.subset, **summary(samples)}
     usage = getattr(agent, "usage", None)
     if usage is not None:
@@ -152,7 +166,7 @@ def train_rest_em(settings: RestEmSettings, held_out: str, where: Where, console
     """Train a policy by ReST-EM; what result.json holds. Raises SealError; what is finished stays in the folder."""
     base, policy = where.policy_base(), where.policy
     runtime, other = where.runtime(), where.runtime(subset=held_out)
-    where.begin({"command": "train rest-em", "held_out": held_out, **asdict(settings)}, runtime)
+    where.begin({"command": "train rest-em", "held_out": held_out, **asdict(settings)}, runtime, policy)
     runtime.load()
     other.load()
 
@@ -179,7 +193,7 @@ def train_grpo(settings: GrpoSettings, held_out: str, where: Where, console: Con
     own_turns = where.environment.get("max_turns", Settings.max_turns)
     turns = own_turns if calls_tools(base.tokenizer, settings.tools, where.domain) else 1
     runtime, other = where.runtime(max_turns=turns), where.runtime(subset=held_out, max_turns=1)
-    where.begin({"command": "train grpo", "held_out": held_out, **asdict(settings)}, runtime)
+    where.begin({"command": "train grpo", "held_out": held_out, **asdict(settings)}, runtime, policy)
     runtime.load()
     other.load()
     with Tracker(where.out, asdict(settings), where.track) as tracker, _Steps(tracker, console) as steps:

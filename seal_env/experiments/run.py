@@ -12,8 +12,8 @@ import gymnasium
 from rich.console import Console
 
 from seal_env.agents.base import Agent, Trajectory
-from seal_env.agents.lm.policy_settings import PolicySettings
-from seal_env.agents.registry import AgentSettings, make_agent
+from seal_env.agents.context import AgentContext
+from seal_env.agents.registry import check_options, get_agent, make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.domains.registry import domain_tools
 from seal_env.envs.env import SealEnv
@@ -35,9 +35,15 @@ from seal_env.types import InvalidSelfEdit
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What to run. episodes None: every task of the subset once. self_edit: for the agent `fixed`. out: the run folder.
+    """What to run.
 
-    policy: for agents that are language models. replay_file: for the agent `replay`.
+    Attributes:
+        environment: Gymnasium id.
+        agent: A registered name, or "package.module:Class".
+        episodes: How many; None is every task of the subset once.
+        seed: Fixes everything random.
+        out: The run folder.
+        options: The agent's own settings.
     """
 
     environment: str
@@ -45,9 +51,7 @@ class RunSettings:
     episodes: int | None
     seed: int
     out: Path
-    self_edit: str | None = None
-    policy: PolicySettings = field(default_factory=PolicySettings)
-    replay_file: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run(settings: RunSettings, environment_settings: Mapping[str, Any], console: Console) -> list[Trajectory]:
@@ -63,8 +67,7 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
     seal = env.unwrapped
     assert isinstance(seal, SealEnv)
     used = seal.settings
-    chosen = {name: getattr(settings, name) for name in ("seed", "self_edit", "policy", "replay_file")}
-    agent = make_agent(settings.agent, AgentSettings.of(seal, **chosen))
+    agent = make_agent(settings.agent, AgentContext.of(env, settings.seed), **settings.options)
     count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
     device = resolve_device(used.device)
     with console.status(f"loading {used.model}"):
@@ -109,19 +112,20 @@ def _check(settings: RunSettings) -> None:
     if settings.seed < 0:
         raise SettingError("seed", settings.seed, "0 or more")
     refuse_existing(settings.out)
-    if settings.self_edit is not None and settings.agent == "fixed":  # make_agent tells the others that they take none
+    self_edit = settings.options.get("self_edit")
+    if self_edit is not None and settings.agent == "fixed":  # make_agent tells the others that they take none
         domain = ENVIRONMENTS[settings.environment].get("domain", Settings.domain)
-        calls = (parse_or_read if domain == "knowledge" else parse)(settings.self_edit)
+        calls = (parse_or_read if domain == "knowledge" else parse)(self_edit)
         checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, domain_tools(domain))
         if isinstance(checked, InvalidSelfEdit):
-            raise SettingError("self_edit", settings.self_edit[:60], f"a self-edit. {checked.reason}")
+            raise SettingError("self_edit", self_edit[:60], f"a self-edit. {checked.reason}")
 
 
 def _episode(env: gymnasium.Env[str, str], agent: Agent, task_id: str, seed: int | None) -> Trajectory:
     """One episode, from which the agent learns unless the machine failed: that says nothing about the agent."""
     trajectory = run_episode(env, agent, task_id, seed)
     if not trajectory.truncated:
-        agent.update([trajectory])
+        agent.learn([trajectory])
     return trajectory
 
 
@@ -143,11 +147,9 @@ def settings_tables(settings: RunSettings, seal: SealEnv, count: int) -> dict[st
             "agent": settings.agent,
             "episodes": count,
             "seed": settings.seed,
-            "self_edit": settings.self_edit,
-            "replay_file": settings.replay_file,
         },
         "environment": asdict(seal.settings) | {"device": device},
-        "policy": asdict(settings.policy),
+        "agent_options": check_options(get_agent(settings.agent), settings.options).model_dump(),
         "recipe": asdict(seal.settings.recipe),
         "machine": {"device": describe_device(device)},
         "versions": package_versions(),

@@ -28,6 +28,7 @@ def observe(context: object, grid_format: str = "lettered") -> str:
 
 
 OBSERVATIONS = [observe(task.context) for task in TASKS]
+NONE: list[dict[str, object]] = [{}] * len(OBSERVATIONS)
 SAME_SIZE = FEATURES.index("same size")
 HAS_ONE_SIZE = {observation: features(observation)[SAME_SIZE] > 0.5 for observation in OBSERVATIONS}
 
@@ -43,6 +44,10 @@ def chance(observation: str, action: str) -> float:
     return 0.1 + 0.5 * suits + 0.3 * (1e-4 < calls["training"]["learning_rate"] < 1e-3)
 
 
+def choice_of(agent: BanditAgent) -> Callable[[str], str]:
+    return lambda observation: agent.act(observation, {})
+
+
 def mean_chance(choose: Callable[[str], str], times: int = 4) -> float:
     return float(np.mean([chance(observation, choose(observation)) for observation in OBSERVATIONS for _ in range(times)]))
 
@@ -51,9 +56,9 @@ def learn(agent: BanditAgent, episodes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(episodes // 10):
         shown = [OBSERVATIONS[index] for index in rng.integers(len(OBSERVATIONS), size=10)]
-        actions = agent.act_all(shown)
+        actions = agent.act_all(shown, [{}] * len(shown))
         rewards = [float(rng.random() < chance(each, str(action))) for each, action in zip(shown, actions, strict=True)]
-        agent.update([trajectory(*each) for each in zip(shown, map(str, actions), rewards, strict=True)])
+        agent.learn([trajectory(*each) for each in zip(shown, map(str, actions), rewards, strict=True)])
 
 
 @pytest.mark.parametrize("grid_format", ["plain", "lettered"])
@@ -78,10 +83,10 @@ def test_text_without_demonstrations_has_no_features_but_the_constant() -> None:
 def test_learns_what_suits_which_task_within_300_episodes() -> None:
     for seed in range(3):
         agent = BanditAgent(SPACE, seed)
-        before = mean_chance(agent.act)
+        before = mean_chance(choice_of(agent))
         learn(agent, 300, seed)
         assert before < 0.65
-        assert mean_chance(agent.act) > 0.75
+        assert mean_chance(choice_of(agent)) > 0.75
         assert mean_chance(agent.best, times=1) > 0.8
 
 
@@ -89,20 +94,20 @@ def test_equal_seeds_and_rewards_give_equal_actions() -> None:
     first, second, other = (BanditAgent(SPACE, seed) for seed in (1, 1, 2))
     for agent in (first, second, other):
         learn(agent, 30, seed=0)
-    actions = [agent.act_all(OBSERVATIONS) for agent in (first, second, other)]
+    actions = [agent.act_all(OBSERVATIONS, NONE) for agent in (first, second, other)]
     assert actions[0] == actions[1] != actions[2]
 
 
 def test_seed_begins_the_draws_anew() -> None:
     agent = BanditAgent(SPACE, seed=1)
-    first = agent.act_all(OBSERVATIONS)
+    first = agent.act_all(OBSERVATIONS, NONE)
     agent.seed(1)
-    assert agent.act_all(OBSERVATIONS) == first
+    assert agent.act_all(OBSERVATIONS, NONE) == first
 
 
 def test_every_action_is_within_the_space_s_ranges() -> None:
     agent = BanditAgent(SelfEditSpace(ARC_TOOLS, learning_rate=(1e-4, 1e-3), num_train_epochs=(2, 3)))
-    actions = [json.loads(str(action)) for action in agent.act_all(OBSERVATIONS)]
+    actions = [json.loads(str(action)) for action in agent.act_all(OBSERVATIONS, NONE)]
     trainings = [action[1]["arguments"] for action in actions]
     assert {training["num_train_epochs"] for training in trainings} == {2, 3}
     assert {training["learning_rate"] for training in trainings} == {1e-4, 2.15e-4, 4.64e-4, 1e-3}
@@ -112,11 +117,11 @@ def test_every_action_is_within_the_space_s_ranges() -> None:
 def test_failures_of_the_machine_and_other_agents_self_edits_teach_nothing() -> None:
     agent, fresh = (BanditAgent(SPACE, seed=3) for _ in range(2))
     for observation in OBSERVATIONS:
-        action = agent.act(observation)
-        agent.update([trajectory(observation, action, float("nan")), trajectory(observation, SPACE.sample(), 1.0)])
-        agent.update([trajectory(observation, action, 1.0)])  # its choice was spent on the failure
+        action = agent.act(observation, {})
+        agent.learn([trajectory(observation, action, float("nan")), trajectory(observation, SPACE.sample(), 1.0)])
+        agent.learn([trajectory(observation, action, 1.0)])  # its choice was spent on the failure
     agent.seed(3)
-    assert agent.act_all(OBSERVATIONS) == fresh.act_all(OBSERVATIONS)
+    assert agent.act_all(OBSERVATIONS, NONE) == fresh.act_all(OBSERVATIONS, NONE)
 
 
 def test_another_space_is_refused() -> None:

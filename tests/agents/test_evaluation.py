@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seal_env.agents.base import Agent, PolicyFailure
+from seal_env.agents.base import Agent, Info, PolicyFailure
 from seal_env.agents.baselines.simple import NO_UPDATE, FixedAgent, RandomAgent
 from seal_env.agents.evaluation import EvalSample, difference, sample_tasks, starts, summary
 from seal_env.envs.spaces import SelfEditSpace
@@ -39,10 +39,10 @@ class Unreachable(Agent):
     def __init__(self, every: int) -> None:
         self.every = every
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         raise PolicyError("no server")
 
-    def act_all(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
         return [PolicyFailure("no server") if place % self.every == 0 else NO_UPDATE for place, _ in enumerate(observations)]
 
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2
 from transformers.utils import get_json_schema
 from trl.chat_template_utils import qwen2_5_chat_template
 
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions
 from seal_env.agents.rollouts import Start
 from seal_env.agents.trainers.grpo import Grpo, calls_tools
 from seal_env.agents.trainers.outer_settings import GrpoSettings
@@ -229,7 +229,7 @@ def test_a_policy_that_calls_tools_is_trained_through_the_environment_factory(
     """What is sampled is written here, all else is TRL's: its parser, its loop of tools, its reward and its step."""
     runtime = make_world()
     settings = GrpoSettings(steps=1, prompts=1, samples=2, learning_rate=1e-2)
-    policy = PolicySettings(max_new_tokens=4096)
+    policy = LocalPolicyOptions(max_new_tokens=4096)
     frozen = copy.deepcopy(tool_model.model.state_dict())
     run = Grpo(tool_model, runtime, make_world(max_turns=1), settings, policy, tmp_path)
     assert run.tools
@@ -261,7 +261,13 @@ def test_a_policy_that_calls_tools_is_trained_through_the_environment_factory(
 def test_a_whole_run_with_a_random_model_that_has_tools(tmp_path: Path, tool_model: FrozenLM) -> None:
     settings = GrpoSettings(steps=2, prompts=1, samples=2, save_every=1, eval_samples=1)
     run = Grpo(
-        tool_model, make_world(), make_world(max_turns=1), settings, PolicySettings(max_new_tokens=16), tmp_path, log=print
+        tool_model,
+        make_world(),
+        make_world(max_turns=1),
+        settings,
+        LocalPolicyOptions(max_new_tokens=16),
+        tmp_path,
+        log=print,
     )
     result = run.run()
     assert result["tools"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions
 from seal_env.agents.trainers.grpo import Grpo, last_checkpoint
 from seal_env.agents.trainers.outer_settings import GrpoSettings
 from seal_env.episodes.episode import Runtime
@@ -51,20 +51,20 @@ def test_a_setting_that_is_not_legal_is_named(field: str, value: Any) -> None:
 def test_what_trl_cannot_sample_is_refused(tmp_path: Path, field: str, value: Any) -> None:
     runtime, base = tiny_world("mini-train:2"), load_base_model("seal-tiny", "cpu")
     with pytest.raises(SettingError, match=f"{field}={value!r}"):
-        Grpo(base, runtime, runtime, GrpoSettings(), PolicySettings(**{field: value}), tmp_path)
+        Grpo(base, runtime, runtime, GrpoSettings(), LocalPolicyOptions(**{field: value}), tmp_path)
 
 
 def test_every_task_is_asked_before_one_is_asked_again(tmp_path: Path) -> None:
     runtime, base = tiny_world("mini-train:5"), load_base_model("seal-tiny", "cpu")
     settings = GrpoSettings(steps=4, prompts=3)
-    episodes = Grpo(base, runtime, runtime, settings, PolicySettings(), tmp_path).episodes()
+    episodes = Grpo(base, runtime, runtime, settings, LocalPolicyOptions(), tmp_path).episodes()
     assert len(episodes) == 12
     for first in (0, 5):
         assert sorted(start.task_id for start in episodes[first : first + 5]) == sorted(runtime.taskset.task_ids)
     assert len({start.seed for start in episodes}) == 12
-    assert Grpo(base, runtime, runtime, settings, PolicySettings(), tmp_path).episodes() == episodes
+    assert Grpo(base, runtime, runtime, settings, LocalPolicyOptions(), tmp_path).episodes() == episodes
     with pytest.raises(SettingError, match="max_new_tokens"):
-        Grpo(base, runtime, runtime, settings, PolicySettings(max_new_tokens=8192), tmp_path).episodes()
+        Grpo(base, runtime, runtime, settings, LocalPolicyOptions(max_new_tokens=8192), tmp_path).episodes()
 
 
 def test_the_last_checkpoint_is_the_newest_whole_one(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ from pathlib import Path
 import torch
 from seal_env.agents.trainers.grpo import Grpo
 from seal_env.agents.trainers.outer_settings import GrpoSettings
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions
 from seal_env.episodes.episode import Runtime
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.settings import Settings
@@ -98,7 +98,7 @@ settings = GrpoSettings(steps=4, prompts=2, samples=4, learning_rate=1e-3, beta=
                         eval_samples=2, merged=True)
 base = load_base_model("seal-tiny", "cpu")
 digest = {name: value.clone() for name, value in base.model.state_dict().items()}
-policy = PolicySettings(max_new_tokens=72)
+policy = LocalPolicyOptions(max_new_tokens=72)
 Grpo(base, runtime("mini-train:3"), runtime("mini-eval:2"), settings, policy, Path(sys.argv[1])).run()
 assert all(torch.equal(value, digest[name]) for name, value in base.model.state_dict().items())
 assert set(digest) == set(base.model.state_dict())

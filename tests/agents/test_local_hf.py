@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -21,7 +22,7 @@ from seal_env.agents.lm.constrained import legal_texts, self_edit_pattern
 from seal_env.agents.lm.local_hf import LocalHFAgent
 from seal_env.agents.lm.policy_model import Generation, PolicyModel, SeededDraw
 from seal_env.agents.lm.policy_prompt import PolicyPrompt, as_action
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions
 from seal_env.agents.rollouts import run_episode
 from seal_env.envs.env import SealEnv
 from seal_env.envs.spaces import SelfEditSpace
@@ -31,6 +32,7 @@ from seal_env.inner_loop.reference.adapter import Adapter
 from seal_env.types import LoraSpec
 from tests.helpers.tools import ARC_TOOLS
 
+NONE: list[dict[str, Any]] = [{}, {}, {}]
 SHORT = ["Which self-edit?", "Say how.", "Go on, then: a rather longer question than the other two."]
 ROOM = 96  # tokens of seal-tiny: more than any of its self-edits takes
 SPACE = SelfEditSpace(ARC_TOOLS)
@@ -197,7 +199,9 @@ def test_adapters_add_up(llama: FrozenLM, tmp_path: Path) -> None:
 def test_adapters_are_named_with_commas_between(tmp_path: Path) -> None:
     base = load_base_model("seal-tiny", "cpu")
     folders = [random_adapter(base, tmp_path / str(seed), seed) for seed in (1, 2)]
-    agent = LocalHFAgent.load("seal-tiny", PolicySettings(policy_device="cpu", policy_adapter=",".join(map(str, folders))))
+    agent = LocalHFAgent.load(
+        "seal-tiny", LocalPolicyOptions.checked(policy_device="cpu", policy_adapter=",".join(map(str, folders)))
+    )
     assert agent.policy.model.base_model.active_adapters == ["0", "1"]
 
 
@@ -212,37 +216,37 @@ def test_adapter_that_is_missing_or_does_not_fit_is_named(llama: FrozenLM, tmp_p
 def test_prompt_longer_than_the_context_is_a_failure_that_names_the_lengths(llama: FrozenLM) -> None:
     agent = LocalHFAgent(PolicyModel(llama), max_new_tokens=4)
     long = "word " * 3000
-    short, failure = agent.act_all([SHORT[0], long])
+    short, failure = agent.act_all([SHORT[0], long], NONE[:2])
     assert isinstance(short, str)
     assert isinstance(failure, PolicyFailure)
     assert re.search(r"the prompt takes \d{4,} tokens; .* takes 2048", failure.reason)
     with pytest.raises(PolicyError, match="takes 2048"):
-        agent.act(long)
+        agent.act(long, {})
     with pytest.raises(PolicyError, match="takes 2048"):
         agent.policy.sample([SHORT[0], long], seed=0)
 
 
 def test_agent_gives_one_sequence_however_it_is_asked(llama: FrozenLM) -> None:
     one, other = (LocalHFAgent(PolicyModel(llama), max_new_tokens=8, seed=4) for _ in range(2))
-    sequence = [one.act(each) for each in SHORT]
-    assert other.act_all(SHORT) == sequence
-    assert other.act_all(SHORT) != sequence
+    sequence = [one.act(each, {}) for each in SHORT]
+    assert other.act_all(SHORT, NONE) == sequence
+    assert other.act_all(SHORT, NONE) != sequence
     other.seed(4)
-    assert other.act_all(SHORT) == sequence
+    assert other.act_all(SHORT, NONE) == sequence
 
 
 def test_same_is_the_environment_s_base_model_and_another_name_another_model(tiny_models: dict[str, str]) -> None:
-    settings = PolicySettings(policy_device="cpu")
+    settings = LocalPolicyOptions(policy_device="cpu")
     same = LocalHFAgent.load("seal-tiny", settings)
     assert same.policy.base is load_base_model("seal-tiny", "cpu")
-    other = LocalHFAgent.load("seal-tiny", replace(settings, policy_model=tiny_models["qwen2"]))
+    other = LocalHFAgent.load("seal-tiny", settings.model_copy(update={"policy_model": tiny_models["qwen2"]}))
     assert other.policy.base.name == tiny_models["qwen2"]
     with pytest.raises(ModelError):
-        LocalHFAgent.load("seal-tiny", replace(settings, policy_model="no/such-model-here"))
+        LocalHFAgent.load("seal-tiny", settings.model_copy(update={"policy_model": "no/such-model-here"}))
 
 
 def test_policy_adapts_the_model_that_it_is(env: SealEnv) -> None:
-    agent = LocalHFAgent.load("seal-tiny", PolicySettings(policy_device="cpu", constrained=True))
+    agent = LocalHFAgent.load("seal-tiny", LocalPolicyOptions(policy_device="cpu", constrained=True))
     trajectory = run_episode(env, agent, seed=0)
     assert (trajectory.info["outcome"], trajectory.info["optimizer_steps"] > 0) == ("ok", True)
 
@@ -268,13 +272,13 @@ def test_constraint_only_forbids(seal_tiny: PolicyModel, observations: list[str]
     free, bound = (
         policy.sample(observations[:16], seed=0, temperature=0, max_new_tokens=ROOM) for policy in (seal_tiny, constrained)
     )
-    legal = [re.fullmatch(self_edit_pattern(), sample.text) is not None for sample in free]
+    legal = [re.fullmatch(self_edit_pattern(ARC_TOOLS), sample.text) is not None for sample in free]
     assert sum(legal) >= 12
     assert all(mine.text == other.text for mine, other, kept in zip(free, bound, legal, strict=True) if kept)
 
 
 def test_pattern_of_a_self_edit_matches_what_the_space_draws_and_nothing_beyond_the_schema() -> None:
-    pattern = re.compile(self_edit_pattern())
+    pattern = re.compile(self_edit_pattern(ARC_TOOLS))
     space = SelfEditSpace(ARC_TOOLS, num_train_epochs=(0, 20), seed=0)
     drawn = [space.sample() for _ in range(50)]
     assert all(pattern.fullmatch(action) for action in drawn)

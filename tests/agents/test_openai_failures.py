@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.helpers.tools import ARC_TOOLS
 
 SPACE = SelfEditSpace(ARC_TOOLS)
 MANY = [f"observation {number}" for number in range(12)]
+NONE: list[dict[str, Any]] = [{}] * len(MANY)
 
 
 @pytest.fixture
@@ -52,9 +54,9 @@ BROKEN: dict[str, tuple[Fault, str]] = {
 def test_failure_of_one_request_is_no_action(server: PolicyServer, broken: str) -> None:
     fault, reason = BROKEN[broken]
     agent = agent_of(server, timeout=2.0 if broken == "no time" else 600.0)
-    agent.act("")
+    agent.act("", {})
     server.always = only(MANY[4], fault)
-    actions = agent.act_all(MANY)
+    actions = agent.act_all(MANY, NONE)
     failed = actions.pop(4)
     assert isinstance(failed, PolicyFailure)
     assert reason in failed.reason
@@ -66,10 +68,10 @@ def test_failure_of_one_request_is_no_action(server: PolicyServer, broken: str) 
 def test_failure_of_all_requests_names_server_model_and_what_to_check(server: PolicyServer, broken: str) -> None:
     fault, reason = BROKEN[broken]
     agent = agent_of(server, timeout=2.0 if broken == "no time" else 600.0)
-    agent.act("")
+    agent.act("", {})
     server.always = fault
     with pytest.raises(PolicyError) as raised:
-        agent.act_all(MANY)
+        agent.act_all(MANY, NONE)
     message = str(raised.value)
     assert reason in message
     assert server.base_url in message
@@ -81,7 +83,7 @@ def test_failure_of_all_requests_names_server_model_and_what_to_check(server: Po
 def test_server_that_never_works_is_told_at_the_first_call(server: PolicyServer, broken: str) -> None:
     server.always = BROKEN[broken][0]
     with pytest.raises(PolicyError):
-        agent_of(server, timeout=2.0).act("")
+        agent_of(server, timeout=2.0).act("", {})
 
 
 def test_episodes_whose_policy_could_not_be_asked_have_no_reward(server: PolicyServer) -> None:
@@ -106,7 +108,7 @@ def test_episodes_whose_policy_could_not_be_asked_have_no_reward(server: PolicyS
 def test_busy_server_is_asked_again_when_it_says_so(server: PolicyServer) -> None:
     agent = agent_of(server, retries=2)
     server.faults += [failing(429, Retry_After="0.01"), failing(503, Retry_After="0.01")]
-    assert SPACE.contains(agent.act(""))
+    assert SPACE.contains(agent.act("", {}))
     assert (agent.usage.retries, agent.usage.failures) == (2, 0)
 
 
@@ -114,7 +116,7 @@ def test_retries_come_to_an_end(server: PolicyServer) -> None:
     agent = agent_of(server, retries=2)
     server.always = failing(429, "slow down", Retry_After="0.01")
     with pytest.raises(PolicyError, match=r"slow down.*Check the server's limits, and concurrency"):
-        agent.act("")
+        agent.act("", {})
     assert (len(server.seen), agent.usage.retries, agent.usage.failures) == (3, 2, 1)
 
 
@@ -124,7 +126,7 @@ def test_server_that_is_not_there_is_told_at_once() -> None:
         pass
     agent = agent_of(server, retries=50)
     with pytest.raises(PolicyError, match=r"no connection.*Check whether a server runs there"):
-        agent.act_all(MANY)
+        agent.act_all(MANY, NONE)
     assert agent.usage.retries == 0
 
 
@@ -140,38 +142,38 @@ def test_request_that_can_never_succeed_is_not_repeated(server: PolicyServer, fa
     server.always = fault
     agent = agent_of(server, retries=50)
     with pytest.raises(PolicyError, match=check):
-        agent.act("")
+        agent.act("", {})
     assert agent.usage.retries == 0
 
 
 def test_model_that_is_not_served_is_told_with_those_that_are(server: PolicyServer) -> None:
     with pytest.raises(PolicyError, match=r"'polcy'.*it serves 'policy'"):
-        agent_of(server, policy_model="polcy").act("")
+        agent_of(server, policy_model="polcy").act("", {})
     assert server.seen == []
     server.models.append({"id": "another"})
     with pytest.raises(SettingError, match=r"policy_model='same'.*'policy', 'another'"):
-        agent_of(server, policy_model=SAME).act("")
+        agent_of(server, policy_model=SAME).act("", {})
 
 
 def test_server_that_dies_and_comes_back(server: PolicyServer) -> None:
     agent = agent_of(server, retries=1, concurrency=4)
-    before = agent.act_all(MANY)
+    before = agent.act_all(MANY, NONE)
     server.stop()
     with pytest.raises(PolicyError, match="no connection"):
-        agent.act_all(MANY)
+        agent.act_all(MANY, NONE)
     assert agent.usage.retries <= 4  # those that waited for their turn were not sent
     server.start()
-    after = agent.act_all(MANY)
+    after = agent.act_all(MANY, NONE)
     assert all(SPACE.contains(action) for action in [*before, *after])
 
 
 def test_what_was_answered_before_the_server_died_is_kept(server: PolicyServer) -> None:
     agent = agent_of(server, forms=("tools",), concurrency=1)
-    agent.act("")
+    agent.act("", {})
     server.faults += [fine, fine, fine]
     server.always = breaking_off
-    actions = agent.act_all(MANY)
+    actions = agent.act_all(MANY, NONE)
     assert [isinstance(action, str) for action in actions] == [True] * 3 + [False] * (len(MANY) - 3)
     assert len(server.seen) == 2 + 3 + 1  # the rest was not sent
     server.always = None
-    assert all(isinstance(action, str) for action in agent.act_all(MANY))
+    assert all(isinstance(action, str) for action in agent.act_all(MANY, NONE))

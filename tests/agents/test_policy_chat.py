@@ -16,7 +16,7 @@ from seal_env.agents.lm.openai_probe import sample_observation
 from seal_env.agents.lm.policy_chat import PolicyChat, as_action, policy_chat, shown_task
 from seal_env.agents.lm.policy_model import PolicyModel
 from seal_env.agents.lm.policy_prompt import PolicyPrompt
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions, ServedPolicyOptions
 from seal_env.agents.lm.text_styles import STYLES, SYSTEM, style_messages
 from seal_env.agents.rollouts import Start, run_episode
 from seal_env.agents.trainers.outer_settings import RestEmSettings
@@ -120,12 +120,12 @@ def test_thoughts_are_no_texts(answer: str, action: str) -> None:
 @pytest.mark.parametrize("style", ["essay", ""])
 def test_unknown_styles_are_named(style: str) -> None:
     with pytest.raises(SettingError, match=r"style=.*'self-qa'"):
-        PolicySettings(style=style)
+        LocalPolicyOptions.checked(style=style)
 
 
 def test_texts_cannot_be_constrained(llama: FrozenLM) -> None:
     with pytest.raises(SettingError, match=r"constrained=True.*style='rewrite'"):
-        PolicySettings(style="rewrite", constrained=True)
+        LocalPolicyOptions.checked(style="rewrite", constrained=True)
     with pytest.raises(SettingError, match=r"constrained=True.*style='implications'"):
         PolicyModel(llama, constrained=True, chat=policy_chat(None, "knowledge"))
     with pytest.raises(SettingError, match="constrained=True"):  # nor can the lists of texts that its tools take
@@ -142,11 +142,11 @@ def test_a_local_policy_reads_the_style_s_prompt_and_its_reply_is_the_action(lla
     assert STYLES["self-qa"].instruction in asked
     assert SYSTEM in asked
     agent = LocalHFAgent(policy, max_new_tokens=20, seed=3)
-    assert agent.act(observation) == policy.sample([observation], seed=3, max_new_tokens=20)[0].text
+    assert agent.act(observation, {}) == policy.sample([observation], seed=3, max_new_tokens=20)[0].text
 
 
 def test_the_embedded_model_writes_texts_that_are_learned(env: SealEnv) -> None:
-    settings = PolicySettings(policy_device="cpu", max_new_tokens=64)
+    settings = LocalPolicyOptions(policy_device="cpu", max_new_tokens=64)
     agent = LocalHFAgent.load(env.settings.model, settings, domain="knowledge", tools=KNOWLEDGE_TOOLS)
     trajectory = run_episode(env, agent, seed=1)
     assert trajectory.info["outcome"] == "ok"
@@ -172,7 +172,7 @@ def test_tools_of_knowledge_go_through_a_template_and_texts_do_not(tiny_models: 
 
 
 def served(server: PolicyServer, **policy: object) -> OpenAICompatibleAgent:
-    given = PolicySettings(**{"base_url": server.base_url, "retries": 0, **policy})  # type: ignore[arg-type]
+    given = ServedPolicyOptions(**{"base_url": server.base_url, "retries": 0, **policy})  # type: ignore[arg-type]
     return OpenAICompatibleAgent(given, tools=KNOWLEDGE_TOOLS, domain="knowledge")
 
 
@@ -180,7 +180,7 @@ def test_a_server_is_asked_for_texts_in_plain_chat_and_no_forms_are_probed(
     policy_server: PolicyServer, observation: str
 ) -> None:
     agent = served(policy_server, style="rewrite")
-    actions = agent.act_all([observation] * 2)
+    actions = agent.act_all([observation] * 2, [{}] * 2)
     about_sample, *asked = policy_server.seen
     assert {form_of(body) for body in policy_server.seen} == {"text"}
     assert sorted(map(str, actions)) == sorted(texts(body["seed"]).partition("</think>")[2] for body in asked)
@@ -195,12 +195,12 @@ def test_a_server_is_asked_for_the_tools_of_knowledge_in_the_strictest_form(
     policy_server: PolicyServer, env: SealEnv, observation: str
 ) -> None:
     agent = served(policy_server, style="tools")
-    action = agent.act(observation)
+    action = agent.act(observation, {})
     assert env.action_space.contains(action)
     assert policy_server.seen[-1]["tools"] == openai_tools(KNOWLEDGE_TOOLS)
     assert "Orvel is a village" in policy_server.seen[0]["messages"][-1]["content"]
     policy_server.knows = {"structured_outputs"}
-    action = served(policy_server, style="tools").act(observation)
+    action = served(policy_server, style="tools").act(observation, {})
     assert [call.name for call in parse(action)] == KNOWLEDGE_NAMES  # type: ignore[union-attr]
 
 
@@ -292,7 +292,7 @@ class TestThroughTrl:
             calls_tools(llama.tokenizer, "on", "knowledge")
         with pytest.raises(SettingError, match="domain='knowledge'"):
             self_edit_environments(Runtime(knowledge(max_turns=8)))
-        run = Grpo(llama, runtime, runtime, GrpoSettings(steps=1), PolicySettings(max_new_tokens=8), tmp_path)
+        run = Grpo(llama, runtime, runtime, GrpoSettings(steps=1), LocalPolicyOptions(max_new_tokens=8), tmp_path)
         assert (run.tools, run.chat.style) == (False, "implications")
 
     @pytest.mark.slow
@@ -301,7 +301,7 @@ class TestThroughTrl:
         from seal_env.agents.trainers.outer_settings import GrpoSettings
 
         settings = GrpoSettings(steps=2, prompts=1, samples=2, save_every=1, eval_samples=1)
-        policy = PolicySettings(max_new_tokens=16, style="self-qa")
+        policy = LocalPolicyOptions(max_new_tokens=16, style="self-qa")
         result = Grpo(llama, runtime, runtime, settings, policy, tmp_path).run()
         assert not result["tools"]
         assert len(result["training"]) == 2

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from seal_env.agents.base import Agent, PolicyFailure
+from seal_env.agents.base import Agent, Info, PolicyFailure
 from seal_env.agents.baselines.simple import NO_UPDATE, RandomAgent
 from seal_env.agents.rollouts import Start, run_episode, run_episodes
 from seal_env.envs.env import SealEnv
@@ -27,7 +27,7 @@ class Patient(Agent):
     def __init__(self) -> None:
         self.read: list[str] = []
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         self.read.append(observation)
         return STEPS[(len(self.read) - 1) % len(STEPS)]
 
@@ -41,10 +41,10 @@ class Remembering(Patient):
 class Unreachable(Agent):
     """Cannot be asked about the first observation of a call."""
 
-    def act(self, observation: str) -> str:
+    def act(self, observation: str, info: Info) -> str:
         raise NotImplementedError
 
-    def act_all(self, observations: Sequence[str]) -> list[str | PolicyFailure]:
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
         return [PolicyFailure("it is away"), *([NO_UPDATE] * (len(observations) - 1))]
 
 

@@ -64,7 +64,7 @@ def seeds_of(found: Found) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def tell(agent: SearchAgent, observation: str, action: str, reward: float) -> None:
-    agent.update([Trajectory("task", (Turn(observation, action, reward, {}),), math.isnan(reward), {})])
+    agent.learn([Trajectory("task", (Turn(observation, action, reward, {}),), math.isnan(reward), {})])
 
 
 def test_finds_the_self_edits_that_work() -> None:
@@ -129,7 +129,7 @@ def test_agent_gets_better_at_each_task() -> None:
         agent = SearchAgent(SPACE, seed)
         actions = []
         for _ in range(60):
-            actions.append(agent.act("a task"))
+            actions.append(agent.act("a task", {}))
             tell(agent, "a task", actions[-1], float(is_good(actions[-1])))
         hits += [is_good(action) for action in actions[-15:]]
     drawn = SelfEditSpace(ARC_TOOLS, seed=0)
@@ -141,15 +141,15 @@ def test_agent_gets_better_at_each_task() -> None:
 def test_tasks_are_searched_apart() -> None:
     agent, fresh = (SearchAgent(SPACE, seed=2) for _ in range(2))
     for _ in range(15):
-        action = agent.act("one task")
+        action = agent.act("one task", {})
         tell(agent, "one task", action, float(is_good(action)))
-    assert [agent.act("another") for _ in range(12)] == [fresh.act("another") for _ in range(12)]
+    assert [agent.act("another", {}) for _ in range(12)] == [fresh.act("another", {}) for _ in range(12)]
 
 
 def test_batch_is_spread_out_and_valid() -> None:
     agent = SearchAgent(SPACE, seed=0)
     for _ in range(3):
-        actions = [str(action) for action in agent.act_all(["a task"] * 8)]
+        actions = [str(action) for action in agent.act_all(["a task"] * 8, [{}] * 8)]
         assert len(set(actions)) == 8
         assert all(SPACE.contains(action) for action in actions)
         for action in actions:
@@ -158,15 +158,15 @@ def test_batch_is_spread_out_and_valid() -> None:
 
 def test_seed_fixes_what_is_drawn_next() -> None:
     agent, other = (SearchAgent(SPACE, seed) for seed in (0, 1))
-    assert agent.act("a task") != other.act("a task")
+    assert agent.act("a task", {}) != other.act("a task", {})
     agent.seed(5)
     other.seed(5)
-    assert [agent.act("new") for _ in range(3)] == [other.act("new") for _ in range(3)]
+    assert [agent.act("new", {}) for _ in range(3)] == [other.act("new", {}) for _ in range(3)]
 
 
 def test_each_trial_is_told_once_and_failures_as_failures() -> None:
     agent = SearchAgent(SPACE, seed=0)
-    good, failed, open_ = (agent.act("a task") for _ in range(3))
+    good, failed, open_ = (agent.act("a task", {}) for _ in range(3))
     tell(agent, "a task", good, 1.0)
     tell(agent, "a task", good, 0.0)  # no such trial waits any more
     tell(agent, "a task", failed, math.nan)

@@ -133,7 +133,7 @@ def test_lines_are_on_the_disk_as_soon_as_an_episode_ends(seal_env: Call, monkey
 def test_run_in_which_the_machine_failed_throughout_exits_1(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Episode, "finish", lambda self, *_: self._end(Outcome.OUT_OF_MEMORY, "no memory", float("nan")))
     learnt: list[object] = []
-    monkeypatch.setattr("seal_env.agents.base.Agent.update", lambda _, trajectories: learnt.append(trajectories))
+    monkeypatch.setattr("seal_env.agents.base.Agent.learn", lambda _, trajectories: learnt.append(trajectories))
     said = seal_env(*MINI, "--episodes", "1", "--out", "out")
     assert said.code == 1
     assert "out_of_memory: no memory" in said.out
@@ -145,7 +145,7 @@ def test_run_in_which_the_machine_failed_throughout_exits_1(seal_env: Call, monk
 BAD_INPUT = [
     (("--subset", "seal-trian"), "'seal-trian'"),
     (("--subset", "00000000"), "'00000000'"),
-    (("--agent", "rndom"), "--agent"),
+    (("--agent", "rndom"), "agent='rndom'"),
     (("--episodes", "0"), "episodes=0"),
     (("--episodes", "two"), "--episodes"),
     (("--seed", "-1"), "seed=-1"),

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import sample_tasks, starts
-from seal_env.agents.lm.policy_settings import PolicySettings
-from seal_env.agents.registry import AgentSettings, make_agent
+from seal_env.agents.registry import make_agent
 from seal_env.agents.search.tpe import search_tasks
 from seal_env.agents.trainers.outer_settings import ARC_PRESETS, ARC_ROWS, GrpoSettings, RestEmSettings, SearchBudget
 from seal_env.cli import main
@@ -32,7 +32,7 @@ from seal_env.settings import Settings
 from tests.helpers.servers import PolicyServer, failing, fine
 
 SMALL = ("--subset", "mini-eval:2", "--max-examples", "4")
-POLICY = PolicySettings(max_new_tokens=72)
+POLICY = {"max_new_tokens": 72}
 
 
 @pytest.fixture(autouse=True)
@@ -151,12 +151,12 @@ def test_run_asks_the_policy_that_its_options_name(policy_server: PolicyServer) 
 
 @pytest.mark.parametrize("name", ["search", "bandit"])
 def test_an_agent_that_learns_goes_on_as_it_would_have(tmp_path: Path, name: str) -> None:
-    runtime = Where({"subset": "mini-eval:2", "max_examples": 4}, PolicySettings(), tmp_path).runtime()
+    runtime = Where({"subset": "mini-eval:2", "max_examples": 4}, {}, tmp_path).runtime()
     runtime.load()
 
     def run(path: Path) -> list[str]:
-        agent = make_agent(name, AgentSettings(SealEnv(runtime=runtime).action_space, seed=0))
-        found = sample_tasks(runtime, agent, starts(runtime.taskset.task_ids, 6, 1), 4, Journal(path), learn=True)
+        agent = make_agent(name, AgentContext.of(SealEnv(runtime=runtime)))
+        found = sample_tasks(runtime, agent, starts(runtime.taskset.task_ids, 6, 1), 4, Journal(path))
         return [sample.action for sample in found]
 
     whole = run(tmp_path / "whole")
@@ -168,7 +168,7 @@ def test_an_agent_that_learns_goes_on_as_it_would_have(tmp_path: Path, name: str
 
 def test_a_search_of_many_tasks_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: list[int]) -> None:
     monkeypatch.setattr("seal_env.agents.search.tpe.TOGETHER", 1)
-    runtime = Where({"subset": "mini-eval:3", "max_examples": 4}, PolicySettings(), tmp_path).runtime()
+    runtime = Where({"subset": "mini-eval:3", "max_examples": 4}, {}, tmp_path).runtime()
     runtime.load()
     budget, space = SearchBudget(trials=2, width=2, finalists=2, repeats=1, fresh=1), SealEnv(runtime=runtime).action_space
     whole = search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found"))
@@ -181,9 +181,9 @@ def test_a_search_of_many_tasks_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_training_begins_with_a_model_of_this_machine(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="policy_adapter='x'"):
-        Where({}, PolicySettings(policy_adapter="x"), tmp_path).policy_base()
-    assert Where({}, PolicySettings(), tmp_path).policy_base().name == "seal-tiny"
+    with pytest.raises(SettingError, match=r"policy_adapter=.*'x'"):
+        Where({}, {"policy_adapter": "x"}, tmp_path).policy_base()
+    assert Where({}, {}, tmp_path).policy_base().name == "seal-tiny"
 
 
 def test_rest_em_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,4 +320,4 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(Settings.resolve(subset="mini-eval:1"))
     monkeypatch.setitem(__import__("sys").modules, "seal_env.agents.search.tpe", None)
     with pytest.raises(SettingError, match=r"seal-env\[search\]"):
-        make_agent("search", AgentSettings(SealEnv(runtime=runtime).action_space))
+        make_agent("search", AgentContext.of(SealEnv(runtime=runtime)))

@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.openai_forms import FORMS
-from seal_env.agents.lm.policy_settings import PolicySettings
+from seal_env.agents.lm.policy_settings import ServedPolicyOptions
 from seal_env.agents.lm.text_styles import SYSTEM
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.tools.base import Tool
@@ -132,7 +132,7 @@ def agent_of(
 ) -> OpenAICompatibleAgent:
     """An agent that asks `server`, patiently and once."""
     usual = {"policy_model": "policy", "base_url": server.base_url, "timeout": 600.0, "retries": 0}
-    return OpenAICompatibleAgent(PolicySettings(**{**usual, **policy}), seed, forms=forms)
+    return OpenAICompatibleAgent(ServedPolicyOptions(**{**usual, **policy}), seed, forms=forms)
 
 
 def form_of(body: Body) -> str:

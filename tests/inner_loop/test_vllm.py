@@ -16,7 +16,7 @@ from seal_env.agents.base import PolicyFailure
 from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
 from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.openai_forms import FORMS
-from seal_env.agents.lm.policy_settings import SAME, PolicySettings
+from seal_env.agents.lm.policy_settings import SAME, ServedPolicyOptions
 from seal_env.episodes.episode import Episode, PendingUpdate, Runtime
 from seal_env.errors import PolicyError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
@@ -55,7 +55,11 @@ def agent_of(
     server: VllmServer, seed: int = 0, forms: tuple[str, ...] = tuple(FORMS), **policy: Any
 ) -> OpenAICompatibleAgent:
     usual = {"policy_model": SAME, "base_url": server.base_url, "timeout": 300.0, "max_new_tokens": 256}
-    return OpenAICompatibleAgent(PolicySettings(**{**usual, **policy}), seed, forms=forms)
+    return OpenAICompatibleAgent(ServedPolicyOptions(**{**usual, **policy}), seed, forms=forms)
+
+
+def ask(agent: OpenAICompatibleAgent, observations: Sequence[str]) -> list[str | PolicyFailure]:
+    return agent.act_all(observations, [{}] * len(observations))
 
 
 def mistakes(actions: Sequence[str | PolicyFailure]) -> list[str]:
@@ -84,7 +88,7 @@ def test_script_tells_what_runs(server: VllmServer) -> None:
 
 def test_embedded_model_writes_its_own_self_edits(server: VllmServer, observations: list[str]) -> None:
     agent = agent_of(server, forms=("text",))
-    actions = agent.act_all(observations * 4)
+    actions = ask(agent, observations * 4)
     assert len(mistakes(actions)) <= 4
     assert len(set(actions)) > 4
     assert agent.contact is not None
@@ -97,26 +101,26 @@ NONSENSE = [f"Hello {number}" for number in range(4)]
 
 def test_model_without_a_form_answers_nonsense_with_nonsense(server: VllmServer) -> None:
     agent = agent_of(server, forms=("text",))
-    assert len(mistakes(agent.act_all(NONSENSE))) == len(NONSENSE)
+    assert len(mistakes(ask(agent, NONSENSE))) == len(NONSENSE)
 
 
 @pytest.mark.parametrize("form", ["tools", "structured_outputs", "json_schema"])
 def test_forms_are_enforced(server: VllmServer, observations: list[str], form: str) -> None:
     agent = agent_of(server, forms=(form,))
-    actions = agent.act_all([*observations, *NONSENSE])
+    actions = ask(agent, [*observations, *NONSENSE])
     assert len(mistakes(actions)) <= agent.usage.cut_off < len(actions)
 
 
 def test_probing_finds_a_form_for_whole_self_edits(server: VllmServer, observations: list[str]) -> None:
     agent = agent_of(server)
-    actions = agent.act_all(observations)
+    actions = ask(agent, observations)
     assert agent.contact is not None
     assert agent.contact.form in ("tools", "structured_outputs"), agent.contact.findings
     assert all(parse(str(action))[-1].name == "finetune" for action in actions)  # type: ignore[index]
 
 
 def test_equal_seeds_give_equal_actions(server: VllmServer, observations: list[str]) -> None:
-    first, second, other = (agent_of(server, seed, ("text",)).act_all(observations) for seed in (3, 3, 4))
+    first, second, other = (ask(agent_of(server, seed, ("text",)), observations) for seed in (3, 3, 4))
     assert first == second != other
 
 
@@ -197,10 +201,10 @@ def test_killed_server_ends_in_failures_and_may_come_back(
     loop, jobs = evaluation_of(server), jobs_of(runtime)[:2]
     before = loop.run(jobs)
     agent = agent_of(server, forms=("text",), retries=0, concurrency=4)
-    agent.act(observations[0])
+    agent.act(observations[0], {})
     answered = agent.usage.completion_tokens
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(agent.act_all, observations * 50)
+        asking = pool.submit(ask, agent, observations * 50)
         while agent.usage.completion_tokens == answered and not asking.done():
             time.sleep(0.05)
         server.kill()
@@ -209,9 +213,9 @@ def test_killed_server_ends_in_failures_and_may_come_back(
     assert 0 < len(failures) < len(actions)
     assert all("no connection" in failure.reason for failure in failures)
     with pytest.raises(PolicyError, match="Check whether a server runs there"):
-        agent.act_all(observations)
+        ask(agent, observations)
     assert {(result.outcome, result.answers_Q) for result in loop.run(jobs)} == {(Outcome.ENGINE_ERROR, ())}
     assert server.script("status").returncode == 1
     server.start()
     assert [said(result.answers_Q) for result in loop.run(jobs)] == [said(result.answers_Q) for result in before]
-    assert all(isinstance(action, str) for action in agent.act_all(observations))
+    assert all(isinstance(action, str) for action in ask(agent, observations))

@@ -15,8 +15,8 @@ from typing import Any
 import gymnasium
 from rich.console import Console
 
-from seal_env.agents.lm.policy_settings import PolicySettings
-from seal_env.agents.registry import AgentSettings, make_agent
+from seal_env.agents.context import AgentContext
+from seal_env.agents.registry import get_agent, make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.envs.continual_env import SealContinualEnv
 from seal_env.envs.wrappers.forgetting_gate import ForgettingGate
@@ -35,7 +35,8 @@ from seal_env.report.retention_plot import draw_retention
 class ContinualRun:
     """What is measured. agents: by name, each on the same sequences. measure, limit: of a gate; None is no gate.
 
-    sequences: how many; each begins where the one before it ended in the task set.
+    sequences: how many; each begins where the one before it ended in the task set. options: of the agents; each gets those
+    that it has.
     """
 
     environment: Mapping[str, Any]
@@ -45,8 +46,7 @@ class ContinualRun:
     out: Path
     measure: str | None = None
     limit: float = 0.1
-    policy: PolicySettings = field(default_factory=PolicySettings)
-    replay_file: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def reproduce_continual(run: ContinualRun, console: Console) -> dict[str, Any]:
@@ -62,8 +62,8 @@ def reproduce_continual(run: ContinualRun, console: Console) -> dict[str, Any]:
     begin_or_resume(run.out, _settings(run, seal))
     rows: dict[str, Any] = {}
     for name in run.agents:
-        replay_file = run.replay_file if name == "replay" else None
-        agent = make_agent(name, AgentSettings.of(seal, seed=run.seed, policy=run.policy, replay_file=replay_file))
+        own = {option: run.options[option] for option in get_agent(name).options.model_fields if option in run.options}
+        agent = make_agent(name, AgentContext.of(env, run.seed), **own)
         journal = Journal(run.out / f"{name}.jsonl")
         done = {record["number"] for record in journal.read()}
         for number in range(run.sequences):
@@ -95,9 +95,9 @@ def _settings(run: ContinualRun, seal: SealContinualEnv) -> dict[str, dict[str, 
     device = resolve_device(seal.settings.device)
     about = {"command": "reproduce continual", "agents": ",".join(run.agents), "sequences": run.sequences, "seed": run.seed}
     return {
-        "run": {**about, "measure": run.measure, "limit": run.limit, "replay_file": run.replay_file},
+        "run": {**about, "measure": run.measure, "limit": run.limit},
         "environment": asdict(seal.settings) | {"device": device},
-        "policy": asdict(run.policy),
+        "agent_options": dict(run.options),
         "machine": {"device": describe_device(device)},
         "versions": package_versions(),
     }

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from seal_env.agents.lm.policy_settings import PolicySettings
 from seal_env.agents.trainers.outer_settings import (
     ARC_ROWS,
     KNOWLEDGE_ROWS,
@@ -23,7 +22,8 @@ from seal_env.registration import ENVIRONMENTS
 class Preset:
     """One table.
 
-    environment: settings of the environment, for learning and for measuring. agents: by row, those that learn nothing.
+    environment: settings of the environment, for learning and for measuring. policy: options of the trained policy. agents:
+    by row, those that learn nothing.
     """
 
     summary: str
@@ -33,7 +33,7 @@ class Preset:
     rest_em: RestEmSettings
     grpo: GrpoSettings
     search: SearchBudget
-    policy: PolicySettings = field(default_factory=PolicySettings)
+    policy: Mapping[str, Any] = field(default_factory=dict)
     rows: tuple[str, ...] = ARC_ROWS
     agents: Mapping[str, str] = field(default_factory=lambda: {NONE: "none"})
 
@@ -60,7 +60,7 @@ ARC: Final[Mapping[str, Preset]] = {
         _TINY_REST_EM,
         replace(_TINY_GRPO, steps=9),
         _TINY_SEARCH,
-        PolicySettings(max_new_tokens=128),
+        {"max_new_tokens": 128},
     ),
     "llama-1b": Preset(
         "SEAL's own tasks, model and settings; for a GPU",
@@ -70,7 +70,7 @@ ARC: Final[Mapping[str, Preset]] = {
         RestEmSettings(),
         GrpoSettings(steps=100),
         SearchBudget(),
-        PolicySettings(temperature=0.8),
+        {"temperature": 0.8},
     ),
 }
 
@@ -92,7 +92,7 @@ KNOWLEDGE: Final[Mapping[str, Preset]] = {
         RestEmSettings(rounds=2, samples=8, keep="best", eval_samples=2, sft_learning_rate=1e-3),
         replace(_TINY_GRPO, steps=9),
         _TINY_SEARCH,
-        PolicySettings(max_new_tokens=256),
+        {"max_new_tokens": 256},
         KNOWLEDGE_ROWS,
         _TEXT_AGENTS,
     ),
@@ -104,7 +104,7 @@ KNOWLEDGE: Final[Mapping[str, Preset]] = {
         RestEmSettings(samples=5, keep="best", eval_samples=1),
         GrpoSettings(steps=50),
         SearchBudget(),
-        PolicySettings(max_new_tokens=8192),
+        {"max_new_tokens": 8192},
         KNOWLEDGE_ROWS,
         _TEXT_AGENTS,
     ),

@@ -75,9 +75,9 @@ class Reproduction:
 
     def _agent(self, agent: str, seed: int) -> Accuracies:
         """An agent that learns nothing: one self-edit for each task."""
-        where = self._part(seed, agent, subset=self.preset.held_out)
+        where = replace(self._part(seed, agent, subset=self.preset.held_out), options={})
         with self._timed(seed, agent):
-            evaluate(agent, None, EvalSettings(samples=1, seed=seed), where, self.console)
+            evaluate(agent, EvalSettings(samples=1, seed=seed), where, self.console)
         return accuracies(read_samples(Journal(where.out / "samples.jsonl")))
 
     def _untrained(self, seed: int) -> Accuracies:

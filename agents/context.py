@@ -1,0 +1,89 @@
+"""What an agent is built for: an environment, and what an agent may need of its domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import gymnasium
+
+from seal_env.agents.baselines.simple import DEFAULT_SELF_EDITS, NO_UPDATES
+from seal_env.envs.spaces import SelfEditSpace
+from seal_env.episodes.episode import Runtime
+from seal_env.errors import SettingError
+from seal_env.self_edits.numeric_actions import coordinates
+
+
+@dataclass(frozen=True)
+class AgentContext:
+    """The environment that an agent is built for.
+
+    Attributes:
+        runtime: Its settings, tasks and tools. The model need not be loaded.
+        action_space: Its action space.
+        seed: Fixes everything random in what the agent does.
+    """
+
+    runtime: Runtime
+    action_space: gymnasium.Space[str]
+    seed: int = 0
+
+    @classmethod
+    def of(cls, env: gymnasium.Env[str, str], seed: int = 0) -> AgentContext:
+        """The context of an environment of this package, with or without wrappers."""
+        inner: Any = env.unwrapped
+        return cls(inner.runtime, env.action_space, seed)
+
+    @property
+    def domain(self) -> str:
+        """Name of the environment's domain."""
+        return self.runtime.settings.domain
+
+    @property
+    def model(self) -> str:
+        """Name of the environment's base model."""
+        return self.runtime.settings.model
+
+    @property
+    def default_self_edit(self) -> str:
+        """The self-edit that the domain takes by default, as JSON."""
+        return DEFAULT_SELF_EDITS[self.domain]
+
+    @property
+    def no_update(self) -> str:
+        """A self-edit that leaves the base model as it is, as JSON."""
+        return NO_UPDATES[self.domain]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """Something that not every domain has.
+
+    Attributes:
+        summary: What an agent needs, in words.
+        is_met: Whether an environment has it.
+    """
+
+    summary: str
+    is_met: Callable[[AgentContext], bool]
+
+
+def _numeric(context: AgentContext) -> bool:
+    if not isinstance(context.action_space, SelfEditSpace):
+        return False
+    try:
+        coordinates(context.action_space)
+    except SettingError:
+        return False
+    return True
+
+
+PLAIN_TEXT: Final = "plain_text"
+NUMERIC_ACTIONS: Final = "numeric_actions"
+REQUIREMENTS: Final[Mapping[str, Requirement]] = {
+    PLAIN_TEXT: Requirement(
+        "it needs a domain that learns from texts", lambda context: context.runtime.domain.reads_plain_text
+    ),
+    NUMERIC_ACTIONS: Requirement("it needs tools whose arguments are numbers, switches and choices", _numeric),
+}
