@@ -22,10 +22,10 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, def
 from transformers.trainer_callback import PrinterCallback
 
 from seal_env.inner_loop import make_inner_loop
-from seal_env.inner_loop.cache.loop import LOCATION
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.inner_loop.reference.adapter import Adapter
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedQuery
+from seal_env.store import LOCATION
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 
 IGNORED = -100

@@ -18,7 +18,6 @@ QueryT_co = TypeVar("QueryT_co", covariant=True)
 Role = Literal["system", "user", "assistant"]
 Strategy = Literal["train_using_all_tokens", "train_using_output_tokens"]
 ProfileName = Literal["fixed", "paper"]
-Schedule = Literal["cosine", "linear"]
 UpdateMethod = Literal["lora", "full"]
 
 
@@ -143,7 +142,8 @@ class LoraSpec:
 class Recipe:
     """How the update is done; fixed for an environment, not the agent's choice (SEAL's ARC recipe by default).
 
-    schedule: how the learning rate falls to 0 after it has risen linearly for warmup_steps optimizer steps.
+    optimizer, schedule: registered names, see `seal_env.inner_loop.optim.registry`. The schedule is what follows after the
+    learning rate has risen linearly for warmup_steps optimizer steps.
     pad_loss: padding carries loss, one padded length for the whole set ("paper"). double_bos: training text starts with
     two BOS. trailing_prompt: training text ends with one more generation prompt. no_op_over_budget: a self-edit over the
     budget, or without examples, is scored as the base model instead of as a mistake. learn_end: documents end with EOS,
@@ -152,7 +152,8 @@ class Recipe:
 
     batch_size: int = 2
     warmup_steps: int = 11
-    schedule: Schedule = "cosine"
+    schedule: str = "cosine"
+    optimizer: str = "adamw"
     weight_decay: float = 0.0
     adam_eps: float = 1e-8
     max_grad_norm: float = 1.0
@@ -237,7 +238,8 @@ class UpdateResult:
     """What came of an UpdateJob. `timings` (seconds) differ between equal runs; nothing else does.
 
     losses_S: mean loss of the supervised tokens of each optimizer step. micro_batch: examples per forward pass, below the
-    recipe's batch size only if memory ran out.
+    recipe's batch size only if memory ran out. adapter: the directory that was written because the job has `save_to`, an
+    adapter in PEFT format or a whole model; None if nothing was written, as in every cached result.
     """
 
     outcome: Outcome
@@ -247,6 +249,7 @@ class UpdateResult:
     tokens_trained: int = 0
     micro_batch: int = 0
     timings: Mapping[str, float] = field(default_factory=dict)
+    adapter: Path | None = None
 
 
 @dataclass(frozen=True)

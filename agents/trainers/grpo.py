@@ -33,7 +33,7 @@ from seal_env.agents.trainers.outer_settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
 from seal_env.episodes.episode import Episode, Runtime
 from seal_env.errors import SettingError
-from seal_env.inner_loop.continual.merge import merge, save
+from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.journal import Journal, write_whole
 
@@ -143,7 +143,7 @@ class Grpo:
             self._train(adapter)
         trained = merge(self.base, [adapter], f"{self.base.name} after GRPO")
         if self.settings.merged and not (self.folder / "model").exists():
-            self._replace(self.folder / "model", lambda place: save(trained, place))
+            self._replace(self.folder / "model", trained.save)
         after = self._evaluate("after", trained)
         result = {
             "settings": asdict(self.settings),

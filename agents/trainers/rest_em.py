@@ -24,7 +24,7 @@ from seal_env.agents.trainers.outer_settings import RestEmSettings
 from seal_env.episodes.episode import Episode, Runtime
 from seal_env.errors import SettingError, UpdateError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
-from seal_env.inner_loop.continual.merge import merge, save
+from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.journal import Journal, write_whole
 from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, TrainingConfig, UpdateJob
@@ -83,7 +83,7 @@ class RestEm:
                 adapters.append(self._learn(number, chosen, policy))
                 policy = merge(self.base, adapters, f"{self.base.name} after round {number}")
             if self.settings.merged:
-                self._whole_folder(self._place(number) / "model", partial(save, policy))
+                self._whole_folder(self._place(number) / "model", policy.save)
             evaluated.append(self._evaluate(number, policy))
             rounds.append({"round": number, "sampled": summary(samples), "kept": len(chosen)})
         result = {

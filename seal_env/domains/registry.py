@@ -8,8 +8,8 @@ from typing import Any
 
 from seal_env.domains import arc, knowledge
 from seal_env.errors import SettingError
-from seal_env.inner_loop.cache.loop import cache_path
 from seal_env.settings import Settings
+from seal_env.store import cache_path
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tasks.knowledge.domain import KnowledgeDomain

@@ -10,7 +10,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,8 +49,10 @@ class ContinualRuntime(Runtime):
     def load(self) -> None:
         """Copy the base model and train with this copy. Raises ModelError."""
         if self.model is None:
-            adapted, models = (import_module(f"seal_env.inner_loop.{name}") for name in ("adapted", "base_model"))
-            self.model = adapted.AdaptedModel(models.load_base_model(self.settings.model, self.settings.device))
+            from seal_env.inner_loop.continual.model import AdaptedModel
+            from seal_env.inner_loop.model.frozen_lm import load_base_model
+
+            self.model = AdaptedModel(load_base_model(self.settings.model, self.settings.device))
             self.use(self.model.inner_loop(self.settings.inner_loop))
 
     def adapter_directory(self, task_id: str) -> Path:

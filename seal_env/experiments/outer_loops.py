@@ -25,7 +25,6 @@ from seal_env.episodes.episode import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.run_folder import begin_or_resume, package_versions
 from seal_env.inner_loop import resolve_device
-from seal_env.inner_loop.cache.loop import FILE_NAME, cache_path
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.journal import Journal, write_whole
@@ -33,6 +32,7 @@ from seal_env.options import Options
 from seal_env.report.result_tables import evaluation_table, grpo_table, rest_em_table
 from seal_env.report.tracker import Tracker
 from seal_env.settings import Settings
+from seal_env.store import FILE_NAME, cache_path
 
 
 @dataclass(frozen=True)

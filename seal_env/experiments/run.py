@@ -20,7 +20,7 @@ from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.run_folder import RunFolder, package_versions, refuse_existing
 from seal_env.inner_loop import resolve_device
-from seal_env.inner_loop.cache.loop import FILE_NAME, CacheStatistics, cache_path, statistics_of
+from seal_env.inner_loop.cache.loop import CacheStatistics, statistics_of
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.registration import ENVIRONMENTS
 from seal_env.report.episode_tables import episode_table, summary_text
@@ -30,6 +30,7 @@ from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
 from seal_env.settings import Settings
+from seal_env.store import FILE_NAME, cache_path
 from seal_env.types import InvalidSelfEdit
 
 

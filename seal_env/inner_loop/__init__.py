@@ -1,29 +1,77 @@
-"""The inner loop: real weight updates on a frozen base model, and the answers of the updated model.
+"""The inner loop: update jobs come in; models trained and queried for real, and their answers, come out as results.
 
-Importing this package imports no torch; `make_inner_loop` does.
+This is the only room that needs torch, and importing it imports none: `make_inner_loop` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from threading import Lock
-from typing import Any
+from collections.abc import Callable
+from threading import RLock
+from typing import TYPE_CHECKING
 
 from seal_env.errors import SettingError
-from seal_env.inner_loop.cache.loop import LOCATION, CachedInnerLoop, cache_path, open_store
+from seal_env.inner_loop.cache.loop import CachedInnerLoop
+from seal_env.inner_loop.cache.results import open_store
+from seal_env.store import LOCATION, cache_path
 from seal_env.types import InnerLoop
 
-INNER_LOOPS: Mapping[str, str] = {
-    "batched": "seal_env.inner_loop.batched.loop:BatchedInnerLoop",
-    "reference": "seal_env.inner_loop.reference.loop:ReferenceInnerLoop",
-}
-_MAKING = Lock()
+if TYPE_CHECKING:
+    from seal_env.inner_loop.model.frozen_lm import FrozenLM
+
+    InnerLoopFactory = Callable[[FrozenLM], InnerLoop]
+
+_MAKING = RLock()
+
+
+def _batched(base: FrozenLM) -> InnerLoop:
+    from seal_env.inner_loop.batched.loop import BatchedInnerLoop
+
+    return BatchedInnerLoop(base)
+
+
+def _reference(base: FrozenLM) -> InnerLoop:
+    from seal_env.inner_loop.reference.loop import ReferenceInnerLoop
+
+    return ReferenceInnerLoop(base)
+
+
+INNER_LOOPS: dict[str, InnerLoopFactory] = {"batched": _batched, "reference": _reference}
+
+
+def register_inner_loop(name: str, factory: InnerLoopFactory) -> None:
+    """Make an inner loop available as the setting `inner_loop`.
+
+    Args:
+        name: What the setting calls it. Results are cached by this name.
+        factory: Makes an inner loop on a base model, which it must leave bit for bit as it is.
+
+    Raises:
+        SettingError: The name is taken by another inner loop.
+    """
+    if INNER_LOOPS.setdefault(name, factory) != factory:
+        raise SettingError("inner_loop", name, "a name that is not taken")
+
+
+def inner_loop_on(base: FrozenLM, name: str) -> InnerLoop:
+    """The inner loop `name` on a loaded model, made once per model.
+
+    Raises:
+        SettingError: There is no inner loop of this name.
+        ModelError: The inner loop cannot run the model.
+    """
+    _check_name(name)
+    return _once(base, name, lambda: INNER_LOOPS[name](base))
 
 
 def resolve_device(device: str) -> str:
-    """The device that `auto`, or any other name, stands for on this machine. Raises SettingError."""
-    return str(import_module("seal_env.inner_loop.model.frozen_lm").choose_device(device))
+    """The device that a name, such as `auto`, stands for on this machine.
+
+    Raises:
+        SettingError: There is no such device.
+    """
+    from seal_env.inner_loop.model.frozen_lm import choose_device
+
+    return str(choose_device(device))
 
 
 def make_inner_loop(
@@ -35,43 +83,61 @@ def make_inner_loop(
     evaluator_url: str | None = None,
     evaluator_model: str | None = None,
 ) -> InnerLoop:
-    """The inner loop `name` on the base model `model`; one for all environments that ask for the same.
+    """An inner loop on a base model. Equal arguments give the same object, so that environments share one model.
 
-    cache, cache_file: see `seal_env.settings.Settings`. evaluator_url: a vLLM server that answers in its place, never
-    cached; None: it answers itself. evaluator_model: the server's name for the base model. Raises SettingError for an
-    unknown name or device and ModelError for a model that cannot be loaded.
+    Args:
+        name: A registered inner loop.
+        model: A bundled model, a Hugging Face id or a local directory.
+        device: auto, cpu, cuda or cuda:N.
+        cache: See `seal_env.settings.Settings`.
+        cache_file: See `seal_env.settings.Settings`.
+        evaluator_url: Address of a vLLM server that answers the queries, which are then not cached; None answers locally.
+        evaluator_model: The server's name for the base model.
+
+    Raises:
+        SettingError: The inner loop or the device is unknown, or a setting contradicts another.
+        ModelError: The model cannot be loaded.
     """
-    if name not in INNER_LOOPS:
-        raise SettingError("inner_loop", name, " or ".join(map(repr, INNER_LOOPS)))
-    module, _, attribute = INNER_LOOPS[name].partition(":")
+    _check_name(name)
+    from seal_env.inner_loop.model.frozen_lm import load_base_model
+
     with _MAKING:
-        base = import_module("seal_env.inner_loop.model.frozen_lm").load_base_model(model, device)
-        if name not in base.inner_loops:
-            base.inner_loops[name] = getattr(import_module(module), attribute)(base)
-        inner_loop: InnerLoop = base.inner_loops[name]
+        base = load_base_model(model, device)
+        inner_loop = inner_loop_on(base, name)
         if evaluator_url is not None:
             return _served(inner_loop, base, name, evaluator_url, evaluator_model)
-        return inner_loop if cache == "off" else _remembering(inner_loop, base, name, cache, cache_file)
+        return inner_loop if cache == "off" else _cached(inner_loop, base, name, cache, cache_file)
 
 
-def _served(inner_loop: InnerLoop, base: Any, name: str, url: str, model: str | None) -> InnerLoop:
+def _served(inner_loop: InnerLoop, base: FrozenLM, name: str, url: str, model: str | None) -> InnerLoop:
     """`inner_loop` with a server that answers; one for each inner loop, server and name there."""
+    from seal_env.inner_loop.served import ServedEvaluation, evaluation_server
+
     key = f"{name}, answers of {model} at {url}"
-    if key not in base.inner_loops:
-        served = import_module("seal_env.inner_loop.served")
-        base.inner_loops[key] = served.ServedEvaluation(inner_loop, base.encoder, served.answering_server(url), model)
-    found: InnerLoop = base.inner_loops[key]
-    return found
+    return _once(base, key, lambda: ServedEvaluation(inner_loop, base.encoder, evaluation_server(url), model))
 
 
-def _remembering(inner_loop: InnerLoop, base: Any, name: str, cache: str, cache_file: str | None) -> InnerLoop:
+def _cached(inner_loop: InnerLoop, base: FrozenLM, name: str, cache: str, cache_file: str | None) -> InnerLoop:
     """`inner_loop` with a cache; one for each inner loop and file."""
+    from seal_env.inner_loop.cache.key import JobKeys
+
     path = cache_path(cache_file)
     if path is None and cache == "read":
         raise SettingError("cache", cache, f"'on' or 'off', unless cache_file or {LOCATION} says where to read")
-    key = f"{name}, cache {cache}, {path}"
-    if key not in base.inner_loops:
-        keys = import_module("seal_env.inner_loop.cache.key").JobKeys(base, name)
-        base.inner_loops[key] = CachedInnerLoop(inner_loop, keys.key, open_store(path, writable=cache == "on"))
-    found: InnerLoop = base.inner_loops[key]
-    return found
+
+    def make() -> InnerLoop:
+        return CachedInnerLoop(inner_loop, JobKeys(base, name).key, open_store(path, writable=cache == "on"))
+
+    return _once(base, f"{name}, cache {cache}, {path}", make)
+
+
+def _check_name(name: str) -> None:
+    if name not in INNER_LOOPS:
+        raise SettingError("inner_loop", name, " or ".join(map(repr, INNER_LOOPS)))
+
+
+def _once(base: FrozenLM, key: str, make: Callable[[], InnerLoop]) -> InnerLoop:
+    with _MAKING:
+        if key not in base.inner_loops:
+            base.inner_loops[key] = make()
+        return base.inner_loops[key]

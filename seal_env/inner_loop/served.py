@@ -32,7 +32,7 @@ ANSWER_SECONDS: Final = 600.0
 """For one answer. The queries of a job wait for each other at a server that takes one at a time."""
 
 
-def answering_server(base_url: str) -> ChatServer:
+def evaluation_server(base_url: str) -> ChatServer:
     """A server as it is asked for answers. Raises SettingError."""
     return ChatServer(base_url, timeout=ANSWER_SECONDS)
 

@@ -67,7 +67,8 @@ def learn(
     directory = out / f"{update}-{seed}-{loop}"
     (result,) = model.inner_loop(loop).run([replace(JOB, method=update, seed=seed, save_to=directory)])
     assert result.outcome is Outcome.OK
-    model.merge(directory)
+    assert result.adapter == directory
+    model.merge(result.adapter)
     return result
 
 

@@ -27,8 +27,10 @@ from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE, Piece, pack
 from seal_env.inner_loop.batched.slots import TrainingSlots
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.reference.loop import ReferenceInnerLoop
-from seal_env.inner_loop.reference.trainer import AdapterTrainer, seeded_batches
+from seal_env.inner_loop.reference.trainer import AdapterTrainer
+from seal_env.inner_loop.tokens.batches import seeded_batches
 from seal_env.tasks.arc.grid import GridFormat, GridPair
 from seal_env.tasks.arc.prompt import example, query
 from seal_env.types import (
@@ -171,7 +173,7 @@ def by_hand(base: FrozenLM, job: UpdateJob) -> torch.Tensor:
 def test_gradients_of_the_first_step_are_those_of_peft(profile: str, base: FrozenLM) -> None:
     jobs = [replace(each, recipe=PROFILES[profile]) for each in JOBS[:4]]
     pad = int(base.tokenizer.pad_token_id)
-    slots = TrainingSlots(PackedModel(base, SPEC), len(jobs), pad)
+    slots = TrainingSlots(PackedModel(base, SPEC), len(jobs), pad, make_optimizer("adamw"))
     encoded = [[base.encoder.example(each, job.recipe) for each in job.examples_E] for job in jobs]
     begun = [slots.begin(slot, each, examples) for slot, (each, examples) in enumerate(zip(jobs, encoded, strict=True))]
     for slot, weights in enumerate(slots.stack.weights):  # B begins at zero, which would leave A without a gradient

@@ -118,7 +118,7 @@ def test_sizes_follow_from_the_memory_that_is_free(llama: FrozenLM, monkeypatch:
     sizes = []
     for free in (10**3, 10**6, 10**7, 10**12):
         monkeypatch.setattr(batched, "free_bytes", lambda _, free=free: free)
-        sizes.append(loop._sizes(model, 100))
+        sizes.append(loop._sizes(model, 100, 2))
     assert sizes[0] == (1, 1)
     assert sizes[-1] == (32, 2048)
     assert sizes == sorted(sizes)

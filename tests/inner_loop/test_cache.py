@@ -18,8 +18,9 @@ from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
 from seal_env.errors import SettingError
 from seal_env.experiments.run import RunSettings, run
 from seal_env.inner_loop import INNER_LOOPS, make_inner_loop
-from seal_env.inner_loop.cache.loop import CachedInnerLoop, CacheStatistics, cache_path, open_store, statistics_of
-from seal_env.inner_loop.cache.store import ResultStore
+from seal_env.inner_loop.cache.loop import CachedInnerLoop, CacheStatistics, statistics_of
+from seal_env.inner_loop.cache.results import RESULTS, open_store
+from seal_env.store import Store, cache_path
 from seal_env.types import (
     Answer,
     Example,
@@ -58,16 +59,16 @@ class FakeInnerLoop:
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         self.calls.append(list(jobs))
-        return [replace(RESULT, outcome=self.outcome, losses_S=(float(job.seed),)) for job in jobs]
+        return [replace(RESULT, outcome=self.outcome, losses_S=(float(job.seed),), adapter=job.save_to) for job in jobs]
 
 
 def by_seed(job: UpdateJob) -> str:
     return f"seed {job.seed}"
 
 
-def cached(store: ResultStore | None = None, outcome: Outcome = Outcome.OK) -> tuple[CachedInnerLoop, FakeInnerLoop]:
+def cached(store: Store[UpdateResult] | None = None, outcome: Outcome = Outcome.OK) -> tuple[CachedInnerLoop, FakeInnerLoop]:
     fake = FakeInnerLoop(outcome)
-    return CachedInnerLoop(fake, by_seed, store or ResultStore(None)), fake
+    return CachedInnerLoop(fake, by_seed, store or Store(None, RESULTS)), fake
 
 
 def seeds(jobs: Sequence[UpdateJob]) -> list[int]:
@@ -158,7 +159,7 @@ def test_job_that_saves_is_always_run_and_its_result_is_kept(tmp_path: Path) -> 
     loop, fake = cached()
     saving = [replace(JOB, save_to=tmp_path / name) for name in ("a", "b")]
     loop.run(saving)
-    loop.run([JOB, saving[0]])
+    assert [result.adapter for result in loop.run([JOB, saving[0]])] == [None, tmp_path / "a"]
     assert [[job.save_to for job in call] for call in fake.calls] == [[tmp_path / "a", tmp_path / "b"], [tmp_path / "a"]]
     assert loop.statistics == CacheStatistics(hits=1, shared=0, misses=3)
 
@@ -175,19 +176,19 @@ def test_tokens_are_counted_by_the_inner_loop() -> None:
 
 
 def test_read_only_cache_is_used_and_not_written(path: Path) -> None:
-    cached(ResultStore(path))[0].run([JOB])
+    cached(Store(path, RESULTS))[0].run([JOB])
     before = path.read_bytes()
-    loop, fake = cached(ResultStore(path, writable=False))
+    loop, fake = cached(Store(path, RESULTS, writable=False))
     assert losses(loop.run([JOB, OTHER])) == [0.0, 1.0]
     assert seeds(fake.calls[0]) == [1]
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
-    assert ResultStore(path).find(["seed 1"]) == {}
+    assert Store(path, RESULTS).find(["seed 1"]) == {}
 
 
 def test_place_that_cannot_be_written_is_a_warning_and_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    loop, fake = cached(ResultStore(tmp_path / "file" / "cache.sqlite"))
+    loop, fake = cached(Store(tmp_path / "file" / "cache.sqlite", RESULTS))
     for _ in range(2):
         with pytest.warns(RuntimeWarning, match="cannot be used"):
             assert losses(loop.run([JOB])) == [0.0]

@@ -6,7 +6,6 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from seal_env.inner_loop.full.weights import FullWeights
 from seal_env.inner_loop.model.fingerprint import fingerprint
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.inner_loop.reference.loop import ReferenceInnerLoop
-from seal_env.inner_loop.served import ServedEvaluation, answering_server
+from seal_env.inner_loop.served import ServedEvaluation, evaluation_server
 from seal_env.types import (
     PROFILES,
     Example,
@@ -68,9 +67,7 @@ def copied(base: FrozenLM, **changes: Any) -> FrozenLM:
 
 
 def make(name: str, base: FrozenLM) -> InnerLoop:
-    module, _, attribute = INNER_LOOPS[name].partition(":")
-    made: InnerLoop = getattr(import_module(module), attribute)(base)
-    return made
+    return INNER_LOOPS[name](base)
 
 
 @pytest.fixture(params=INNER_LOOPS)
@@ -93,7 +90,7 @@ def llama(tiny_models: dict[str, str]) -> FrozenLM:
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether there is room for weights that learn beside the base model's."""
     beside: bool = request.param
-    monkeypatch.setattr(full_weights, "has_room_apart", lambda _: beside)
+    monkeypatch.setattr(full_weights, "has_room_apart", lambda *_: beside)
     return beside
 
 
@@ -204,7 +201,7 @@ def test_base_model_is_bit_identical_after_updates(
 
 def test_where_the_weights_learn_changes_no_result(name: str, llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = make(name, llama).run([JOB])[0]
-    monkeypatch.setattr(full_weights, "has_room_apart", lambda _: False)
+    monkeypatch.setattr(full_weights, "has_room_apart", lambda *_: False)
     assert replace(make(name, llama).run([JOB])[0], timings={}) == replace(expected, timings={})
 
 
@@ -323,7 +320,7 @@ def test_reference_loop_halves_the_batch_when_memory_runs_out(llama: FrozenLM, m
 
 
 def test_no_room_for_the_weights_is_out_of_memory(name: str, llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: FrozenLM) -> None:
+    def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(full_weights, "has_room_apart", full)
@@ -338,7 +335,7 @@ def test_room_on_a_gpu_decides_where_weights_learn(llama: FrozenLM, monkeypatch:
     found = []
     for free in (19 * count, 21 * count):
         monkeypatch.setattr(full_weights, "free_bytes", lambda _, free=free: free)
-        found.append(full_weights.has_room_apart(half))
+        found.append(full_weights.has_room_apart(half, 2))
     assert found == [False, True]
 
 
@@ -374,6 +371,6 @@ def test_model_in_bf16_learns_in_fp32(name: str, llama: FrozenLM, tmp_path: Path
 
 
 def test_server_that_takes_adapters_is_given_no_whole_model(llama: FrozenLM) -> None:
-    served = ServedEvaluation(BatchedInnerLoop(llama), llama.encoder, answering_server("http://127.0.0.1:9/v1"))
+    served = ServedEvaluation(BatchedInnerLoop(llama), llama.encoder, evaluation_server("http://127.0.0.1:9/v1"))
     with pytest.raises(SettingError, match="method='full' is not legal"):
         served.run([LORA, JOB])

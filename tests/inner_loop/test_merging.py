@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
-from seal_env.inner_loop.continual.merge import merge, save
+from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.types import Example, LoraSpec, Message, Query, Recipe, TrainingConfig, UpdateJob
 
@@ -65,7 +65,7 @@ def test_adapters_add_up(base: FrozenLM, adapter: Path) -> None:
 
 def test_a_saved_model_is_loaded_by_transformers(base: FrozenLM, adapter: Path, tmp_path: Path) -> None:
     merged = merge(base, [adapter], "merged")
-    save(merged, tmp_path / "model")
+    merged.save(tmp_path / "model")
     assert [path.name for path in (tmp_path / "model").glob("*.safetensors")] == ["model.safetensors"]
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     ids = torch.arange(20)[None]

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop
 from seal_env.inner_loop.model.frozen_lm import load_base_model
-from seal_env.inner_loop.reference.adapter import find_targets
+from seal_env.inner_loop.model.targets import find_targets
 from seal_env.inner_loop.reference.loop import ReferenceInnerLoop
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.tasks.arc.grid import GridFormat, GridPair

@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
 from seal_env.inner_loop import INNER_LOOPS, make_inner_loop
 from seal_env.inner_loop.model.frozen_lm import load_base_model
-from seal_env.inner_loop.reference.adapter import find_targets
+from seal_env.inner_loop.model.targets import find_targets
 from seal_env.inner_loop.reference.answering import Answerer
-from seal_env.inner_loop.reference.trainer import seeded_batches
+from seal_env.inner_loop.tokens.batches import seeded_batches
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
 from seal_env.tasks.arc.grid import GridFormat, GridPair
 from seal_env.tasks.arc.prompt import example, query

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -66,8 +65,9 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
         if self._measure == "exact_match" or not learned:
             return None
         if self._state is None or self._state[0] != learned:
-            forgetting = import_module("seal_env.inner_loop.continual.forgetting")  # here: torch
-            measure = forgetting.gold_bits if self._measure == "bits" else forgetting.gold_log_probabilities
+            from seal_env.inner_loop.continual.forgetting import gold_bits, gold_log_probabilities
+
+            measure = gold_bits if self._measure == "bits" else gold_log_probabilities
             self._state = learned, measure(self._continual.model.current, self._continual.queries(learned))
         return self._state[1]
 
@@ -75,8 +75,9 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
         if self._measure == "exact_match":
             *_, earlier, now = self._continual.retention.rows
             return sum((a or 0.0) - (b or 0.0) for a, b in zip(earlier[:learned], now[:learned], strict=True)) / learned
-        forgetting = import_module("seal_env.inner_loop.continual.forgetting")
+        from seal_env.inner_loop.continual.forgetting import gold_bits, mean_divergence
+
         model, queries = self._continual.model.current, self._continual.queries(learned)
         if self._measure == "bits":
-            return float(forgetting.gold_bits(model, queries) - before)
-        return float(forgetting.mean_divergence(before, model, queries))
+            return float(gold_bits(model, queries) - before)
+        return float(mean_divergence(before, model, queries))

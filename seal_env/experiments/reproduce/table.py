@@ -26,10 +26,10 @@ from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.outer_loops import Where, evaluate, train_grpo, train_rest_em
 from seal_env.experiments.reproduce.presets import Preset
-from seal_env.inner_loop.cache.loop import FILE_NAME
 from seal_env.intervals import Interval, bootstrap_crossed
 from seal_env.journal import Journal, write_whole
 from seal_env.report.result_tables import reproduction_table
+from seal_env.store import FILE_NAME
 
 Accuracies = Mapping[str, float]
 """Mean accuracy of the updated model by task; a task that the machine failed is missing."""

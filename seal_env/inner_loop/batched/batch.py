@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seal_env.inner_loop.batched.evaluate import ask
 from seal_env.inner_loop.batched.lora import LoraStack
@@ -14,9 +14,9 @@ from seal_env.inner_loop.batched.packing import BASE
 from seal_env.inner_loop.batched.progress import JobInProgress
 from seal_env.inner_loop.batched.slots import TrainingSlots
 from seal_env.inner_loop.model.memory import in_halves
-from seal_env.inner_loop.reference.loop import update_result
-from seal_env.inner_loop.reference.trainer import TrainingLog
-from seal_env.types import Outcome, UpdateJob, UpdateResult
+from seal_env.inner_loop.optim.registry import make_optimizer
+from seal_env.inner_loop.results import TrainingLog, base_result, out_of_memory, update_result
+from seal_env.types import UpdateJob, UpdateResult
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Batch:
         self._ask_base()
         if not self._waiting:
             return
-        slots = TrainingSlots(self.model, self.slots, int(self.base.tokenizer.pad_token_id))
+        optimizer = make_optimizer(self.jobs[self._waiting[0]].recipe.optimizer)
+        slots = TrainingSlots(self.model, self.slots, int(self.base.tokenizer.pad_token_id), optimizer)
         done = LoraStack(self.model.spec, self.model.layers, self.slots, learn=False)
         free = list(reversed(range(self.slots)))
         while self._waiting or self._active:
@@ -101,8 +102,7 @@ class Batch:
         index, job = item
         self.tokens = max(1, min(self.tokens, job.tokens) // 2)
         if job.micro_batch == 1:
-            reason = "memory ran out with one example at a time"
-            self.results[index] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, (), micro_batch=1)
+            self.results[index] = out_of_memory(micro_batch=1)
         job.micro_batch = max(1, job.micro_batch // 2)
 
     def _finish(self, index: int, job: JobInProgress, slots: TrainingSlots, done: LoraStack) -> None:
@@ -112,21 +112,24 @@ class Batch:
         if job.log.diverged:
             self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
             return
-        place = len(self._trained)
-        done.put(place, weights)
-        self._trained.append(Trained(index, place, job.log, job.micro_batch, job.seconds))
+        slot = len(self._trained)
+        done.put(slot, weights)
+        self._trained.append(Trained(index, slot, job.log, job.micro_batch, job.seconds))
         directory = job.job.save_to
         if directory is not None:
-            done.save(place, directory, self.base.name)
+            done.save(slot, directory, self.base.name)
 
     def _ask_trained(self, done: LoraStack) -> None:
         asked = {trained.index: (self.jobs[trained.index], trained.slot) for trained in self._trained}
         replies = ask(self.model, done, asked, self.tokens)
         for trained in self._trained:
-            reply = replies[trained.index]
+            reply, directory = replies[trained.index], self.jobs[trained.index].save_to
             timings = {"train_seconds": trained.seconds, "evaluate_seconds": reply.seconds}
-            self.results[trained.index] = reply.failed or update_result(
-                trained.log, trained.micro_batch, reply.answers_Q, timings
+            if reply.failed is not None:
+                self.results[trained.index] = replace(reply.failed, adapter=directory)
+                continue
+            self.results[trained.index] = update_result(
+                trained.log, trained.micro_batch, reply.answers_Q, timings, directory
             )
         self._trained.clear()
 
@@ -134,9 +137,10 @@ class Batch:
         """Jobs without an update: the base model's answers."""
         asked = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
         for index, reply in ask(self.model, None, asked, self.tokens).items():
-            self.results[index] = reply.untrained
             job = self.jobs[index]
-            if job.save_to is not None and reply.failed is None:
+            directory = None if reply.failed else job.save_to
+            if directory is not None:
                 fresh = LoraStack(self.model.spec, self.model.layers, 1, learn=False)
                 fresh.reset(0, job.seed)
-                fresh.save(0, job.save_to, self.base.name)
+                fresh.save(0, directory, self.base.name)
+            self.results[index] = reply.failed or base_result(reply.answers_Q, reply.seconds, directory)

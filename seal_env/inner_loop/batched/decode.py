@@ -16,7 +16,7 @@ from seal_env.inner_loop.batched.head import choose
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedReader
 from seal_env.inner_loop.batched.packing import Packed, Piece, pack
-from seal_env.inner_loop.reference.answering import AnswerInProgress, check_length
+from seal_env.inner_loop.tokens.answer import AnswerInProgress, check_length
 from seal_env.inner_loop.tokens.chat_template import EncodedQuery
 from seal_env.types import Answer, Query
 

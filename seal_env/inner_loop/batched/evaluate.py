@@ -10,22 +10,23 @@ from seal_env.inner_loop.batched.decode import Asked, Wrong, decode, verify
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedReader
 from seal_env.inner_loop.model.memory import in_halves
-from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
+from seal_env.inner_loop.results import out_of_memory
+from seal_env.types import Answer, UpdateJob, UpdateResult
 
 
 @dataclass(frozen=True)
 class QueryReply:
-    """What came of one job's queries. seconds: its share of the time. failed: the result of a job that did not fit."""
+    """The answers to one job's queries.
+
+    Attributes:
+        answers_Q: The answers, in the order of the queries.
+        seconds: The job's share of the time.
+        failed: The result of a job for which memory ran out; None for the others.
+    """
 
     answers_Q: tuple[Answer, ...]
     seconds: float
     failed: UpdateResult | None
-
-    @property
-    def untrained(self) -> UpdateResult:
-        """The result of a job without an update."""
-        timings = {"train_seconds": 0.0, "evaluate_seconds": self.seconds}
-        return self.failed or UpdateResult(Outcome.OK, "", self.answers_Q, timings=timings)
 
 
 def ask(
@@ -56,7 +57,7 @@ def ask(
 
     def give_up(place: int) -> None:
         reason = f"memory ran out with query {asked[place].query.query_id!r} alone"
-        failed[asked[place].job] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, ())
+        failed[asked[place].job] = out_of_memory(reason)
 
     for part in _parts(asked, tokens):
         in_halves(part, check, give_up)

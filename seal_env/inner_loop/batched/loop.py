@@ -17,7 +17,9 @@ from seal_env.inner_loop.batched.packing import Piece, pack
 from seal_env.inner_loop.full.batch import FullBatch
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import bytes_kept, free_bytes, is_device_failure
-from seal_env.types import Example, LoraSpec, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.inner_loop.optim.registry import make_optimizer
+from seal_env.inner_loop.results import device_failure
+from seal_env.types import Example, LoraSpec, Recipe, UpdateJob, UpdateResult
 
 MOST_SLOTS = 32
 MOST_TOKENS = {"cpu": 2048, "cuda": 32768}
@@ -53,25 +55,25 @@ class BatchedInnerLoop:
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. Memory that runs out is an outcome of the job that did not fit; a failed device, of all jobs."""
-        by_spec: dict[LoraSpec | None, dict[int, UpdateJob]] = {}
+        groups: dict[tuple[LoraSpec | None, str], dict[int, UpdateJob]] = {}
         for index, job in enumerate(jobs):
-            by_spec.setdefault(job.lora if job.method == "lora" else None, {})[index] = job
+            spec = job.lora if job.method == "lora" else None
+            groups.setdefault((spec, job.recipe.optimizer), {})[index] = job
         results: dict[int, UpdateResult] = {}
         with self._turn:
             try:
-                for spec, chosen in by_spec.items():
+                for (spec, optimizer), chosen in groups.items():
                     if spec is None:
                         tokens = self._tokens or MOST_TOKENS[self.base.device.type]
                         FullBatch(self._reader, chosen, results, tokens).run()
                         continue
                     model = self._model(spec)
-                    slots, tokens = self._sizes(model, len(chosen))
+                    slots, tokens = self._sizes(model, len(chosen), make_optimizer(optimizer).state_tensors)
                     Batch(model, chosen, results, slots, tokens).run()
             except RuntimeError as error:
                 if not is_device_failure(error):
                     raise
-                reason = f"the device failed: {str(error).splitlines()[0]}"
-                return [results.get(index, UpdateResult(Outcome.ENGINE_ERROR, reason, ())) for index in range(len(jobs))]
+                return [results.get(index, device_failure(error)) for index in range(len(jobs))]
         return [results[index] for index in range(len(jobs))]
 
     @cached_property
@@ -85,11 +87,12 @@ class BatchedInnerLoop:
             self._models[spec] = PackedModel(self.base, spec)
         return self._models[spec]
 
-    def _sizes(self, model: PackedModel, jobs: int) -> tuple[int, int]:
+    def _sizes(self, model: PackedModel, jobs: int, state_tensors: int) -> tuple[int, int]:
         """(slots, tokens of a pass) for which there is memory: at least one slot, at least one token."""
         device = self.base.device
         free, adapter = free_bytes(device), layer_shapes(model.layers, model.spec.rank)[1]
-        copies = 5 * 4 + 2 * model.head.element_size()  # gradient, two moments, weights in a slot and waiting; as used
+        # Gradient, weights in a slot and waiting, the optimizer's state; both weights once more as the model uses them.
+        copies = (3 + state_tensors) * 4 + 2 * model.head.element_size()
         each = adapter * copies
         slots = max(1, min(jobs, self._slots, int(ADAPTERS_SHARE * free / each)))
         if self._tokens is not None:

@@ -1,7 +1,7 @@
 """The LoRA adapters of several jobs, stacked, and the linear layer that applies to each token the adapter of its job.
 
-All weights of one adapter lie in one row of a [slots, parameters] matrix, so that clipping, AdamW and the test for
-finite values each see one flat vector a job.
+All weights of one adapter lie in one row of a [slots, parameters] matrix, so that clipping, elementwise optimizers and
+the test for finite values each see one flat vector per job.
 """
 
 from __future__ import annotations
@@ -88,6 +88,18 @@ class LoraStack:
             torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
             self.weights[slot, shape.a_start : shape.b_start] = fresh.flatten().to(self.weights)
         self.publish(slot)
+
+    def tensors(self, slot: int, rows: torch.Tensor, flat: bool) -> list[torch.Tensor]:
+        """Views of one adapter's numbers in `rows`, which is `weights` or `gradients`.
+
+        Args:
+            slot: Which adapter.
+            rows: [slots, parameters].
+            flat: True gives one vector [parameters], False A [rank, inputs] and B [outputs, rank] of each layer.
+        """
+        if flat:
+            return [rows[slot]]
+        return [matrices[slot] for shape in self.shapes for matrices in self._views(shape, rows)]
 
     def publish(self, slot: int) -> None:
         """Let the products see the slot's weights as they are now."""

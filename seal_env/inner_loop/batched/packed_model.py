@@ -16,7 +16,7 @@ from seal_env.inner_loop.batched.attention import CURRENT, NAME, Attention, atte
 from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
 from seal_env.inner_loop.batched.packing import BASE, Packed, Piece, pack
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
-from seal_env.inner_loop.reference.adapter import find_targets
+from seal_env.inner_loop.model.targets import find_targets
 from seal_env.types import LoraSpec
 
 

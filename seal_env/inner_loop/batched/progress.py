@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 import torch
 
 from seal_env.inner_loop.batched.packing import Packed, Piece, pack
-from seal_env.inner_loop.reference.trainer import TrainingLog, seeded_batches
+from seal_env.inner_loop.optim.registry import find_schedule
+from seal_env.inner_loop.optim.schedules import learning_rate
+from seal_env.inner_loop.results import TrainingLog
+from seal_env.inner_loop.tokens.batches import seeded_batches
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
 from seal_env.types import Strategy, UpdateJob
 
@@ -38,13 +41,10 @@ class JobInProgress:
 
     @property
     def learning_rate(self) -> float:
-        """Rate of the next optimizer step: up linearly, then down by the recipe's schedule, as transformers has them."""
-        step, warmup, peak = len(self.log.losses_S), self.job.recipe.warmup_steps, self.job.training.learning_rate
-        if step < warmup:
-            return peak * step / max(1, warmup)
-        progress = (step - warmup) / max(1, self.steps - warmup)
-        left = 1 - progress if self.job.recipe.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
-        return peak * max(0.0, left)
+        """Rate of the next optimizer step."""
+        recipe, step = self.job.recipe, len(self.log.losses_S)
+        peak = self.job.training.learning_rate
+        return learning_rate(find_schedule(recipe.schedule), peak, step, recipe.warmup_steps, self.steps)
 
     @property
     def tokens(self) -> int:

@@ -10,7 +10,7 @@ from seal_env.inner_loop.batched.head import cross_entropy
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.progress import JobInProgress, begin_job, lay_out
-from seal_env.inner_loop.optim.adamw import adamw_step
+from seal_env.inner_loop.optim.base import Optimizer, OptimizerState
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
 from seal_env.types import UpdateJob
 
@@ -18,18 +18,18 @@ from seal_env.types import UpdateJob
 class TrainingSlots:
     """Slots for `count` jobs of one adapter shape on one model."""
 
-    def __init__(self, model: PackedModel, count: int, pad: int) -> None:
+    def __init__(self, model: PackedModel, count: int, pad: int, optimizer: Optimizer) -> None:
         self.model, self.pad = model, pad
         self.stack = LoraStack(model.spec, model.layers, count, learn=True)
-        self._moments = torch.zeros_like(self.stack.weights), torch.zeros_like(self.stack.weights)
-        self._steps = torch.zeros(count, device=self.stack.weights.device)
+        weights, gradients, flat = self.stack.weights, self.stack.gradients, optimizer.elementwise
+        assert gradients is not None
+        self._states = [OptimizerState(optimizer, self.stack.tensors(slot, weights, flat)) for slot in range(count)]
+        self._gradient_views = [self.stack.tensors(slot, gradients, flat) for slot in range(count)]
 
     def begin(self, slot: int, job: UpdateJob, examples_E: Sequence[EncodedExample]) -> JobInProgress:
         """Put a job with at least one optimizer step into a free slot."""
         self.stack.reset(slot, job.seed)
-        for moment in self._moments:
-            moment[slot] = 0
-        self._steps[slot] = 0
+        self._states[slot].reset()
         return begin_job(job, slot, examples_E)
 
     def step(self, jobs: Sequence[JobInProgress]) -> list[float]:
@@ -40,13 +40,13 @@ class TrainingSlots:
         return losses.tolist()
 
     def _update(self, job: JobInProgress) -> None:
-        """Clip the gradient and take a step of AdamW on one adapter, a flat vector [parameters]."""
+        """Clip the gradient and take an optimizer step on one adapter."""
         assert self.stack.gradients is not None
         recipe, slot = job.job.recipe, job.slot
-        weights, gradient = self.stack.weights[slot], self.stack.gradients[slot]
+        gradient = self.stack.gradients[slot]
         gradient *= (recipe.max_grad_norm / (gradient.norm() + 1e-6)).clamp(max=1.0)
-        first, second = (moment[slot] for moment in self._moments)
-        adamw_step([weights], [gradient], ([first], [second]), [self._steps[slot]], recipe, job.learning_rate)
+        gradients = self._gradient_views[slot]
+        self._states[slot].step(range(len(gradients)), gradients, recipe, job.learning_rate)
         self.stack.publish(slot)
 
     def _gradients(self, jobs: Sequence[JobInProgress]) -> torch.Tensor:

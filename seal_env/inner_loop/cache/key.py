@@ -12,7 +12,7 @@ from typing import Any
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.types import Query, UpdateJob
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """To be raised with every change to an inner loop that changes a number in a result: older results are not found again."""
 
 LIBRARIES = ("torch", "transformers", "peft")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
-from seal_env.inner_loop.reference.answering import check_length
+from seal_env.inner_loop.tokens.answer import check_length
 from seal_env.inner_loop.tokens.chat_template import EncodedQuery
 from seal_env.types import Query
 

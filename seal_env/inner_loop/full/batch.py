@@ -7,17 +7,18 @@ every job more in progress takes four copies of the model.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from seal_env.inner_loop.batched.evaluate import ask
 from seal_env.inner_loop.batched.packed_model import PackedReader
 from seal_env.inner_loop.batched.packing import BASE
 from seal_env.inner_loop.batched.progress import JobInProgress, begin_job
-from seal_env.inner_loop.continual.merge import save_new
 from seal_env.inner_loop.full.training import FullTraining
 from seal_env.inner_loop.full.weights import FullWeights, learning
 from seal_env.inner_loop.model.memory import in_halves
-from seal_env.inner_loop.reference.loop import update_result
-from seal_env.types import Outcome, UpdateJob, UpdateResult
+from seal_env.inner_loop.optim.registry import make_optimizer
+from seal_env.inner_loop.results import base_result, out_of_memory, update_result
+from seal_env.types import UpdateJob, UpdateResult
 
 
 class FullBatch:
@@ -42,34 +43,37 @@ class FullBatch:
         """Jobs without an update: the base model's answers."""
         asked = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
         for index, reply in ask(self.reader, None, asked, self.tokens).items():
-            self.results[index] = reply.untrained
-            directory = self.jobs[index].save_to
-            if directory is not None and reply.failed is None:
-                save_new(self.base, directory)
+            directory = None if reply.failed else self.jobs[index].save_to
+            if directory is not None:
+                self.base.save(directory)
+            self.results[index] = reply.failed or base_result(reply.answers_Q, reply.seconds, directory)
 
     def _train(self, index: int) -> None:
         job = self.jobs[index]
         encoded = [self.base.encoder.example(example, job.recipe) for example in job.examples_E]
-        with learning(self.base) as weights:
+        optimizer = make_optimizer(job.recipe.optimizer)
+        with learning(self.base, optimizer.state_tensors) as weights:
             reader = PackedReader(weights.learner, trusted=True)
             begun = begin_job(job, BASE, encoded)
-            if FullTraining(weights, reader, int(self.base.tokenizer.pad_token_id)).run(begun):
+            if FullTraining(weights, reader, int(self.base.tokenizer.pad_token_id), optimizer).run(begun):
                 self.results[index] = self._finish(index, begun, weights, reader)
             else:
-                reason = "memory ran out with one example at a time"
-                self.results[index] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, (), micro_batch=1)
+                self.results[index] = out_of_memory(micro_batch=1)
 
     def _finish(self, index: int, begun: JobInProgress, weights: FullWeights, reader: PackedReader) -> UpdateResult:
         """Save and ask what has trained, unless its weights are not numbers any more."""
         timings = {"train_seconds": begun.seconds}
         if begun.log.diverged:
             return update_result(begun.log, begun.micro_batch, (), timings)
-        if begun.job.save_to is not None:
-            weights.save(begun.job.save_to)
+        directory = begun.job.save_to
+        if directory is not None:
+            weights.learner.save(directory)
         (reply,) = ask(reader, None, {index: (begun.job, BASE)}, self.tokens).values()
         timings["evaluate_seconds"] = reply.seconds
-        return reply.failed or update_result(begun.log, begun.micro_batch, reply.answers_Q, timings)
+        if reply.failed is not None:
+            return replace(reply.failed, adapter=directory)
+        return update_result(begun.log, begun.micro_batch, reply.answers_Q, timings, directory)
 
     def _give_up(self, index: int) -> None:
         reason = "memory has no room for weights that learn and what their optimizer keeps; use method='lora'"
-        self.results[index] = UpdateResult(Outcome.OUT_OF_MEMORY, reason, ())
+        self.results[index] = out_of_memory(reason)

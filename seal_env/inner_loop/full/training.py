@@ -11,30 +11,42 @@ from seal_env.inner_loop.batched.packed_model import PackedReader
 from seal_env.inner_loop.batched.progress import JobInProgress, lay_out
 from seal_env.inner_loop.full.weights import FullWeights
 from seal_env.inner_loop.model.memory import in_halves
-from seal_env.inner_loop.optim.adamw import adamw_step
+from seal_env.inner_loop.optim.base import Optimizer, OptimizerState
 
 
 class FullTraining:
-    """One job's update of all weights. reader: of the model that has them. Raises what shows that memory ran out.
+    """One job's update of all weights.
 
-    Where the model is in fp32, AdamW works on all weights in one call. Where it is in less, gradients are in the model's
-    dtype and become fp32 one weight at a time, in a place set aside for that.
+    Where the model is in fp32, the optimizer works on all weights in one call. Where it is in less, gradients are in the
+    model's dtype and become fp32 one weight at a time, in a buffer.
     """
 
-    def __init__(self, weights: FullWeights, reader: PackedReader, pad: int) -> None:
+    def __init__(self, weights: FullWeights, reader: PackedReader, pad: int, optimizer: Optimizer) -> None:
+        """Allocate the optimizer's state.
+
+        Args:
+            weights: What learns.
+            reader: Of the model that has these weights.
+            pad: The padding token.
+            optimizer: The update rule.
+
+        Raises:
+            RuntimeError: Memory ran out.
+        """
         self._weights, self._reader, self._pad = weights, reader, pad
-        masters = [master.detach() for master in weights.masters]
-        self._masters = masters
-        self._moments = [torch.zeros_like(master) for master in masters], [torch.zeros_like(master) for master in masters]
-        self._steps = [torch.zeros((), device=master.device) for master in masters]
-        largest = max(master.numel() for master in masters)
-        self._place = masters[0].new_empty(largest) if weights.coarse else None
+        self._masters = [master.detach() for master in weights.masters]
+        self._state = OptimizerState(optimizer, self._masters)
+        largest = max(master.numel() for master in self._masters)
+        self._buffer = self._masters[0].new_empty(largest) if weights.coarse else None
         self._fits = True
 
     def run(self, job: JobInProgress) -> bool:
-        """All optimizer steps, or up to the first loss that is not finite; False if memory ran out with a single example.
+        """Take all optimizer steps, or those up to the first loss that is not finite.
 
         Weights that are not finite at the end count as divergence too.
+
+        Returns:
+            False if memory ran out with a single example.
         """
         began = time.perf_counter()
         while job.rows and self._fits and not job.log.diverged:
@@ -52,10 +64,10 @@ class FullTraining:
         for weight in self._weights.used:
             weight.grad = None
         loss = sum(self._backward(job, part) for part in range(job.parts))
-        learnt = [place for place, weight in enumerate(self._weights.used) if weight.grad is not None]
-        scale = self._clip(learnt, job.job.recipe.max_grad_norm)
-        for places in [[place] for place in learnt] if self._weights.coarse else [learnt]:
-            self._update(job, places, scale)
+        learned = [index for index, weight in enumerate(self._weights.used) if weight.grad is not None]
+        scale = self._clip(learned, job.job.recipe.max_grad_norm)
+        for indices in [[index] for index in learned] if self._weights.coarse else [learned]:
+            self._update(job, indices, scale)
         self._weights.publish()
         return loss
 
@@ -67,27 +79,24 @@ class FullTraining:
         total.backward()
         return float(total.detach())
 
-    def _clip(self, places: list[int], most: float) -> torch.Tensor:
-        """What the gradients at `places` are to be multiplied by, a scalar, for their common norm to be `most` at most."""
-        gradients = [self._gradient(place) for place in places]
+    def _clip(self, indices: list[int], most: float) -> torch.Tensor:
+        """The factor, a scalar, that limits the common norm of these weights' gradients to `most`."""
+        gradients = [self._gradient(index) for index in indices]
         exact = self._masters[0].dtype
         norms = torch.stack([torch.linalg.vector_norm(gradient, dtype=exact) for gradient in gradients])
         scale: torch.Tensor = (most / (torch.linalg.vector_norm(norms) + 1e-6)).clamp(max=1.0)
         return scale
 
-    def _gradient(self, place: int) -> torch.Tensor:
-        gradient = self._weights.used[place].grad
+    def _gradient(self, index: int) -> torch.Tensor:
+        gradient = self._weights.used[index].grad
         assert gradient is not None
         return gradient
 
-    def _update(self, job: JobInProgress, places: list[int], scale: torch.Tensor) -> None:
-        """A step of AdamW on the weights at `places`."""
-        gradients = [self._gradient(place) for place in places]
-        if self._place is not None:
-            gradients = [self._place[: each.numel()].view_as(each).copy_(each) for each in gradients]
+    def _update(self, job: JobInProgress, indices: list[int], scale: torch.Tensor) -> None:
+        """An optimizer step on some of the weights."""
+        gradients = [self._gradient(index) for index in indices]
+        if self._buffer is not None:
+            gradients = [self._buffer[: each.numel()].view_as(each).copy_(each) for each in gradients]
         for gradient in gradients:
             gradient *= scale
-        masters, first, second, steps = (
-            [tensors[place] for place in places] for tensors in (self._masters, *self._moments, self._steps)
-        )
-        adamw_step(masters, gradients, (first, second), steps, job.job.recipe, job.learning_rate)
+        self._state.step(indices, gradients, job.job.recipe, job.learning_rate)

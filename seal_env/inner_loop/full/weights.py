@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
-from seal_env.inner_loop.continual.merge import save_new
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.inner_loop.model.memory import free_bytes
 
@@ -27,9 +25,10 @@ class FullWeights:
     same in fp32 at least, where an optimizer writes; the very same tensors unless the model is in less.
     """
 
-    def __init__(self, base: FrozenLM) -> None:
+    def __init__(self, base: FrozenLM, state_tensors: int) -> None:
+        """Copy the weights. state_tensors: see `Optimizer`; memory for them will be needed too."""
         originals = [weight.detach() for weight in base.model.parameters()]
-        apart = has_room_apart(base)
+        apart = has_room_apart(base, state_tensors)
         self._kept = originals if apart else [weight.to("cpu", copy=True) for weight in originals]
         self.used = [torch.nn.Parameter(weight.clone() if apart else weight) for weight in originals]
         coarse = any(weight.element_size() < 4 for weight in self.used)
@@ -62,28 +61,29 @@ class FullWeights:
         """True if every weight is a number."""
         return all(bool(weight.isfinite().all()) for weight in self.used)
 
-    def save(self, directory: Path) -> None:
-        """Write the whole model and its tokenizer (safetensors) to a directory that must not exist yet."""
-        save_new(self.learner, directory)
-
 
 @contextmanager
-def learning(base: FrozenLM) -> Iterator[FullWeights]:
+def learning(base: FrozenLM, state_tensors: int) -> Iterator[FullWeights]:
     """Weights that may learn inside the `with` block; whatever happens there, the base model is itself again after it."""
-    weights = FullWeights(base)
+    weights = FullWeights(base, state_tensors)
     try:
         yield weights
     finally:
         weights.restore()
 
 
-def has_room_apart(base: FrozenLM) -> bool:
-    """True if weights that learn fit beside the base model: always, except on a GPU that is too small for it."""
+def has_room_apart(base: FrozenLM, state_tensors: int) -> bool:
+    """True if weights that learn fit beside the base model: always, except on a GPU that is too small for it.
+
+    Args:
+        base: The base model.
+        state_tensors: Tensors that the optimizer keeps for each weight.
+    """
     if base.device.type == "cpu":
         return True
     needed = 0
     for weight in base.model.parameters():
         exact = max(4, weight.element_size())
         master = exact if weight.element_size() < exact else 0
-        needed += weight.numel() * (2 * weight.element_size() + master + 2 * exact)
+        needed += weight.numel() * (2 * weight.element_size() + master + state_tensors * exact)
     return free_bytes(base.device) >= ROOM * needed

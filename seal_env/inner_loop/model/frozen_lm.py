@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,6 +58,16 @@ class FrozenLM:
         other = replace(self, model=model, inner_loops={})
         vars(other)["encoder"] = self.encoder
         return other
+
+    def save(self, directory: Path) -> None:
+        """Write model and tokenizer (safetensors), as transformers and vLLM load them.
+
+        Raises:
+            FileExistsError: The directory exists already.
+        """
+        directory.mkdir(parents=True)
+        self.model.save_pretrained(directory)
+        self.tokenizer.save_pretrained(directory)
 
     def forget_fingerprint(self) -> None:
         """Have the fingerprint read again: somebody has changed the weights."""

@@ -68,7 +68,7 @@ def bytes_kept(work: Callable[[], object], apart: set[int]) -> int:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
         held.append(tensor)  # an address is free for another tensor once its own is gone
-        return tensor
+        return tensor.detach()  # a hook that returns the tensor itself makes a reference cycle with its graph
 
     held: list[torch.Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):

@@ -1,37 +1,38 @@
-"""The optimizer of every update: AdamW with the recipe's figures, on whatever tensors a loop keeps its weights in."""
+"""AdamW (arXiv 1711.05101), as `torch.optim.AdamW` has it, in one fused call."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-import torch
 from torch.optim.adamw import adamw
 
+from seal_env.inner_loop.optim.base import Optimizer, Tensors
 from seal_env.types import Recipe
 
-Tensors = Sequence[torch.Tensor]
 
+class AdamW(Optimizer):
+    """AdamW with betas 0.9 and 0.999; epsilon and weight decay are the recipe's."""
 
-def adamw_step(
-    weights: Tensors, gradients: Tensors, moments: tuple[Tensors, Tensors], steps: Tensors, recipe: Recipe, rate: float
-) -> None:
-    """One fused step on tensors of one dtype and device, in place.
+    state_tensors: ClassVar[int] = 2
 
-    moments: first and second, shaped as the weights. steps: of each tensor how many it has taken, a scalar, counted here.
-    """
-    adamw(
-        list(weights),
-        list(gradients),
-        list(moments[0]),
-        list(moments[1]),
-        [],
-        list(steps),
-        fused=True,
-        amsgrad=False,
-        beta1=0.9,
-        beta2=0.999,
-        lr=rate,
-        weight_decay=recipe.weight_decay,
-        eps=recipe.adam_eps,
-        maximize=False,
-    )
+    def step(
+        self, weights: Tensors, gradients: Tensors, state: Sequence[Tensors], steps: Tensors, recipe: Recipe, rate: float
+    ) -> None:
+        """See Optimizer."""
+        adamw(
+            list(weights),
+            list(gradients),
+            list(state[0]),
+            list(state[1]),
+            [],
+            list(steps),
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=recipe.weight_decay,
+            eps=recipe.adam_eps,
+            maximize=False,
+        )

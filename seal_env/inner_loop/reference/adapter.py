@@ -10,30 +10,10 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as DEFAULT_TARGETS
-from transformers.pytorch_utils import Conv1D
 
-from seal_env.errors import SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
+from seal_env.inner_loop.model.targets import find_targets
 from seal_env.types import LoraSpec
-
-
-def find_targets(model: torch.nn.Module, wanted: tuple[str, ...], model_type: str) -> list[str]:
-    """The names of the linear layers to adapt.
-
-    Of the usual names those that the model has, or PEFT's choice for its architecture if it has none of them. Names other
-    than the usual ones are all meant: raises SettingError for one that is no linear layer of the model.
-    """
-    modules = model.named_modules()
-    linear = {name.rpartition(".")[2] for name, module in modules if isinstance(module, torch.nn.Linear | Conv1D)}
-    found = [name for name in wanted if name in linear]
-    if wanted == LoraSpec.target_modules:
-        found = found or [name for name in DEFAULT_TARGETS.get(model_type, ()) if name in linear]
-    elif len(found) < len(wanted):
-        found = []
-    if not found:
-        raise SettingError("lora_targets", ",".join(wanted), f"linear layers of this model: {', '.join(sorted(linear))}")
-    return found
 
 
 class Adapter:

@@ -7,21 +7,22 @@ be trusted as the ones that faster loops must reproduce.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from seal_env.inner_loop.continual.merge import save_new
 from seal_env.inner_loop.full.weights import FullWeights, learning
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import is_device_failure, is_out_of_memory, release_memory
+from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.reference.adapter import Adapter
 from seal_env.inner_loop.reference.answering import Answerer
-from seal_env.inner_loop.reference.trainer import AdapterTrainer, FullTrainer, TrainingLog
+from seal_env.inner_loop.reference.trainer import AdapterTrainer, FullTrainer
+from seal_env.inner_loop.results import TrainingLog, base_result, device_failure, out_of_memory, update_result
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
-from seal_env.types import Answer, Example, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import Answer, Example, Recipe, UpdateJob, UpdateResult
 
 
 class ReferenceInnerLoop:
@@ -55,11 +56,11 @@ class ReferenceInnerLoop:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     if is_device_failure(error):
-                        return UpdateResult(Outcome.ENGINE_ERROR, f"the device failed: {str(error).splitlines()[0]}", ())
+                        return device_failure(error)
                     raise
             self._release_memory()  # out here, where the error and the tensors of its frames are gone
             if micro_batch == 1:
-                return UpdateResult(Outcome.OUT_OF_MEMORY, "memory ran out with one example at a time", (), micro_batch=1)
+                return out_of_memory(micro_batch=1)
             micro_batch //= 2
 
     def _release_memory(self) -> None:
@@ -70,10 +71,9 @@ class ReferenceInnerLoop:
         if not job.learns:
             return self._ask_base(job)
         if job.method == "full":
-            with learning(self.base) as weights:
-                learner = weights.learner.model
+            with learning(self.base, make_optimizer(job.recipe.optimizer).state_tensors) as weights:
                 train = partial(self._train_all, weights, job, micro_batch)
-                return self._update(job, micro_batch, learner, train, weights.save)
+                return self._update(job, micro_batch, weights.learner.model, train, weights.learner.save)
         model = self._adapter.reset(job.lora, job.seed)
         train = partial(self._train, model, job, micro_batch)
         return self._update(job, micro_batch, model, train, self._adapter.save)
@@ -89,17 +89,17 @@ class ReferenceInnerLoop:
         answers, evaluate_seconds = _timed(lambda: self._answer(model, job))
         if job.save_to is not None:
             save(job.save_to)
-        return update_result(log, micro_batch, answers, timings | {"evaluate_seconds": evaluate_seconds})
+        return update_result(log, micro_batch, answers, timings | {"evaluate_seconds": evaluate_seconds}, job.save_to)
 
     def _ask_base(self, job: UpdateJob) -> UpdateResult:
         """A job without an update; what it saves is as if it had learned nothing."""
         answers, seconds = _timed(lambda: self._answer(self.base.model, job))
         if job.save_to is not None and job.method == "full":
-            save_new(self.base, job.save_to)
+            self.base.save(job.save_to)
         elif job.save_to is not None:
             self._adapter.reset(job.lora, job.seed)
             self._adapter.save(job.save_to)
-        return UpdateResult(Outcome.OK, "", answers, timings={"train_seconds": 0.0, "evaluate_seconds": seconds})
+        return base_result(answers, seconds, job.save_to)
 
     def _train(self, model: Any, job: UpdateJob, micro_batch: int) -> TrainingLog:
         trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, self._pad, micro_batch)
@@ -115,23 +115,6 @@ class ReferenceInnerLoop:
     def _answer(self, model: Any, job: UpdateJob) -> tuple[Answer, ...]:
         answerer = Answerer(model, self.base.tokenizer, self.base.device, self.base.max_tokens)
         return tuple(answerer.answer(query, self._encoder.query(query), job.decode) for query in job.queries_Q)
-
-
-def update_result(
-    log: TrainingLog, micro_batch: int, answers_Q: tuple[Answer, ...], timings: Mapping[str, float]
-) -> UpdateResult:
-    """What came of an update that trained: the answers, or DIVERGED."""
-    steps = len(log.losses_S)
-    reason = f"the loss or a weight was not finite after optimizer step {steps}; use a lower learning_rate"
-    return UpdateResult(
-        Outcome.DIVERGED if log.diverged else Outcome.OK,
-        reason if log.diverged else "",
-        answers_Q,
-        losses_S=tuple(round(loss, 6) for loss in log.losses_S),
-        tokens_trained=log.tokens,
-        micro_batch=micro_batch,
-        timings=timings,
-    )
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

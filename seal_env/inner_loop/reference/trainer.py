@@ -1,28 +1,23 @@
-"""The weight update of one job: AdamW on an adapter or on all weights, warm-up, a schedule, batches in a seeded order."""
+"""The weight update of one job, of an adapter or of all weights, written as plainly as possible."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import get_scheduler
 
 from seal_env.inner_loop.full.weights import FullWeights
+from seal_env.inner_loop.optim.base import OptimizerState
+from seal_env.inner_loop.optim.registry import find_schedule, make_optimizer
+from seal_env.inner_loop.optim.schedules import learning_rate
+from seal_env.inner_loop.results import TrainingLog
+from seal_env.inner_loop.tokens.batches import seeded_batches
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
 from seal_env.types import Recipe, TrainingConfig
-
-
-@dataclass
-class TrainingLog:
-    """What happened: mean loss of each optimizer step's supervised tokens, tokens read, and whether it stayed finite."""
-
-    losses_S: list[float] = field(default_factory=list)
-    tokens: int = 0
-    diverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,16 +27,6 @@ class PaddedBatch:
     ids: torch.Tensor
     labels: torch.Tensor
     mask: torch.Tensor | None
-
-
-def seeded_batches(
-    examples_E: Sequence[EncodedExample], epochs: int, seed: int, batch_size: int
-) -> Iterator[list[EncodedExample]]:
-    """Each epoch's batches, in a permutation drawn from (seed + epoch), as Accelerate's seedable sampler draws it."""
-    for epoch in range(epochs):
-        order = torch.randperm(len(examples_E), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
-        for start in range(0, len(order), batch_size):
-            yield [examples_E[index] for index in order[start : start + batch_size]]
 
 
 class AdapterTrainer:
@@ -55,12 +40,10 @@ class AdapterTrainer:
         """Run all epochs, or stop at the first loss or weight that is not finite."""
         recipe, log = self.recipe, TrainingLog()
         steps = training.num_train_epochs * math.ceil(len(examples_E) / recipe.batch_size)
-        optimizer = torch.optim.AdamW(
-            self.parameters, lr=training.learning_rate, eps=recipe.adam_eps, weight_decay=recipe.weight_decay
-        )
-        schedule = get_scheduler(recipe.schedule, optimizer, recipe.warmup_steps, steps)
+        state = OptimizerState(make_optimizer(recipe.optimizer), [parameter.detach() for parameter in self.parameters])
+        schedule = find_schedule(recipe.schedule)
         longest = max(len(example.ids_T) for example in examples_E) if recipe.pad_loss else None
-        for rows in seeded_batches(examples_E, training.num_train_epochs, seed, recipe.batch_size):
+        for step, rows in enumerate(seeded_batches(examples_E, training.num_train_epochs, seed, recipe.batch_size)):
             loss = self._backward(rows, training, longest)
             log.losses_S.append(loss)
             log.tokens += sum(len(row.ids_T) for row in rows)
@@ -68,9 +51,11 @@ class AdapterTrainer:
                 log.diverged = True
                 return log
             torch.nn.utils.clip_grad_norm_(self.parameters, recipe.max_grad_norm)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad(set_to_none=True)
+            rate = learning_rate(schedule, training.learning_rate, step, recipe.warmup_steps, steps)
+            gradients = {index: each.grad for index, each in enumerate(self.parameters) if each.grad is not None}
+            state.step(list(gradients), list(gradients.values()), recipe, rate)
+            for parameter in self.parameters:
+                parameter.grad = None
         log.diverged = not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
         return log
 

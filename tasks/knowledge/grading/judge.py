@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,11 +14,15 @@ from typing import Any, Final
 
 from seal_env.errors import GraderError, SettingError
 from seal_env.serving.client import ChatServer, Connection, ServerError, Usage, run_async
+from seal_env.store import ForeignDatabaseError, Store, StoreFormat
 from seal_env.tasks.knowledge.grading.answer_text import words
 from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tasks.knowledge.grading.judge_prompt import ENDINGS, SAMPLE, judge_fields, read_verdict
-from seal_env.tasks.knowledge.grading.verdict_store import VerdictStore
 
+VERDICTS: Final = StoreFormat[bool](
+    application=0x5EA16ADE, version=1, encode=json.dumps, decode=lambda text: {"true": True, "false": False}[text]
+)
+VERDICTS_IN_MEMORY: Final = 100_000
 MAX_NEW_TOKENS: Final = 64
 LENGTH_FIELDS: Final = ("max_tokens", "max_completion_tokens")
 """Every server knows the first; some models of OpenAI's refuse it."""
@@ -59,7 +64,7 @@ class JudgeGrader:
         if concurrency < 1:
             raise SettingError("concurrency", concurrency, "at least 1")
         self._server = ChatServer(base_url, timeout, retries, concurrency)
-        self._model, self._store = model, VerdictStore(None if cache_file is None else Path(cache_file))
+        self._model, self._store = model, _open_store(None if cache_file is None else Path(cache_file))
         self.contact: JudgeContact | None = None
 
     @property
@@ -134,6 +139,16 @@ class JudgeGrader:
 
     def _error(self, model: str, reason: str) -> GraderError:
         return GraderError(f"the judge {model!r} at {self._server.base_url}: {reason}")
+
+
+def _open_store(path: Path | None) -> Store[bool]:
+    """Raises SettingError for a file of something else, or one that cannot be created."""
+    store = Store(path, VERDICTS, rows_in_memory=VERDICTS_IN_MEMORY)
+    try:
+        store.check()
+    except (ForeignDatabaseError, sqlite3.Error, OSError) as error:
+        raise SettingError("cache_file", str(path), f"an SQLite file of verdicts, or none yet: {error}") from error
+    return store
 
 
 async def _ask(connection: Connection, contact: JudgeContact, attempt: Attempt) -> bool:

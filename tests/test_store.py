@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from seal_env.inner_loop.cache import store as result_store
-from seal_env.inner_loop.cache.store import ResultStore, decode_result, encode_result
+from seal_env import store as stores
+from seal_env.inner_loop.cache.results import RESULTS, decode_result, encode_result
+from seal_env.store import Store
 from seal_env.types import Answer, Outcome, UpdateResult
 
-RESULT = UpdateResult(
-    Outcome.OK, "", (Answer("first", False, "one\n\u2028 文", -0.125),), (1.5, 0.1), 17, 2, {"train_seconds": 3.0}
-)
+Results = Store[UpdateResult]
+ANSWER = Answer("first", False, "one\n\u2028 文", -0.125)
+RESULT = UpdateResult(Outcome.OK, "", (ANSWER,), (1.5, 0.1), 17, 2, {"train_seconds": 3.0}, Path("saved"))
 NOT_FINITE = replace(
     RESULT,
     outcome=Outcome.DIVERGED,
@@ -35,15 +36,15 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def filled(path: Path) -> ResultStore:
+def filled(path: Path) -> Results:
     """A store with a file that holds one result, under the key `key`."""
-    store = ResultStore(path)
+    store = Store(path, RESULTS)
     store.add({"key": RESULT})
     return store
 
 
 def known(result: UpdateResult) -> UpdateResult:
-    return replace(result, timings={})
+    return replace(result, timings={}, adapter=None)
 
 
 @pytest.mark.parametrize("result", [RESULT, replace(RESULT, answers_Q=(), losses_S=())])
@@ -62,26 +63,25 @@ def test_numbers_that_are_not_finite_survive_the_round_trip() -> None:
     assert replace(again, losses_S=()) == replace(known(NOT_FINITE), losses_S=())
 
 
-def test_every_field_but_timings_is_kept() -> None:
+def test_every_field_but_timings_and_adapter_is_stored() -> None:
     """A field that is added to a result has to be kept too, and the schema raised."""
     names = {field.name for field in fields(UpdateResult)}
-    assert names == {"outcome", "reason", "answers_Q", "losses_S", "tokens_trained", "micro_batch", "timings"}
+    assert names == {"outcome", "reason", "answers_Q", "losses_S", "tokens_trained", "micro_batch", "timings", "adapter"}
     assert {field.name for field in fields(Answer)} == {"query_id", "exact", "text", "margin"}
 
 
-def test_results_outlive_the_store(filled: ResultStore, path: Path) -> None:
-    assert ResultStore(path).find(["key", "nothing"]) == {"key": known(RESULT)}
+def test_results_outlive_the_store(filled: Results, path: Path) -> None:
+    assert Store(path, RESULTS).find(["key", "nothing"]) == {"key": known(RESULT)}
     assert os.listdir(path.parent) == [path.name]
 
 
 def test_no_file_is_made_by_looking(path: Path) -> None:
-    assert ResultStore(path).find(["key"]) == {}
+    assert Store(path, RESULTS).find(["key"]) == {}
     assert not path.parent.exists()
 
 
-def test_memory_keeps_the_newest_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result_store, "ROWS_IN_MEMORY", 3)
-    store = ResultStore(None)
+def test_memory_keeps_the_newest_results() -> None:
+    store = Store(None, RESULTS, rows_in_memory=3)
     for index in range(5):
         store.add({f"{index}": RESULT})
     assert sorted(store.find([f"{index}" for index in range(5)])) == ["2", "3", "4"]
@@ -90,9 +90,10 @@ def test_memory_keeps_the_newest_results(monkeypatch: pytest.MonkeyPatch) -> Non
 WRITER = """
 import sys
 from pathlib import Path
-from seal_env.inner_loop.cache.store import ResultStore
+from seal_env.inner_loop.cache.results import RESULTS
+from seal_env.store import Store
 from seal_env.types import Outcome, UpdateResult
-store, name = ResultStore(Path(sys.argv[1])), sys.argv[2]
+store, name = Store(Path(sys.argv[1]), RESULTS), sys.argv[2]
 for index in range(60):
     store.add({f"{name} {index}": UpdateResult(Outcome.OK, name, ()), f"both {index}": UpdateResult(Outcome.OK, "both", ())})
     assert store.find([f"{name} {index}"])[f"{name} {index}"].reason == name
@@ -105,11 +106,11 @@ def test_several_processes_write_at_once(path: Path) -> None:
     writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in ("a", "b", "c")]
     assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [("", 0)] * 3
     keys = [f"{name} {index}" for name in ("a", "b", "c", "both") for index in range(60)]
-    assert len(ResultStore(path).find(keys)) == len(keys)
+    assert len(Store(path, RESULTS).find(keys)) == len(keys)
 
 
-def test_writer_waits_for_another(filled: ResultStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result_store, "WAIT_SECONDS", 0.01)
+def test_writer_waits_for_another(filled: Results, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "WAIT_SECONDS", 0.01)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert filled.find(["key"]) == {"key": known(RESULT)}
@@ -143,11 +144,11 @@ def cut_short(path: Path) -> None:
 
 
 def set_old_schema(path: Path) -> None:
-    execute(path, f"PRAGMA user_version = {result_store.SCHEMA - 1}")
+    execute(path, f"PRAGMA user_version = {RESULTS.version - 1}")
 
 
 def set_newer_schema(path: Path) -> None:
-    execute(path, f"PRAGMA user_version = {result_store.SCHEMA + 1}")
+    execute(path, f"PRAGMA user_version = {RESULTS.version + 1}")
 
 
 def set_other_application(path: Path) -> None:
@@ -155,7 +156,7 @@ def set_other_application(path: Path) -> None:
 
 
 def change_table(path: Path) -> None:
-    execute(path, "ALTER TABLE results RENAME COLUMN value TO content")
+    execute(path, "ALTER TABLE entries RENAME COLUMN value TO content")
 
 
 UNUSABLE = [
@@ -171,7 +172,7 @@ UNUSABLE = [
 
 @pytest.mark.parametrize("spoil", UNUSABLE, ids=lambda spoil: spoil.__name__)
 def test_file_that_cannot_be_trusted_is_moved_aside_and_a_new_one_begun(
-    spoil: Callable[[Path], None], filled: ResultStore
+    spoil: Callable[[Path], None], filled: Results
 ) -> None:
     path = filled.path
     assert path is not None
@@ -186,18 +187,18 @@ def test_file_that_cannot_be_trusted_is_moved_aside_and_a_new_one_begun(
 
 
 @pytest.mark.parametrize("spoil", UNUSABLE, ids=lambda spoil: spoil.__name__)
-def test_read_only_cache_that_cannot_be_trusted_is_left_alone(spoil: Callable[[Path], None], filled: ResultStore) -> None:
+def test_read_only_cache_that_cannot_be_trusted_is_left_alone(spoil: Callable[[Path], None], filled: Results) -> None:
     path = filled.path
     assert path is not None
     spoil(path)
     spoilt = path.read_bytes()
     with pytest.warns(RuntimeWarning, match="cannot be used"):
-        assert ResultStore(path, writable=False).find(["key"]) == {}
+        assert Store(path, RESULTS, writable=False).find(["key"]) == {}
     assert path.read_bytes() == spoilt
     assert os.listdir(path.parent) == ["cache.sqlite"]
 
 
-def test_every_unusable_file_is_kept(filled: ResultStore, path: Path) -> None:
+def test_every_unusable_file_is_kept(filled: Results, path: Path) -> None:
     for _ in range(2):
         damage_header(path)
         with pytest.warns(RuntimeWarning):
@@ -205,7 +206,7 @@ def test_every_unusable_file_is_kept(filled: ResultStore, path: Path) -> None:
     assert sorted(os.listdir(path.parent)) == ["cache.sqlite", "cache.sqlite.unusable-1", "cache.sqlite.unusable-2"]
 
 
-def test_file_that_another_process_has_replaced_stays(filled: ResultStore, path: Path) -> None:
+def test_file_that_another_process_has_replaced_stays(filled: Results, path: Path) -> None:
     """Found damaged, but by the time of moving it aside it is a new one."""
     assert filled._move_aside((0, 0), ValueError("damaged"))
     assert os.listdir(path.parent) == ["cache.sqlite"]
@@ -214,56 +215,56 @@ def test_file_that_another_process_has_replaced_stays(filled: ResultStore, path:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE results SET value = replace(value, '1.5', '1.4')",
-        "UPDATE results SET value = '{'",
-        "UPDATE results SET value = CAST(x'ff00fe' AS TEXT)",
-        "UPDATE results SET value = x'00'",
-        "UPDATE results SET digest = ''",
+        "UPDATE entries SET value = replace(value, '1.5', '1.4')",
+        "UPDATE entries SET value = '{'",
+        "UPDATE entries SET value = CAST(x'ff00fe' AS TEXT)",
+        "UPDATE entries SET value = x'00'",
+        "UPDATE entries SET digest = ''",
     ],
 )
-def test_damaged_row_is_dropped_and_the_others_stay(change: str, filled: ResultStore, path: Path) -> None:
+def test_damaged_row_is_dropped_and_the_others_stay(change: str, filled: Results, path: Path) -> None:
     filled.add({"other": RESULT})
     execute(path, f"{change} WHERE key = 'key'")
-    with pytest.warns(RuntimeWarning, match="is damaged: 1 of its results are dropped"):
+    with pytest.warns(RuntimeWarning, match="is damaged: 1 of its entries are dropped"):
         assert filled.find(["key", "other"]) == {"other": known(RESULT)}
     assert filled.find(["key", "other"]) == {"other": known(RESULT)}
     filled.add({"key": RESULT})
     assert set(filled.find(["key"])) == {"key"}
 
 
-def test_row_under_another_key_is_damaged(filled: ResultStore, path: Path) -> None:
-    execute(path, "UPDATE results SET key = 'moved'")
+def test_row_under_another_key_is_damaged(filled: Results, path: Path) -> None:
+    execute(path, "UPDATE entries SET key = 'moved'")
     with pytest.warns(RuntimeWarning, match="damaged"):
         assert filled.find(["moved"]) == {}
 
 
 @pytest.mark.parametrize("text", ["[]", '"x"', "{}", '{"answers_Q": [{}]}', encode_result(RESULT).replace('"ok"', '"fine"')])
-def test_row_that_is_no_result_is_dropped_whatever_its_digest(text: str, filled: ResultStore, path: Path) -> None:
+def test_row_that_is_no_result_is_dropped_whatever_its_digest(text: str, filled: Results, path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("UPDATE results SET value = ?, digest = ?", (text, result_store._digest("key", text)))
+    connection.execute("UPDATE entries SET value = ?, digest = ?", (text, stores._digest("key", text)))
     connection.close()
     with pytest.warns(RuntimeWarning, match="damaged"):
         assert filled.find(["key"]) == {}
 
 
-def test_damaged_row_of_a_read_only_cache_stays(filled: ResultStore, path: Path) -> None:
-    execute(path, "UPDATE results SET digest = ''")
+def test_damaged_row_of_a_read_only_cache_stays(filled: Results, path: Path) -> None:
+    execute(path, "UPDATE entries SET digest = ''")
     for _ in range(2):
         with pytest.warns(RuntimeWarning, match="damaged"):
-            assert ResultStore(path, writable=False).find(["key"]) == {}
+            assert Store(path, RESULTS, writable=False).find(["key"]) == {}
 
 
 def test_read_only_cache_that_is_not_there_is_a_warning(path: Path) -> None:
     with pytest.warns(RuntimeWarning, match="cannot be used: unable to open"):
-        assert ResultStore(path, writable=False).find(["key"]) == {}
+        assert Store(path, RESULTS, writable=False).find(["key"]) == {}
     assert not path.parent.exists()
 
 
-def test_read_only_cache_in_a_folder_that_cannot_be_written(filled: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_only_cache_in_a_folder_that_cannot_be_written(filled: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite would make its log beside the file, unless it is told that nobody writes."""
     opened: list[str] = []
     connect = sqlite3.connect
     monkeypatch.setattr("sqlite3.connect", lambda place, **options: opened.append(place) or connect(place, **options))
     monkeypatch.setattr("os.access", lambda *_: False)
-    assert ResultStore(filled.path, writable=False).find(["key"]) == {"key": known(RESULT)}
+    assert Store(filled.path, RESULTS, writable=False).find(["key"]) == {"key": known(RESULT)}
     assert [place.partition("?")[2] for place in opened] == ["mode=ro&immutable=1"]

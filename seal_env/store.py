@@ -1,0 +1,263 @@
+"""A key-value store in an SQLite file that several processes of one machine may use at once, and where such files are.
+
+The file is opened for each use and closed again: nothing stays open over a fork, and nothing needs tidying up. A store is a
+cache: it must neither stop a run nor be trusted blindly. Whatever is wrong with its file is a warning, each entry is checked
+against its digest, and a file that cannot be read is moved aside before a new one is begun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from threading import RLock
+from typing import Final, Generic, TypeVar
+
+LOCATION: Final = "SEAL_ENV_CACHE"
+"""Environment variable that says where results are cached, unless a setting names a file."""
+
+FILE_NAME: Final = "cache.sqlite"
+ROWS_IN_MEMORY: Final = 4096
+WAIT_SECONDS = 30.0
+DAMAGE: Final = (
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_MISMATCH,
+)
+"""Primary codes that say that the file's contents are at fault; the others (busy, full, read-only, ...) may pass."""
+
+CREATE: Final = "CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL)"
+ADD: Final = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)"
+FIND: Final = "SELECT value, digest FROM entries WHERE key = ?"
+DROP: Final = "DELETE FROM entries WHERE key = ?"
+DROP_OLDEST: Final = "DELETE FROM entries WHERE rowid <= (SELECT max(rowid) FROM entries) - ?"
+
+T = TypeVar("T")
+ValueT = TypeVar("ValueT")
+
+
+class ForeignDatabaseError(Exception):
+    """A database that this version of seal-env did not write."""
+
+
+@dataclass(frozen=True)
+class StoreFormat(Generic[ValueT]):
+    """What a store holds and how it is written.
+
+    Attributes:
+        application: SQLite's application id, by which a file is recognised.
+        version: To be raised with every change to how a value is written; files of other versions are not read.
+        encode: A value as text.
+        decode: What `encode` wrote -> the value. Raises ValueError, KeyError, TypeError or AttributeError for anything else.
+    """
+
+    application: int
+    version: int
+    encode: Callable[[ValueT], str]
+    decode: Callable[[str], ValueT]
+
+
+def cache_path(named: str | None = None) -> Path | None:
+    """The file in which results are cached.
+
+    Args:
+        named: A file, or a directory, in which cache.sqlite is meant; a path that does not exist and has no suffix is a
+            directory. None means what the environment variable SEAL_ENV_CACHE says.
+
+    Returns:
+        The file's absolute path; None, the memory of this process, if nothing is named.
+    """
+    location = named or os.environ.get(LOCATION)
+    if not location:
+        return None
+    path = Path(location).expanduser().absolute()
+    is_file = path.is_file() or (path.suffix != "" and not path.is_dir())
+    return path if is_file else path / FILE_NAME
+
+
+def _digest(key: str, value: str) -> str:
+    return hashlib.sha256(f"{key} {value}".encode()).hexdigest()
+
+
+class Store(Generic[ValueT]):
+    """Finds and adds values by key. Thread-safe."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        file_format: StoreFormat[ValueT],
+        writable: bool = True,
+        rows_in_memory: int = ROWS_IN_MEMORY,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: The file; it and its folder are created when the first value is added. None is the memory of this process.
+            file_format: What the store holds.
+            writable: False adds nothing and creates no file.
+            rows_in_memory: How many values the memory holds before the oldest make room for new ones.
+        """
+        self.path, self.writable = path and path.absolute(), writable
+        self._format, self._rows_in_memory = file_format, rows_in_memory
+        self._turn = RLock()
+        self._memory = sqlite3.connect(":memory:", check_same_thread=False) if path is None else None
+
+    def check(self) -> None:
+        """Create the file, or see that it is one of ours.
+
+        Raises:
+            ForeignDatabaseError: It was written by something else, or by another version.
+            sqlite3.Error: It is no database, or it cannot be opened.
+            OSError: Its folder cannot be created.
+        """
+        with self._turn, self._open():
+            pass
+
+    def find(self, keys: Collection[str]) -> dict[str, ValueT]:
+        """The values that are known, by key. Damaged ones are dropped with a warning."""
+        exists = self._memory is not None or not self.writable or self._identity() is not None
+        return (self._use(lambda connection: self._read(connection, keys)) or {}) if keys and exists else {}
+
+    def add(self, values: Mapping[str, ValueT]) -> None:
+        """Add values, all or none of them."""
+        if values and self.writable:
+            texts = {key: self._format.encode(value) for key, value in values.items()}
+            rows = [(key, text, _digest(key, text)) for key, text in texts.items()]
+            self._use(lambda connection: self._write(connection, rows))
+
+    def _read(self, connection: sqlite3.Connection, keys: Collection[str]) -> dict[str, ValueT]:
+        found, damaged = {}, []
+        for key in keys:
+            for text, digest in connection.execute(FIND, (key,)):
+                try:
+                    if digest == _digest(key, text):
+                        found[key] = self._format.decode(text)
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    pass
+                if key not in found:
+                    damaged.append((key,))
+        if damaged:
+            _warn(f"the cache {self.path} is damaged: {len(damaged)} of its entries are dropped")
+        if damaged and self.writable:
+            with connection:
+                connection.executemany(DROP, damaged)
+        return found
+
+    def _write(self, connection: sqlite3.Connection, rows: list[tuple[str, str, str]]) -> None:
+        with connection:
+            connection.executemany(ADD, rows)
+            if connection is self._memory:
+                connection.execute(DROP_OLDEST, (self._rows_in_memory,))
+
+    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """`work` on the open database; None, after a warning, if it cannot be used. A damaged file is replaced once."""
+        with self._turn:
+            for _ in range(2):
+                file = self._identity()
+                try:
+                    with self._open() as connection:
+                        return work(connection)
+                except (sqlite3.Error, OSError, ForeignDatabaseError) as error:
+                    if not (_is_damage(error) and self._move_aside(file, error)):
+                        _warn(f"the cache {self.path} cannot be used: {error}")
+                        return None
+        return None
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        if self._memory is not None:
+            self._prepare(self._memory)
+            yield self._memory
+            return
+        assert self.path is not None
+        folder = self.path.parent
+        if self.writable:
+            folder.mkdir(parents=True, exist_ok=True)
+        # SQLite keeps a log beside the file; where it cannot, nobody else can write either.
+        mode = "rwc" if self.writable else "rw" if os.access(folder, os.W_OK) else "ro&immutable=1"
+        connection = sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", uri=True, timeout=WAIT_SECONDS)
+        try:
+            connection.text_factory = _as_text
+            if self.writable:
+                self._prepare(connection)
+            self._check(connection)
+            yield connection
+        finally:
+            connection.close()
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Raise ForeignDatabaseError unless this version wrote the database."""
+        if _query(connection, "PRAGMA application_id") != self._format.application:
+            raise ForeignDatabaseError("it was not written by seal-env")
+        version = _query(connection, "PRAGMA user_version")
+        if version != self._format.version:
+            raise ForeignDatabaseError(f"it has version {version}; this release of seal-env needs {self._format.version}")
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Create the table in a database that is empty."""
+        if not _is_empty(connection):
+            return
+        with suppress(sqlite3.OperationalError):  # another process is creating the same file
+            connection.execute("PRAGMA journal_mode = WAL")
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if _is_empty(connection):
+                connection.execute(CREATE)
+                connection.execute(f"PRAGMA application_id = {self._format.application}")
+                connection.execute(f"PRAGMA user_version = {self._format.version}")
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file is there now; None if there is none."""
+        with suppress(OSError):
+            if self.path is not None:
+                found = self.path.stat()
+                return found.st_dev, found.st_ino
+        return None
+
+    def _move_aside(self, file: tuple[int, int] | None, reason: Exception) -> bool:
+        """Rename the file that was found unusable, unless another process has done so. False if it has to stay."""
+        if self.path is None or not self.writable:
+            return False
+        if self._identity() != file:
+            return True
+        names = (Path(f"{self.path}.unusable-{number}") for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        try:
+            self.path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    Path(f"{self.path}{suffix}").rename(f"{aside}{suffix}")
+        except OSError:
+            return False
+        _warn(f"the cache {self.path} cannot be used: {reason}; it is now called {aside.name}, and a new one is begun")
+        return True
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def _as_text(raw: bytes) -> str:
+    """Text whatever its bytes: damage is for the digest to find."""
+    return raw.decode(errors="replace")
+
+
+def _is_damage(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, ForeignDatabaseError) or (code is not None and code & 0xFF in DAMAGE)
+
+
+def _query(connection: sqlite3.Connection, statement: str) -> int:
+    return int(connection.execute(statement).fetchone()[0])
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return not any(_query(connection, f"PRAGMA {name}") for name in ("application_id", "user_version", "schema_version"))
