@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import gymnasium
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDITS, NO_UPDATES
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.self_edits.numeric_actions import coordinates
 
@@ -48,12 +47,12 @@ class AgentContext:
     @property
     def default_self_edit(self) -> str:
         """The self-edit that the domain takes by default, as JSON."""
-        return DEFAULT_SELF_EDITS[self.domain]
+        return self.runtime.spec.default_self_edit
 
     @property
     def no_update(self) -> str:
         """A self-edit that leaves the base model as it is, as JSON."""
-        return NO_UPDATES[self.domain]
+        return self.runtime.spec.no_update
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ PLAIN_TEXT: Final = "plain_text"
 NUMERIC_ACTIONS: Final = "numeric_actions"
 REQUIREMENTS: Final[Mapping[str, Requirement]] = {
     PLAIN_TEXT: Requirement(
-        "it needs a domain that learns from texts", lambda context: context.runtime.domain.reads_plain_text
+        "it needs a domain that learns from texts", lambda context: context.runtime.spec.reads_plain_text
     ),
     NUMERIC_ACTIONS: Requirement("it needs tools whose arguments are numbers, switches and choices", _numeric),
 }

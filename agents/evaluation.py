@@ -11,7 +11,9 @@ import numpy as np
 
 from seal_env.agents.base import Agent, Trajectory, Turn
 from seal_env.agents.rollouts import Start, run_episodes
-from seal_env.episodes.episode import BaseAnswerCache, Episode, Runtime
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.intervals import Interval, bootstrap, pass_at_k
 from seal_env.journal import Journal
 

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from seal_env.agents.base import Agent, PolicyFailure, Trajectory, Turn
-from seal_env.episodes.episode import BaseAnswerCache, Episode, Runtime, Step, play
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.self_edits.prompt import is_prompt
+from seal_env.types import Outcome, Step
 
 
 class Start(NamedTuple):
@@ -70,7 +73,7 @@ def _next(agent: Agent, turn: Turn, reply: str) -> str:
 def _play(episodes: Sequence[Episode], actions: Sequence[str | PolicyFailure], kept: BaseAnswerCache) -> list[Step]:
     asked = [place for place, action in enumerate(actions) if not isinstance(action, PolicyFailure)]
     steps: list[Step | None] = [
-        episode.abort(action.reason) if isinstance(action, PolicyFailure) else None
+        episode.fail(Outcome.ENGINE_ERROR, action.reason) if isinstance(action, PolicyFailure) else None
         for episode, action in zip(episodes, actions, strict=True)
     ]
     played = play([episodes[place] for place in asked], [actions[place] for place in asked], kept)

@@ -18,12 +18,13 @@ from transformers import AutoConfig, AutoTokenizer
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import make_agent
 from seal_env.envs.env import SealEnv
-from seal_env.episodes.episode import Episode, Runtime, Update
+from seal_env.episodes.episode import Episode, Update
+from seal_env.episodes.runtime import Runtime
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.models.catalog import MODEL_DIRECTORIES
-from seal_env.registration import ENVIRONMENTS
-from seal_env.settings import Settings
+from seal_env.registration import environments
+from seal_env.settings import Settings, default_of
 from seal_env.types import (
     PROFILES,
     Answer,
@@ -129,7 +130,7 @@ def model_of(preset: Preset, folder: Path, device: str) -> str:
     """The preset's model by name, written to `folder` if it is not embedded."""
     if preset.shape is not None:
         return build_model(preset.shape, folder, device)
-    return str({**ENVIRONMENTS[preset.environment], **preset.settings}.get("model", Settings.model))
+    return str({**environments()[preset.environment], **preset.settings}.get("model", default_of("model")))
 
 
 def text_encoder(model: str) -> JobEncoder:
@@ -146,7 +147,7 @@ def make_cases(preset: Preset, model: str, count: int, seed: int, **settings: An
     if preset.knowledge:
         jobs: list[Scored] = [(knowledge_job(encoder, preset, seed + number), _share_exact) for number in range(count)]
     else:
-        given = {**ENVIRONMENTS[preset.environment], "model": model, **preset.settings, **settings}
+        given = {**environments()[preset.environment], "model": model, **preset.settings, **settings}
         jobs = environment_jobs(encoder, Settings.resolve(**given), count, seed, preset.agent)
     if preset.random_weights:
         jobs = [(_with_fixed_answers(job, encoder), score) for job, score in jobs]

@@ -22,7 +22,7 @@ from trl import GRPOConfig, GRPOTrainer
 from seal_env.agents.evaluation import starts
 from seal_env.agents.trainers.grpo import calls_tools
 from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.models.catalog import MODEL_DIRECTORY
 from seal_env.settings import Settings
 

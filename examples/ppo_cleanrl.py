@@ -26,7 +26,7 @@ from torch.distributions import Categorical
 from torch.utils.tensorboard import SummaryWriter
 
 import seal_env  # noqa: F401 (registers the environments)
-from seal_env.envs.wrappers.numeric import VectorGridFeatures, VectorReplayFailures, VectorStructuredSelfEdit
+from seal_env.envs.wrappers import VectorGridFeatures, VectorReplayFailures, VectorStructuredSelfEdit
 
 
 @dataclass

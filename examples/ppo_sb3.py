@@ -30,8 +30,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
 from seal_env.agents.rl.sb3 import Sb3VecEnv
 from seal_env.envs.env import SealEnv
-from seal_env.envs.wrappers.numeric import StructuredSelfEdit, numeric_vector_env
-from seal_env.episodes.episode import BaseAnswerCache, Episode, play
+from seal_env.envs.wrappers import StructuredSelfEdit, numeric_vector_env
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.intervals import bootstrap_crossed
 from seal_env.journal import write_whole
 from seal_env.tasks.arc.features import GridShape, features

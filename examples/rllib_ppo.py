@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from seal_env.envs.wrappers.numeric import numeric_vector_env
+from seal_env.envs.wrappers import numeric_vector_env
 
 try:
     from ray.rllib.algorithms.ppo import PPOConfig

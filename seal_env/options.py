@@ -70,14 +70,15 @@ def _setting_error(model: type[Options], error: ValidationError, given: Mapping[
     if isinstance(inner, SettingError):
         return inner
     name = str(first["loc"][0])
-    return SettingError(name, given.get(name), legal(model.model_fields[name]))
+    field, bounds = model.model_fields[name], _bounds(model.model_fields[name].metadata)
+    beyond = bounds and first["type"].startswith(("greater_than", "less_than"))
+    return SettingError(name, given.get(name), bounds if beyond else legal(field))
 
 
 def legal(field: FieldInfo) -> str:
-    """What a field may be, in words: `'lora' or 'full'`, `at least 1`, `a whole number or None`."""
-    words = _legal_type(field.annotation)
-    bounds = _bounds(field.metadata)
-    return f"{words} {bounds}" if bounds and " or None" not in words else f"{bounds} or None" if bounds else words
+    """What a field may be, in words: `'lora' or 'full'`, `a whole number, at least 1`, `a text or None`."""
+    words, bounds = _legal_type(field.annotation), _bounds(field.metadata)
+    return f"{words}, {bounds}" if bounds else words
 
 
 def _legal_type(kind: Any) -> str:

@@ -7,10 +7,10 @@ S optimizer steps, T tokens. Everything here is frozen; everything here is impor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 ContextT_co = TypeVar("ContextT_co", covariant=True)
 QueryT_co = TypeVar("QueryT_co", covariant=True)
@@ -175,7 +175,8 @@ class SelfEdit:
     """All that the inner loop needs to know of the agent's decision: worded examples and a training config.
 
     examples_E: worded, filtered and capped, in the order in which they are kept. optimizer_steps: what training on them will
-    take. tokens: sum of their lengths. candidates: how many there were before the filter and the cap.
+    take. tokens: sum of their lengths. candidates: how many there were before the filter and the cap. recipe: fields of the
+    environment's recipe that it overrides.
     """
 
     examples_E: tuple[Example, ...]
@@ -183,6 +184,11 @@ class SelfEdit:
     optimizer_steps: int
     tokens: int
     candidates: int
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def recipe_for(self, environment: Recipe) -> Recipe:
+        """The environment's recipe with what this self-edit overrides."""
+        return replace(environment, **self.recipe)
 
 
 @dataclass(frozen=True)
@@ -304,28 +310,29 @@ Panel = tuple[str, Any]
 
 
 class TaskDomain(Protocol):
-    """How one kind of task is worded, for an agent and for a model, and how a model's answers are scored.
+    """How one kind of task is rendered, for an agent and for a model, and how a model's answers are scored.
 
-    reads_plain_text: plain text is an action too, one document a line.
-    briefing: what an agent is told of the task before it is described. partial_metric: of `Evaluation.partial`.
+    briefing: what the prompt says of this kind of task. queries_depend_on_seed: whether they depend on the episode's seed.
     """
 
     @property
     def briefing(self) -> str: ...
     @property
-    def partial_metric(self) -> str: ...
-    @property
-    def reads_plain_text(self) -> bool: ...
+    def queries_depend_on_seed(self) -> bool: ...
 
     def segments(self, context: Any) -> tuple[Any, ...]:
-        """A task's context as what an agent is shown, and writes about, one after the other; one part in most tasks."""
+        """A task's context as what an agent is shown, and writes about, one after another; one segment in most tasks."""
         ...
 
-    def render(self, context: Any) -> str:
-        """A part of a context as the agent reads it."""
+    def render(self, segment: Any) -> str:
+        """A segment as the agent reads it."""
         ...
 
-    def add_default_examples(self, context: Any, candidates: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    def as_data(self, segment: Any) -> dict[str, Any]:
+        """A segment as data that JSON can hold, for agents that do not read text."""
+        ...
+
+    def add_default_examples(self, segment: Any, candidates: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         """What is learned from, in the domain's own form, given the candidates that tools made; None if there are none."""
         ...
 
@@ -334,7 +341,7 @@ class TaskDomain(Protocol):
         ...
 
     def queries(self, task: Task[Any, Any], seed: int) -> tuple[Query, ...]:
-        """What the model is asked to score it on `task`; a pure function of the task and the seed."""
+        """The queries that score the model on `task`; a pure function of the task and the seed."""
         ...
 
     def score(self, task: Task[Any, Any], answers_Q: Sequence[Answer], seed: int) -> Evaluation:
@@ -348,3 +355,13 @@ class TaskDomain(Protocol):
     def panels(self, task: Task[Any, Any], shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
         """The task as rows of panels. shown: evaluations by name, which go beside the gold answers; None hides both."""
         ...
+
+
+class Step(NamedTuple):
+    """What Gymnasium's `step` returns. reward: NaN after an infrastructure failure, which truncates the episode."""
+
+    observation: str
+    reward: float
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -15,13 +14,13 @@ from seal_env.settings import Settings
 
 def test_embedded_model_has_its_own_adapter_and_format() -> None:
     own, other = Settings.resolve(), Settings.resolve(model="some/model")
-    assert own.grid_format == "lettered"
-    assert (other.grid_format, other.lora.rank, other.lora.alpha) == ("plain", 128, 16.0)
+    assert own.options.grid_format == "lettered"
+    assert (other.options.grid_format, other.lora.rank, other.lora.alpha) == ("plain", 128, 16.0)
 
 
 def test_given_settings_win_over_the_model_s_own() -> None:
     settings = Settings.resolve(grid_format="plain", lora_rank=3, lora_alpha=2)
-    assert (settings.grid_format, settings.lora.rank, settings.lora.alpha) == ("plain", 3, 2.0)
+    assert (settings.options.grid_format, settings.lora.rank, settings.lora.alpha) == ("plain", 3, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -30,14 +29,14 @@ def test_given_settings_win_over_the_model_s_own() -> None:
         ({"rewrad": "gain"}, "did you mean 'reward'"),
         ({"reward": "best"}, "reward='best' is not legal; expected 'accuracy' or"),
         ({"max_turns": 0}, "max_turns=0 is not legal; expected at least 1"),
-        ({"max_turns": "8"}, "max_turns='8' is not legal; expected int"),
+        ({"max_turns": "8"}, "max_turns='8' is not legal; expected a whole number"),
         ({"max_turns": True}, "max_turns=True is not legal"),
         ({"lora_alpha": 0.0}, "lora_alpha=0.0 is not legal"),
         ({"lora_alpha": float("nan")}, "lora_alpha"),
         ({"invalid_reward": float("inf")}, "finite"),
         ({"lora_targets": "q_proj,,v_proj"}, "lora_targets"),
         ({"decode": "never", "evaluation": "vote"}, "decode='never'"),
-        ({"evaluator": "vlm"}, "evaluator='vlm' is not legal; expected 'engine' or 'vllm'"),
+        ({"evaluator": "vlm"}, "evaluator='vlm' is not legal; expected 'local' or 'vllm'"),
         ({"evaluator_url": "http://127.0.0.1:8011/v1"}, "evaluator_url='http://127.0.0.1:8011/v1' is not legal"),
         ({"evaluator_model": "base"}, "evaluator_model='base' is not legal; expected None, unless evaluator='vllm'"),
         ({"evaluator": "vllm", "evaluator_url": "here"}, "evaluator_url='here' is not legal; expected an address"),
@@ -56,7 +55,7 @@ def test_server_that_answers_is_resolved_and_not_cached(monkeypatch: pytest.Monk
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1234/v1/")
     settings = Settings.resolve(evaluator="vllm")
     assert (settings.evaluator_url, settings.cache) == ("http://127.0.0.1:1234/v1", "off")
-    assert Settings.resolve(**asdict(settings)) == settings
+    assert Settings.resolve(**settings.flat()) == settings
     monkeypatch.delenv("OPENAI_BASE_URL")
     assert Settings.resolve(evaluator="vllm").evaluator_url == "http://127.0.0.1:8000/v1"
     assert (Settings.resolve().evaluator_url, Settings.resolve().cache) == (None, "on")

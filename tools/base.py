@@ -33,13 +33,14 @@ class Draft:
     """A self-edit under construction. None means: no tool has set it yet.
 
     candidates: training examples in the domain's own form, before the token filter and the cap. counts: what tools counted
-    in what the agent wrote, by name.
+    in what the agent wrote, by name. recipe: fields of `seal_env.types.Recipe` that tools have set.
     """
 
     candidates: tuple[Any, ...] | None = None
     training: TrainingConfig | None = None
     finetune: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,11 @@ class Tool(Generic[ArgumentsT]):
     """One tool of the self-edit.
 
     name and description are what a language model reads; `arguments` gives every schema; `apply` is pure: equal draft,
-    context and arguments give an equal draft.
+    context and arguments give an equal draft. counts: names of what it counts in the draft; they are in every `info`.
     """
 
     name: str
     description: str
     arguments: type[ArgumentsT]
     apply: Callable[[Draft, EditContext, ArgumentsT], Draft]
+    counts: tuple[str, ...] = ()

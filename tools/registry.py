@@ -1,18 +1,66 @@
-"""The schemas of a set of tools in the forms that agents and servers want.
+"""Tools from outside the package, and the schemas of a set of tools in the forms that agents and servers want.
 
-All schemas are derived from the tools' pydantic models; none is written down a second time.
+A domain lists its own tools (`seal_env.domains`). All schemas are derived from the tools' pydantic models; none is written
+down a second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Final
 
+from seal_env.errors import SettingError
 from seal_env.tools.base import Tool
 from seal_env.tools.schema import Schema, arguments_schema
 
 MAX_CALLS = 32
 """Most tool calls in one action."""
+ENTRY_POINTS: Final = "seal_env.tools"
+"""The group in which other packages name a Tool."""
+_REGISTERED: Final[dict[str, Tool[Any]]] = {}
+
+
+def register_tool(tool: Tool[Any]) -> None:
+    """Make a tool from outside the package known, so that the setting `tools` can name it.
+
+    Args:
+        tool: Any tool; entry points in the group `seal_env.tools` are registered by themselves.
+
+    Raises:
+        SettingError: If another tool was registered by this name.
+    """
+    if _REGISTERED.setdefault(tool.name, tool) is not tool:
+        raise SettingError("name", tool.name, f"a name other than {', '.join(_REGISTERED)}")
+
+
+@cache
+def _load_entry_points() -> None:
+    for point in entry_points(group=ENTRY_POINTS):
+        register_tool(point.load())
+
+
+def choose_tools(own: Sequence[Tool[Any]], names: Sequence[str] | None) -> tuple[Tool[Any], ...]:
+    """The tools of an environment.
+
+    Args:
+        own: The domain's.
+        names: Of the domain's and of registered ones, in order; None takes the domain's as they are.
+
+    Raises:
+        SettingError: For an unknown name, or unless `finetune` is the last.
+    """
+    if names is None:
+        return tuple(own)
+    _load_entry_points()
+    known = {**_REGISTERED, **{tool.name: tool for tool in own}}
+    for name in names:
+        if name not in known:
+            raise SettingError("tools", name, f"some of {', '.join(known)}")
+    if len(set(names)) < len(names) or list(names)[-1:] != ["finetune"]:
+        raise SettingError("tools", list(names), "different names, of which finetune is the last")
+    return tuple(known[name] for name in names)
 
 
 def json_schemas(tools: Sequence[Tool[Any]]) -> dict[str, Schema]:

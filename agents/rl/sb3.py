@@ -2,7 +2,7 @@
 
     from stable_baselines3 import PPO
     from seal_env.agents.rl.sb3 import Sb3VecEnv
-    from seal_env.envs.wrappers.numeric import numeric_vector_env
+    from seal_env.envs.wrappers import numeric_vector_env
 
     envs = Sb3VecEnv(numeric_vector_env("SEAL-ARC-Mini-v0", num_envs=16, autoreset_mode="SameStep"))
     PPO("MultiInputPolicy", envs, n_steps=4, batch_size=64).learn(640)

@@ -24,7 +24,8 @@ from seal_env.agents.context import AgentContext
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.agents.trainers.outer_settings import SearchBudget
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.episodes.episode import BaseAnswerCache, Runtime
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.errors import SettingError
 from seal_env.journal import Journal
 from seal_env.options import Options

@@ -31,7 +31,8 @@ from seal_env.agents.lm.policy_settings import LocalPolicyOptions
 from seal_env.agents.rollouts import Start
 from seal_env.agents.trainers.outer_settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
-from seal_env.episodes.episode import Episode, Runtime
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
@@ -129,10 +130,10 @@ class Grpo:
         self.base, self.runtime, self.held_out = base, runtime, held_out
         self.settings, self.policy, self.folder = settings, policy, folder
         self.report, self.log = report, log
-        if runtime.settings.passages > 1:
-            raise SettingError("passages", runtime.settings.passages, "1 where a policy is trained")
+        if (segments := runtime.settings.options.segments) > 1:
+            raise SettingError("passages", segments, "1 where a policy is trained")
         domain = runtime.settings.domain
-        self.tools = calls_tools(base.tokenizer, settings.tools, domain)
+        self.tools = calls_tools(base.tokenizer, settings.tool_calls, domain)
         self.chat = policy_chat(policy.style, domain, runtime.tools)
 
     def run(self) -> dict[str, Any]:

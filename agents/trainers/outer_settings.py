@@ -124,7 +124,7 @@ class GrpoSettings:
         iterations: optimizer steps on each of them (mu of arXiv 2402.03300).
         prompts: tasks of a batch, each asked in one prompt.
         samples: self-edits sampled for each prompt; their rewards are compared with each other.
-        tools: how the policy calls tools: auto (one by one where its chat template allows it, otherwise as text), on (one by
+        tool_calls: how the policy calls tools: auto (one by one where its chat template allows it, otherwise as text), on (one by
             one) or off (a JSON list, as text).
         learning_rate: of the policy's adapter, constant.
         beta: weight of the divergence from the untrained policy; 0 leaves it out.
@@ -142,7 +142,7 @@ class GrpoSettings:
     iterations: int = 1
     prompts: int = 4
     samples: int = 8
-    tools: str = "auto"
+    tool_calls: str = "auto"
     learning_rate: float = 1e-5
     beta: float = 0.0
     rank: int = 16
@@ -161,8 +161,8 @@ class GrpoSettings:
                 raise SettingError(name, getattr(self, name), "at least 1")
         if self.samples < 2:
             raise SettingError("samples", self.samples, "at least 2: rewards are compared within a prompt")
-        if self.tools not in CALLS:
-            raise SettingError("tools", self.tools, " or ".join(map(repr, CALLS)))
+        if self.tool_calls not in CALLS:
+            raise SettingError("tool_calls", self.tool_calls, " or ".join(map(repr, CALLS)))
         if not 0 < self.learning_rate <= 1:
             raise SettingError("learning_rate", self.learning_rate, "a number in (0, 1]")
         if not 0 <= self.beta < math.inf:

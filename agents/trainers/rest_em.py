@@ -21,7 +21,8 @@ from seal_env.agents.base import Agent
 from seal_env.agents.evaluation import EvalSample, by_task, difference, sample_tasks, starts, summary
 from seal_env.agents.lm.policy_chat import PolicyChat
 from seal_env.agents.trainers.outer_settings import RestEmSettings
-from seal_env.episodes.episode import Episode, Runtime
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, UpdateError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.continual.merge import merge
@@ -63,8 +64,8 @@ class RestEm:
         chat: PolicyChat | None = None,
     ) -> None:
         """Raises SettingError for tasks of several passages: what was written about each is no one reply to learn."""
-        if runtime.settings.passages > 1:
-            raise SettingError("passages", runtime.settings.passages, "1 where a policy is trained")
+        if (segments := runtime.settings.options.segments) > 1:
+            raise SettingError("passages", segments, "1 where a policy is trained")
         self.chat = chat or PolicyChat()
         self.base, self.make_agent, self.settings, self.folder = base, make_agent, settings, folder
         self.runtime, self.held_out, self.report = runtime, held_out, report

@@ -29,13 +29,15 @@ from seal_env.agents.evaluation import MANY
 from seal_env.agents.lm.policy_chat import PolicyChat, as_action
 from seal_env.agents.rollouts import Start
 from seal_env.domains import arc
-from seal_env.episodes.episode import BaseAnswerCache, Episode, PendingUpdate, Runtime, Step, settle
+from seal_env.episodes.episode import Episode, PendingUpdate
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache, settle
 from seal_env.errors import SettingError
 from seal_env.tools.arc.augment import AUGMENT
 from seal_env.tools.base import Tool
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.common.training import TRAINING
-from seal_env.types import Outcome
+from seal_env.types import Outcome, Step
 
 try:
     from datasets import Dataset  # type: ignore[import-untyped]

@@ -16,6 +16,8 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from seal_env.agents.registry import agent_options, agents
+from seal_env.domains.registry import domains
+from seal_env.options import Options
 
 HELP_WIDTH = 100
 METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -78,9 +80,12 @@ def add_settings(
     An option that is not given leaves no trace in the parsed arguments. defaults: words for the default of some fields.
     groups: where the options of some fields go instead of `group`.
     """
+    if issubclass(settings, Options):
+        _add_options(group, settings, defaults or {}, groups or {})
+        return
     explained = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", settings.__doc__ or "", re.DOTALL | re.MULTILINE))
     hints = get_type_hints(settings)
-    for field in fields(settings):
+    for field in fields(settings):  # type: ignore[arg-type]
         kind = next(kind for kind in get_args(hints[field.name]) or (hints[field.name],) if kind is not NoneType)
         text = " ".join(explained.get(field.name, "").split()).partition(". ")[0].removesuffix(".").replace("%", "%%")
         text = re.sub(r"; None (?:is|keeps) (.*)", r" (default: \1)", text)
@@ -95,9 +100,35 @@ def add_settings(
         where.add_argument(name, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=words)
 
 
+def _add_options(group: Any, settings: type[Options], defaults: Mapping[str, str], groups: Mapping[str, Any]) -> None:
+    every = {
+        **settings.model_fields,
+        **{name: f for spec in domains().values() for name, f in spec.options.model_fields.items()},
+    }
+    for name, field in every.items():
+        if name == "options":
+            continue
+        kinds = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not NoneType]
+        kind: Any = next((each for each in kinds if each in METAVARS), str)
+        text = " ".join((field.description or "").split()).partition(". ")[0].removesuffix(".").replace("%", "%%")
+        text = re.sub(r"; None (?:is|saves|stands for) (.*)", r" (default: \1)", text)
+        default = defaults.get(name, field.default)
+        words = text if default is None else f"{text} (default: {default})"
+        option, where = f"--{name.replace('_', '-')}", groups.get(name, group)
+        if field.annotation is bool:
+            where.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+        else:
+            where.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar=METAVARS[kind], help=words)
+
+
 def given_settings(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
     """The options of a settings class that were given."""
-    return {field.name: getattr(arguments, field.name) for field in fields(settings) if hasattr(arguments, field.name)}
+    if issubclass(settings, Options):
+        own = [name for spec in domains().values() for name in spec.options.model_fields]
+        names = [*settings.model_fields, *own]
+    else:
+        names = [field.name for field in fields(settings)]  # type: ignore[arg-type]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
 
 
 def add_agent(parser: argparse.ArgumentParser) -> None:

@@ -25,8 +25,8 @@ from seal_env.agents.trainers.outer_settings import (
 )
 from seal_env.cli.options import add_agent, add_agent_options, add_settings, given_settings
 from seal_env.cli.run import add_environment, agent_options_of, new_folder
-from seal_env.registration import ENVIRONMENTS
-from seal_env.settings import Settings
+from seal_env.registration import environments
+from seal_env.settings import Settings, default_of
 
 if TYPE_CHECKING:
     from seal_env.experiments.outer_loops import Where
@@ -38,7 +38,7 @@ POLICY = ("local_hf",)
 HELD_OUT = {"arc": "seal-eval", "knowledge": "synthetic-eval"}
 CONTINUAL_AGENTS = ("passage_only", "local_hf")
 GATES = ("exact_match", "bits", "kl")
-ONE_TASK = tuple(name for name in ENVIRONMENTS if name != "SEAL-Continual-v0")
+ONE_TASK = tuple(name for name in environments() if name != "SEAL-Continual-v0")
 """The environments whose episodes are one task, which outer loops can sample many times over."""
 EVAL_EXAMPLES = """examples:
   random self-edits, five for each of 20 generated tasks:
@@ -79,7 +79,7 @@ def add_train(commands: Any) -> None:
     add_settings(rest_em.add_argument_group("ReST-EM"), RestEmSettings, {"keep": KEEP})
     about = "GRPO (TRL): self-edits for one prompt are compared by their rewards. Needs seal-env[grpo]. Can be gone on with."
     grpo = loops.add_parser("grpo", help="learn from rewards within a prompt", description=about)
-    add_settings(grpo.add_argument_group("GRPO"), GrpoSettings, {"tools": CALLS})
+    add_settings(grpo.add_argument_group("GRPO"), GrpoSettings, {"tool_calls": CALLS})
     for loop, command in ((rest_em, run_rest_em), (grpo, run_grpo)):
         help_text = "task set to measure on (default: seal-eval, in knowledge synthetic-eval)"
         loop.add_argument("--held-out", metavar="SUBSET", help=help_text)
@@ -184,12 +184,12 @@ def _where(arguments: argparse.Namespace, name: str, policy: Mapping[str, Any] |
 
     out = arguments.out or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{name}")
     options = {**(policy or {}), **agent_options_of(arguments)}
-    environment = {**ENVIRONMENTS.get(getattr(arguments, "env", ""), {}), **given_settings(arguments, Settings)}
+    environment = {**environments().get(getattr(arguments, "env", ""), {}), **given_settings(arguments, Settings)}
     return Where(environment, options, out, tuple(arguments.track or ()))
 
 
 def _held_out(arguments: argparse.Namespace, where: Where) -> str:
-    return arguments.held_out or HELD_OUT[where.environment.get("domain", Settings.domain)]
+    return arguments.held_out or HELD_OUT[where.environment.get("domain", default_of("domain"))]
 
 
 def run_eval(arguments: argparse.Namespace, console: Console) -> int:

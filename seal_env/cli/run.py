@@ -12,8 +12,8 @@ from rich.console import Console
 
 from seal_env.cli.options import add_agent, add_settings, given_agent_options, given_settings
 from seal_env.errors import SettingError
-from seal_env.registration import ENVIRONMENTS
-from seal_env.settings import CHOICES, Settings
+from seal_env.registration import environments
+from seal_env.settings import Settings
 
 UPDATE_SETTINGS = (
     "method",
@@ -52,7 +52,7 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
     """The options that set up the environment, from Settings itself."""
     environment = parser.add_argument_group("environment")
     update = parser.add_argument_group("weight update")
-    add_settings(environment, Settings, CHOICES, {"subset": "by --env"}, dict.fromkeys(UPDATE_SETTINGS, update))
+    add_settings(environment, Settings, None, {"subset": "by --env"}, dict.fromkeys(UPDATE_SETTINGS, update))
 
 
 def add_run(commands: Any) -> None:
@@ -65,7 +65,7 @@ def add_run(commands: Any) -> None:
         description=about,
         epilog=EXAMPLES,
     )
-    parser.add_argument("--env", default="SEAL-ARC-v0", choices=tuple(ENVIRONMENTS), help="default: %(default)s")
+    parser.add_argument("--env", default="SEAL-ARC-v0", choices=tuple(environments()), help="default: %(default)s")
     add_agent(parser)
     parser.add_argument("--episodes", type=int, metavar="N", help="how many (default: each task of the subset once)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random (default: 0)")

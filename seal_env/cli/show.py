@@ -12,9 +12,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from seal_env.cli.options import HELP_WIDTH
-from seal_env.domains.registry import TOOLS, domain_tools
+from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.models.catalog import CARDS, MODEL_NAME
-from seal_env.settings import Settings
+from seal_env.settings import default_of
 from seal_env.tools.registry import json_schemas, openai_tools
 from seal_env.tools.schema import legal_values
 
@@ -24,7 +24,7 @@ def add_tools(commands: Any) -> None:
     about = "The tools that a self-edit calls, and their arguments."
     tools = commands.add_parser("tools", help="the tools' schemas", description=about)
     tools.add_argument("--format", choices=("text", "openai", "json-schema"), default="text", help="default: text")
-    tools.add_argument("--domain", choices=tuple(TOOLS), default="arc", help="default: arc")
+    tools.add_argument("--domain", choices=tuple(domains()), default=DEFAULT_DOMAIN, help="default: %(default)s")
     tools.set_defaults(command=show_tools)
 
 
@@ -40,14 +40,14 @@ def add_doctor(commands: Any) -> None:
     """The command's parser."""
     about = "Check this installation: packages, disk, device, model, and one real update, done twice."
     doctor = commands.add_parser("doctor", help="check this installation with one real update", description=about)
-    doctor.add_argument("--model", default=Settings.model, help="default: %(default)s")
-    doctor.add_argument("--device", default=Settings.device, help="default: %(default)s")
+    doctor.add_argument("--model", default=default_of("model"), help="default: %(default)s")
+    doctor.add_argument("--device", default=default_of("device"), help="default: %(default)s")
     doctor.set_defaults(command=run_doctor)
 
 
 def show_tools(arguments: argparse.Namespace, console: Console) -> int:
     """`seal-env tools`."""
-    tools = domain_tools(arguments.domain)
+    tools = get_domain(arguments.domain).tools
     if arguments.format == "text":
         schemas = json_schemas(tools)
         for tool in tools:

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
+from seal_env.domains.registry import domains
 from seal_env.errors import UnknownTaskError
 from seal_env.report.task_tables import passage_text, passages_table, task_pictures, taskset_table, tasksets_table
-from seal_env.settings import CHOICES
 from seal_env.tasks.arc.loader import TASKSETS, load_taskset
 from seal_env.tasks.arc.validate import validate
 from seal_env.tasks.knowledge.loader import TASKSETS as PASSAGES
@@ -38,7 +38,7 @@ def add_tasks(commands: Any) -> None:
     check.add_argument("--free-answers", action="store_true", help="knowledge: answers need not be parts of the passage")
     check.set_defaults(command=validate_tasks)
     for action in (listing, show, check):
-        action.add_argument("--domain", default="arc", choices=CHOICES["domain"], help="default: %(default)s")
+        action.add_argument("--domain", default="arc", choices=tuple(domains()), help="default: %(default)s")
 
 
 def list_tasks(arguments: argparse.Namespace, console: Console) -> int:

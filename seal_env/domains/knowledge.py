@@ -1,16 +1,130 @@
-"""Knowledge: a passage to learn, and questions that are answered without it."""
+"""Knowledge: passages that the model learns, and questions about them without the passage (SEAL, section 3.1)."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
 
-from seal_env.tools.base import Tool
+from pydantic import Field, model_validator
+
+from seal_env.domains.base import DomainOptions, DomainSpec
+from seal_env.errors import SettingError
+from seal_env.models.catalog import TEXT_MODEL_NAME
+from seal_env.tasks.knowledge.domain import KnowledgeDomain
+from seal_env.tasks.knowledge.grading.registry import GRADERS, make_grader
+from seal_env.tasks.knowledge.groups import GroupedTaskset
+from seal_env.tasks.knowledge.loader import HUB_TASKSETS, TASKSETS, load_passages
+from seal_env.tasks.knowledge.passage import Passage, Question, published
+from seal_env.tasks.knowledge.validate import validate_all
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.common.training import TRAINING
 from seal_env.tools.text.implications import IMPLICATIONS
 from seal_env.tools.text.relations import RELATIONS
 from seal_env.tools.text.rewrite import REWRITE
 from seal_env.tools.text.self_qa import SELF_QA
+from seal_env.types import Task, Taskset
 
-TOOLS: tuple[Tool[Any], ...] = (IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)
-"""The tools of its self-edits, in the order in which the prompt explains them."""
+TOOLS: Final = (IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)
+VERDICTS: Final = "verdicts.sqlite"
+"""Where a judge's verdicts are cached, beside the results of updates."""
+
+
+class KnowledgeOptions(DomainOptions):
+    """Settings of knowledge incorporation."""
+
+    passages: int = Field(1, ge=1)
+    """Passages of an episode, all learned in one update; the agent writes about one after the other."""
+    learn_passage: bool = True
+    """Whether the passage itself is a training document beside those of the self-edit."""
+    grader: str = "lexical"
+    """How answers are graded: lexical (words, numbers and dates) or judge (a language model behind an OpenAI-compatible
+    server)."""
+    grader_model: str | None = None
+    """The judge's name at its server; None is the only model that it serves."""
+    grader_url: str | None = None
+    """Address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
+
+    @property
+    def segments(self) -> int:
+        """One for each passage."""
+        return self.passages
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.grader not in GRADERS:
+            raise SettingError("grader", self.grader, " or ".join(map(repr, GRADERS)))
+        for name in ("grader_model", "grader_url"):
+            if (value := getattr(self, name)) is not None and self.grader != "judge":
+                raise SettingError(name, value, "None, unless grader='judge'")
+        return self
+
+
+def _load(subset: str, options: KnowledgeOptions) -> GroupedTaskset:
+    return GroupedTaskset(load_passages(subset), options.passages)
+
+
+def _make(options: KnowledgeOptions, caches: Path | None) -> KnowledgeDomain:
+    verdicts = None if caches is None or options.grader != "judge" else caches / VERDICTS
+    grader = make_grader(options.grader, options.grader_model, options.grader_url, verdicts)
+    return KnowledgeDomain(grader, options.learn_passage)
+
+
+def _no_update() -> str:
+    """No epochs. The text is for environments that do not learn the passage, where no text at all would be a mistake."""
+    training = {"strategy": "train_using_all_tokens", "learning_rate": 1e-4, "num_train_epochs": 0}
+    calls = {"implications": {"texts": ["None."]}, "training": training, "finetune": {}}
+    return json.dumps([{"name": name, "arguments": arguments} for name, arguments in calls.items()])
+
+
+def _columns(task: Task[Passage, Question]) -> Mapping[str, str]:
+    return {
+        "words": str(len(task.context.text.split())),
+        "questions": str(len(task.queries)),
+        "self-edits": str(len(published(task))),
+        "title": task.context.title,
+    }
+
+
+def _validate(taskset: Taskset[Any, Any]) -> Mapping[str, Sequence[str]]:
+    return validate_all(taskset)
+
+
+_TASKS: Final[Mapping[str, Any]] = {
+    "domain": "knowledge",
+    "subset": "synthetic-train",
+    "model": TEXT_MODEL_NAME,
+    "max_tokens": 2048,
+    "max_steps": 1000,
+}
+
+KNOWLEDGE: Final = DomainSpec(
+    name="knowledge",
+    summary="passages to learn, and questions about them without the passage",
+    tools=TOOLS,
+    options=KnowledgeOptions,
+    load=_load,
+    make=_make,
+    environments={"SEAL-Knowledge-v0": _TASKS, "SEAL-Continual-v0": {**_TASKS, "sequence": 8}},
+    tasksets={**TASKSETS, **HUB_TASKSETS},
+    train_set="synthetic-train",
+    held_out="synthetic-eval",
+    partial_metric="word_f1",
+    default_self_edit=json.dumps([{"name": "finetune", "arguments": {}}]),
+    no_update=_no_update(),
+    columns=_columns,
+    validate=_validate,
+    defaults={
+        "model": TEXT_MODEL_NAME,
+        "subset": "synthetic-train",
+        "lora_rank": 32,
+        "lora_alpha": 64.0,
+        "batch_size": 1,
+        "default_learning_rate": 1e-3,
+        "default_num_epochs": 10,
+        "schedule": "linear",
+    },
+    recipe={"warmup_steps": 0},
+    reads_plain_text=True,
+)

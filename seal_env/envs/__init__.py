@@ -1,1 +1,4 @@
-"""TODO-ROOM."""
+"""What `gym.make` returns.
+
+Settings come in as keyword arguments; Gymnasium environments, spaces and pictures go out.
+"""

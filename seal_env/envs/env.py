@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import gymnasium
-import numpy as np
-from numpy.typing import NDArray
 
-from seal_env.envs.render import panels_ansi, panels_pixels
-from seal_env.envs.spaces import PromptSpace, SelfEditSpace
-from seal_env.episodes.episode import BaseAnswerCache, Episode, Runtime, Step, play
+from seal_env.envs.base import MAX_BASE_ANSWERS, SealBaseEnv, without_unknown
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.errors import SettingError
 from seal_env.settings import Settings
-from seal_env.types import Task
-
-MAX_BASE_ANSWERS: Final = 1000
-"""Evaluations of the base model that an environment keeps."""
+from seal_env.types import Step
 
 
-class SealEnv(gymnasium.Env[str, str]):
+class SealEnv(SealBaseEnv):
     """SEAL on ARC: decide how a language model fine-tunes itself on a task, and be paid its accuracy afterwards.
 
     ## Description
@@ -70,80 +66,51 @@ class SealEnv(gymnasium.Env[str, str]):
     parameters on a GPU.
     """
 
-    metadata: dict[str, Any] = {  # noqa: RUF012 (declared so by Gymnasium)
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 1,
-    }
-    sequences = False
-    """Whether an episode is a sequence of tasks."""
-
     def __init__(self, render_mode: str | None = None, *, runtime: Runtime | None = None, **settings: Any) -> None:
-        """See `seal_env.settings.Settings` for the settings. Raises SettingError, UnknownTaskError or TaskError.
+        """Make an environment.
 
-        runtime: what this environment shares with others that run together with it, instead of settings of its own.
+        Args:
+            render_mode: `ansi`, `rgb_array` or None.
+            runtime: What this environment shares with others that run together with it, instead of settings of its own.
+            **settings: See `seal_env.settings.Settings` and the domain's options.
+
+        Raises:
+            SettingError, UnknownTaskError, TaskError: For settings that are not legal and task sets that do not load.
         """
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise SettingError("render_mode", render_mode, "'ansi', 'rgb_array' or None")
-        self.render_mode = render_mode
         self.runtime = runtime or Runtime(Settings.resolve(**settings))
-        if type(self).sequences != (self.runtime.settings.sequence > 1):
-            raise SettingError("sequence", self.runtime.settings.sequence, "2 or more in SEAL-Continual-v0, 1 anywhere else")
-        self.settings, self.taskset, self.domain = self.runtime.settings, self.runtime.taskset, self.runtime.domain
-        budget = self.settings.budget
-        affordable = min(((budget.max_steps + 1) * self.settings.recipe.batch_size - 1) // budget.max_examples, 20)
-        epochs = (min(1, affordable), min(3, affordable))
-        self.action_space: gymnasium.Space[str] = SelfEditSpace(
-            self.runtime.tools, num_train_epochs=epochs, texts=self.domain.reads_plain_text
-        )
-        self.observation_space: gymnasium.Space[str] = PromptSpace()
-        self.episode: Episode | None = None
+        super().__init__(self.runtime, render_mode)
+        if self.settings.sequence > 1:
+            raise SettingError("sequence", self.settings.sequence, "2 or more in SEAL-Continual-v0, 1 anywhere else")
+        self._episode: Episode | None = None
         self._base = BaseAnswerCache(MAX_BASE_ANSWERS)
-        self._order: list[str] = []
 
     @property
-    def last_timings(self) -> dict[str, float]:
-        """Seconds by phase of the episode, of those phases that it had."""
-        return self.episode.timings if self.episode else {}
+    def episode(self) -> Episode | None:
+        """The current episode; None before the first `reset`."""
+        return self._episode
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start an episode.
 
-        options: {"task_id": ...} chooses the task; without it tasks come in a seeded order, each once a round.
-        Raises UnknownTaskError, SettingError for other options, and ModelError if the model does not load.
+        Args:
+            seed: Fixes everything random from here on.
+            options: {"task_id": ...} chooses the task; without it tasks come in a seeded order, each once a round.
+
+        Raises:
+            UnknownTaskError, SettingError: For a task or an option that does not exist.
+            ModelError: If the model does not load.
         """
         super().reset(seed=seed)
         if seed is not None:
             self._order = []
-        unknown = set(options or {}) - {"task_id"}
-        if unknown:
-            raise SettingError("options", sorted(unknown), "{'task_id': ...}")
+        chosen = without_unknown(options, "{'task_id': ...}", {"task_id"})
         self.runtime.load()
-        task = self.taskset[str(options["task_id"])] if options and "task_id" in options else self._next_task()
-        self.episode = Episode(self.runtime, task, int(self.np_random_seed) % 2**31)
-        return self.episode.opening()
-
-    def _next_task(self) -> Task[Any, Any]:
-        if not self._order:
-            order = self.np_random.permutation(len(self.taskset)).tolist()
-            self._order = [self.taskset.task_ids[index] for index in reversed(order)]
-        return self.taskset[self._order.pop()]
+        task = self.taskset[str(chosen["task_id"])] if chosen else self._next_task()
+        self._episode = Episode(self.runtime, task, self._episode_seed())
+        return self._episode.opening()
 
     def step(self, action: Any) -> Step:
         """Take one action. Whatever the agent writes is an outcome, never an exception."""
-        if self.episode is None or self.episode.over:
+        if self._episode is None or self._episode.over:
             raise gymnasium.error.ResetNeeded("the episode is over (or none was started): call reset() before step()")
-        return play([self.episode], [action], self._base)[0]
-
-    def render(self) -> Any:
-        """`ansi`: text with coloured cells; `rgb_array`: uint8 [height, width, 3].
-
-        Demonstrations (input, output), then for each test input: the input and, once the episode is over, the base model's
-        prediction, the updated model's, and the gold output.
-        """
-        if self.render_mode is None:
-            raise SettingError("render_mode", None, "'ansi' or 'rgb_array', given to gym.make")
-        if self.episode is None:
-            raise gymnasium.error.ResetNeeded("call reset() before render()")
-        rows = self.episode.panels()
-        picture: str | NDArray[np.uint8] = panels_ansi(rows) if self.render_mode == "ansi" else panels_pixels(rows)
-        return picture
+        return play([self._episode], [action], self._base)[0]

@@ -11,10 +11,13 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
-from seal_env.envs.env import MAX_BASE_ANSWERS, SealEnv
-from seal_env.episodes.episode import BaseAnswerCache, Runtime, Step, play
+from seal_env.envs.base import MAX_BASE_ANSWERS
+from seal_env.envs.env import SealEnv
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.errors import SettingError
 from seal_env.settings import Settings
+from seal_env.types import Step
 
 Observations = tuple[str, ...]
 Flags = NDArray[np.bool_]
@@ -44,18 +47,31 @@ class SealVectorEnv(SyncVectorEnv):  # without type arguments: not generic befor
         num_envs: int = 1,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        *,
+        runtime: Runtime | None = None,
         **settings: Any,
     ) -> None:
-        """See `seal_env.settings.Settings` for the settings. Raises SettingError, UnknownTaskError or TaskError."""
+        """Make the environments.
+
+        Args:
+            num_envs: How many.
+            render_mode: Of each: `ansi`, `rgb_array` or None.
+            autoreset_mode: "NextStep", "SameStep" or "Disabled".
+            runtime: What the environments share, instead of settings.
+            **settings: See `seal_env.settings.Settings` and the domain's options.
+
+        Raises:
+            SettingError, UnknownTaskError, TaskError: For settings that are not legal and task sets that do not load.
+        """
         if num_envs < 1:
             raise SettingError("num_envs", num_envs, "at least 1")
         modes = {mode.value: mode for mode in AutoresetMode}
         mode = autoreset_mode if isinstance(autoreset_mode, AutoresetMode) else modes.get(autoreset_mode)
         if mode is None:
             raise SettingError("autoreset_mode", autoreset_mode, " or ".join(map(repr, modes)))
-        runtime = Runtime(Settings.resolve(**settings))
+        runtime = runtime or Runtime(Settings.resolve(**settings))
         super().__init__([partial(_SubEnv, index, render_mode, runtime) for index in range(num_envs)], autoreset_mode=mode)
-        self._places = cast("list[_SubEnv]", self.envs)
+        self._sub_envs = cast("list[_SubEnv]", self.envs)
         self._base = BaseAnswerCache(MAX_BASE_ANSWERS)
 
     def reset(
@@ -85,36 +101,36 @@ class SealVectorEnv(SyncVectorEnv):  # without type arguments: not generic befor
         if isinstance(actions, str) or len(actions) != self.num_envs:
             raise SettingError("actions", actions, f"a sequence of {self.num_envs} texts, one for each environment")
         waits = self.autoreset_mode is AutoresetMode.NEXT_STEP
-        stuck = [place.index for place in self._places if place.episode is None or (place.episode.over and not waits)]
+        stuck = [env.index for env in self._sub_envs if env.episode is None or (env.episode.over and not waits)]
         if stuck:
             raise ResetNeeded(f"the episodes of environments {stuck} are over (or none was started): call reset()")
         playing = [
-            (place, episode, action)
-            for place, action in zip(self._places, actions, strict=True)
-            if (episode := place.episode) is not None and not episode.over
+            (env, episode, action)
+            for env, action in zip(self._sub_envs, actions, strict=True)
+            if (episode := env.episode) is not None and not episode.over
         ]
         steps = play([episode for _, episode, _ in playing], [action for _, _, action in playing], self._base)
-        for (place, _, _), step in zip(playing, steps, strict=True):
-            place.due = step
+        for (env, _, _), step in zip(playing, steps, strict=True):
+            env.precomputed_step = step
         return super().step(tuple(actions))
 
 
 class _SubEnv(SealEnv):
-    """One environment of many. A step that was played together with the others' is due, and comes without being played."""
+    """One environment of many. Its `step` returns the step that the vector environment has played together with the others'."""
 
     def __init__(self, index: int, render_mode: str | None, runtime: Runtime) -> None:
         super().__init__(render_mode, runtime=runtime)
         self.index = index
-        self.due: Step | None = None
+        self.precomputed_step: Step | None = None
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start an episode; of the option `task_ids` only this environment's counts."""
-        self.due = None
+        self.precomputed_step = None
         if options and "task_ids" in options:
             options = {"task_id": options["task_ids"][self.index]}
         return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> Step:
-        """The step that is due."""
-        due, self.due = self.due, None
-        return super().step(action) if due is None else due
+        """The precomputed step."""
+        step, self.precomputed_step = self.precomputed_step, None
+        return super().step(action) if step is None else step

@@ -1,1 +1,4 @@
-"""TODO-ROOM."""
+"""One task from its prompt to its reward, without Gymnasium.
+
+Settings and actions come in; Steps go out.
+"""

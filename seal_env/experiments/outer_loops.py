@@ -21,7 +21,7 @@ from seal_env.agents.registry import check_options, get_agent, make_agent
 from seal_env.agents.trainers.outer_settings import EvalSettings, GrpoSettings, RestEmSettings
 from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.envs.env import SealEnv
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.run_folder import begin_or_resume, package_versions
 from seal_env.inner_loop import resolve_device
@@ -31,7 +31,7 @@ from seal_env.journal import Journal, write_whole
 from seal_env.options import Options
 from seal_env.report.result_tables import evaluation_table, grpo_table, rest_em_table
 from seal_env.report.tracker import Tracker
-from seal_env.settings import Settings
+from seal_env.settings import Settings, default_of
 from seal_env.store import FILE_NAME, cache_path
 
 
@@ -57,17 +57,17 @@ class Where:
         Its cache is in the folder unless said otherwise. Answers are decoded only where a score needs their text.
         """
         given: dict[str, Any] = {"max_turns": 1, **self.environment, **settings}
-        if given.get("cache", Settings.cache) == "on" and cache_path(given.get("cache_file")) is None:
+        if given.get("cache", default_of("cache")) == "on" and cache_path(given.get("cache_file")) is None:
             given["cache_file"] = str(self.out / FILE_NAME)
-        scores_exactly = given.get("domain", Settings.domain) == "arc" and given.get("evaluation", "greedy") == "greedy"
-        if scores_exactly and given.get("reward") != "cell_accuracy":
-            given.setdefault("decode", "never")
-        return Runtime(Settings.resolve(**given))
+        resolved = Settings.resolve(**given)
+        if "decode" not in given and not resolved.scores_need_text:
+            resolved = Settings.resolve(**given, decode="never")
+        return Runtime(resolved)
 
     @property
     def domain(self) -> str:
         """The environment's."""
-        return str(self.environment.get("domain", Settings.domain))
+        return str(self.environment.get("domain", default_of("domain")))
 
     @property
     def policy(self) -> LocalPolicyOptions:
@@ -89,7 +89,7 @@ class Where:
             self.out,
             {
                 "run": what,
-                "environment": asdict(runtime.settings) | {"device": device, "cache_file": None},
+                "environment": runtime.settings.flat() | {"device": device, "cache_file": None},
                 "agent_options": {} if options is None else options.model_dump(),
                 "recipe": asdict(runtime.settings.recipe),
                 "machine": {"device": describe_device(device)},
@@ -102,7 +102,7 @@ class Where:
         policy = self.policy
         if policy.policy_adapter:
             raise SettingError("policy_adapter", policy.policy_adapter, "none: training begins with policy_model as it is")
-        model = self.environment.get("model", Settings.model)
+        model = self.environment.get("model", default_of("model"))
         return load_base_model(model if policy.policy_model == SAME else policy.policy_model, policy.policy_device)
 
 
@@ -190,8 +190,8 @@ def train_grpo(settings: GrpoSettings, held_out: str, where: Where, console: Con
         raise SettingError("loop", "grpo", "an installed TRL: pip install 'seal-env[grpo]'") from error
 
     base, policy = where.policy_base(), where.policy
-    own_turns = where.environment.get("max_turns", Settings.max_turns)
-    turns = own_turns if calls_tools(base.tokenizer, settings.tools, where.domain) else 1
+    own_turns = where.environment.get("max_turns", default_of("max_turns"))
+    turns = own_turns if calls_tools(base.tokenizer, settings.tool_calls, where.domain) else 1
     runtime, other = where.runtime(max_turns=turns), where.runtime(subset=held_out, max_turns=1)
     where.begin({"command": "train grpo", "held_out": held_out, **asdict(settings)}, runtime, policy)
     runtime.load()

@@ -15,21 +15,21 @@ from seal_env.agents.base import Agent, Trajectory
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import check_options, get_agent, make_agent
 from seal_env.agents.rollouts import run_episode
-from seal_env.domains.registry import domain_tools
+from seal_env.domains.registry import get_domain
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.run_folder import RunFolder, package_versions, refuse_existing
 from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.cache.loop import CacheStatistics, statistics_of
 from seal_env.inner_loop.model.device import describe_device
-from seal_env.registration import ENVIRONMENTS
+from seal_env.registration import environments
 from seal_env.report.episode_tables import episode_table, summary_text
 from seal_env.report.formats import plural
 from seal_env.report.progress import Progress
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
-from seal_env.settings import Settings
+from seal_env.settings import default_of
 from seal_env.store import FILE_NAME, cache_path
 from seal_env.types import InvalidSelfEdit
 
@@ -101,7 +101,7 @@ def run(settings: RunSettings, environment_settings: Mapping[str, Any], console:
 def _with_cache_file(environment_settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """The settings with the file of the cache named: the run folder's own unless they, or SEAL_ENV_CACHE, say otherwise."""
     given = dict(environment_settings)
-    if given.get("cache", Settings.cache) == "on" and cache_path(given.get("cache_file")) is None:
+    if given.get("cache", default_of("cache")) == "on" and cache_path(given.get("cache_file")) is None:
         given["cache_file"] = str(out / FILE_NAME)
     return given
 
@@ -115,9 +115,10 @@ def _check(settings: RunSettings) -> None:
     refuse_existing(settings.out)
     self_edit = settings.options.get("self_edit")
     if self_edit is not None and settings.agent == "fixed":  # make_agent tells the others that they take none
-        domain = ENVIRONMENTS[settings.environment].get("domain", Settings.domain)
-        calls = (parse_or_read if domain == "knowledge" else parse)(self_edit)
-        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, domain_tools(domain))
+        domain = environments()[settings.environment].get("domain", default_of("domain"))
+        spec = get_domain(domain)
+        calls = (parse_or_read if spec.reads_plain_text else parse)(self_edit)
+        checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, spec.tools)
         if isinstance(checked, InvalidSelfEdit):
             raise SettingError("self_edit", self_edit[:60], f"a self-edit. {checked.reason}")
 
@@ -149,7 +150,7 @@ def settings_tables(settings: RunSettings, seal: SealEnv, count: int) -> dict[st
             "episodes": count,
             "seed": settings.seed,
         },
-        "environment": asdict(seal.settings) | {"device": device},
+        "environment": seal.settings.flat() | {"device": device},
         "agent_options": check_options(get_agent(settings.agent), settings.options).model_dump(),
         "recipe": asdict(seal.settings.recipe),
         "machine": {"device": describe_device(device)},
@@ -167,7 +168,7 @@ def episode_record(index: int, settings: RunSettings, seal: SealEnv, trajectory:
         "model": seal.settings.model,
         "agent": settings.agent,
         "seed": settings.seed,
-        **trajectory.info,
+        **{name: value for name, value in trajectory.info.items() if name not in ("task", "budget", "segment")},
         "actions": [turn.action for turn in turns],
         "outcomes": [turn.info["outcome"] for turn in turns],
         "reasons": [turn.info["reason"] for turn in turns],

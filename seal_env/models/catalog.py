@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 _HERE = Path(__file__).parent
 
@@ -14,3 +15,20 @@ CARDS: Mapping[str, Path] = MappingProxyType({name: _HERE / f"{name}.md" for nam
 """Each bundled model's card."""
 
 MODEL_DIRECTORY = MODEL_DIRECTORIES[MODEL_NAME]
+
+# Small models want other adapters than those that SEAL uses for models of billions of parameters; see docs/decisions/.
+MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0, "max_examples": 48},
+        TEXT_MODEL_NAME: {
+            "lora_rank": 8,
+            "lora_alpha": 512.0,
+            "default_learning_rate": 5e-4,
+            "default_num_epochs": 3,
+            "batch_size": 4,
+            "learn_end": True,
+            "max_examples": 64,
+        },
+    }
+)
+"""Settings of which a bundled model has its own default."""

@@ -19,7 +19,7 @@ REPLY = (
     "Reply with JSON only: a list of tool calls, each with a name and its arguments. Call the tools in order and end with "
     "finetune. For example:"
 )
-USUAL = TrainingConfig()
+DEFAULTS = TrainingConfig()
 """How a self-edit without a `training` call is trained, unless the prompt says otherwise."""
 EXAMPLES: dict[str, dict[str, Any]] = {
     "augment": {
@@ -45,18 +45,18 @@ def observation_text(
     budget: Budget,
     max_turns: int,
     batch_size: int = Recipe.batch_size,
-    place: tuple[int, int] = (1, 1),
-    usual: TrainingConfig = USUAL,
+    segment: tuple[int, int] = (1, 1),
+    defaults: TrainingConfig = DEFAULTS,
 ) -> str:
     """The prompt: role, the task as `description`, tools, budget, form of the reply. `description` is used as it is.
 
-    place: which part of the task it is, and how many there are. usual: how a self-edit without `training` is trained.
+    segment: which segment of the task it is, from 1, and how many there are. defaults: how a self-edit without `training` is trained.
     """
     parts = [
         f"{ROLE}\n{domain.briefing}",
         f"Task:\n{description}",
         "Tools:\n" + "\n".join(map(_tool_text, tools)),
-        _budget_text(budget, max_turns, batch_size, *place, usual),
+        _budget_text(budget, max_turns, batch_size, *segment, defaults),
         f"{REPLY}\n{example_action(tools)}",
     ]
     return "\n\n".join(parts)
@@ -92,7 +92,7 @@ def _tool_text(tool: Tool[Any]) -> str:
     return "\n".join([f"{tool.name}: {tool.description}", *lines])
 
 
-def _budget_text(budget: Budget, max_turns: int, batch_size: int, part: int, parts: int, usual: TrainingConfig) -> str:
+def _budget_text(budget: Budget, max_turns: int, batch_size: int, part: int, parts: int, defaults: TrainingConfig) -> str:
     turns = (
         "You have one reply."
         if max_turns == 1
@@ -101,8 +101,10 @@ def _budget_text(budget: Budget, max_turns: int, batch_size: int, part: int, par
     if parts > 1:
         goes_on = "finetune goes on to the next one, and the last one starts the update"
         turns = f"This is part {part} of {parts}: {goes_on}. {turns}"
-    if usual != USUAL:
-        turns = f"Without a training call: learning rate {usual.learning_rate:g}, {usual.num_train_epochs} epochs. {turns}"
+    if defaults != DEFAULTS:
+        turns = (
+            f"Without a training call: learning rate {defaults.learning_rate:g}, {defaults.num_train_epochs} epochs. {turns}"
+        )
     return (
         f"Budget: at most {budget.max_steps} optimizer steps (epochs x examples / {batch_size}). Examples of "
         f"{budget.max_tokens} tokens or more are dropped, and at most {budget.max_examples} are kept. {turns}"

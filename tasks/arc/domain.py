@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seal_env.errors import SettingError
 from seal_env.tasks.arc import prompt
@@ -46,8 +46,6 @@ class ArcDomain:
     grid_format: str = "plain"
     evaluation: str = "greedy"
     briefing: str = BRIEFING
-    partial_metric: str = "cell_accuracy"
-    reads_plain_text: bool = False
 
     def __post_init__(self) -> None:
         if self.evaluation not in EVALUATIONS:
@@ -59,22 +57,34 @@ class ArcDomain:
         """How grids are written."""
         return GridFormat(self.grid_format)
 
+    @property
+    def queries_depend_on_seed(self) -> bool:
+        """The prompts of a vote are drawn."""
+        return self.evaluation == "vote"
+
     def segments(self, context: ArcContext) -> tuple[ArcContext, ...]:
         """All of it at once."""
         return (context,)
 
-    def render(self, context: ArcContext) -> str:
+    def render(self, segment: ArcContext) -> str:
         """The demonstrations with their sizes, as the agent reads them."""
-        parts = [f"{len(context)} demonstration{'s' if len(context) != 1 else ''} of one hidden rule."]
-        for number, pair in enumerate(context, 1):
+        parts = [f"{len(segment)} demonstration{'s' if len(segment) != 1 else ''} of one hidden rule."]
+        for number, pair in enumerate(segment, 1):
             parts.append(
                 f"Demonstration {number}\nInput, {_size(pair.input)}\n{self.format.write(pair.input)}\n"
                 f"Output, {_size(pair.output)}\n{self.format.write(pair.output)}"
             )
         return "\n\n".join(parts)
 
+    def as_data(self, segment: ArcContext) -> dict[str, Any]:
+        """The demonstrations: {"demonstrations": [{"input": rows of cells, "output": rows of cells}]}."""
+        pairs = [
+            {"input": [list(row) for row in pair.input], "output": [list(row) for row in pair.output]} for pair in segment
+        ]
+        return {"demonstrations": pairs}
+
     def add_default_examples(
-        self, context: ArcContext, candidates: tuple[ArcExample, ...] | None
+        self, segment: ArcContext, candidates: tuple[ArcExample, ...] | None
     ) -> tuple[ArcExample, ...] | None:
         """The candidates, no more."""
         return candidates

@@ -28,22 +28,25 @@ class KnowledgeDomain:
     grader: Grader
     learn_passage: bool = True
     briefing: str = BRIEFING
-    partial_metric: str = "word_f1"
-    reads_plain_text: bool = True
+    queries_depend_on_seed: bool = False
 
     def segments(self, context: Passage | tuple[Passage, ...]) -> tuple[Passage, ...]:
         """One passage after the other."""
         return context if isinstance(context, tuple) else (context,)
 
-    def render(self, context: Passage) -> str:
+    def render(self, segment: Passage) -> str:
         """Title and text, as the agent reads them."""
-        return f"{context.title}\n{context.text}"
+        return f"{segment.title}\n{segment.text}"
 
-    def add_default_examples(self, context: Passage, candidates: tuple[Document, ...] | None) -> tuple[Document, ...] | None:
+    def as_data(self, segment: Passage) -> dict[str, Any]:
+        """{"title", "text"}."""
+        return {"title": segment.title, "text": segment.text}
+
+    def add_default_examples(self, segment: Passage, candidates: tuple[Document, ...] | None) -> tuple[Document, ...] | None:
         """What is learned from, given what tools made: these documents and, last, the passage; None if there is nothing."""
         if not self.learn_passage:
             return candidates
-        return (*(candidates or ()), Document(context.title, context.text))
+        return (*(candidates or ()), Document(segment.title, segment.text))
 
     def render_example(self, example: Document) -> Example:
         """A document as the model learns it."""

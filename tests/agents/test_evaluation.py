@@ -14,7 +14,7 @@ from seal_env.agents.base import Agent, Info, PolicyFailure
 from seal_env.agents.baselines.simple import NO_UPDATE, FixedAgent, RandomAgent
 from seal_env.agents.evaluation import EvalSample, difference, sample_tasks, starts, summary
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
 from seal_env.journal import Journal
 from seal_env.settings import Settings

@@ -28,7 +28,9 @@ from seal_env.agents.trainers.trl_episodes import (
     prompt_dataset,
     self_edit_environments,
 )
-from seal_env.episodes.episode import BaseAnswerCache, Episode, PendingUpdate, Runtime, play
+from seal_env.episodes.episode import Episode, PendingUpdate
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.errors import SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.self_edits.prompt import EXAMPLES, chat_messages, example_action

@@ -11,7 +11,8 @@ from seal_env.agents.base import PolicyFailure
 from seal_env.agents.lm.policy_settings import SAME
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.episodes.episode import BaseAnswerCache, Runtime
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.errors import PolicyError, SettingError
 from seal_env.settings import Settings
 from tests.helpers.servers import Fault, PolicyServer, agent_of, breaking_off, failing, fine, saying, sending, slow

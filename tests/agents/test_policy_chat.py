@@ -22,11 +22,11 @@ from seal_env.agents.rollouts import Start, run_episode
 from seal_env.agents.trainers.outer_settings import RestEmSettings
 from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.envs.env import SealEnv
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
-from seal_env.registration import ENVIRONMENTS
+from seal_env.registration import environments
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages, described_task
 from seal_env.settings import Settings
@@ -44,7 +44,12 @@ TOOLS_TEMPLATE = (
 
 
 def knowledge(**settings: object) -> Settings:
-    given = {**ENVIRONMENTS["SEAL-Knowledge-v0"], "subset": "synthetic-train:2", "max_examples": 3, "default_num_epochs": 1}
+    given = {
+        **environments()["SEAL-Knowledge-v0"],
+        "subset": "synthetic-train:2",
+        "max_examples": 3,
+        "default_num_epochs": 1,
+    }
     return Settings.resolve(**{**given, "max_turns": 1, "cache": "off", "device": "cpu", **settings})
 
 

@@ -28,7 +28,7 @@ from seal_env.agents.lm.local_hf import LocalHFAgent
 from seal_env.agents.lm.policy_model import PolicyModel
 from seal_env.agents.trainers.outer_settings import RestEmSettings
 from seal_env.agents.trainers.rest_em import RestEm
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.settings import Settings
 

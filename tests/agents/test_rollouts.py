@@ -13,7 +13,8 @@ from seal_env.agents.baselines.simple import NO_UPDATE, RandomAgent
 from seal_env.agents.rollouts import Start, run_episode, run_episodes
 from seal_env.envs.env import SealEnv
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.episodes.episode import BaseAnswerCache, Runtime
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.settings import Settings
 from tests.helpers.tools import ARC_TOOLS
 

@@ -15,7 +15,7 @@ from seal_env.agents.base import Trajectory, Turn
 from seal_env.agents.search.tpe import Found, Search, SearchAgent
 from seal_env.agents.trainers.outer_settings import SearchBudget
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.settings import Settings
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult

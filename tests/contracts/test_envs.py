@@ -14,11 +14,11 @@ from gymnasium.wrappers.vector import DictInfoToList
 
 from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
 from seal_env.envs.vector_env import SealVectorEnv
-from seal_env.registration import ENVIRONMENTS
+from seal_env.registration import environments
 
 # Few and short updates: the contract is about the interface, and each check trains for real.
 SHORT: dict[str, Any] = {"max_examples": 6, "max_steps": 9, "cache": "off"}
-TOGETHER = [name for name, settings in ENVIRONMENTS.items() if "sequence" not in settings]
+TOGETHER = [name for name, settings in environments().items() if "sequence" not in settings]
 """Environments whose updates train together; each copy of the others has weights of its own."""
 GARBAGE = [
     "",
@@ -39,7 +39,7 @@ def short(environment_id: str) -> dict[str, Any]:
     return SHORT if environment_id in TOGETHER else {**SHORT, "sequence": 2}
 
 
-@pytest.fixture(params=ENVIRONMENTS)
+@pytest.fixture(params=environments())
 def environment_id(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -115,7 +115,7 @@ TEXTS = {"name": "implications", "arguments": {"texts": ["the old town has a riv
 def scripts(environment_id: str) -> list[list[str]]:
     """What each environment is told, whichever turn of whichever episode it is in."""
     augment, training, finetune = (json.dumps([call]) for call in json.loads(DEFAULT_SELF_EDIT))
-    if ENVIRONMENTS[environment_id].get("domain") == "knowledge":
+    if environments()[environment_id].get("domain") == "knowledge":
         augment = json.dumps([TEXTS])
     once = json.dumps([call for part in (augment, training, finetune) for call in json.loads(part)])
     return [

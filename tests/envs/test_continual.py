@@ -126,7 +126,7 @@ def test_a_failure_after_a_merge_ends_the_sequence_too(monkeypatch: pytest.Monke
     assert (info["outcome"], info["reason"]) == (Outcome.OUT_OF_MEMORY, "memory ran out")
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.step(EDIT)
-    with pytest.raises(UpdateError, match="could not be asked: out_of_memory: memory ran out"):
+    with pytest.raises(UpdateError, match="could not be evaluated: out_of_memory: memory ran out"):
         env.reset(seed=0)
 
 

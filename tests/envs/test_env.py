@@ -44,7 +44,7 @@ class ToldInnerLoop(FakeInnerLoop):
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> ToldInnerLoop:
     loop = ToldInnerLoop()
-    monkeypatch.setattr("seal_env.episodes.episode.make_inner_loop", lambda *_: loop)
+    monkeypatch.setattr("seal_env.episodes.runtime.make_inner_loop", lambda *_: loop)
     return loop
 
 
@@ -91,7 +91,7 @@ def test_one_shot_and_step_by_step_are_the_same_self_edit(fake: ToldInnerLoop) -
     assert "examples" in first[0]
     assert "optimizer steps" in second[0]
     assert [step[1:4] for step in (first, second)] == [(0.0, False, False)] * 2
-    assert by_steps[4] | {"turn": 1} == at_once[4]
+    assert by_steps[4] | {"turn": 1, "segment": at_once[4]["segment"]} == at_once[4]
     assert fake.jobs[-1] == fake.jobs[-2]
 
 
@@ -270,7 +270,7 @@ def test_no_answer_is_in_sight_of_the_agent_or_the_training(fake: ToldInnerLoop)
 def test_infos_hold_no_gold_before_the_end(fake: ToldInnerLoop) -> None:
     env = make()
     infos = [env.reset(seed=0)[1], env.step(calls("augment"))[4], env.step("?")[4]]
-    assert all(set(info) == {"task_id", "turn", "outcome", "reason"} for info in infos)
+    assert all(set(info) == {"task_id", "turn", "outcome", "reason", "task", "budget", "segment"} for info in infos)
 
 
 def test_timings_are_kept_out_of_infos(fake: ToldInnerLoop) -> None:

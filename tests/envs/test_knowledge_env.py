@@ -72,7 +72,7 @@ def test_texts_are_documents_under_the_title_beside_the_passage(monkeypatch: pyt
 
 
 def test_the_passage_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = make(learn_passage="off")
+    env = make(learn_passage=False)
     jobs = jobs_of(env, monkeypatch)
     assert env.step(TEXTS[0])[4]["examples"] == 1
     assert [len(job.examples_E) for job in jobs] == [0, 1]
@@ -127,10 +127,12 @@ def test_several_passages_are_written_about_in_turn_and_learned_together(monkeyp
     observation, info = env.reset(options={"task_id": "synthetic-train-0-2"})
     first, second = (env.taskset.passages[f"synthetic-train-0-{number}"] for number in (2, 3))  # type: ignore[attr-defined]
     assert info["task_id"] == "synthetic-train-0-2+1"
-    assert described_task(observation).startswith(first.context.title)
+    assert info["task"]["data"] == {"title": first.context.title, "text": first.context.text}
+    assert info["segment"] == {"index": 0, "count": 2, "turn": 0}
     observation, reward, terminated, _, info = env.step(TEXTS[0])
-    assert (reward, terminated, info["part"]) == (0.0, False, 0)
-    assert described_task(observation).startswith(second.context.title)
+    assert (reward, terminated, info["segment"]) == (0.0, False, {"index": 1, "count": 2, "turn": 0})
+    assert info["task"]["text"] == f"{second.context.title}\n{second.context.text}"
+    assert info["task"]["text"] in observation
     _, _, terminated, _, info = env.step(TEXTS[0])
     assert terminated
     assert (info["texts"], info["repeated"], info["examples"]) == (2, 0, 4)
@@ -182,7 +184,7 @@ def test_settings_that_do_not_fit_are_named(settings: dict[str, Any], field: str
 
 @pytest.mark.parametrize("name", ["passages", "learn_passage", "reward", "grader"])
 def test_arc_has_none_of_it(name: str) -> None:
-    value = {"passages": 2, "learn_passage": "off", "reward": "word_f1", "grader": "judge"}[name]
+    value = {"passages": 2, "learn_passage": False, "reward": "word_f1", "grader": "judge"}[name]
     with pytest.raises(SettingError, match=f"{name}="):
         SealEnv(**{name: value})
 

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from seal_env.envs.wrappers.numeric import (
+from seal_env.envs.wrappers import (
     GridFeatures,
     StructuredSelfEdit,
     VectorGridFeatures,
@@ -53,7 +53,7 @@ class PickyInnerLoop(FakeInnerLoop):
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> PickyInnerLoop:
     made = PickyInnerLoop()
-    monkeypatch.setattr("seal_env.episodes.episode.make_inner_loop", lambda *_: made)
+    monkeypatch.setattr("seal_env.episodes.runtime.make_inner_loop", lambda *_: made)
     return made
 
 

@@ -50,7 +50,7 @@ class RecordingInnerLoop(FakeInnerLoop):
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> RecordingInnerLoop:
     made = RecordingInnerLoop()
-    monkeypatch.setattr("seal_env.episodes.episode.make_inner_loop", lambda *_: made)
+    monkeypatch.setattr("seal_env.episodes.runtime.make_inner_loop", lambda *_: made)
     return made
 
 
@@ -289,7 +289,7 @@ def test_step_that_was_played_in_vain_is_forgotten(loop: RecordingInnerLoop, mon
     envs.reset(seed=0)
     envs.step([DEFAULT_SELF_EDIT, AUGMENT])
     with monkeypatch.context() as patch:
-        patch.setattr("seal_env.episodes.episode.make_inner_loop", no_model)
+        patch.setattr("seal_env.episodes.runtime.make_inner_loop", no_model)
         with pytest.raises(ModelError):
             envs.step(["", TRAINING])  # the first is to be reset, the second has its step already
     envs.reset(seed=0)
@@ -344,7 +344,7 @@ def test_gymnasium_s_wrappers_work(loop: RecordingInnerLoop, maker: Callable[...
     *_, infos = envs.step([FINETUNE, DEFAULT_SELF_EDIT])
     assert (infos[0]["episode"]["r"], infos[0]["episode"]["l"]) == (1.0, 2)
     assert infos[0]["self_edit"] == json.loads(AUGMENT) + json.loads(FINETUNE)
-    assert set(infos[1]) == {"task_id", "turn", "outcome", "reason"}
+    assert set(infos[1]) == {"task_id", "turn", "outcome", "reason", "task", "budget", "segment"}
     assert list(envs.env.length_queue) == [1, 2]
 
 

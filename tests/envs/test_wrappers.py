@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.envs.vector_env import SealVectorEnv
-from seal_env.envs.wrappers.numeric import (
+from seal_env.envs.wrappers import (
     GridFeatures,
     StructuredSelfEdit,
     VectorGridFeatures,
@@ -49,7 +49,7 @@ class QuickInnerLoop(FakeInnerLoop):
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> QuickInnerLoop:
     made = QuickInnerLoop()
-    monkeypatch.setattr("seal_env.episodes.episode.make_inner_loop", lambda *_: made)
+    monkeypatch.setattr("seal_env.episodes.runtime.make_inner_loop", lambda *_: made)
     return made
 
 

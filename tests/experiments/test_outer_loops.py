@@ -18,7 +18,7 @@ from seal_env.agents.search.tpe import search_tasks
 from seal_env.agents.trainers.outer_settings import ARC_PRESETS, ARC_ROWS, GrpoSettings, RestEmSettings, SearchBudget
 from seal_env.cli import main
 from seal_env.envs.env import SealEnv
-from seal_env.episodes.episode import Runtime
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.outer_loops import Where
 from seal_env.experiments.reproduce.presets import ARC as PRESETS

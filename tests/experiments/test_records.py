@@ -55,7 +55,7 @@ def test_settings_are_resolved(settings: dict[str, Any], finished: Path) -> None
     assert settings["run"] == {"environment": "SEAL-ARC-Mini-v0", "agent": "random", "episodes": 1, "seed": 5}
     given = {"max_examples": 4, "device": "cpu", "profile": "paper", "cache_file": str(finished / "cache.sqlite")}
     expected = Settings.resolve(subset="mini-train", **given)
-    assert {name: settings["environment"].get(name) for name in vars(expected)} == vars(expected)
+    assert {name: settings["environment"].get(name) for name in expected.flat()} == expected.flat()
 
 
 def test_recorded_settings_make_the_same_environment(settings: dict[str, Any]) -> None:

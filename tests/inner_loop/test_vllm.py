@@ -17,7 +17,8 @@ from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
 from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.openai_forms import FORMS
 from seal_env.agents.lm.policy_settings import SAME, ServedPolicyOptions
-from seal_env.episodes.episode import Episode, PendingUpdate, Runtime
+from seal_env.episodes.episode import Episode, PendingUpdate
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.frozen_lm import load_base_model

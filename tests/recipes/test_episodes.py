@@ -242,7 +242,7 @@ class NoInnerLoop:
 @pytest.fixture
 def environment_prompt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], str]:
     """Turns -> the observation that an episode begins with."""
-    monkeypatch.setattr("seal_env.episodes.episode.make_inner_loop", lambda *_: NoInnerLoop())
+    monkeypatch.setattr("seal_env.episodes.runtime.make_inner_loop", lambda *_: NoInnerLoop())
 
     def begin(max_turns: int) -> str:
         return str(gymnasium.make("SEAL-ARC-v0", subset="mini-train", max_turns=max_turns).reset(seed=0)[0])

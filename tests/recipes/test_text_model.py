@@ -33,7 +33,7 @@ from seal_env.agents.lm.text_styles import STYLES, SYSTEM, style_messages
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.models.catalog import CARDS, MODEL_DIRECTORIES, TEXT_MODEL_NAME
-from seal_env.registration import ENVIRONMENTS
+from seal_env.registration import environments
 from seal_env.self_edits.compile import apply_calls
 from seal_env.self_edits.parse_text import read_texts
 from seal_env.settings import Settings
@@ -116,7 +116,7 @@ def test_rows_are_what_the_inner_loop_reads(tokenizer: Any) -> None:
     encoder = ChatEncoder(tokenizer, TEXT_MODEL_NAME)
     drawn = draw_passage("train", 0, 3)
     ids, labels = document_row(tokenizer, whole_passage(drawn))
-    recipe = Settings.resolve(**ENVIRONMENTS["SEAL-Knowledge-v0"]).recipe
+    recipe = Settings.resolve(**environments()["SEAL-Knowledge-v0"]).recipe
     encoded = encoder.encode_example(DOMAIN.render_example(whole_passage(drawn)), recipe)
     assert tuple(ids) == encoded.ids_T
     assert [label != IGNORED for label in labels] == list(encoded.supervised("train_using_all_tokens"))

@@ -35,7 +35,7 @@ class PickyInnerLoop(FakeInnerLoop):
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> PickyInnerLoop:
     made = PickyInnerLoop()
-    monkeypatch.setattr("seal_env.episodes.episode.make_inner_loop", lambda *_: made)
+    monkeypatch.setattr("seal_env.episodes.runtime.make_inner_loop", lambda *_: made)
     return made
 
 

@@ -19,7 +19,7 @@ MAX_CHARACTERS = 4000
 
 Text = Annotated[str, StringConstraints(max_length=MAX_CHARACTERS)]
 
-NOTHING_COUNTED = {"texts": 0, "empty": 0, "repeated": 0, "copied": 0}
+COUNTS = ("texts", "empty", "repeated", "copied")
 
 
 def add_texts(draft: Draft, context: EditContext, texts: Iterable[str]) -> Draft:
@@ -29,7 +29,7 @@ def add_texts(draft: Draft, context: EditContext, texts: Iterable[str]) -> Draft
     counted, in `draft.counts`: texts, and of them empty, repeated and copied ones.
     """
     passage: Passage = context.task_context
-    counts = {**NOTHING_COUNTED, **draft.counts}
+    counts = {**dict.fromkeys(COUNTS, 0), **draft.counts}
     documents: list[Any] = list(draft.candidates or ())
     known, source = {normalised(document.text) for document in documents}, normalised(passage.text)
     for text in texts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
 
 
 class ImplicationsArguments(Arguments):
@@ -26,4 +26,5 @@ IMPLICATIONS = Tool(
     description="Adds training documents: statements that follow from the passage. Further calls add further ones.",
     arguments=ImplicationsArguments,
     apply=apply,
+    counts=COUNTS,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
 
 
 class Relation(Arguments):
@@ -38,4 +38,5 @@ RELATIONS = Tool(
     description="Adds training documents: how things in the passage are related. Further calls add further ones.",
     arguments=RelationsArguments,
     apply=apply,
+    counts=COUNTS,
 )

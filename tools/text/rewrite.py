@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
 
 
 class RewriteArguments(Arguments):
@@ -26,4 +26,5 @@ REWRITE = Tool(
     description="Adds training documents: the passage in other words. Further calls add further ones.",
     arguments=RewriteArguments,
     apply=apply,
+    counts=COUNTS,
 )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from seal_env.tasks.knowledge.prompt import question_and_answer
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
 
 
 class QuestionAndAnswer(Arguments):
@@ -35,4 +35,5 @@ SELF_QA = Tool(
     description="Adds training documents: questions about the passage and their answers. Further calls add further ones.",
     arguments=SelfQaArguments,
     apply=apply,
+    counts=COUNTS,
 )

@@ -1,4 +1,4 @@
-"""A gate on forgetting: an update that costs too much of what was known is taken back (STABLE, arXiv 2510.16089)."""
+"""A gate on forgetting: an update that forgets too much is rolled back (STABLE, arXiv 2510.16089)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ import gymnasium
 from gymnasium.utils import RecordConstructorArgs
 
 from seal_env.envs.continual_env import SealContinualEnv
-from seal_env.episodes.episode import Step
 from seal_env.errors import SettingError
+from seal_env.types import Step
 
 MEASURES = ("exact_match", "bits", "kl")
 
 
 class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArgs):
-    """Takes a merge back if the tasks learned before it suffer more than `limit`.
+    """Rolls a merge back if the tasks learned before it suffer more than `limit`.
 
-    measure: `exact_match`, by how much the mean score on the tasks learned before falls (in [-1, 1]); `bits`, by how many
-    bits a token their gold answers become less likely; `kl`, how far the next-token distributions over their gold answers
-    move, in bits a token. `bits` and `kl` need no answers, only a pass over the gold ones. The first update of a
-    sequence has nothing to forget and always passes.
+    The first update of a sequence has nothing to forget and always passes. `info` has `forgetting`, what was measured, and
+    `rolled_back`; the reward of an update that is rolled back is that of the model without it.
 
-    info has `forgetting`, what was measured, and `rolled_back`; the reward of an update that is taken back is that of the
-    model without it. Raises SettingError for an unknown measure, a limit that is no number, or another environment.
+    Args:
+        env: SEAL-Continual-v0, or wrappers around it.
+        measure: `exact_match`, by how much the mean score on the tasks learned before falls (in [-1, 1]); `bits`, by how many
+            bits a token their gold answers become less likely; `kl`, how far the next-token distributions over their gold
+            answers move, in bits a token. `bits` and `kl` need no answers, only a pass over the gold ones.
+        limit: Of the measure.
+
+    Raises:
+        SettingError: For an unknown measure, a limit that is not a number, or another environment.
     """
 
     def __init__(self, env: gymnasium.Env[str, str], measure: str = "exact_match", limit: float = 0.1) -> None:
@@ -48,7 +53,7 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
         return self.env.reset(seed=seed, options=dict(options or {}))
 
     def step(self, action: str) -> Step:
-        """See SealContinualEnv; a merge that costs too much is undone."""
+        """See SealContinualEnv; a merge that forgets too much is rolled back."""
         learned = self._continual.position
         before = self._before(learned)
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -58,16 +63,16 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
             if lost > self._limit:
                 reward, changed = self._continual.roll_back()
                 info |= changed
-        return observation, float(reward), terminated, truncated, info
+        return Step(observation, float(reward), terminated, truncated, info)
 
     def _before(self, learned: int) -> Any:
         """What the measure compares with; the same through all turns of a task."""
         if self._measure == "exact_match" or not learned:
             return None
         if self._state is None or self._state[0] != learned:
-            from seal_env.inner_loop.continual.forgetting import gold_bits, gold_log_probabilities
+            from seal_env.inner_loop.continual import forgetting  # here: torch
 
-            measure = gold_bits if self._measure == "bits" else gold_log_probabilities
+            measure: Any = forgetting.gold_bits if self._measure == "bits" else forgetting.gold_log_probabilities
             self._state = learned, measure(self._continual.model.current, self._continual.queries(learned))
         return self._state[1]
 
@@ -75,9 +80,9 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
         if self._measure == "exact_match":
             *_, earlier, now = self._continual.retention.rows
             return sum((a or 0.0) - (b or 0.0) for a, b in zip(earlier[:learned], now[:learned], strict=True)) / learned
-        from seal_env.inner_loop.continual.forgetting import gold_bits, mean_divergence
+        from seal_env.inner_loop.continual import forgetting  # here: torch
 
         model, queries = self._continual.model.current, self._continual.queries(learned)
         if self._measure == "bits":
-            return float(gold_bits(model, queries) - before)
-        return float(mean_divergence(before, model, queries))
+            return float(forgetting.gold_bits(model, queries) - before)
+        return float(forgetting.mean_divergence(before, model, queries))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _settings(run: ContinualRun, seal: SealContinualEnv) -> dict[str, dict[str, 
     about = {"command": "reproduce continual", "agents": ",".join(run.agents), "sequences": run.sequences, "seed": run.seed}
     return {
         "run": {**about, "measure": run.measure, "limit": run.limit},
-        "environment": asdict(seal.settings) | {"device": device},
+        "environment": seal.settings.flat() | {"device": device},
         "agent_options": dict(run.options),
         "machine": {"device": describe_device(device)},
         "versions": package_versions(),

@@ -15,7 +15,7 @@ from seal_env.agents.trainers.outer_settings import (
     RestEmSettings,
     SearchBudget,
 )
-from seal_env.registration import ENVIRONMENTS
+from seal_env.registration import environments
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ ARC: Final[Mapping[str, Preset]] = {
     ),
 }
 
-_KNOWLEDGE: Final = ENVIRONMENTS["SEAL-Knowledge-v0"]
+_KNOWLEDGE: Final = environments()["SEAL-Knowledge-v0"]
 _TEXT_AGENTS: Final = {NONE: "none", PASSAGE: "passage_only"}
 _QWEN: Final[Mapping[str, Any]] = {
     "model": "Qwen/Qwen2.5-7B",

@@ -1,0 +1,78 @@
+"""What a domain is: everything about one kind of task that another kind has otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seal_env.options import Options
+from seal_env.tools.base import Tool
+from seal_env.types import Task, TaskDomain, Taskset
+
+
+class DomainOptions(Options):
+    """Base of the settings that one domain has beside the shared ones."""
+
+    @property
+    def segments(self) -> int:
+        """Segments of a task, each of which has a budget of its own."""
+        return 1
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether scores depend on the text of answers that are not exactly right."""
+        return True
+
+
+@dataclass(frozen=True)
+class DomainSpec:
+    """One kind of task: its task sets, its tools, and how its tasks are rendered and scored.
+
+    Adding a domain is a folder below `tasks/`, a module like `seal_env.domains.arc` and a line in the registry; from another
+    package, `register_domain` or an entry point in the group `seal_env.domains`.
+
+    Args:
+        name: The value of the setting `domain`.
+        summary: One line for help texts.
+        tools: Tools of its self-edits, in the order in which the prompt explains them; `finetune` is the last.
+        options: Its own settings.
+        load: (subset, options) -> task set. Raises UnknownTaskError, TaskError or SettingError.
+        make: (options, directory of caches or None) -> how its tasks are rendered and scored. Raises SettingError.
+        environments: Gymnasium ids and the settings that each stands for.
+        tasksets: Task sets by name: what `load` accepts beside paths and ids.
+        train_set: Task set to learn from by default.
+        held_out: Task set to measure on by default.
+        partial_metric: Name of `Evaluation.partial`, which is a reward too.
+        default_self_edit: The self-edit of the agent `fixed`, as JSON.
+        no_update: A self-edit that leaves the base model as it is, as JSON.
+        columns: What a list of tasks shows of each, by heading.
+        validate: Problems of a task set by task id, found without a model.
+        defaults: Shared settings that have another default here.
+        recipe: Fields of `Recipe` that have another value here.
+        profiles: Legal values of the setting `profile`.
+        reads_plain_text: Whether plain text is an action too, one document a line.
+        extra: The extra of seal-env that brings the packages it needs, if it needs any.
+    """
+
+    name: str
+    summary: str
+    tools: tuple[Tool[Any], ...]
+    options: type[DomainOptions]
+    load: Callable[[str, Any], Taskset[Any, Any]]
+    make: Callable[[Any, Path | None], TaskDomain]
+    environments: Mapping[str, Mapping[str, Any]]
+    tasksets: Mapping[str, Any]
+    train_set: str
+    held_out: str
+    partial_metric: str
+    default_self_edit: str
+    no_update: str
+    columns: Callable[[Task[Any, Any]], Mapping[str, str]]
+    validate: Callable[[Taskset[Any, Any]], Mapping[str, Sequence[str]]]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ("fixed",)
+    reads_plain_text: bool = False
+    extra: str | None = None

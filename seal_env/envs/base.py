@@ -1,0 +1,98 @@
+"""What SealEnv and SealContinualEnv share: spaces, the order of the tasks, and rendering."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final
+
+import gymnasium
+
+from seal_env.envs.spaces import PromptSpace, SelfEditSpace
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
+from seal_env.errors import SettingError
+from seal_env.types import Task
+
+MAX_BASE_ANSWERS: Final = 1000
+"""Evaluations of the base model that an environment caches."""
+
+
+class SealBaseEnv(gymnasium.Env[str, str], ABC):
+    """Base of the environments.
+
+    Args:
+        runtime: What the episodes have in common.
+        render_mode: `ansi`, `rgb_array` or None.
+
+    Raises:
+        SettingError: For an unknown render mode.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (declared so by Gymnasium)
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 1,
+    }
+
+    def __init__(self, runtime: Runtime, render_mode: str | None) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise SettingError("render_mode", render_mode, "'ansi', 'rgb_array' or None")
+        self.render_mode = render_mode
+        self.settings, self.taskset, self.domain, self.tools = (
+            runtime.settings,
+            runtime.taskset,
+            runtime.domain,
+            runtime.tools,
+        )
+        self.action_space: gymnasium.Space[str] = action_space(runtime)
+        self.observation_space: gymnasium.Space[str] = PromptSpace()
+        self._order: list[str] = []
+
+    @property
+    @abstractmethod
+    def episode(self) -> Episode | None:
+        """The current episode; None before the first `reset`."""
+
+    @property
+    def last_timings(self) -> dict[str, float]:
+        """Seconds by phase of the current episode, of those phases that it had."""
+        return self.episode.timings if self.episode else {}
+
+    def _next_task(self) -> Task[Any, Any]:
+        if not self._order:
+            order = self.np_random.permutation(len(self.taskset)).tolist()
+            self._order = [self.taskset.task_ids[index] for index in reversed(order)]
+        return self.taskset[self._order.pop()]
+
+    def _episode_seed(self) -> int:
+        return int(self.np_random_seed) % 2**31
+
+    def render(self) -> Any:
+        """Draw the task: `ansi` gives text with coloured cells, `rgb_array` uint8 [height, width, 3].
+
+        Demonstrations (input, output), then for each test input: the input and, once the episode is over, the base model's
+        prediction, the updated model's, and the gold output.
+        """
+        from seal_env.envs.render import panels_ansi, panels_pixels  # here: Pillow and rich
+
+        if self.render_mode is None:
+            raise SettingError("render_mode", None, "'ansi' or 'rgb_array', given to gym.make")
+        if self.episode is None:
+            raise gymnasium.error.ResetNeeded("call reset() before render()")
+        rows = self.episode.panels()
+        return panels_ansi(rows) if self.render_mode == "ansi" else panels_pixels(rows)
+
+
+def action_space(runtime: Runtime) -> SelfEditSpace:
+    """Self-edits with the runtime's tools; epochs are sampled as the budget affords them."""
+    settings, budget = runtime.settings, runtime.settings.budget
+    affordable = min(((budget.max_steps + 1) * settings.recipe.batch_size - 1) // budget.max_examples, 20)
+    epochs = (min(1, affordable), min(3, affordable))
+    return SelfEditSpace(runtime.tools, num_train_epochs=epochs, texts=runtime.spec.reads_plain_text)
+
+
+def without_unknown(options: Any, known: str, names: set[str]) -> dict[str, Any]:
+    """The options of `reset` as a dict. Raises SettingError for an unknown one."""
+    given = dict(options or {})
+    if unknown := set(given) - names:
+        raise SettingError("options", sorted(unknown), known)
+    return given

@@ -1,0 +1,41 @@
+"""The usual stack for reinforcement learning with vectors: numbers in, features out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from seal_env.envs.spaces import SelfEditSpace
+from seal_env.envs.wrappers.grid_features import FeatureDict, VectorGridFeatures
+from seal_env.envs.wrappers.numeric_action import VectorStructuredSelfEdit
+from seal_env.envs.wrappers.replay_failures import VectorReplayFailures
+from seal_env.self_edits.numeric_actions import LEVELS
+from seal_env.tasks.arc.features import PARTS, GridShape
+
+
+def numeric_vector_env(
+    environment_id: str = "SEAL-ARC-Mini-v0",
+    num_envs: int = 16,
+    *,
+    codec: str = "multi_discrete",
+    levels: int = LEVELS,
+    space: SelfEditSpace | None = None,
+    shape: GridShape | None = None,
+    parts: Sequence[str] = PARTS,
+    one_hot: bool = False,
+    replays: int = 2,
+    autoreset_mode: str = AutoresetMode.NEXT_STEP.value,
+    **settings: Any,
+) -> VectorEnv[FeatureDict, Any, NDArray[Any]]:
+    """A SealVectorEnv of one-turn episodes with VectorReplayFailures, VectorStructuredSelfEdit and VectorGridFeatures on it.
+
+    settings: see seal_env.settings.Settings. Raises SettingError, UnknownTaskError or TaskError.
+    """
+    settings = {"max_turns": 1, **settings}
+    envs = gymnasium.make_vec(environment_id, num_envs, autoreset_mode=autoreset_mode, **settings)
+    acting = VectorStructuredSelfEdit(VectorReplayFailures(envs, replays), codec, levels, space)
+    return VectorGridFeatures(acting, shape, parts, one_hot)

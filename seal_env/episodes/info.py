@@ -1,0 +1,69 @@
+"""What `info` holds: the task and the budget as data, and at the end what came of the self-edit.
+
+Nothing in it differs between equal runs: no clocks, no paths.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seal_env.episodes.runtime import Runtime
+from seal_env.types import Evaluation, SelfEdit, Task, ToolCall, UpdateResult
+
+
+def task_info(runtime: Runtime, segment: Any, text: str) -> dict[str, Any]:
+    """The segment of the task that the agent writes about: its domain, `text` as in the prompt, and data. New each time."""
+    return {"domain": runtime.spec.name, "text": text, "data": runtime.domain.as_data(segment)}
+
+
+def budget_info(runtime: Runtime) -> dict[str, Any]:
+    """What a self-edit may cost, over all segments, and what holds where it says nothing."""
+    settings, budget = runtime.settings, runtime.budget
+    return {
+        "max_steps": budget.max_steps,
+        "max_examples": budget.max_examples,
+        "max_tokens": budget.max_tokens,
+        "batch_size": settings.recipe.batch_size,
+        "max_turns": settings.max_turns,
+        "default_learning_rate": settings.default_learning_rate,
+        "default_num_epochs": settings.default_num_epochs,
+    }
+
+
+def update_info(
+    runtime: Runtime,
+    task: Task[Any, Any],
+    calls: Sequence[ToolCall],
+    edit: SelfEdit | None,
+    result: UpdateResult | None,
+    evaluations: Mapping[str, Evaluation | None],
+) -> dict[str, Any]:
+    """What came of a self-edit.
+
+    Args:
+        runtime: Of the episode.
+        task: The episode's task, whose gold answers are in the info too.
+        calls: The self-edit as understood.
+        edit: What was trained; None if nothing could be.
+        result: What came of the update; None if there was none.
+        evaluations: By "before" and "after" the update; None where there is none.
+    """
+    decoded, partial = runtime.settings.decode == "failed", runtime.spec.partial_metric
+    info: dict[str, Any] = {
+        "self_edit": [{"name": call.name, "arguments": dict(call.arguments)} for call in calls],
+        "examples": len(edit.examples_E) if edit else 0,
+        "optimizer_steps": edit.optimizer_steps if edit else 0,
+        "tokens": edit.tokens if edit else 0,
+        "losses": [loss if math.isfinite(loss) else None for loss in result.losses_S] if result else [],
+    }
+    for when, evaluation in evaluations.items():
+        info[f"accuracy_{when}"] = evaluation.accuracy if evaluation else None
+        info[f"{partial}_{when}"] = evaluation.partial if evaluation and decoded else None
+        info[f"predictions_{when}"] = _as_lists(evaluation.predictions_Q) if evaluation else None
+    return info | {"gold": _as_lists(runtime.domain.gold(task))}
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value

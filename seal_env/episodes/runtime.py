@@ -1,0 +1,76 @@
+"""Runtime: what the episodes of one environment, or of many that run together, have in common."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from seal_env.domains.rewards import make_reward
+from seal_env.errors import ModelError
+from seal_env.inner_loop import make_inner_loop
+from seal_env.self_edits.compile import Rules
+from seal_env.settings import Settings
+from seal_env.store import cache_path
+from seal_env.tools.registry import choose_tools
+from seal_env.types import InnerLoop
+
+
+class Runtime:
+    """Settings, task set, domain, tools and reward, and the inner loop that does the updates.
+
+    Args:
+        settings: Of the environment.
+        inner_loop: What trains and answers; None is the one that the settings name, which `load` makes.
+
+    Raises:
+        UnknownTaskError, TaskError, SettingError: For the task set, the tools or the reward that the settings name.
+    """
+
+    def __init__(self, settings: Settings, inner_loop: InnerLoop | None = None) -> None:
+        self.settings = settings
+        self.spec = settings.spec
+        self.taskset = self.spec.load(settings.subset, settings.options)
+        results = cache_path(settings.cache_file) if settings.cache == "on" else None
+        self.domain = self.spec.make(settings.options, results.parent if results else None)
+        self.tools = choose_tools(self.spec.tools, settings.tools)
+        self.reward = make_reward(settings.reward, self.spec.partial_metric)
+        self.budget = settings.budget
+        self._inner_loop = inner_loop
+        self._injected = inner_loop is not None
+        self._saved = 0
+        if inner_loop is not None:
+            self.use(inner_loop)
+
+    @property
+    def inner_loop(self) -> InnerLoop:
+        """What trains and answers. Raises ModelError before `load`."""
+        if self._inner_loop is None:
+            raise ModelError("no model is loaded yet: call load() first")
+        return self._inner_loop
+
+    def load(self) -> None:
+        """Make the inner loop that the settings name, unless one was passed. Raises ModelError if the model does not load."""
+        if not self._injected:
+            used = self.settings
+            cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
+            self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator))
+
+    def use(self, inner_loop: InnerLoop) -> None:
+        """Train with `inner_loop`, and let the budget drop examples that its model cannot take."""
+        self._inner_loop = inner_loop
+        longest = inner_loop.max_tokens(self.settings.recipe) + 1
+        self.budget = replace(self.settings.budget, max_tokens=min(self.settings.max_tokens, longest))
+
+    @property
+    def rules(self) -> Rules:
+        """What holds for every self-edit here."""
+        return Rules(self.budget, self.settings.recipe, self.tools, self.settings.training)
+
+    def adapter_directory(self, task_id: str) -> Path | None:
+        """A new directory for an adapter, unlike that of any earlier run or copy; None if adapters are not saved."""
+        if not self.settings.save_adapters:
+            return None
+        while (directory := Path(self.settings.save_adapters) / f"{self._saved:04d}-{task_id}").exists():
+            self._saved += 1
+        self._saved += 1
+        return directory

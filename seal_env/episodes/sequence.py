@@ -1,0 +1,171 @@
+"""A sequence of tasks, each learned for good: an episode for each, whose update is merged before the next one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from seal_env.domains.rewards import Reward
+from seal_env.episodes.continual import ContinualRuntime
+from seal_env.episodes.episode import FAILED_REWARD, Episode, PendingUpdate
+from seal_env.episodes.retention import RetentionMatrix
+from seal_env.episodes.settle import BaseAnswerCache, BaseAnswers, base_answers, settle
+from seal_env.errors import SettingError, UpdateError
+from seal_env.types import Evaluation, Query, Step, Task
+
+if TYPE_CHECKING:
+    from seal_env.inner_loop.continual.model import Snapshot
+
+
+class TaskSequence:
+    """Plays episodes one after another and keeps what each of them learned.
+
+    After every merge the model answers the queries of all tasks so far, and of the next one. `retention` has the scores.
+
+    Args:
+        runtime: Whose model is changed.
+        tasks: In the order in which they are learned.
+        seed: Of the first episode; the others count up from it.
+        keeps_undo: Whether the last merge can be rolled back, which takes a copy of the weights that change.
+
+    Raises:
+        UpdateError: If the model cannot be evaluated.
+    """
+
+    def __init__(self, runtime: ContinualRuntime, tasks: Sequence[Task[Any, Any]], seed: int, keeps_undo: bool) -> None:
+        self.runtime, self.tasks, self.seed, self.keeps_undo = runtime, tuple(tasks), seed, keeps_undo
+        self.retention = RetentionMatrix(tuple(task.task_id for task in tasks))
+        self.position = 0
+        self._answers: dict[int, BaseAnswers] = {}
+        self._undo: tuple[Snapshot | None, dict[int, BaseAnswers]] | None = None
+        self._evaluate_or_raise(range(len(self.tasks)))
+        self.retention.add([self._score(index) for index in range(len(self.tasks))])
+        self.episode = self._episode(0)
+
+    @property
+    def over(self) -> bool:
+        """Whether every task is done, or the sequence was cut short."""
+        return self.episode.over
+
+    def opening(self) -> tuple[str, dict[str, Any]]:
+        """The prompt for the current task, and its info."""
+        observation, info = self.episode.opening()
+        return observation, info | self._sequence_info()
+
+    def _episode(self, index: int) -> Episode:
+        return Episode(self.runtime, self.tasks[index], self.seed + index)
+
+    def _sequence_info(self) -> dict[str, Any]:
+        return {
+            "position": self.position,
+            "sequence": list(self.retention.task_ids),
+            "retention": self.retention.as_lists(),
+        }
+
+    def play(self, action: Any) -> Step:
+        """Take one action; one that closes the self-edit also merges the update and evaluates all tasks so far."""
+        decision = self.episode.decide(action)
+        if not isinstance(decision, PendingUpdate):
+            if not decision.terminated:
+                return decision._replace(info=decision.info | self._sequence_info())
+            return self._advance(decision)
+        cache = BaseAnswerCache(1)
+        cache.add(self.episode.base_key, self._answers[self.position])
+        return self._advance(settle([self.episode], [decision], cache)[0])
+
+    def _advance(self, step: Step) -> Step:
+        """Merge what was trained, evaluate again, and go on to the next task."""
+        adapter = self.episode.result.adapter if self.episode.result else None
+        info = step.info | {"merged": False}
+        if step.truncated:
+            self.runtime.discard(adapter)
+            return step._replace(info=info | self._sequence_info())
+        evaluated = info.get("accuracy_after") is not None
+        merged = evaluated and info["optimizer_steps"] > 0
+        self._undo = (None, dict(self._answers))
+        if merged:
+            assert adapter is not None
+            self._undo = (self.runtime.merge(adapter, self.keeps_undo), dict(self._answers))
+            info["merged"] = True
+        else:
+            self.runtime.discard(adapter)
+        self.position += 1
+        known = range(min(self.position + 1, len(self.tasks)))
+        failure = self._evaluate(known if merged else known[self.position :])
+        if failure is not None:
+            outcome, reason = str(failure.result.outcome), failure.result.reason
+            info |= {"outcome": outcome, "reason": reason, **self._sequence_info()}
+            return Step(reason, FAILED_REWARD, False, True, info)
+        self.retention.add(self._row())
+        return self._next(step._replace(reward=self._reward() if evaluated else step.reward, info=info))
+
+    def _next(self, step: Step) -> Step:
+        """The step with the prompt for the next task, and its data, unless the sequence is over."""
+        if self.position == len(self.tasks):
+            return step._replace(terminated=True, info=step.info | self._sequence_info())
+        self.episode = self._episode(self.position)
+        observation, opening = self.episode.opening()
+        following = {name: opening[name] for name in ("task", "budget", "segment")}
+        return Step(observation, step.reward, False, False, step.info | following | self._sequence_info())
+
+    def _row(self) -> list[float | None]:
+        return [self._score(index) if index <= self.position else None for index in range(len(self.tasks))]
+
+    def _reward(self) -> float:
+        """Reward of the last update, by the setting `reward_over`."""
+        matrix, done, over = self.retention, self.position, self.runtime.settings.reward_over
+        if over == "new":
+            return float(matrix.rows[done][done - 1] or 0.0)
+        if over == "seen":
+            return matrix.seen(done)
+        after, before = matrix.rows[done][:done], matrix.rows[done - 1][:done]
+        return sum((b or 0.0) - (a or 0.0) for a, b in zip(before, after, strict=True)) / done
+
+    def _evaluate(self, indices: Sequence[int]) -> BaseAnswers | None:
+        """Have the model as it is now answer the queries of these tasks; the first infrastructure failure, if any."""
+        episodes = [self._episode(index) for index in indices]
+        results = self.runtime.inner_loop.run([episode.base_job() for episode in episodes]) if episodes else []
+        for index, episode, result in zip(indices, episodes, results, strict=True):
+            answers = base_answers(episode, result)
+            if answers.evaluation is None:
+                return answers
+            self._answers[index] = answers
+        return None
+
+    def _evaluate_or_raise(self, indices: Sequence[int]) -> None:
+        """`_evaluate` where there is no step that a failure could end. Raises UpdateError."""
+        failure = self._evaluate(indices)
+        if failure is not None:
+            raise UpdateError(f"the model could not be evaluated: {failure.result.outcome}: {failure.result.reason}")
+
+    def _score(self, index: int) -> float | None:
+        evaluation, reward = self._answers[index].evaluation, self.runtime.reward
+        return None if evaluation is None else score(reward, evaluation)
+
+    def queries(self, learned: int) -> tuple[Query, ...]:
+        """All queries of the first `learned` tasks."""
+        domain = self.runtime.domain
+        return tuple(
+            query for index, task in enumerate(self.tasks[:learned]) for query in domain.queries(task, self.seed + index)
+        )
+
+    def roll_back(self) -> tuple[float, dict[str, Any]]:
+        """Undo the last merge, bit by bit: the reward without it, and what changes in the info.
+
+        Raises:
+            SettingError: Unless `keeps_undo` was set before that step.
+            UpdateError: If the model cannot be evaluated.
+        """
+        if self._undo is None or self._undo[0] is None:
+            raise SettingError("keeps_undo", self.keeps_undo, "True before the step that is to be rolled back")
+        snapshot, self._answers = self._undo[0], self._undo[1]
+        self._undo = None
+        self.runtime.model.restore(snapshot)
+        self._evaluate_or_raise([self.position] if self.position < len(self.tasks) else [])
+        self.retention.replace_last(self._row())
+        return self._reward(), {"merged": False, "rolled_back": True, **self._sequence_info()}
+
+
+def score(reward: Reward, evaluation: Evaluation) -> float:
+    """What one evaluation is worth by itself, in a reward that compares with nothing."""
+    return float(reward(evaluation, evaluation))
