@@ -30,7 +30,7 @@ from rich.table import Table
 import seal_env
 from seal_env.agents.baselines.simple import NO_UPDATE, RandomAgent
 from seal_env.agents.rollouts import run_episode
-from seal_env.experiments.run_folder import package_versions
+from seal_env.experiments.versions import package_versions
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.intervals import bootstrap
 from seal_env.tasks.arc.domain import ArcDomain

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 import seal_env
-from seal_env.experiments.run_folder import package_versions
+from seal_env.experiments.versions import package_versions
 from seal_env.inner_loop import make_inner_loop
 from seal_env.intervals import bootstrap
 from seal_env.models.catalog import TEXT_MODEL_NAME

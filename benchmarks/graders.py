@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seal_env.errors import SealError
-from seal_env.experiments.run_folder import package_versions
+from seal_env.experiments.versions import package_versions
 from seal_env.tasks.knowledge.grading.agreement import Verdict, agreement, cohens_kappa, in_halves, read_verdicts
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
 from seal_env.tasks.knowledge.grading.exact_match import normalise

@@ -37,7 +37,7 @@ from inner_loop_run import make_rows, measure
 from rich.console import Console
 
 import seal_env
-from seal_env.experiments.run_folder import package_versions
+from seal_env.experiments.versions import package_versions
 from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.model.device import describe_device
 

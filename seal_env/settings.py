@@ -92,7 +92,7 @@ class Settings(Options):
     lora_targets: Names = LoraSpec.target_modules
     """Names of the linear layers that are adapted."""
     save_adapters: PathText | None = None
-    """Directory for the adapters of all self-edits, in PEFT format; None saves none."""
+    """Directory for the adapters of all self-edits, in PEFT format; None is no directory."""
     cache: Literal["on", "read", "off"] = "on"
     """on (an update whose result is known is not trained again), read (known results are used, new ones are not stored) or
     off, as it is where a server answers."""

@@ -60,13 +60,17 @@ class ListTaskset(Generic[ContextT_co, QueryT_co]):
 
 @dataclass(frozen=True)
 class TasksetEntry(Generic[TasksetT_co]):
-    """A task set in a registry: one line that describes it, and how to load it.
+    """A task set in a registry. Called with a number, it gives that many tasks, or as many as there are.
 
-    Called with a number it gives that many tasks, or as many as there are.
+    Attributes:
+        description: One line.
+        load: (number of tasks, or None for all) -> task set.
+        online: Whether loading it may download it.
     """
 
     description: str
     load: Callable[[int | None], TasksetT_co]
+    online: bool = False
 
     def __call__(self, count: int | None = None) -> TasksetT_co:
         """The task set, or its first `count` tasks. Raises SettingError below 1."""

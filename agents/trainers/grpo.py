@@ -14,7 +14,6 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,10 +55,10 @@ def calls_tools(tokenizer: Any, wanted: str = "auto", domain: str = "arc") -> bo
     """Whether a policy can call tools in TRL: its template writes calls and replies, and TRL can read them back.
 
     In knowledge it never does: its tools take lists of texts, and a completion is a whole action.
-    wanted: `GrpoSettings.tools`. Raises SettingError for "on" where that is not so.
+    wanted: `GrpoSettings.tool_calls`. Raises SettingError for "on" where that is not so.
     """
     if wanted == "on" and domain != "arc":
-        raise SettingError("tools", wanted, f"'off' where domain={domain!r}: a completion is a whole action there")
+        raise SettingError("tool_calls", wanted, f"'off' where domain={domain!r}: a completion is a whole action there")
     if wanted == "off" or domain != "arc":
         return False
     able = supports_tool_calling(tokenizer)
@@ -73,7 +72,7 @@ def calls_tools(tokenizer: Any, wanted: str = "auto", domain: str = "arc") -> bo
         except ValueError:
             able = False
     if wanted == "on" and not able:
-        raise SettingError("tools", wanted, "'off': TRL knows no tool calls of this model's chat template")
+        raise SettingError("tool_calls", wanted, "'off': TRL knows no tool calls of this model's chat template")
     return able
 
 
@@ -147,7 +146,7 @@ class Grpo:
             self._replace(self.folder / "model", trained.save)
         after = self._evaluate("after", trained)
         result = {
-            "settings": asdict(self.settings),
+            "settings": self.settings.model_dump(),
             "tools": self.tools,
             "left_out": self.left_out(),
             "training": json.loads((self.folder / "training.json").read_text(encoding="utf-8")),

@@ -88,7 +88,7 @@ class RestEm:
             evaluated.append(self._evaluate(number, policy))
             rounds.append({"round": number, "sampled": summary(samples), "kept": len(chosen)})
         result = {
-            "settings": asdict(self.settings),
+            "settings": self.settings.model_dump(),
             "rounds": rounds,
             "held_out": [summary(samples) for samples in evaluated],
             "gain": [difference(samples, evaluated[0])._asdict() for samples in evaluated],

@@ -1,5 +1,8 @@
-"""The command line."""
+"""The command line, `seal-env` and `python -m seal_env`: parsing and printing only.
 
-from seal_env.cli.main import build_parser, main
+The arguments of a process come in; settings for an experiment, lines on a terminal and an exit code go out.
+"""
 
-__all__ = ["build_parser", "main"]
+from seal_env.cli.main import commands, main
+
+__all__ = ["commands", "main"]

@@ -1,4 +1,4 @@
-"""`seal-env doctor`: what this installation has, and one real update, done twice, as a self-check."""
+"""`seal-env doctor`: checks of the installation, the last of which is one real update, done twice."""
 
 from __future__ import annotations
 
@@ -11,36 +11,56 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import gymnasium
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
-from seal_env.experiments.run_folder import package_versions
+from seal_env.domains.registry import get_domain
+from seal_env.experiments.versions import package_versions
 from seal_env.inner_loop import make_inner_loop, resolve_device
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.models.catalog import MODEL_DIRECTORY, MODEL_NAME
+from seal_env.registration import environments
+from seal_env.settings import default_of
 
-CHECK_STEPS = 8
+ENVIRONMENT, CHECK_STEPS = "SEAL-ARC-Mini-v0", 8
 LEAST_FREE_GIB = 0.5
 NAME_WIDTH, VERDICT_WIDTH = 10, 7
 NEEDED = {"model": "device", "self-check": "model"}
 
 
 class CheckError(Exception):
-    """A check that failed: says what is wrong and, where it can, what to do."""
+    """A check that failed: what is wrong and, where possible, what to do."""
+
+
+@click.command()
+@click.option("--model", default=default_of("model"), show_default=True, help="The base model to check.")
+@click.option("--device", default=default_of("device"), show_default=True, help="Where it runs.")
+@click.pass_obj
+def doctor(console: Console, model: str, device: str) -> int:
+    """Check this installation: packages, disk, device, model, and one real update, done twice."""
+    return 0 if diagnose(model, device, console) else 1
 
 
 def diagnose(model: str, device: str, console: Console) -> bool:
-    """Print one line a check: its name, the verdict, what was found. True if all are well.
+    """Print one line for each check: its name, the verdict, what was found.
 
     A check that needs one that failed is skipped.
+
+    Args:
+        model: The base model to check.
+        device: Where it runs.
+        console: Where the lines are printed.
+
+    Returns:
+        Whether all checks passed.
     """
     checks: dict[str, Callable[[], str]] = {
         "packages": _packages,
         "disk": _disk,
-        "embedded": _embedded,
+        "bundled": _bundled,
         "device": lambda: describe_device(device),
         "model": lambda: _model(model, device),
         "self-check": lambda: _self_check(model, device),
@@ -53,7 +73,7 @@ def diagnose(model: str, device: str, console: Console) -> bool:
             continue
         try:
             found = check()
-        except Exception as error:  # whatever is wrong is what this command is there to tell
+        except Exception as error:  # any error is a finding of this command
             bad.add(name)
             _line(console, name, "FAILED", _first_line(error), "red")
         else:
@@ -94,7 +114,7 @@ def _disk() -> str:
     return found
 
 
-def _embedded() -> str:
+def _bundled() -> str:
     weights = MODEL_DIRECTORY / "model.safetensors"
     if not weights.exists():
         raise CheckError(f"{weights} is missing; install seal-env again")
@@ -108,12 +128,12 @@ def _model(model: str, device: str) -> str:
 
 
 def _self_check(model: str, device: str) -> str:
-    """One self-edit of a few optimizer steps on a mini task, trained and evaluated; twice, which must give the same."""
+    """One self-edit of a few optimizer steps on a mini task, trained and evaluated twice, with the same result."""
     began = time.perf_counter()
     first, second = (_update(model, device) for _ in range(2))
     if first["outcome"] != "ok":
         raise CheckError(f"an update ended with {first['outcome']}: {first['reason']}")
-    again = "twice the same" if first == second else "not the same when repeated"
+    again = "the same twice" if first == second else "different when repeated"
     if first != second and resolve_device(device) == "cpu":  # a GPU may add up in another order
         raise CheckError("the same self-edit, trained twice, gave two different results")
     losses, took = first["losses"], time.perf_counter() - began
@@ -122,6 +142,6 @@ def _self_check(model: str, device: str) -> str:
 
 def _update(model: str, device: str) -> dict[str, Any]:
     settings: dict[str, Any] = {"model": model, "device": device, "max_examples": CHECK_STEPS, "decode": "never"}
-    env: gymnasium.Env[str, str] = gymnasium.make("SEAL-ARC-Mini-v0", cache="off", **settings)
+    env: gymnasium.Env[str, str] = gymnasium.make(ENVIRONMENT, cache="off", **settings)
     env.reset(seed=0)
-    return env.step(DEFAULT_SELF_EDIT)[4]
+    return env.step(get_domain(environments()[ENVIRONMENT]["domain"]).default_self_edit)[4]

@@ -1,4 +1,4 @@
-"""The command line: `seal-env run | eval | train | reproduce | tasks | tools | card | doctor`."""
+"""`seal-env`: its commands, and what an error or an interrupt does to the exit code."""
 
 from __future__ import annotations
 
@@ -6,28 +6,53 @@ import os
 import sys
 from collections.abc import Sequence
 
+import click
 from rich.console import Console
 
 import seal_env
-from seal_env.cli.options import Parser, complain
-from seal_env.cli.outer import add_eval, add_reproduce, add_train
-from seal_env.cli.run import add_run
-from seal_env.cli.show import add_card, add_doctor, add_tools
-from seal_env.cli.tasks import add_tasks
+from seal_env.cli.doctor import doctor
+from seal_env.cli.options import HELP_WIDTH
+from seal_env.cli.reproduce import reproduce
+from seal_env.cli.run import evaluate, run
+from seal_env.cli.show import card, tools
+from seal_env.cli.tasks import tasks
+from seal_env.cli.train import train
 from seal_env.errors import SealError
 
-WIDTH_OF_FILES = 160
-"""Columns of what is not written to a terminal."""
+FILE_WIDTH = 160
+"""Columns of output that does not go to a terminal."""
+
+
+@click.group(context_settings={"max_content_width": HELP_WIDTH}, no_args_is_help=False)
+@click.version_option(seal_env.__version__, prog_name="seal-env", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Self-adapting language models (SEAL) as a Gymnasium environment."""
+
+
+for command in (run, evaluate, train, reproduce, tasks, tools, card, doctor):
+    commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of `seal-env`. 0: fine; 1: tasks, the machine or the self-check failed; 2: bad input; 130: interrupted."""
+    """Entry point of `seal-env`.
+
+    Args:
+        arguments: Of the command line, without the program's name; None is those of the process.
+
+    Returns:
+        The exit code. 0: success, or a closed pipe; 1: every episode failed, tasks have problems or the self-check failed;
+        2: bad input; 130: interrupted.
+    """
     on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
-    console = Console(highlight=False, width=None if on_terminal else WIDTH_OF_FILES)
+    console = Console(highlight=False, width=None if on_terminal else FILE_WIDTH)
+    chosen = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        parsed = build_parser().parse_args(arguments)
-        code = int(parsed.command(parsed, console))
+        code = _invoke(chosen, console)
         sys.stdout.flush()  # here, where a closed pipe is caught
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "seal-env"
+        complain(f"{error.format_message()} (see {path} --help)")
+        return 2
     except SealError as error:
         complain(str(error))
         return 2
@@ -40,11 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def build_parser() -> Parser:
-    """All commands and their options."""
-    parser = Parser(prog="seal-env", description="Self-adapting language models (SEAL) as a Gymnasium environment.")
-    parser.add_argument("--version", action="version", version=f"seal-env {seal_env.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command name")
-    for add in (add_run, add_eval, add_train, add_reproduce, add_tasks, add_tools, add_card, add_doctor):
-        add(commands)
-    return parser
+def _invoke(arguments: list[str], console: Console) -> int:
+    try:
+        with commands.make_context("seal-env", arguments, obj=console) as context:
+            return int(commands.invoke(context) or 0)
+    except click.exceptions.Exit as done:  # --help and --version
+        return done.exit_code
+
+
+def complain(message: str) -> None:
+    """Print one line on standard error."""
+    one_line = " ".join(message.split())
+    Console(stderr=True, highlight=False).print(f"seal-env: {one_line}", style="red", soft_wrap=True, markup=False)

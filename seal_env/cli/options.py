@@ -1,165 +1,158 @@
-"""Command-line options: never abbreviated, a wrong one told in one line, those of settings made from their class."""
+"""Command-line options made from settings models: a field is an option, and the docstring below it is the help text.
+
+click parses; it was chosen over typer and tyro because it takes options as data. typer makes them from the signature of a
+function, and tyro prints errors as boxes of several lines.
+"""
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
-import textwrap
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
-from difflib import get_close_matches
-from types import NoneType
-from typing import Any, NoReturn, get_args, get_type_hints
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-from rich.console import Console
+import click
+from pydantic import BaseModel
 
-from seal_env.agents.registry import agent_options, agents
-from seal_env.domains.registry import domains
-from seal_env.options import Options
-
-HELP_WIDTH = 100
-METAVARS = {int: "N", float: "X", str: "TEXT"}
+HELP_WIDTH: Final = 100
+_NUMBERS: Final[Mapping[Any, click.ParamType]] = {int: click.INT, float: click.FLOAT}
+_PARAMETERS: Final = "seal_env.cli.options"
 
 
-def complain(message: str) -> None:
-    """One line on standard error."""
-    one_line = " ".join(message.split())
-    Console(stderr=True, highlight=False).print(f"seal-env: {one_line}", style="red", soft_wrap=True, markup=False)
+class GroupedOption(click.Option):
+    """An option that `--help` lists below a heading of its own."""
+
+    def __init__(self, *args: Any, group: str = "Options", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
 
 
-class Parser(argparse.ArgumentParser):
-    """Options are never abbreviated, and a wrong one is told in one line."""
+class SettingsCommand(click.Command):
+    """A command some of whose options decide which others there are, as `--env` and `--agent` do.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **kwargs)
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with 2 and one line."""
-        if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
-            known = [name for action in _all_actions(self) for name in action.option_strings]
-            close = get_close_matches(unknown[1], known, n=1)
-            message += f"; did you mean {close[0]}?" if close else ""
-        complain(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
-        sys.exit(2)
-
-
-class HelpFormatter(argparse.HelpFormatter):
-    """Text as wide as the terminal up to a readable width, a narrow column of options, and examples left as they are."""
-
-    def __init__(self, prog: str) -> None:
-        width = min(Console().width, HELP_WIDTH) - 2
-        super().__init__(prog, max_help_position=26, width=width)
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if "\n" in text else super()._fill_text(text, width, indent)
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
-
-
-def _all_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    found = []
-    for action in parser._actions:  # noqa: SLF001 (argparse has no public list)
-        found.append(action)
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            found += [inner for sub in action.choices.values() for inner in _all_actions(sub)]
-    return found
-
-
-def add_settings(
-    group: Any,
-    settings: type,
-    choices: Mapping[str, tuple[str, ...]] | None = None,
-    defaults: Mapping[str, str] | None = None,
-    groups: Mapping[str, Any] | None = None,
-) -> None:
-    """An option for each field of a settings class, its help the first sentence of the field in the class's docstring.
-
-    An option that is not given leaves no trace in the parsed arguments. defaults: words for the default of some fields.
-    groups: where the options of some fields go instead of `group`.
+    Args:
+        name: Of the command.
+        options: (values of the deciding options, by name) -> all parameters. An empty mapping stands for the defaults.
+        deciding: Names of the deciding options.
+        elsewhere: (name of an option) -> where such an option would be legal, in words; None if nowhere.
+        kwargs: Of click.Command.
     """
-    if issubclass(settings, Options):
-        _add_options(group, settings, defaults or {}, groups or {})
-        return
-    explained = dict(re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w|\Z)", settings.__doc__ or "", re.DOTALL | re.MULTILINE))
-    hints = get_type_hints(settings)
-    for field in fields(settings):  # type: ignore[arg-type]
-        kind = next(kind for kind in get_args(hints[field.name]) or (hints[field.name],) if kind is not NoneType)
-        text = " ".join(explained.get(field.name, "").split()).partition(". ")[0].removesuffix(".").replace("%", "%%")
-        text = re.sub(r"; None (?:is|keeps) (.*)", r" (default: \1)", text)
-        default = (defaults or {}).get(field.name, field.default)
-        words = text if default is None else f"{text} (default: {default})"
-        where = (groups or {}).get(field.name, group)
-        name = f"--{field.name.replace('_', '-')}"
-        if kind is bool:
-            where.add_argument(name, action="store_true", default=argparse.SUPPRESS, help=text)
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        options: Callable[[Mapping[str, Any]], Sequence[click.Parameter]],
+        deciding: Collection[str] = (),
+        elsewhere: Callable[[str], str | None] = lambda name: None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, **kwargs)
+        self._options, self._deciding, self._elsewhere = options, deciding, elsewhere
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All parameters, for the values of the deciding options that the context was made with."""
+        self.params = list(ctx.meta.get(_PARAMETERS) or self._options({}))
+        return super().get_params(ctx)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the deciding options first, then all.
+
+        Raises:
+            click.UsageError: For an argument that is not legal.
+        """
+        deciding = [param for param in self._options({}) if param.name in self._deciding]
+        first = click.Command(None, params=deciding, add_help_option=False)
+        lenient = {"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": True}
+        with first.make_context(None, list(args), resilient_parsing=True, **lenient) as found:
+            chosen = {name: value for name, value in found.params.items() if value is not None}
+        ctx.meta[_PARAMETERS] = self._options(chosen)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            where = self._elsewhere(error.option_name)
+            if where is None:
+                raise
+            raise click.UsageError(f"No such option {error.option_name!r} here: it is {where}.", ctx) from None
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options below their headings."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                groups.setdefault(getattr(param, "group", "Options"), []).append(record)
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def options_of(
+    model: type[BaseModel],
+    group: str | Callable[[str], str],
+    defaults: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
+) -> list[click.Parameter]:
+    """An option for each field of a settings model. One that is not given has the value None.
+
+    Args:
+        model: The settings.
+        group: The heading in `--help`, or (name of a field) -> heading.
+        defaults: Values that `--help` shows instead of the fields' own defaults.
+        without: Names of fields that are no options.
+    """
+    made: list[click.Parameter] = []
+    for name, field in model.model_fields.items():
+        if name in without:
             continue
-        metavar = "|".join((choices or {}).get(field.name, (METAVARS[kind],)))
-        where.add_argument(name, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=words)
+        default = (defaults or {}).get(name, None if field.is_required() else field.default)
+        kind, flag = _type(field.annotation), name.replace("_", "-")
+        made.append(
+            GroupedOption(
+                [f"--{flag}/--no-{flag}" if kind is click.BOOL else f"--{flag}"],
+                type=kind,
+                default=None,
+                help=_help(field.description or "", default),
+                group=group if isinstance(group, str) else group(name),
+            )
+        )
+    return made
 
 
-def _add_options(group: Any, settings: type[Options], defaults: Mapping[str, str], groups: Mapping[str, Any]) -> None:
-    every = {
-        **settings.model_fields,
-        **{name: f for spec in domains().values() for name, f in spec.options.model_fields.items()},
-    }
-    for name, field in every.items():
-        if name == "options":
-            continue
-        kinds = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not NoneType]
-        kind: Any = next((each for each in kinds if each in METAVARS), str)
-        text = " ".join((field.description or "").split()).partition(". ")[0].removesuffix(".").replace("%", "%%")
-        text = re.sub(r"; None (?:is|saves|stands for) (.*)", r" (default: \1)", text)
-        default = defaults.get(name, field.default)
-        words = text if default is None else f"{text} (default: {default})"
-        option, where = f"--{name.replace('_', '-')}", groups.get(name, group)
-        if field.annotation is bool:
-            where.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
-        else:
-            where.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar=METAVARS[kind], help=words)
+def given(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """The fields of a settings model whose options were given."""
+    return {name: values[name] for name in model.model_fields if values.get(name) is not None}
 
 
-def given_settings(arguments: argparse.Namespace, settings: type) -> dict[str, Any]:
-    """The options of a settings class that were given."""
-    if issubclass(settings, Options):
-        own = [name for spec in domains().values() for name in spec.options.model_fields]
-        names = [*settings.model_fields, *own]
-    else:
-        names = [field.name for field in fields(settings)]  # type: ignore[arg-type]
-    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+def _help(description: str, default: Any) -> str:
+    """The help text of a field. The default is shown as it is, so what the description says of it is left out."""
+    text = re.sub(r"; the default is [^.;]*", "", " ".join(description.split())).rstrip(".")
+    text = re.sub(r"\bNone (is|stands for) ", "by default ", text)
+    if default is None or default == ():
+        return text
+    if isinstance(default, bool):
+        return f"{text} (default: {'yes' if default else 'no'})"
+    return f"{text} (default: {','.join(map(str, default)) if isinstance(default, tuple | list) else default})"
 
 
-def add_agent(parser: argparse.ArgumentParser) -> None:
-    """`--agent`, and an option for each setting that some agent has of its own."""
-    known = agents()
-    summaries = "; ".join(f"{name}: {spec.summary}" for name, spec in known.items())
-    parser.add_argument("--agent", default="random", metavar="NAME", help=f"{summaries} (default: random)")
-    add_agent_options(parser, known)
+def _type(annotation: Any) -> click.ParamType:
+    """How the text of an option becomes a value. Texts that are not legal are left to the model, whose errors say why."""
+    kinds = list(_members(annotation))
+    if bool in kinds:
+        return click.BOOL
+    if kinds and all(isinstance(kind, str) for kind in kinds):
+        return click.Choice(kinds)
+    return next((_NUMBERS[kind] for kind in kinds if kind in (int, float)), click.STRING)
 
 
-def add_agent_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
-    """An option for each setting that one of these agents has of its own."""
-    group = parser.add_argument_group("options of agents")
-    takers: dict[str, list[str]] = {}
-    found: dict[str, FieldInfo] = {}
-    for agent in names:
-        for name, field in agent_options()[agent].model_fields.items():
-            takers.setdefault(name, []).append(agent)
-            found[name] = field
-    for name, field in found.items():
-        described = re.sub(r"; None is (.*)", r" (default: \1)", " ".join((field.description or "").split()).rstrip("."))
-        text = f"{', '.join(takers[name])}: {described}".replace("%", "%%")
-        option = f"--{name.replace('_', '-')}"
-        if field.annotation is bool:
-            group.add_argument(option, action="store_true", default=argparse.SUPPRESS, help=text)
-            continue
-        kind: Any = field.annotation if field.annotation in (int, float) else str
-        group.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar=METAVARS[kind], help=text)
-
-
-def given_agent_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of agents that were given."""
-    names = {name for model in agent_options().values() for name in model.model_fields}
-    return {name: getattr(arguments, name) for name in sorted(names) if hasattr(arguments, name)}
+def _members(annotation: Any) -> Iterator[Any]:
+    """Types and literal values that an annotation allows, None left out."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif origin in (Union, types.UnionType):
+        for each in get_args(annotation):
+            yield from _members(each)
+    elif origin is Literal:
+        yield from get_args(annotation)
+    elif annotation is not types.NoneType:
+        yield annotation

@@ -1,117 +1,155 @@
-"""`seal-env run`."""
+"""`seal-env run` and `seal-env eval`."""
 
 from __future__ import annotations
 
-import argparse
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 
-from seal_env.cli.options import add_agent, add_settings, given_agent_options, given_settings
-from seal_env.errors import SettingError
-from seal_env.registration import environments
-from seal_env.settings import Settings
+from seal_env.cli.options import SettingsCommand, given, options_of
+from seal_env.experiments.settings import EvalSettings, RunSettings
+from seal_env.report.tracker import SERVICES
 
-UPDATE_SETTINGS = (
-    "method",
-    "default_learning_rate",
-    "default_num_epochs",
-    "inner_loop",
-    "evaluator",
-    "evaluator_url",
-    "evaluator_model",
-    "profile",
-    "max_steps",
-    "max_examples",
-    "max_tokens",
-    "batch_size",
-    "lora_rank",
-    "lora_alpha",
-    "lora_targets",
-    "save_adapters",
-    "cache",
-    "cache_file",
-)
-EXAMPLES = """examples:
+if TYPE_CHECKING:
+    from seal_env.experiments.config import ExperimentConfig
+
+DECIDING = ("env", "domain", "agent")
+"""Options that decide which others there are."""
+RESUMABLE = "Resumable: rerun the same command."
+CHOOSING = "The settings depend on --env and --agent: put these before --help to see theirs."
+RUN_EXAMPLES = """\b
+examples:
   random self-edits on the 12 tasks of seal-train:
     seal-env run
-  the usual self-edit on one task:
+  the default self-edit on one task:
     seal-env run --subset 5582e5ca --agent fixed
   in-context learning on 20 generated tasks, without any update:
     seal-env run --subset mini-eval:20 --agent none
-  passages learned by heart, without a text of the agent's own:
+  passages learned without texts about them:
     seal-env run --env SEAL-Knowledge-v0 --agent passage_only
   your self-edit on another model:
     seal-env run --agent fixed --self-edit my-edit.json --model path/to/model"""
+EVAL_EXAMPLES = """\b
+examples:
+  random self-edits, five for each of 20 generated tasks:
+    seal-env eval --subset mini-eval:20 --agent random
+  self-edits that seal-tiny writes itself:
+    seal-env eval --subset mini-eval:20 --agent local_hf
+  those of a served model:
+    seal-env eval --agent openai_compatible --base-url http://127.0.0.1:8000/v1 --policy-model NAME"""
 
 
-def add_environment(parser: argparse.ArgumentParser) -> None:
-    """The options that set up the environment, from Settings itself."""
-    environment = parser.add_argument_group("environment")
-    update = parser.add_argument_group("weight update")
-    add_settings(environment, Settings, None, {"subset": "by --env"}, dict.fromkeys(UPDATE_SETTINGS, update))
+def owners(option: str) -> str | None:
+    """Which domain or agent has an option, in words; None if none has."""
+    from seal_env.cli import environment
+
+    return environment.owners(option)
 
 
-def add_run(commands: Any) -> None:
-    """The command's parser."""
-    about = "Run an agent on tasks, one self-edit and one real weight update an episode, and record the episodes."
-    parser = commands.add_parser(
-        "run",
-        help="run an agent on tasks and record the episodes",
-        usage="seal-env run [options]",
-        description=about,
-        epilog=EXAMPLES,
+def _run_options(chosen: Mapping[str, Any]) -> list[click.Parameter]:
+    from seal_env.cli import environment
+
+    return [
+        environment.env_option(),
+        environment.agent_option(),
+        *options_of(RunSettings, "Options"),
+        click.Option(["--out"], type=Path, metavar="DIR", help="A new run folder (default: runs/DATE-TIME-AGENT)."),
+        *environment.environment_options(chosen),
+        *environment.options_of_agents(chosen.get("agent", environment.DEFAULT_AGENT)),
+    ]
+
+
+def _eval_options(chosen: Mapping[str, Any]) -> list[click.Parameter]:
+    from seal_env.cli import environment
+
+    return [
+        environment.env_option(sequences=False),
+        environment.agent_option(),
+        *options_of(EvalSettings, "Options"),
+        *experiment_options(),
+        *environment.environment_options(chosen),
+        *environment.options_of_agents(chosen.get("agent", environment.DEFAULT_AGENT)),
+    ]
+
+
+def experiment_options() -> list[click.Parameter]:
+    """The options of every command whose run folder can be resumed."""
+    return [
+        click.Option(["--out"], type=Path, metavar="DIR", help="Run folder; an existing run is resumed."),
+        click.Option(["--track"], multiple=True, type=click.Choice(SERVICES), help="Report metrics to this service too."),
+    ]
+
+
+def experiment(values: Mapping[str, Any], name: str, *agents: str) -> ExperimentConfig:
+    """The experiment that a command line describes.
+
+    Args:
+        values: The values of all options.
+        name: Of the command, for the default run folder.
+        agents: The agents whose options are read.
+    """
+    from seal_env.cli import environment
+    from seal_env.experiments.config import ExperimentConfig
+
+    return ExperimentConfig(
+        environment.given_settings(values),
+        environment.given_agent_options(values, *agents),
+        values["out"] or new_folder(name),
+        values.get("track", ()),
+        values.get("env"),
     )
-    parser.add_argument("--env", default="SEAL-ARC-v0", choices=tuple(environments()), help="default: %(default)s")
-    add_agent(parser)
-    parser.add_argument("--episodes", type=int, metavar="N", help="how many (default: each task of the subset once)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides everything random (default: 0)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder, a new one (default: runs/DATE-TIME-AGENT)")
-    add_environment(parser)
-    parser.set_defaults(command=run_agent)
 
 
-def run_agent(arguments: argparse.Namespace, console: Console) -> int:
-    """`seal-env run`: 1 if the machine failed in every episode."""
-    options = agent_options_of(arguments)
-    from seal_env.experiments.run import RunSettings, run  # here: other commands need none of it
+@click.pass_obj
+def _run(console: Console, /, **values: Any) -> int:
+    from seal_env.experiments.run import run
 
-    given = given_settings(arguments, Settings)
-    settings = RunSettings(
-        environment=arguments.env,
-        agent=arguments.agent,
-        episodes=arguments.episodes,
-        seed=arguments.seed,
-        out=arguments.out or new_folder(Path("runs"), f"{datetime.now():%Y%m%d-%H%M%S}-{arguments.agent}"),
-        options=options,
-    )
-    trajectories = run(settings, given, console)
+    agent = values["agent"]
+    trajectories = run(agent, RunSettings.checked(**given(values, RunSettings)), experiment(values, agent, agent), console)
     return int(all(trajectory.truncated for trajectory in trajectories))
 
 
-def agent_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of agents that were given; a self-edit in a file is read. Raises SettingError."""
-    given = given_agent_options(arguments)
-    return given | {"self_edit": text_or_file(given["self_edit"])} if "self_edit" in given else given
+@click.pass_obj
+def _evaluate(console: Console, /, **values: Any) -> int:
+    from seal_env.experiments.evaluate import evaluate
+
+    agent = values["agent"]
+    config = experiment(values, f"eval-{agent}", agent)
+    report = evaluate(agent, EvalSettings.checked(**given(values, EvalSettings)), config, console)
+    return int(report["failed"] == report["samples"])
 
 
-def new_folder(parent: Path, name: str) -> Path:
-    """The first of NAME, NAME-2, NAME-3 ... that is not there: runs may begin in the same second."""
-    number = 1
-    while os.path.lexists(path := parent / (name if number == 1 else f"{name}-{number}")):
+run = SettingsCommand(
+    "run",
+    callback=_run,
+    options=_run_options,
+    deciding=DECIDING,
+    elsewhere=owners,
+    help=f"Run an agent on tasks, one self-edit and one real weight update for each episode, and record them.\n\n{CHOOSING}",
+    short_help="Run an agent on tasks and record the episodes.",
+    epilog=RUN_EXAMPLES,
+)
+evaluate = SettingsCommand(
+    "eval",
+    callback=_evaluate,
+    options=_eval_options,
+    deciding=DECIDING,
+    elsewhere=owners,
+    help=f"Measure an agent: several self-edits for each task, success rates with intervals, pass@k, cost. {RESUMABLE}"
+    f"\n\n{CHOOSING}",
+    short_help="Measure an agent.",
+    epilog=EVAL_EXAMPLES,
+)
+
+
+def new_folder(name: str) -> Path:
+    """A folder below `runs` that does not exist: DATE-TIME-NAME, or with -2, -3 ... for runs of the same second."""
+    stem, number = f"{datetime.now():%Y%m%d-%H%M%S}-{name.replace(':', '-')}", 1
+    while os.path.lexists(path := Path("runs") / (stem if number == 1 else f"{stem}-{number}")):
         number += 1
     return path
-
-
-def text_or_file(value: str | None) -> str | None:
-    """A JSON text as it is; anything else is a file with one. Raises SettingError if that cannot be read."""
-    if value is None or value.lstrip().startswith(("{", "[")):
-        return value
-    try:
-        return Path(value).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SettingError("self_edit", value, f"a JSON text or a readable file ({reason})") from error

@@ -1,106 +1,100 @@
-"""`seal-env tasks`: list, show and validate."""
+"""`seal-env tasks list`, `show` and `validate`."""
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import click
 from rich.console import Console
 
-from seal_env.domains.registry import domains
-from seal_env.errors import UnknownTaskError
-from seal_env.report.task_tables import passage_text, passages_table, task_pictures, taskset_table, tasksets_table
-from seal_env.tasks.arc.loader import TASKSETS, load_taskset
-from seal_env.tasks.arc.validate import validate
-from seal_env.tasks.knowledge.loader import TASKSETS as PASSAGES
-from seal_env.tasks.knowledge.loader import load_passages
-from seal_env.tasks.knowledge.validate import validate_all
+from seal_env.domains.base import DomainSpec
+from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
+from seal_env.report.task_tables import task_panels, taskset_table, tasksets_table
+from seal_env.types import Taskset
+
+SUBSET = "A task set (NAME or NAME:COUNT), comma-separated ids, or a path"
+domain_option = click.option(
+    "--domain", type=click.Choice(list(domains())), default=DEFAULT_DOMAIN, show_default=True, help="Kind of task."
+)
 
 
-def add_tasks(commands: Any) -> None:
-    """The command's parser."""
-    about = "List, show or validate tasks."
-    parser = commands.add_parser("tasks", help="list, show or validate tasks", description=about)
-    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="action name")
-    where = "a task set (NAME or NAME:COUNT), comma-separated ids, or a path"
-    listing = actions.add_parser("list", help="the task sets, or the tasks of one", description="List task sets or tasks.")
-    listing.add_argument("--subset", help=where)
-    listing.set_defaults(command=list_tasks)
-    show = actions.add_parser("show", help="draw a task's grids", description="Draw a task's grids, the answers too.")
-    show.add_argument("task_id", metavar="TASK_ID", help="an id of ARC-AGI-1, ARC-AGI-2 or mini, or of --subset")
-    show.add_argument("--subset", help=f"{where}; where to look for the task")
-    show.set_defaults(command=show_task)
-    about = "Prove tasks without a model: right answers score 1, wrong ones 0, and no answer leaks."
-    check = actions.add_parser("validate", help="prove every task, without a model", description=about)
-    check.add_argument("--subset", help=f"{where}; or several sets (default: all, which takes minutes)")
-    check.add_argument("--free-answers", action="store_true", help="knowledge: answers need not be parts of the passage")
-    check.set_defaults(command=validate_tasks)
-    for action in (listing, show, check):
-        action.add_argument("--domain", default="arc", choices=tuple(domains()), help="default: %(default)s")
+def subset_option(more: str) -> Callable[[Any], Any]:
+    """`--subset`, with a note."""
+    return click.option("--subset", help=f"{SUBSET}; {more}.")
 
 
-def list_tasks(arguments: argparse.Namespace, console: Console) -> int:
-    """`seal-env tasks list`."""
-    if arguments.subset is None:
-        console.print(tasksets_table())
-    elif arguments.domain == "knowledge":
-        console.print(passages_table(load_passages(arguments.subset)))
+@click.group(no_args_is_help=False)
+def tasks() -> None:
+    """List, show or validate tasks."""
+
+
+@tasks.command("list")
+@subset_option("by default the task sets are listed")
+@domain_option
+@click.pass_obj
+def list_tasks(console: Console, subset: str | None, domain: str) -> None:
+    """List the task sets, or the tasks of one."""
+    if subset is None:
+        console.print(tasksets_table(domains().values()))
     else:
-        console.print(taskset_table(load_taskset(arguments.subset)))
-    return 0
+        spec = get_domain(domain)
+        console.print(taskset_table(_load(spec, subset), spec))
 
 
-def show_task(arguments: argparse.Namespace, console: Console) -> int:
-    """`seal-env tasks show TASK_ID`: every grid, the gold outputs too."""
-    task_id = arguments.task_id
-    if arguments.domain == "knowledge":
-        console.print(passage_text(load_passages(arguments.subset or task_id)[task_id]), soft_wrap=False)
-        return 0
-    if arguments.subset is None and (task_id in TASKSETS or not re.fullmatch(r"[0-9a-f]{8}|mini-\w+-\d+-\d+", task_id)):
-        legal = "an id such as 5582e5ca or mini-train-0-7 (`seal-env tasks list --subset NAME` lists them), or --subset"
-        raise UnknownTaskError(f"TASK_ID={task_id!r} is no task id; expected {legal}")
-    console.print(task_pictures(load_taskset(arguments.subset or task_id)[task_id], console))
-    return 0
+@tasks.command()
+@click.argument("task_id")
+@subset_option("by default the task is looked up by its id")
+@domain_option
+@click.pass_obj
+def show(console: Console, task_id: str, subset: str | None, domain: str) -> None:
+    """Show a task with its answers."""
+    spec = get_domain(domain)
+    task = _load(spec, subset or task_id)[task_id]
+    console.print(task_panels(task, spec, console))
 
 
-def validate_tasks(arguments: argparse.Namespace, console: Console) -> int:
-    """`seal-env tasks validate`: 1 if any task has a problem."""
-    if arguments.domain == "knowledge":
-        return _validate_passages(arguments, console)
-    every = ",".join(name for name in TASKSETS if name != "mini")
-    subset = every if arguments.subset is None else arguments.subset
-    parts = [part.strip() for part in subset.split(",")]
-    names = parts if {part.partition(":")[0] for part in parts} <= set(TASKSETS) else [subset]
+@tasks.command()
+@subset_option("or several sets; by default all that need no download, which takes minutes")
+@click.option("--free-answers", is_flag=True, help="Answers need not be literal parts of the context.")
+@domain_option
+@click.pass_obj
+def validate(console: Console, subset: str | None, free_answers: bool, domain: str) -> int:
+    """Check tasks without a model: right answers score 1, wrong ones 0, and no answer leaks.
+
+    Exits with 1 if a task has a problem.
+    """
+    spec = get_domain(domain)
+    seen: set[str] = set()
     count = failed = 0
-    for name in names:
-        taskset = load_taskset(name)
+    for name in _names(spec, subset):
+        taskset = _load(spec, name)
+        if seen.issuperset(taskset.task_ids):  # a second name of the same set
+            continue
+        seen.update(taskset.task_ids)
         with console.status(f"validating {name}: {len(taskset)} tasks"):
-            found = {task.task_id: validate(task) for task in taskset}
-        count, failed = count + len(found), failed + _show_problems(found, console)
-    return _verdict(count, failed, console)
+            found = spec.validate(taskset, free_answers)
+        count, failed = count + len(taskset), failed + _show_problems(found, console)
+    console.print(f"{count} task{'' if count == 1 else 's'}, {failed or 'none'} with problems")
+    return 1 if failed else 0
 
 
-def _validate_passages(arguments: argparse.Namespace, console: Console) -> int:
-    names = [name for name in PASSAGES if name != "synthetic"] if arguments.subset is None else [arguments.subset]
-    count = failed = 0
-    for name in names:
-        tasks = load_passages(name)
-        with console.status(f"validating {name}: {len(tasks)} passages"):
-            found = validate_all(tasks, spans=not arguments.free_answers)
-        count, failed = count + len(tasks), failed + _show_problems(found, console)
-    return _verdict(count, failed, console)
+def _load(spec: DomainSpec, subset: str) -> Taskset[Any, Any]:
+    return spec.load(subset, spec.options())
+
+
+def _names(spec: DomainSpec, subset: str | None) -> Iterator[str]:
+    """The task sets to validate; several names may be given with commas, as ids of one set may."""
+    if subset is None:
+        yield from (name for name, entry in spec.tasksets.items() if not entry.online)
+        return
+    names = [part.strip() for part in subset.split(",")]
+    yield from names if {name.partition(":")[0] for name in names} <= set(spec.tasksets) else [subset]
 
 
 def _show_problems(found: Mapping[str, Sequence[str]], console: Console) -> int:
-    """How many tasks have a problem."""
+    """Print the problems; how many tasks have one."""
     for task_id, problems in found.items():
         for problem in problems:
             console.print(f"{task_id}: {problem}", style="red", markup=False, soft_wrap=True)
     return sum(map(bool, found.values()))
-
-
-def _verdict(count: int, failed: int, console: Console) -> int:
-    console.print(f"{count} task{'' if count == 1 else 's'}, {failed or 'none'} with problems")
-    return 1 if failed else 0

@@ -57,7 +57,7 @@ def _columns(task: ArcTask) -> Mapping[str, str]:
     }
 
 
-def _validate(taskset: Taskset[Any, Any]) -> Mapping[str, Sequence[str]]:
+def _validate(taskset: Taskset[Any, Any], free_answers: bool) -> Mapping[str, Sequence[str]]:
     return {task.task_id: problems for task in taskset if (problems := validate(task))}
 
 

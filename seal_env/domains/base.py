@@ -48,7 +48,7 @@ class DomainSpec:
         default_self_edit: The self-edit of the agent `fixed`, as JSON.
         no_update: A self-edit that leaves the base model as it is, as JSON.
         columns: What a list of tasks shows of each, by heading.
-        validate: Problems of a task set by task id, found without a model.
+        validate: (task set, whether answers need not be parts of the context) -> problems by task id, found without a model.
         defaults: Shared settings that have another default here.
         recipe: Fields of `Recipe` that have another value here.
         profiles: Legal values of the setting `profile`.
@@ -70,7 +70,7 @@ class DomainSpec:
     default_self_edit: str
     no_update: str
     columns: Callable[[Task[Any, Any]], Mapping[str, str]]
-    validate: Callable[[Taskset[Any, Any]], Mapping[str, Sequence[str]]]
+    validate: Callable[[Taskset[Any, Any], bool], Mapping[str, Sequence[str]]]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     profiles: tuple[str, ...] = ("fixed",)

@@ -87,8 +87,8 @@ def _columns(task: Task[Passage, Question]) -> Mapping[str, str]:
     }
 
 
-def _validate(taskset: Taskset[Any, Any]) -> Mapping[str, Sequence[str]]:
-    return validate_all(taskset)
+def _validate(taskset: Taskset[Any, Any], free_answers: bool) -> Mapping[str, Sequence[str]]:
+    return validate_all(taskset, spans=not free_answers)
 
 
 _TASKS: Final[Mapping[str, Any]] = {

@@ -1,42 +1,62 @@
-"""The run folder: settings.toml, written once, episodes.jsonl, one flushed line an episode, and cache.json at the end."""
+"""The run folder: settings.toml, written once; episodes.jsonl, one flushed line for each episode; cache.json at the end."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-import platform
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
 import tomli_w
 
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import RunFolderError, SettingError
+from seal_env.experiments.versions import package_versions
+from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.cache.loop import CacheStatistics
+from seal_env.inner_loop.model.device import describe_device
 from seal_env.journal import write_whole
+from seal_env.options import Options
+from seal_env.settings import default_of
+from seal_env.store import FILE_NAME, cache_path
 
-RECORDED_PACKAGES = ("seal-env", "torch", "transformers", "peft", "gymnasium", "numpy", "tokenizers")
+def settings_tables(run: Mapping[str, Any], runtime: Runtime, options: Options | None = None) -> dict[str, dict[str, Any]]:
+    """The tables of settings.toml: everything that decides the results, resolved.
+
+    Args:
+        run: The command and its settings.
+        runtime: Of the environment.
+        options: Of the agent; None if it has none.
+    """
+    settings = runtime.settings
+    device = resolve_device(settings.device)
+    return {
+        "run": dict(run),
+        "environment": settings.flat() | {"device": device},
+        "agent_options": {} if options is None else options.model_dump(),
+        "recipe": asdict(settings.recipe),
+        "machine": {"device": describe_device(device)},
+        "versions": package_versions(),
+    }
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of what an episode's numbers depend on; "not installed" where a package is missing."""
-    found = {"python": platform.python_version()}
-    for package in RECORDED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+def with_cache_file(environment: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Settings of an environment whose cache file, unless they or SEAL_ENV_CACHE name one, is in the run folder `out`."""
+    settings = dict(environment)
+    cached = settings.get("cache", default_of("cache")) == "on" and settings.get("evaluator") != "vllm"
+    if cached and cache_path(settings.get("cache_file")) is None:
+        settings["cache_file"] = str(out / FILE_NAME)
+    return settings
 
 
-def without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML knows no null: a setting that is None is left out."""
-    return {name: value for name, value in settings.items() if value is not None}
+def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """TOML has no null: a setting that is None is left out."""
+    return tomli_w.dumps({name: {key: x for key, x in table.items() if x is not None} for name, table in tables.items()})
 
 
 def refuse_existing(path: Path) -> None:
@@ -46,31 +66,47 @@ def refuse_existing(path: Path) -> None:
 
 
 def begin_or_resume(path: Path, settings: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Make a folder with settings.toml, or see that the one that is there was begun with the same; True in that case.
+    """Make a folder with settings.toml, or check that the existing one has the same.
 
-    Tables named `versions` and `machine` may differ. Raises RunFolderError: it names what differs, or says it is no run's.
+    Args:
+        path: The folder.
+        settings: Tables of settings; those named `versions` and `machine` may differ.
+
+    Returns:
+        Whether the folder existed.
+
+    Raises:
+        RunFolderError: If another run began in the folder, or it has no settings.toml. Names the setting that differs.
     """
-    tables = {name: without_none(table) for name, table in settings.items()}
-    file = path / "settings.toml"
+    file, text = path / "settings.toml", _toml(settings)
     if not os.path.lexists(path):
-        write_whole(file, tomli_w.dumps(tables))
+        write_whole(file, text)
         return False
     if not file.is_file():
-        raise RunFolderError(f"out={str(path)!r} exists and is no run of seal-env: name another folder")
-    found = tomllib.loads(file.read_text(encoding="utf-8"))
-    for name in {*found, *tables} - {"versions", "machine"}:
-        then, now = found.get(name, {}), tomllib.loads(tomli_w.dumps(tables.get(name, {})))
+        raise RunFolderError(f"out={str(path)!r} exists and is not a run folder of seal-env: name another folder")
+    found, tables = tomllib.loads(file.read_text(encoding="utf-8")), tomllib.loads(text)
+    for name in sorted({*found, *tables} - {"versions", "machine"}):
+        then, now = found.get(name, {}), tables.get(name, {})
         for field in sorted({*then, *now}):
             if then.get(field) != now.get(field):
                 raise RunFolderError(
                     f"out={str(path)!r} was begun with {field}={then.get(field)!r}, not {now.get(field)!r}: "
-                    f"name another folder, or the same settings to go on"
+                    f"name another folder, or resume with the same settings"
                 )
     return True
 
 
 class RunFolder:
-    """A new folder for one run. Raises RunFolderError if it exists, SettingError if it cannot be made."""
+    """A new folder for one run.
+
+    Args:
+        path: Must not exist.
+        settings: Tables of settings.toml.
+
+    Raises:
+        RunFolderError: If the folder exists.
+        SettingError: If it cannot be created.
+    """
 
     def __init__(self, path: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
         self.path = path
@@ -79,22 +115,21 @@ class RunFolder:
             path.mkdir(parents=True)
         except OSError as error:
             raise SettingError("out", str(path), f"a folder that can be made: {error.strerror}") from error
-        tables = {name: without_none(table) for name, table in settings.items()}
-        (path / "settings.toml").write_text(tomli_w.dumps(tables), encoding="utf-8")
+        (path / "settings.toml").write_text(_toml(settings), encoding="utf-8")
         self._episodes: TextIO = (path / "episodes.jsonl").open("x", encoding="utf-8")
         self._versions = package_versions()
 
     def write_episode(self, record: Mapping[str, Any]) -> None:
-        """Append one episode; it is on its way to the disk when this returns. Numbers that are not finite become null.
+        """Append one episode and flush. Numbers that are not finite become null.
 
-        Characters beyond ASCII are escaped: an agent may write line separators, and half surrogate pairs, which UTF-8 lacks.
+        Characters beyond ASCII are escaped: agents may write line separators, and lone surrogates, which UTF-8 lacks.
         """
         line = json.dumps(_finite({**record, "versions": self._versions}), allow_nan=False)
         self._episodes.write(line + "\n")
         self._episodes.flush()
 
     def write_cache(self, cached: CacheStatistics) -> None:
-        """Write cache.json: how often the inner loop knew a result. Nothing for a run without a cache."""
+        """Write cache.json: how many results were cached. Nothing is written for a run without a cache."""
         if cached.jobs:
             counts = asdict(cached) | {"hit_rate": cached.hit_rate}
             (self.path / "cache.json").write_text(json.dumps(counts) + "\n", encoding="utf-8")

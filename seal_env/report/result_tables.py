@@ -9,14 +9,6 @@ from rich.table import Table
 
 from seal_env.report.formats import DASH, percent, plain_table
 
-REPRODUCED = {
-    "none": "no update",
-    "passage": "passage alone",
-    "untrained": "self-edits, untrained policy",
-    "grpo": "self-edits after GRPO",
-    "rest-em": "self-edits after ReST-EM",
-    "search": "search for each task (oracle)",
-}
 CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "forgetting": "forgetting", "merged": "merged"}
 """Columns of the table of continual learning."""
 
@@ -74,7 +66,7 @@ def reproduction_table(table: Mapping[str, Any]) -> Table:
     shown = plain_table("", "held out: accuracy", "above untrained", "by seed", "minutes")
     for row, found in table["rows"].items():
         shown.add_row(
-            REPRODUCED[row],
+            found["label"],
             percent(found["accuracy"]),
             percent(found["above_untrained"]),
             ", ".join(f"{100 * value:.0f}" for value in found["by_seed"]),

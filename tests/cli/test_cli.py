@@ -11,11 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import pytest
 from rich.text import Text
 from safetensors import safe_open
 
-from seal_env.cli import build_parser, main
+from seal_env.agents.registry import agent_options
+from seal_env.cli import commands, main
+from seal_env.domains.registry import domains
 from seal_env.envs.env import SealEnv
 from seal_env.episodes.episode import Episode
 from seal_env.errors import ModelError
@@ -71,7 +74,7 @@ def test_same_seed_gives_the_same_episodes_but_for_timings(seal_env: Call) -> No
     assert one[0]["self_edit"] != one[1]["self_edit"]
 
 
-def test_run_tells_of_each_episode_and_sums_up(seal_env: Call) -> None:
+def test_run_reports_each_episode_and_a_summary(seal_env: Call) -> None:
     said = seal_env(*MINI, "--subset", "mini-train:2", "--agent", "none")
     assert said.code == 0
     assert said.out.startswith("none agent, 2 episodes of mini-train:2, model seal-tiny on cpu")
@@ -99,12 +102,12 @@ def test_self_edit_of_the_fixed_agent_may_be_a_file(seal_env: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "code", "told"),
+    ("stop", "code", "printed"),
     [(KeyboardInterrupt(), 130, "interrupted"), (ModelError("model='x' is too small"), 2, "model='x' is too small")],
     ids=["interrupt", "error"],
 )
 def test_stopped_run_keeps_and_reports_what_was_finished(
-    seal_env: Call, monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int, told: str
+    seal_env: Call, monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int, printed: str
 ) -> None:
     step, taken = SealEnv.step, []
 
@@ -116,7 +119,7 @@ def test_stopped_run_keeps_and_reports_what_was_finished(
 
     monkeypatch.setattr(SealEnv, "step", stop_at_the_third)
     said = seal_env(*MINI, "--agent", "none", "--out", "out")
-    assert (said.code, said.err) == (code, f"seal-env: {told}\n")
+    assert (said.code, said.err) == (code, f"seal-env: {printed}\n")
     assert [record["episode"] for record in episodes("out")] == [0, 1]
     assert "[  2/100] mini-train-0-1" in said.out
     assert "(mean of 2)" in said.out
@@ -129,21 +132,25 @@ def test_lines_are_on_the_disk_as_soon_as_an_episode_ends(seal_env: Call, monkey
     assert lengths == [1, 2, 3]
 
 
-def test_run_in_which_the_machine_failed_throughout_exits_1(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_of_infrastructure_failures_only_exits_1(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Episode, "finish", lambda self, *_: self._end(Outcome.OUT_OF_MEMORY, "no memory", float("nan")))
-    learnt: list[object] = []
-    monkeypatch.setattr("seal_env.agents.base.Agent.learn", lambda _, trajectories: learnt.append(trajectories))
+    learned: list[object] = []
+    monkeypatch.setattr("seal_env.agents.base.Agent.learn", lambda _, trajectories: learned.append(trajectories))
     said = seal_env(*MINI, "--episodes", "1", "--out", "out")
     assert said.code == 1
     assert "out_of_memory: no memory" in said.out
     assert "excluded from all means" in said.out
     assert (episodes("out")[0]["reward"], episodes("out")[0]["truncated"]) == (None, True)
-    assert learnt == []
+    assert learned == []
 
 
 BAD_INPUT = [
     (("--subset", "seal-trian"), "'seal-trian'"),
     (("--subset", "00000000"), "'00000000'"),
+    (("--grader", "judge"), "it is an option of the domain 'knowledge'"),
+    (("--evaluation", "vot"), "'greedy', 'vote'"),
+    (("--domain", "chess"), "domain='chess'"),
+    (("--rew", "gain"), "--rew"),
     (("--agent", "rndom"), "agent='rndom'"),
     (("--episodes", "0"), "episodes=0"),
     (("--episodes", "two"), "--episodes"),
@@ -151,14 +158,14 @@ BAD_INPUT = [
     (("--out", "."), "out='.'"),
     (("--out", "a-file/run"), "out='a-file/run'"),
     (("--reward", "acuracy"), "reward='acuracy'"),
-    (("--rewrd", "accuracy"), "did you mean --reward?"),
+    (("--rewrd", "accuracy"), "--reward"),
     (("--max-turns", "0"), "max_turns=0"),
     (("--device", "mps:9:9"), "device='mps:9:9'"),
     (("--inner-loop", "none"), "inner_loop='none'"),
     (("--model", "./no-such-model"), "model='./no-such-model'"),
     (("--agent", "fixed", "--self-edit", "missing.json"), "self_edit='missing.json'"),
     (("--agent", "fixed", "--self-edit", "[1]"), "self_edit='[1]'"),
-    (("--agent", "none", "--self-edit", "[]"), "self_edit='[]'"),
+    (("--agent", "none", "--self-edit", "[]"), "it is an option of the agent 'fixed'"),
 ]
 
 
@@ -189,11 +196,26 @@ def test_run_folder_that_exists_is_left_as_it_is(seal_env: Call) -> None:
     assert list(Path("out").iterdir()) == []
 
 
-def test_every_setting_of_the_environment_is_an_option_with_help() -> None:
-    run = next(action for action in build_parser()._actions if action.choices).choices["run"]  # type: ignore[index]
-    helps = {option: action.help for action in run._actions for option in action.option_strings}
-    for name in Settings.model_fields.keys() - {"options"}:
-        assert len(helps[f"--{name.replace('_', '-')}"]) > 20
+def helps(name: str, *arguments: str) -> dict[str, str]:
+    """Option -> help text of a command, given the options that decide which others there are."""
+    command = commands.commands[name]
+    with command.make_context(name, list(arguments), resilient_parsing=True) as context:
+        options = [option for option in command.get_params(context) if isinstance(option, click.Option)]
+        return {flag: option.help or "" for option in options for flag in option.opts}
+
+
+@pytest.mark.parametrize("domain", domains())
+def test_every_setting_of_the_environment_is_an_option_with_help(domain: str) -> None:
+    found = helps("run", "--domain", domain)
+    for name in {*Settings.model_fields, *domains()[domain].options.model_fields} - {"options"}:
+        assert len(found[f"--{name.replace('_', '-')}"]) > 20
+
+
+@pytest.mark.parametrize("agent", agent_options())
+def test_every_setting_of_an_agent_is_an_option_with_help(agent: str) -> None:
+    found = helps("eval", f"--agent={agent}")
+    for name in agent_options()[agent].model_fields:
+        assert len(found[f"--{name.replace('_', '-')}"]) > 10
 
 
 @pytest.mark.parametrize(
@@ -208,7 +230,8 @@ def test_help_fits_in_80_columns(seal_env: Call, monkeypatch: pytest.MonkeyPatch
 
 
 def test_command_is_needed(seal_env: Call) -> None:
-    assert seal_env() == (2, "", "seal-env: the following arguments are required: COMMAND (see seal-env --help)\n")
+    assert seal_env() == (2, "", "seal-env: Missing command. (see seal-env --help)\n")
+    assert seal_env("train") == (2, "", "seal-env: Missing command. (see seal-env train --help)\n")
 
 
 @pytest.mark.usefixtures("arc_agi_2")
@@ -227,7 +250,7 @@ def test_tasks_of_a_set_are_listed_with_their_sizes(seal_env: Call) -> None:
 def test_any_task_is_shown(seal_env: Call, task_id: str) -> None:
     said = seal_env("tasks", "show", task_id)
     assert (said.code, said.err) == (0, "")
-    assert re.match(rf"{task_id}: \d demonstrations, 1 test input\n", said.out)
+    assert re.match(rf"{task_id}: demonstrations \d, test inputs 1, largest grid \dx\d\n", said.out)
     assert "gold" in said.out
 
 
@@ -238,12 +261,12 @@ def test_unknown_task_is_named(seal_env: Call, task_id: str) -> None:
     assert repr(task_id) in said.err
 
 
-def test_published_tasks_are_proved(seal_env: Call) -> None:
+def test_published_tasks_are_validated(seal_env: Call) -> None:
     said = seal_env("tasks", "validate", "--subset", "seal-train,seal-eval")
     assert (said.code, said.out) == (0, "22 tasks, none with problems\n")
 
 
-def test_task_with_a_problem_fails_its_proof(seal_env: Call) -> None:
+def test_task_with_a_problem_fails_its_validation(seal_env: Call) -> None:
     pair = {"input": [[1]], "output": [[2]]}
     Path("leak.json").write_text(json.dumps({"train": [pair, pair], "test": [pair]}), encoding="utf-8")
     said = seal_env("tasks", "validate", "--subset", "leak.json")
@@ -252,19 +275,19 @@ def test_task_with_a_problem_fails_its_proof(seal_env: Call) -> None:
     assert said.out.endswith("1 task, 1 with problems\n")
 
 
-def test_passages_are_listed_shown_and_proved(seal_env: Call) -> None:
+def test_passages_are_listed_shown_and_validated(seal_env: Call) -> None:
     lines = seal_env("tasks", "list").out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("synthetic-eval")] == ["100"]
     listed = seal_env("tasks", "list", "--domain", "knowledge", "--subset", "synthetic-eval:3").out.splitlines()
     assert listed[-1] == "3 tasks in synthetic-eval"
     shown = seal_env("tasks", "show", "--domain", "knowledge", "synthetic-eval-0-1").out
-    assert shown.startswith("synthetic-eval-0-1: Kolasu\n")
+    assert re.match(r"synthetic-eval-0-1: words \d+, questions \d+, self-edits 0, title Kolasu\n", shown)
     assert "47 days" in shown
     said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "synthetic-reworded:20")
     assert (said.code, said.out) == (0, "20 tasks, none with problems\n")
 
 
-def test_a_passage_with_a_problem_fails_its_proof_unless_answers_are_free(seal_env: Call) -> None:
+def test_a_passage_with_a_problem_fails_its_validation_unless_answers_are_free(seal_env: Call) -> None:
     passage = {"title": "Orvel", "context": "Orvel is a lamp.", "questions": [{"question": "What burns?", "answer": "oil"}]}
     Path("mine.jsonl").write_text(json.dumps(passage), encoding="utf-8")
     said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl")
@@ -273,13 +296,13 @@ def test_a_passage_with_a_problem_fails_its_proof_unless_answers_are_free(seal_e
     assert seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl", "--free-answers").code == 0
 
 
-def test_the_tools_of_knowledge_are_told_too(seal_env: Call) -> None:
+def test_the_tools_of_knowledge_are_shown_too(seal_env: Call) -> None:
     offered = json.loads(seal_env("tools", "--domain", "knowledge", "--format", "openai").out)
     assert [tool["function"]["name"] for tool in offered][:2] == ["implications", "rewrite"]
     assert "relations: a list of 1 to 64" in seal_env("tools", "--domain", "knowledge").out
 
 
-def test_tools_are_told_in_words_and_as_schemas(seal_env: Call) -> None:
+def test_tools_are_shown_in_words_and_as_schemas(seal_env: Call) -> None:
     words = seal_env("tools").out
     assert "learning_rate: a number above 0 and at most 1" in words
     schemas = json.loads(seal_env("tools", "--format", "json-schema").out)

@@ -10,27 +10,13 @@ import pytest
 from rich.console import Console
 
 from seal_env.envs.render import CELL, GAP, PALETTE, grid_text, panels_ansi, panels_pixels
-from seal_env.report.task_tables import task_pictures
-from seal_env.tasks.arc.grid import Grid, GridPair
-from seal_env.types import Task
+from seal_env.tasks.arc.grid import Grid
 
 ALL_COLOURS: Grid = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
 
 
-def shown(task: Task[tuple[GridPair, ...], GridPair], width: int) -> list[str]:
-    console = Console(width=width, highlight=False, force_terminal=False)
-    with console.capture() as capture:
-        console.print(task_pictures(task, console))
-    return [line.rstrip() for line in capture.get().splitlines()]
-
-
 def square(side: int, colour: int = 0) -> Grid:
     return ((colour,) * side,) * side
-
-
-def task_of(side: int) -> Task[tuple[GridPair, ...], GridPair]:
-    pairs = tuple(GridPair(square(side, colour), square(side, colour + 1)) for colour in range(3))
-    return Task("t", pairs[:2], pairs[2:])
 
 
 def test_ten_colours_are_all_different() -> None:
@@ -89,23 +75,3 @@ def test_ansi_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     lines = re.sub(r"\x1b\[[\d;]*m", "", panels_ansi([[("a", square(30)), ("b", square(30))]])).splitlines()
     assert max(map(len, lines)) <= 70
     assert sum(line.startswith("0 " * 29) for line in lines) == 60
-
-
-def test_small_pairs_of_a_task_share_a_line() -> None:
-    lines = shown(task_of(2), 80)
-    assert lines[0] == "t: 2 demonstrations, 1 test input"
-    assert "demonstration 1: 2x2 -> 2x2    demonstration 2: 2x2 -> 2x2" in lines
-    assert any(line.startswith("0 0  -> 1 1") for line in lines)
-
-
-def test_gold_of_the_test_input_is_drawn() -> None:
-    lines = shown(task_of(2), 80)
-    assert any(line.startswith("test input 1") and line.endswith("gold") for line in lines)
-    assert "2 2  -> 3 3" in lines
-
-
-@pytest.mark.parametrize(("width", "row"), [(130, "0 " * 30 + "    " + "1 " * 30), (80, "0 " * 30), (50, "0" * 30)])
-def test_largest_grids_are_whole_in_any_terminal(width: int, row: str) -> None:
-    lines = shown(task_of(30), width)
-    assert sum(line.replace(" -> ", "    ") == row.rstrip() for line in lines) == 30
-    assert max(map(len, lines)) <= width

@@ -16,7 +16,9 @@ from rich.console import Console
 
 from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
 from seal_env.errors import SettingError
-from seal_env.experiments.run import RunSettings, run
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.run import run
+from seal_env.experiments.settings import RunSettings
 from seal_env.inner_loop import INNER_LOOPS, make_inner_loop
 from seal_env.inner_loop.cache.loop import CachedInnerLoop, CacheStatistics, statistics_of
 from seal_env.inner_loop.cache.results import RESULTS, open_store
@@ -279,7 +281,8 @@ def test_environment_keeps_results_where_the_variable_says(
 def run_twice(out: Path, **settings: str) -> str:
     """A run of two equal episodes: one evaluation of the base model and two equal updates. What it printed."""
     console = Console(record=True, file=io.StringIO(), width=160)
-    run(RunSettings("SEAL-ARC-Mini-v0", "fixed", episodes=2, seed=0, out=out), REAL | settings, console)
+    config = ExperimentConfig(REAL | settings, {}, out, env="SEAL-ARC-Mini-v0")
+    run("fixed", RunSettings(episodes=2), config, console)
     return console.export_text()
 
 

@@ -1,1 +1,4 @@
-"""The paper's tables, measured again on one machine."""
+"""Reproductions: the paper's tables, and how much of a sequence of tasks is retained.
+
+A preset and a run folder come in; table.json and, for continual learning, heat maps go out.
+"""

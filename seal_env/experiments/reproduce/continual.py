@@ -1,6 +1,6 @@
-"""`seal-env reproduce continual`: sequences of tasks learned for good, and what is left of each, as tables and pictures.
+"""`seal-env reproduce continual`: sequences of tasks learned one after another, and how much of each is retained.
 
-Every sequence of every agent is a line of a journal in the folder: what was killed goes on with the same command.
+Every sequence of every agent is a line of a journal in the run folder. Resumable: rerun the same command.
 """
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gymnasium
 from rich.console import Console
@@ -18,89 +16,87 @@ from rich.console import Console
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import get_agent, make_agent
 from seal_env.agents.rollouts import run_episode
+from seal_env.domains.registry import get_domain
 from seal_env.envs.continual_env import SealContinualEnv
 from seal_env.envs.wrappers.forgetting_gate import ForgettingGate
 from seal_env.episodes.retention import RetentionMatrix
-from seal_env.errors import SettingError
-from seal_env.experiments.run_folder import begin_or_resume, package_versions
-from seal_env.inner_loop import resolve_device
-from seal_env.inner_loop.model.device import describe_device
+from seal_env.errors import MissingExtraError, SettingError
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.run_folder import begin_or_resume, settings_tables
+from seal_env.experiments.settings import ContinualSettings
 from seal_env.intervals import bootstrap
 from seal_env.journal import Journal, write_whole
+from seal_env.registration import environments
 from seal_env.report.result_tables import continual_table
 from seal_env.report.retention_plot import draw_retention
 
+ENVIRONMENT: Final = "SEAL-Continual-v0"
 
-@dataclass(frozen=True)
-class ContinualRun:
-    """What is measured. agents: by name, each on the same sequences. measure, limit: of a gate; None is no gate.
 
-    sequences: how many; each begins where the one before it ended in the task set. options: of the agents; each gets those
-    that it has.
+def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, console: Console) -> dict[str, Any]:
+    """Measure how much of a sequence of tasks several agents retain.
+
+    Args:
+        settings: The agents, the sequences and the gate.
+        config: The environment, the options of the agents (each gets those that it has) and the run folder.
+        console: Where progress and the table are shown.
+
+    Returns:
+        The content of table.json.
+
+    Raises:
+        SealError: Finished sequences stay in the folder.
     """
-
-    environment: Mapping[str, Any]
-    agents: tuple[str, ...]
-    sequences: int
-    seed: int
-    out: Path
-    measure: str | None = None
-    limit: float = 0.1
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-def reproduce_continual(run: ContinualRun, console: Console) -> dict[str, Any]:
-    """The table; what table.json holds. Raises SealError; what is finished stays in the folder."""
-    env = _environment(run)
+    env = _environment(settings, config)
     seal = env.unwrapped
     assert isinstance(seal, SealContinualEnv)
-    used = seal.settings
-    most = len(seal.taskset) // used.sequence
-    if not 1 <= run.sequences <= most:
-        legal = f"1 to {most}: {used.subset!r} has {len(seal.taskset)} tasks, {used.sequence} for each sequence"
-        raise SettingError("sequences", run.sequences, legal)
-    begin_or_resume(run.out, _settings(run, seal))
+    length, ids = seal.settings.sequence, seal.taskset.task_ids
+    most = len(ids) // length
+    if not 1 <= settings.sequences <= most:
+        legal = f"1 to {most}: {seal.settings.subset!r} has {len(ids)} tasks, {length} for each sequence"
+        raise SettingError("sequences", settings.sequences, legal)
+    run = {"command": "reproduce continual", **settings.model_dump()}
+    begin_or_resume(config.out, settings_tables(run, seal.runtime) | {"agent_options": dict(config.options)})
     rows: dict[str, Any] = {}
-    for name in run.agents:
-        own = {option: run.options[option] for option in get_agent(name).options.model_fields if option in run.options}
-        agent = make_agent(name, AgentContext.of(env, run.seed), **own)
-        journal = Journal(run.out / f"{name}.jsonl")
-        done = {record["number"] for record in journal.read()}
-        for number in range(run.sequences):
-            if number in done:
-                continue
-            with console.status(f"{name}: sequence {number + 1} of {run.sequences}"):
-                agent.seed(run.seed + number)
-                first = seal.taskset.task_ids[number * used.sequence]
-                trajectory = run_episode(env, agent, first, run.seed + number)
-            if trajectory.truncated:
-                console.print(f"{name}, sequence {number}: {trajectory.info['reason']}", style="yellow", markup=False)
-                continue
-            journal.append(_record(number, trajectory.info, [turn.info for turn in trajectory.turns]))
-        rows[name] = summarise(journal.read())
-        draw_retention(rows[name]["retention"], name, run.out / f"retention-{name}.png")
-    table = {"sequences": run.sequences, "tasks": used.sequence, "rows": rows}
-    write_whole(run.out / "table.json", json.dumps(table, indent=1))
-    console.print(continual_table(table))
-    console.print(f"written   {run.out}", soft_wrap=True, markup=False)
+    for name in settings.agents:
+        rows[name] = summarise(_sequences(name, settings, config, env, console))
+        try:
+            draw_retention(rows[name]["retention"], name, config.out / f"retention-{name}.png")
+        except MissingExtraError as error:
+            console.print(f"no picture of {name}: {error}", style="yellow", markup=False)
+    table = {"sequences": settings.sequences, "tasks": length, "rows": rows}
+    write_whole(config.out / "table.json", json.dumps(table, indent=1))
+    config.show(continual_table(table), console)
     return table
 
 
-def _environment(run: ContinualRun) -> gymnasium.Env[str, str]:
-    env = gymnasium.make("SEAL-Continual-v0", disable_env_checker=True, **{"max_turns": 1, **run.environment})
-    return env if run.measure is None else ForgettingGate(env, run.measure, run.limit)
+def _environment(settings: ContinualSettings, config: ExperimentConfig) -> gymnasium.Env[str, str]:
+    domain = config.overrides.get("domain", environments()[ENVIRONMENT]["domain"])
+    given = {"max_turns": 1, "subset": get_domain(domain).held_out, **config.overrides}
+    env = gymnasium.make(ENVIRONMENT, disable_env_checker=True, **given)
+    return env if settings.gate is None else ForgettingGate(env, settings.gate, settings.limit)
 
 
-def _settings(run: ContinualRun, seal: SealContinualEnv) -> dict[str, dict[str, Any]]:
-    device = resolve_device(seal.settings.device)
-    about = {"command": "reproduce continual", "agents": ",".join(run.agents), "sequences": run.sequences, "seed": run.seed}
-    return {
-        "run": {**about, "measure": run.measure, "limit": run.limit},
-        "environment": seal.settings.flat() | {"device": device},
-        "agent_options": dict(run.options),
-        "machine": {"device": describe_device(device)},
-        "versions": package_versions(),
-    }
+def _sequences(
+    name: str, settings: ContinualSettings, config: ExperimentConfig, env: gymnasium.Env[str, str], console: Console
+) -> list[dict[str, Any]]:
+    """The records of one agent's sequences, after those that the journal lacks have been run."""
+    seal = env.unwrapped
+    assert isinstance(seal, SealContinualEnv)
+    options = {option: config.options[option] for option in get_agent(name).options.model_fields if option in config.options}
+    agent = make_agent(name, AgentContext.of(env, settings.seed), **options)
+    journal = Journal(config.out / f"{name}.jsonl")
+    done = {record["number"] for record in journal.read()}
+    for number in (number for number in range(settings.sequences) if number not in done):
+        with console.status(f"{name}: sequence {number + 1} of {settings.sequences}"):
+            agent.seed(settings.seed + number)
+            first = seal.taskset.task_ids[number * seal.settings.sequence]
+            trajectory = run_episode(env, agent, first, settings.seed + number)
+        if trajectory.truncated:
+            console.print(f"{name}, sequence {number}: {trajectory.info['reason']}", style="yellow", markup=False)
+            continue
+        journal.append(_record(number, trajectory.info, [turn.info for turn in trajectory.turns]))
+    return journal.read()
 
 
 def _record(number: int, last: Mapping[str, Any], infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -115,10 +111,16 @@ def _record(number: int, last: Mapping[str, Any], infos: Sequence[Mapping[str, A
 
 
 def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Over sequences: the mean retention matrix, and means with intervals of what it says; nothing without a sequence.
+    """Aggregate the sequences of one agent.
 
-    before: the base model on all tasks. new: on each task just after it was learned. end: on all tasks after the last one.
-    forgetting, backward_transfer: see RetentionMatrix. merged: share of the updates that were merged.
+    Args:
+        records: Lines of the agent's journal.
+
+    Returns:
+        `sequences`, their number; `retention`, the mean matrix; and means over sequences with intervals: `before`, the base
+        model's score on all tasks; `new`, the score on each task just after it was learned; `end`, the score on all tasks
+        after the last one; `forgetting` and `backward_transfer`, see RetentionMatrix; `merged`, the share of updates that
+        were merged. Without a sequence, the first two alone.
     """
     if not records:
         return {"sequences": 0, "retention": []}

@@ -1,52 +1,91 @@
-"""What each table is measured with."""
+"""The tables that are reproduced: their rows, and the tasks, models and settings that each preset measures them with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from seal_env.agents.trainers.outer_settings import (
-    ARC_ROWS,
-    KNOWLEDGE_ROWS,
-    NONE,
-    PASSAGE,
-    GrpoSettings,
-    RestEmSettings,
-    SearchBudget,
-)
+from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings, SearchBudget
 from seal_env.registration import environments
+
+UNTRAINED: Final = "untrained"
+GRPO: Final = "grpo"
+REST_EM: Final = "rest-em"
+SEARCH: Final = "search"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        label: What the table calls it.
+        agent: The agent that is measured; None for rows that train or search, which are measured in their own ways.
+    """
+
+    label: str
+    agent: str | None = None
+
+
+_LEARNED: Final = {
+    UNTRAINED: Row("self-edits, untrained policy"),
+    GRPO: Row("self-edits after GRPO"),
+    REST_EM: Row("self-edits after ReST-EM"),
+}
+_GRIDS: Final = {"none": Row("no update", "none"), **_LEARNED, SEARCH: Row("search for each task (oracle)")}
+_TEXTS: Final = {"none": Row("no update", "none"), "passage": Row("passage alone", "passage_only"), **_LEARNED}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One table.
+    """The tasks, models and settings of a table.
 
-    environment: settings of the environment, for learning and for measuring. policy: options of the trained policy. agents:
-    by row, those that learn nothing.
+    Attributes:
+        summary: One line for help texts.
+        train_set: Task set to learn from.
+        held_out: Task set to measure on.
+        env: Gymnasium id of the environment, for training and for measuring.
+        overrides: Its settings that are not those of the id.
+        rest_em: Settings of ReST-EM.
+        grpo: Settings of GRPO.
+        search: Budget of the search for each task.
+        policy: Options of the trained policy.
+        rows: By name, in order.
     """
 
     summary: str
-    learn_on: str
+    train_set: str
     held_out: str
-    environment: Mapping[str, Any]
+    env: str
+    overrides: Mapping[str, Any]
     rest_em: RestEmSettings
     grpo: GrpoSettings
-    search: SearchBudget
+    search: SearchBudget = field(default_factory=SearchBudget)
     policy: Mapping[str, Any] = field(default_factory=dict)
-    rows: tuple[str, ...] = ARC_ROWS
-    agents: Mapping[str, str] = field(default_factory=lambda: {NONE: "none"})
+    rows: Mapping[str, Row] = field(default_factory=lambda: _GRIDS)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """All settings of the environment."""
+        return {**environments()[self.env], **self.overrides}
+
+    def record(self) -> dict[str, Any]:
+        """The preset as data that JSON can hold."""
+        settings = {name: getattr(self, name).model_dump() for name in ("rest_em", "grpo", "search")}
+        return {**vars(self), **settings, "rows": list(self.rows)}
 
 
-_TINY_REST_EM = RestEmSettings(rounds=3, samples=8, eval_samples=3, sft_learning_rate=1e-3)
-_TINY_GRPO = GrpoSettings(steps=18, iterations=4, eval_samples=3, learning_rate=1e-3, save_every=3)
-_TINY_SEARCH = SearchBudget(trials=16, width=8, finalists=4, repeats=1, fresh=3)
+_TINY_REST_EM: Final = RestEmSettings(rounds=3, samples=8, eval_samples=3, sft_learning_rate=1e-3)
+_TINY_GRPO: Final = GrpoSettings(steps=18, iterations=4, eval_samples=3, learning_rate=1e-3, save_every=3)
+_TINY_SEARCH: Final = SearchBudget(trials=16, width=8, finalists=4, repeats=1, fresh=3)
 
-ARC: Final[Mapping[str, Preset]] = {
+_ARC: Final = {
     "mini": Preset(
         "generated tasks, the bundled model; hours on a CPU with 2 cores",
         "mini-train:24",
         "mini-eval:30",
+        "SEAL-ARC-v0",
         {"max_examples": 16},
         _TINY_REST_EM,
         _TINY_GRPO,
@@ -56,9 +95,10 @@ ARC: Final[Mapping[str, Preset]] = {
         "SEAL's own tasks, the bundled model; hours on a CPU with 2 cores",
         "seal-train",
         "seal-eval",
+        "SEAL-ARC-v0",
         {"max_examples": 16},
         _TINY_REST_EM,
-        replace(_TINY_GRPO, steps=9),
+        _TINY_GRPO.model_copy(update={"steps": 9}),
         _TINY_SEARCH,
         {"max_new_tokens": 128},
     ),
@@ -66,46 +106,66 @@ ARC: Final[Mapping[str, Preset]] = {
         "SEAL's own tasks, model and settings; for a GPU",
         "seal-train",
         "seal-eval",
-        {"model": "meta-llama/Llama-3.2-1B-Instruct", "device": "cuda", "profile": "paper", "evaluation": "vote"},
+        "SEAL-ARC-v0",
+        {
+            "model": "meta-llama/Llama-3.2-1B-Instruct",
+            "device": "cuda",
+            "profile": "paper",
+            "evaluation": "vote",
+        },
         RestEmSettings(),
         GrpoSettings(steps=100),
-        SearchBudget(),
-        {"temperature": 0.8},
+        policy={"temperature": 0.8},
     ),
 }
-
-_KNOWLEDGE: Final = environments()["SEAL-Knowledge-v0"]
-_TEXT_AGENTS: Final = {NONE: "none", PASSAGE: "passage_only"}
-_QWEN: Final[Mapping[str, Any]] = {
-    "model": "Qwen/Qwen2.5-7B",
-    "device": "cuda",
-    "lora_targets": "q_proj,v_proj",
-    "grader": "judge",
-}
-
-KNOWLEDGE: Final[Mapping[str, Preset]] = {
+_KNOWLEDGE: Final = {
     "synthetic": Preset(
-        "synthetic passages, the embedded text model; about an hour on a CPU with 2 cores",
+        "synthetic passages, the bundled text model; about an hour on a CPU with 2 cores",
         "synthetic-train:24",
         "synthetic-eval:50",
-        _KNOWLEDGE,
+        "SEAL-Knowledge-v0",
+        {},
         RestEmSettings(rounds=2, samples=8, keep="best", eval_samples=2, sft_learning_rate=1e-3),
-        replace(_TINY_GRPO, steps=9),
-        _TINY_SEARCH,
-        {"max_new_tokens": 256},
-        KNOWLEDGE_ROWS,
-        _TEXT_AGENTS,
+        _TINY_GRPO.model_copy(update={"steps": 9}),
+        policy={"max_new_tokens": 256},
+        rows=_TEXTS,
     ),
     "qwen-7b": Preset(
         "SEAL's own passages, model and settings, answers graded by a served model; for a GPU",
         "squad-train:50",
         "squad-validation:200",
-        {**_KNOWLEDGE, **_QWEN},
+        "SEAL-Knowledge-v0",
+        {
+            "model": "Qwen/Qwen2.5-7B",
+            "device": "cuda",
+            "lora_targets": ("q_proj", "v_proj"),
+            "grader": "judge",
+        },
         RestEmSettings(samples=5, keep="best", eval_samples=1),
         GrpoSettings(steps=50),
-        SearchBudget(),
-        {"max_new_tokens": 8192},
-        KNOWLEDGE_ROWS,
-        _TEXT_AGENTS,
+        policy={"max_new_tokens": 8192},
+        rows=_TEXTS,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper.
+
+    Attributes:
+        summary: What it measures, for help texts.
+        presets: By name; the first is the default.
+    """
+
+    summary: str
+    presets: Mapping[str, Preset]
+
+
+TABLES: Final[Mapping[str, Table]] = {
+    "arc": Table("Accuracy on held-out tasks: no update, untrained self-edits, GRPO, ReST-EM, search.", _ARC),
+    "knowledge": Table(
+        "Accuracy without context on held-out passages: no update, the passage alone, untrained self-edits, GRPO, ReST-EM.",
+        _KNOWLEDGE,
     ),
 }

@@ -14,8 +14,11 @@ import pytest
 from rich.console import Console
 
 from seal_env.errors import RunFolderError, SettingError
-from seal_env.experiments.run import RunSettings, run
-from seal_env.experiments.run_folder import RunFolder, package_versions
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.run import run
+from seal_env.experiments.run_folder import RunFolder
+from seal_env.experiments.settings import RunSettings
+from seal_env.experiments.versions import package_versions
 from seal_env.settings import Settings
 from seal_env.types import PROFILES
 
@@ -26,8 +29,9 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "run-folder.md").read_text(enco
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of one episode with the bundled model."""
     out = tmp_path_factory.mktemp("runs") / "deep" / "run"
-    settings = RunSettings("SEAL-ARC-Mini-v0", "random", episodes=1, seed=5, out=out)
-    run(settings, {"max_examples": 4, "device": "cpu", "profile": "paper"}, Console(quiet=True))
+    overrides = {"max_examples": 4, "device": "cpu", "profile": "paper"}
+    config = ExperimentConfig(overrides, {}, out, env="SEAL-ARC-Mini-v0")
+    run("random", RunSettings(episodes=1, seed=5), config, Console(quiet=True))
     return out
 
 
@@ -55,7 +59,9 @@ def test_settings_are_resolved(settings: dict[str, Any], finished: Path) -> None
     assert settings["run"] == {"environment": "SEAL-ARC-Mini-v0", "agent": "random", "episodes": 1, "seed": 5}
     given = {"max_examples": 4, "device": "cpu", "profile": "paper", "cache_file": str(finished / "cache.sqlite")}
     expected = Settings.resolve(subset="mini-train", **given)
-    assert {name: settings["environment"].get(name) for name in expected.flat()} == expected.flat()
+    assert settings["environment"] == {
+        name: value for name, value in json.loads(json.dumps(expected.flat())).items() if value is not None
+    }
 
 
 def test_recorded_settings_make_the_same_environment(settings: dict[str, Any]) -> None:
@@ -66,7 +72,7 @@ def test_profile_is_written_out(settings: dict[str, Any]) -> None:
     assert settings["recipe"] == vars(PROFILES["paper"])
 
 
-def test_machine_and_versions_are_written(settings: dict[str, Any]) -> None:
+def test_device_and_versions_are_written(settings: dict[str, Any]) -> None:
     assert re.fullmatch(r"cpu, \d+ threads?", settings["machine"]["device"])
     assert settings["versions"] == package_versions()
 

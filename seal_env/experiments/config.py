@@ -1,0 +1,93 @@
+"""What an experiment works on: an environment, an agent and a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from seal_env.agents.lm.policy_settings import LocalPolicyOptions
+from seal_env.agents.registry import check_options, get_agent
+from seal_env.episodes.runtime import Runtime
+from seal_env.experiments.run_folder import begin_or_resume, settings_tables, with_cache_file
+from seal_env.options import Options
+from seal_env.registration import environments
+from seal_env.settings import Settings
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """An environment, an agent's settings, and the folder of an experiment.
+
+    Attributes:
+        overrides: Settings of the environment that are not those of its id.
+        options: The agent's own settings; those of the agent `local_hf` where a policy is trained.
+        out: The run folder.
+        track: Services that get the metrics too: names in `seal_env.report.tracker.SERVICES`.
+        env: Gymnasium id of the environment; None stands for no settings beside the overrides.
+    """
+
+    overrides: Mapping[str, Any]
+    options: Mapping[str, Any]
+    out: Path
+    track: Sequence[str] = ()
+    env: str | None = None
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """All settings of the environment that are not defaults."""
+        return {**(environments()[self.env] if self.env else {}), **self.overrides}
+
+    def runtime(self, **settings: Any) -> Runtime:
+        """The environment's runtime.
+
+        Unless the settings say otherwise, an episode has one turn, the cache is in the run folder, and answers are decoded
+        only where a score depends on their text.
+
+        Args:
+            settings: Settings that override the environment's.
+
+        Raises:
+            SettingError, UnknownTaskError, TaskError: For settings that are not legal and tasks that do not load.
+        """
+        given = with_cache_file({"max_turns": 1, **self.environment, **settings}, self.out)
+        resolved = Settings.resolve(**given)
+        if "decode" not in given and not resolved.scores_need_text:
+            resolved = Settings.resolve(**given, decode="never")
+        return Runtime(resolved)
+
+    @property
+    def policy(self) -> LocalPolicyOptions:
+        """The options of a policy that is trained. Raises SettingError."""
+        checked = check_options(get_agent("local_hf"), self.options)
+        assert isinstance(checked, LocalPolicyOptions)
+        return checked
+
+    def begin(self, run: Mapping[str, Any], runtime: Runtime, options: Options | None = None) -> bool:
+        """Make the run folder, or check that the existing one is of this run.
+
+        Args:
+            run: The command and its settings.
+            runtime: Of the run.
+            options: Of the agent; None if it has none.
+
+        Returns:
+            Whether there is a run to resume.
+
+        Raises:
+            RunFolderError: If the folder is of another run.
+        """
+        tables = settings_tables(run, runtime, options)
+        tables["environment"]["cache_file"] = None  # may move with the folder
+        return begin_or_resume(self.out, tables)
+
+    def show(self, table: Table, console: Console) -> None:
+        """Print a table of results and the path of the run folder."""
+        console.print()
+        console.print(table)
+        console.print()
+        console.print(f"written   {self.out}", soft_wrap=True, markup=False)

@@ -1,0 +1,63 @@
+"""`seal-env eval`: an agent measured, in a run folder that can be resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from seal_env.agents.context import AgentContext
+from seal_env.agents.evaluation import EvalSample, sample_tasks, starts, summary
+from seal_env.agents.registry import check_options, get_agent, make_agent
+from seal_env.envs.env import SealEnv
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.settings import EvalSettings
+from seal_env.journal import Journal, write_whole
+from seal_env.report.result_tables import evaluation_table
+from seal_env.report.tracker import Tracker
+
+
+def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, console: Console) -> dict[str, Any]:
+    """Measure an agent.
+
+    Args:
+        agent_name: A registered name, or "package.module:Class".
+        settings: How much is measured.
+        config: The environment, the agent's settings and the run folder.
+        console: Where progress and the result are shown.
+
+    Returns:
+        The content of eval.json.
+
+    Raises:
+        SealError: Finished self-edits stay in the folder.
+    """
+    runtime = config.runtime()
+    agent = make_agent(agent_name, AgentContext.of(SealEnv(runtime=runtime), settings.seed), **config.options)
+    options = check_options(get_agent(agent_name), config.options)
+    config.begin({"command": "eval", "agent": agent_name, **settings.model_dump()}, runtime, options)
+    runtime.load()
+    episodes = starts(runtime.taskset.task_ids, settings.samples, settings.seed)
+    with Tracker(config.out, settings.model_dump(), config.track) as tracker, console.status("") as status:
+
+        def on_batch(samples: Sequence[EvalSample]) -> None:
+            status.update(f"{len(samples)} of {len(episodes)} self-edits")
+            tracker.log(len(samples), scalars(summary(samples)))
+
+        journal = Journal(config.out / "samples.jsonl")
+        samples = sample_tasks(runtime, agent, episodes, settings.in_call, journal, on_batch)
+    report = {"agent": agent_name, "subset": runtime.settings.subset, **summary(samples)}
+    usage = getattr(agent, "usage", None)
+    if usage is not None:
+        report["usage"] = asdict(usage)
+    write_whole(config.out / "eval.json", json.dumps(report, indent=1))
+    config.show(evaluation_table({agent_name: report}), console)
+    return report
+
+
+def scalars(report: Mapping[str, Any]) -> dict[str, float]:
+    """The means of a summary that are worth tracking."""
+    return {name: report[name]["mean"] for name in ("accuracy", "reward", "solved", "valid") if name in report}

@@ -1,0 +1,53 @@
+"""Settings of the commands themselves, beside those of the environment and the agent. No torch here."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from seal_env.options import Names, Options
+
+
+class RunSettings(Options):
+    """Settings of `seal-env run`."""
+
+    episodes: int | None = Field(None, ge=1)
+    """Number of episodes; None is each task of the subset once."""
+    seed: int = Field(0, ge=0)
+    """Fixes everything random."""
+
+
+class EvalSettings(Options):
+    """Settings of `seal-env eval`."""
+
+    samples: int = Field(5, ge=1)
+    """Self-edits for each task."""
+    seed: int = Field(0, ge=0)
+    """Fixes everything random."""
+    in_call: int = Field(32, ge=1)
+    """Episodes whose updates train together."""
+
+
+class TableSettings(Options):
+    """Settings of `seal-env reproduce` for a table of agents and policies."""
+
+    seeds: int = Field(3, ge=1)
+    """Number of repetitions of the whole experiment."""
+    held_out: str | None = None
+    """Task set to measure on; None is the preset's."""
+    rows: Names | None = None
+    """Rows to measure, separated by commas; None is all of the table."""
+
+
+class ContinualSettings(Options):
+    """Settings of `seal-env reproduce continual`."""
+
+    agents: Names = ("passage_only", "local_hf")
+    """Agents, separated by commas; each learns the same sequences."""
+    sequences: int = 8
+    """Sequences for each agent; each begins in the task set where the one before it ended."""
+    seed: int = Field(0, ge=0)
+    """Fixes everything random."""
+    gate: str | None = None
+    """Undo an update that forgets more than the limit by this measure: exact_match, bits or kl; None is no gate."""
+    limit: float = 0.1
+    """Of the gate."""

@@ -1,0 +1,128 @@
+"""`seal-env train`: a policy trained by ReST-EM or GRPO, in a run folder that can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from seal_env.agents.evaluation import EvalSample, summary
+from seal_env.agents.lm.local_hf import LocalHFAgent
+from seal_env.agents.lm.policy_chat import policy_chat
+from seal_env.agents.lm.policy_model import PolicyModel
+from seal_env.agents.lm.policy_settings import SAME
+from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings
+from seal_env.agents.trainers.rest_em import RestEm
+from seal_env.errors import MissingExtraError, SettingError
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.evaluate import scalars
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.report.result_tables import grpo_table, rest_em_table
+from seal_env.report.tracker import Tracker
+from seal_env.settings import Settings
+
+
+class _Progress:
+    """Shows and tracks how many self-edits each step of an outer loop has so far, and their scores."""
+
+    def __init__(self, tracker: Tracker, console: Console) -> None:
+        self._tracker, self._status = tracker, console.status("")
+        self._done: dict[str, int] = {}
+
+    def __enter__(self) -> _Progress:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def report(self, step: str, samples: Sequence[EvalSample]) -> None:
+        """A batch of a step has ended; `samples` are all of the step."""
+        self._status.update(f"{step}: {len(samples)} self-edits")
+        self._done[step] = len(samples)
+        values = {f"{step}/{name}": value for name, value in scalars(summary(samples)).items()}
+        self._tracker.log(sum(self._done.values()), values)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """An optimizer step of the policy has ended."""
+        self._status.update(f"optimizer step {step}")
+        self._tracker.log(step, {f"train/{name}": value for name, value in values.items()})
+
+
+def untrained_policy(config: ExperimentConfig) -> FrozenLM:
+    """The policy before training.
+
+    Raises:
+        SettingError: For a policy with an adapter.
+        ModelError: If it does not load.
+    """
+    policy = config.policy
+    if policy.policy_adapter:
+        raise SettingError("policy_adapter", policy.policy_adapter, "none: training begins with policy_model as it is")
+    model = Settings.resolve(**config.environment).model
+    return load_base_model(model if policy.policy_model == SAME else policy.policy_model, policy.policy_device)
+
+
+def train_rest_em(
+    settings: RestEmSettings, held_out: str | None, config: ExperimentConfig, console: Console
+) -> dict[str, Any]:
+    """Train a policy by ReST-EM.
+
+    Args:
+        settings: Of ReST-EM.
+        held_out: Task set to measure on; None is the domain's.
+        config: The environment with the tasks to learn from, the policy's options and the run folder.
+        console: Where progress and the result are shown.
+
+    Returns:
+        The content of result.json.
+
+    Raises:
+        SealError: What is finished stays in the folder.
+    """
+    base, policy = untrained_policy(config), config.policy
+    runtime = config.runtime()
+    held_out = held_out or runtime.spec.held_out
+    other = config.runtime(subset=held_out)
+    config.begin({"command": "train rest-em", "held_out": held_out, **settings.model_dump()}, runtime, policy)
+    runtime.load()
+    other.load()
+    chat = policy_chat(policy.style, runtime.settings.domain, runtime.tools)
+
+    def agent(model: FrozenLM) -> LocalHFAgent:
+        prompted = PolicyModel(model, constrained=policy.constrained, tools=False, chat=chat)
+        return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
+
+    with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
+        result = RestEm(base, agent, runtime, other, settings, config.out, progress.report, chat).run()
+    config.show(rest_em_table(result), console)
+    return result
+
+
+def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentConfig, console: Console) -> dict[str, Any]:
+    """Train a policy by GRPO; see `train_rest_em`.
+
+    Raises:
+        MissingExtraError: If TRL is not installed.
+        SealError: What is finished stays in the folder.
+    """
+    try:
+        from seal_env.agents.trainers.grpo import Grpo, calls_tools  # here: TRL is an extra
+    except ImportError as error:
+        raise MissingExtraError("TRL", "grpo") from error
+
+    base, policy, used = untrained_policy(config), config.policy, Settings.resolve(**config.environment)
+    turns = used.max_turns if calls_tools(base.tokenizer, settings.tool_calls, used.domain) else 1
+    held_out = held_out or used.spec.held_out
+    runtime, other = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
+    config.begin({"command": "train grpo", "held_out": held_out, **settings.model_dump()}, runtime, policy)
+    runtime.load()
+    other.load()
+    with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
+        result = Grpo(base, runtime, other, settings, policy, config.out, progress.report, progress.log).run()
+    if result["left_out"]:
+        tasks = ", ".join(result["left_out"])
+        console.print(f"left out  {tasks}: no room for {policy.max_new_tokens} new tokens", soft_wrap=True, markup=False)
+    config.show(grpo_table(result), console)
+    return result

@@ -1,0 +1,63 @@
+"""`seal-env reproduce continual`: its table, and that it can be resumed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from seal_env.episodes.retention import RetentionMatrix
+from seal_env.errors import RunFolderError, SettingError
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.reproduce.continual import reproduce_continual, summarise
+from seal_env.experiments.settings import ContinualSettings
+
+MATRIX = RetentionMatrix(("a", "b", "c"), [(0.1, 0.0, 0.2), (0.9, 0.1, None), (0.5, 0.8, 0.2), (0.6, 0.4, 1.0)])
+ARC: dict[str, Any] = {
+    "domain": "arc",
+    "subset": "mini-eval:4",
+    "model": "seal-tiny",
+    "batch_size": 2,
+    "sequence": 2,
+    "max_examples": 4,
+}
+
+
+def test_means_over_sequences_leave_out_what_is_not_known() -> None:
+    record = {"sequence": MATRIX.task_ids, "retention": MATRIX.as_lists(), "merged": [True, True, False]}
+    rows = [[0.0] * 3, [0.1, 0.0, None], [0.1, 0.0, 0.0], [0.0] * 3]
+    other = {"sequence": ("d", "e", "f"), "retention": rows, "merged": [True] * 3}
+    found = summarise([record, other])
+    assert found["retention"][1] == [0.5, 0.05, None]
+    assert found["new"]["mean"] == pytest.approx(((0.9 + 0.8 + 1.0) / 3 + (0.1 + 0.0 + 0.0) / 3) / 2)
+    assert found["merged"]["mean"] == pytest.approx((2 / 3 + 1) / 2)
+    assert summarise([]) == {"sequences": 0, "retention": []}
+
+
+def test_a_table_is_resumed(tmp_path: Path) -> None:
+    console = Console(quiet=True)
+    config = ExperimentConfig(ARC, {}, tmp_path / "whole")
+    settings = ContinualSettings(agents=("fixed", "none"), sequences=2)
+    whole = reproduce_continual(settings, config, console)
+    assert [row["sequences"] for row in whole["rows"].values()] == [2, 2]
+    assert whole["rows"]["none"]["merged"]["mean"] == 0.0
+    assert whole["rows"]["fixed"]["merged"]["mean"] == 1.0
+    assert json.loads((tmp_path / "whole" / "table.json").read_text()) == whole
+    assert {path.name for path in (tmp_path / "whole").glob("*.png")} == {"retention-fixed.png", "retention-none.png"}
+    journal = tmp_path / "whole" / "fixed.jsonl"
+    kept = journal.read_text()
+    journal.write_text(kept.splitlines(keepends=True)[0] + '{"half')
+    assert reproduce_continual(settings, config, console) == whole
+    assert journal.read_text() == kept
+    with pytest.raises(RunFolderError, match="seed"):
+        reproduce_continual(settings.model_copy(update={"seed": 1}), config, console)
+
+
+@pytest.mark.parametrize("sequences", [0, 3])
+def test_as_many_sequences_as_there_are_tasks_for(tmp_path: Path, sequences: int) -> None:
+    settings, config = ContinualSettings(agents=("none",), sequences=sequences), ExperimentConfig(ARC, {}, tmp_path / "run")
+    with pytest.raises(SettingError, match="1 to 2"):
+        reproduce_continual(settings, config, Console(quiet=True))

@@ -1,0 +1,110 @@
+"""`seal-env reproduce`: tables that can be resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from seal_env.agents.search.tpe import search_tasks
+from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings, SearchBudget
+from seal_env.envs.env import SealEnv
+from seal_env.errors import SettingError
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.reproduce.presets import TABLES, Preset
+from seal_env.experiments.reproduce.table import Reproduction, compare
+from seal_env.journal import Journal
+from seal_env.settings import Settings
+
+SMALL = Preset(
+    "for a test",
+    "mini-train:2",
+    "mini-eval:2",
+    "SEAL-ARC-v0",
+    {"max_examples": 4},
+    RestEmSettings(rounds=1, samples=2, eval_samples=1, sft_epochs=1),
+    GrpoSettings(steps=1, prompts=1, samples=2, eval_samples=1),
+    SearchBudget(trials=2, width=2, finalists=2, repeats=1, fresh=1),
+    {"max_new_tokens": 72},
+)
+
+
+def test_a_search_of_many_tasks_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: list[int], cut: Callable[[Path, int], None]
+) -> None:
+    monkeypatch.setattr("seal_env.agents.search.tpe.TOGETHER", 1)
+    runtime = ExperimentConfig({"subset": "mini-eval:3", "max_examples": 4}, {}, tmp_path).runtime()
+    runtime.load()
+    budget, space = SearchBudget(trials=2, width=2, finalists=2, repeats=1, fresh=1), SealEnv(runtime=runtime).action_space
+    whole = search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found"))
+    assert [found.task_id for found in whole] == list(runtime.taskset.task_ids)
+    cut(tmp_path / "found", 2)
+    assert search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found")) == whole
+    updates.clear()
+    assert search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found")) == whole
+    assert updates == []
+
+
+def reproduce(folder: Path, *rows: str, seeds: int = 2) -> dict[str, Any]:
+    with (folder.parent / "said").open("a") as said:
+        return Reproduction(SMALL, seeds, rows, ExperimentConfig({}, {}, folder), Console(file=said, width=160)).run()
+
+
+def test_the_table_is_put_together_and_not_measured_twice(tmp_path: Path, updates: list[int]) -> None:
+    table = reproduce(tmp_path / "table", "none", "untrained", "rest-em", "search")
+    assert list(table["rows"]) == ["none", "untrained", "rest-em", "search"]
+    assert all(len(row["by_seed"]) == 2 for row in table["rows"].values())
+    assert table["rows"]["untrained"]["above_untrained"] is None
+    assert table["rows"]["none"]["above_untrained"] is not None
+    rest_em = json.loads((tmp_path / "table/seed-1/rest-em/result.json").read_text())
+    assert table["rows"]["untrained"]["by_seed"][1] == pytest.approx(rest_em["held_out"][0]["accuracy"]["mean"])
+    assert "self-edits after ReST-EM" in (tmp_path / "said").read_text()
+    updates.clear()
+    again = reproduce(tmp_path / "table", "none", "untrained", "rest-em", "search")
+    assert updates == []
+    assert again["rows"] == table["rows"]
+
+
+@pytest.mark.slow
+def test_grpo_is_a_row_and_measures_the_same_untrained_policy(tmp_path: Path) -> None:
+    table = reproduce(tmp_path / "table", "untrained", "grpo", "rest-em", seeds=1)
+    folder = tmp_path / "table/seed-0"
+    before, untrained = (
+        [
+            [sample[name] for name in ("action", "accuracy")]
+            for record in Journal(path).read()
+            for sample in record["samples"]
+        ]
+        for path in (folder / "grpo/before/held-out.jsonl", folder / "rest-em/round-0/held-out.jsonl")
+    )
+    assert before == untrained
+    assert set(table["rows"]) == {"untrained", "grpo", "rest-em"}
+
+
+def test_rows_are_compared_task_by_task() -> None:
+    untrained = [{"a": 0.0, "b": 1.0}, {"a": 0.5, "b": 0.5}]
+    rows = compare(
+        {"untrained": untrained, "search": [{"a": 1.0, "b": 1.0}, {"a": 0.5, "b": 1.0}], "none": [{"a": 0.0}] * 2}
+    )
+    assert rows["untrained"]["accuracy"]["mean"] == 0.5
+    assert rows["search"]["above_untrained"]["mean"] == pytest.approx(0.375)
+    assert rows["search"]["by_seed"] == [1.0, 0.75]
+    assert rows["none"]["above_untrained"]["mean"] == pytest.approx(-0.25)  # task b, which has no value, is left out
+    assert rows["none"]["above_untrained"]["low"] == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize(("seeds", "rows", "field"), [(0, ("none",), "seeds=0"), (1, ("all",), "rows='all'")])
+def test_a_table_that_cannot_be_is_refused(tmp_path: Path, seeds: int, rows: tuple[str, ...], field: str) -> None:
+    with pytest.raises(SettingError, match=field):
+        reproduce(tmp_path / "table", *rows, seeds=seeds)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_settings_of_presets_are_legal(name: str) -> None:
+    for preset in TABLES[name].presets.values():
+        assert Settings.resolve(**preset.environment | {"subset": preset.held_out}).subset == preset.held_out
+        assert json.loads(json.dumps(preset.record()))["held_out"] == preset.held_out

@@ -1,0 +1,31 @@
+"""`seal-env train`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seal_env.cli import main
+from seal_env.errors import SettingError
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.train import untrained_policy
+
+
+def test_training_begins_with_a_policy_without_adapters(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"policy_adapter=.*'x'"):
+        untrained_policy(ExperimentConfig({}, {"policy_adapter": "x"}, tmp_path))
+    assert untrained_policy(ExperimentConfig({}, {}, tmp_path)).name == "seal-tiny"
+
+
+def test_rest_em_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--rounds", "1", "--samples", "2", "--eval-samples", "1", "--max-new-tokens", "72", "--max-examples", "4")
+    command = ("train", "rest-em", "--subset", "mini-train:2", "--held-out", "mini-eval:1", *sizes, "--out", "run")
+    assert main(command) == 0
+    result = json.loads(Path("run/result.json").read_text())
+    assert [part["samples"] for part in result["held_out"]] == [1, 1]
+    assert result["rounds"][0]["sampled"]["samples"] == 4
+    assert "untrained" in capsys.readouterr().out
+    assert main((*command[:-2], "--out", "run", "--keep", "best")) == 2
+    assert "keep='rewarded', not 'best'" in capsys.readouterr().err
