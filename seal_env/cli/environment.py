@@ -12,6 +12,7 @@ from seal_env.agents.registry import agent_options, agents, get_agent
 from seal_env.cli.options import given, options_of
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.errors import SettingError
+from seal_env.options import Options
 from seal_env.registration import environments
 from seal_env.settings import Settings
 
@@ -98,7 +99,7 @@ def options_of_agents(*names: str, heading: str | None = None) -> list[click.Par
 
 def given_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of the environment that were given."""
-    models = [Settings, *(spec.options for spec in domains().values())]
+    models: list[type[Options]] = [Settings, *(spec.options for spec in domains().values())]
     return {name: value for model in models for name, value in given(values, model).items() if name not in _NO_OPTION}
 
 

@@ -15,7 +15,7 @@ import click
 from pydantic import BaseModel
 
 HELP_WIDTH: Final = 100
-_NUMBERS: Final[Mapping[Any, click.ParamType]] = {int: click.INT, float: click.FLOAT}
+_NUMBERS: Final[Mapping[Any, click.ParamType[Any]]] = {int: click.INT, float: click.FLOAT}
 _PARAMETERS: Final = "seal_env.cli.options"
 
 
@@ -63,7 +63,7 @@ class SettingsCommand(click.Command):
         """
         deciding = [param for param in self._options({}) if param.name in self._deciding]
         first = click.Command(None, params=deciding, add_help_option=False)
-        lenient = {"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": True}
+        lenient: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": True}
         with first.make_context(None, list(args), resilient_parsing=True, **lenient) as found:
             chosen = {name: value for name, value in found.params.items() if value is not None}
         ctx.meta[_PARAMETERS] = self._options(chosen)
@@ -134,7 +134,7 @@ def _help(description: str, default: Any) -> str:
     return f"{text} (default: {','.join(map(str, default)) if isinstance(default, tuple | list) else default})"
 
 
-def _type(annotation: Any) -> click.ParamType:
+def _type(annotation: Any) -> click.ParamType[Any]:
     """How the text of an option becomes a value. Texts that are not legal are left to the model, whose errors say why."""
     kinds = list(_members(annotation))
     if bool in kinds:

@@ -55,7 +55,7 @@ def _table(context: click.Context, /, **values: Any) -> None:
     settings = TableSettings.checked(**given(values, TableSettings))
     train_set, held_out = values["subset"] or preset.train_set, settings.held_out or preset.held_out
     preset = replace(preset, train_set=train_set, held_out=held_out)
-    config = experiment(values, f"reproduce-{name}-{values['preset']}", POLICY)
+    config = experiment(values, preset.env, f"reproduce-{name}-{values['preset']}", POLICY)
     Reproduction(preset, settings.seeds, settings.rows, config, context.obj).run()
 
 
@@ -76,7 +76,7 @@ def _continual(console: Console, /, **values: Any) -> None:
     from seal_env.experiments.reproduce.continual import reproduce_continual
 
     settings = ContinualSettings.checked(**given(values, ContinualSettings))
-    config = experiment(values, "reproduce-continual", *settings.agents)
+    config = experiment(values, CONTINUAL_ENVIRONMENT, "reproduce-continual", *settings.agents)
     reproduce_continual(settings, config, console)
 
 

@@ -85,11 +85,12 @@ def experiment_options() -> list[click.Parameter]:
     ]
 
 
-def experiment(values: Mapping[str, Any], name: str, *agents: str) -> ExperimentConfig:
+def experiment(values: Mapping[str, Any], env: str, name: str, *agents: str) -> ExperimentConfig:
     """The experiment that a command line describes.
 
     Args:
         values: The values of all options.
+        env: Gymnasium id of the environment.
         name: Of the command, for the default run folder.
         agents: The agents whose options are read.
     """
@@ -97,11 +98,11 @@ def experiment(values: Mapping[str, Any], name: str, *agents: str) -> Experiment
     from seal_env.experiments.config import ExperimentConfig
 
     return ExperimentConfig(
+        env,
         environment.given_settings(values),
         environment.given_agent_options(values, *agents),
         values["out"] or new_folder(name),
         values.get("track", ()),
-        values.get("env"),
     )
 
 
@@ -110,7 +111,9 @@ def _run(console: Console, /, **values: Any) -> int:
     from seal_env.experiments.run import run
 
     agent = values["agent"]
-    trajectories = run(agent, RunSettings.checked(**given(values, RunSettings)), experiment(values, agent, agent), console)
+    trajectories = run(
+        agent, RunSettings.checked(**given(values, RunSettings)), experiment(values, values["env"], agent, agent), console
+    )
     return int(all(trajectory.truncated for trajectory in trajectories))
 
 
@@ -119,7 +122,7 @@ def _evaluate(console: Console, /, **values: Any) -> int:
     from seal_env.experiments.evaluate import evaluate
 
     agent = values["agent"]
-    config = experiment(values, f"eval-{agent}", agent)
+    config = experiment(values, values["env"], f"eval-{agent}", agent)
     report = evaluate(agent, EvalSettings.checked(**given(values, EvalSettings)), config, console)
     return int(report["failed"] == report["samples"])
 

@@ -45,7 +45,7 @@ def train() -> None:
 def _rest_em(console: Console, /, **values: Any) -> None:
     from seal_env.experiments.train import train_rest_em
 
-    config = experiment(values, "rest-em", POLICY)
+    config = experiment(values, values["env"], "rest-em", POLICY)
     train_rest_em(RestEmSettings.checked(**given(values, RestEmSettings)), values["held_out"], config, console)
 
 
@@ -53,7 +53,7 @@ def _rest_em(console: Console, /, **values: Any) -> None:
 def _grpo(console: Console, /, **values: Any) -> None:
     from seal_env.experiments.train import train_grpo
 
-    config = experiment(values, "grpo", POLICY)
+    config = experiment(values, values["env"], "grpo", POLICY)
     train_grpo(GrpoSettings.checked(**given(values, GrpoSettings)), values["held_out"], config, console)
 
 

@@ -24,23 +24,23 @@ class ExperimentConfig:
     """An environment, an agent's settings, and the folder of an experiment.
 
     Attributes:
+        env: Gymnasium id of the environment.
         overrides: Settings of the environment that are not those of its id.
         options: The agent's own settings; those of the agent `local_hf` where a policy is trained.
         out: The run folder.
         track: Services that get the metrics too: names in `seal_env.report.tracker.SERVICES`.
-        env: Gymnasium id of the environment; None stands for no settings beside the overrides.
     """
 
+    env: str
     overrides: Mapping[str, Any]
     options: Mapping[str, Any]
     out: Path
     track: Sequence[str] = ()
-    env: str | None = None
 
     @property
     def environment(self) -> dict[str, Any]:
         """All settings of the environment that are not defaults."""
-        return {**(environments()[self.env] if self.env else {}), **self.overrides}
+        return {**environments()[self.env], **self.overrides}
 
     def runtime(self, **settings: Any) -> Runtime:
         """The environment's runtime.

@@ -25,6 +25,7 @@ from seal_env.options import Options
 from seal_env.settings import default_of
 from seal_env.store import FILE_NAME, cache_path
 
+
 def settings_tables(run: Mapping[str, Any], runtime: Runtime, options: Options | None = None) -> dict[str, dict[str, Any]]:
     """The tables of settings.toml: everything that decides the results, resolved.
 

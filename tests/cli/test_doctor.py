@@ -62,7 +62,9 @@ def test_full_disk_is_reported(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert checked(capsys)[1]["disk"].startswith("FAILED 0.0 GiB free here")
 
 
-def test_update_that_cannot_be_repeated_is_reported(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_update_that_is_not_repeatable_is_reported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ends = iter([{"outcome": "ok", "losses": [1.0]}, {"outcome": "ok", "losses": [2.0]}])
     monkeypatch.setattr(doctor, "_update", lambda *_: next(ends))
     assert "two different results" in checked(capsys)[1]["self-check"]

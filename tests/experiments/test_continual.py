@@ -39,7 +39,7 @@ def test_means_over_sequences_leave_out_what_is_not_known() -> None:
 
 def test_a_table_is_resumed(tmp_path: Path) -> None:
     console = Console(quiet=True)
-    config = ExperimentConfig(ARC, {}, tmp_path / "whole")
+    config = ExperimentConfig("SEAL-Continual-v0", ARC, {}, tmp_path / "whole")
     settings = ContinualSettings(agents=("fixed", "none"), sequences=2)
     whole = reproduce_continual(settings, config, console)
     assert [row["sequences"] for row in whole["rows"].values()] == [2, 2]
@@ -58,6 +58,9 @@ def test_a_table_is_resumed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sequences", [0, 3])
 def test_as_many_sequences_as_there_are_tasks_for(tmp_path: Path, sequences: int) -> None:
-    settings, config = ContinualSettings(agents=("none",), sequences=sequences), ExperimentConfig(ARC, {}, tmp_path / "run")
+    settings, config = (
+        ContinualSettings(agents=("none",), sequences=sequences),
+        ExperimentConfig("SEAL-Continual-v0", ARC, {}, tmp_path / "run"),
+    )
     with pytest.raises(SettingError, match="1 to 2"):
         reproduce_continual(settings, config, Console(quiet=True))

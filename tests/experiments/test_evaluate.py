@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from seal_env.episodes.runtime import Runtime
 
 from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import sample_tasks, starts
 from seal_env.agents.registry import make_agent
 from seal_env.cli import main
 from seal_env.envs.env import SealEnv
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.journal import Journal
@@ -118,7 +118,7 @@ def test_run_asks_the_policy_that_its_options_name(policy_server: PolicyServer) 
 def test_a_resumed_agent_that_learns_does_what_it_would_have_done(
     tmp_path: Path, name: str, cut: Callable[[Path, int], None]
 ) -> None:
-    runtime = ExperimentConfig({"subset": "mini-eval:2", "max_examples": 4}, {}, tmp_path).runtime()
+    runtime = ExperimentConfig("SEAL-ARC-v0", {"subset": "mini-eval:2", "max_examples": 4}, {}, tmp_path).runtime()
     runtime.load()
 
     def run(path: Path) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_search_of_many_tasks_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: list[int], cut: Callable[[Path, int], None]
 ) -> None:
     monkeypatch.setattr("seal_env.agents.search.tpe.TOGETHER", 1)
-    runtime = ExperimentConfig({"subset": "mini-eval:3", "max_examples": 4}, {}, tmp_path).runtime()
+    runtime = ExperimentConfig("SEAL-ARC-v0", {"subset": "mini-eval:3", "max_examples": 4}, {}, tmp_path).runtime()
     runtime.load()
     budget, space = SearchBudget(trials=2, width=2, finalists=2, repeats=1, fresh=1), SealEnv(runtime=runtime).action_space
     whole = search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found"))
@@ -51,7 +51,9 @@ def test_a_search_of_many_tasks_is_resumed(
 
 def reproduce(folder: Path, *rows: str, seeds: int = 2) -> dict[str, Any]:
     with (folder.parent / "said").open("a") as said:
-        return Reproduction(SMALL, seeds, rows, ExperimentConfig({}, {}, folder), Console(file=said, width=160)).run()
+        return Reproduction(
+            SMALL, seeds, rows, ExperimentConfig("SEAL-ARC-v0", {}, {}, folder), Console(file=said, width=160)
+        ).run()
 
 
 def test_the_table_is_put_together_and_not_measured_twice(tmp_path: Path, updates: list[int]) -> None:

@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of one episode with the bundled model."""
     out = tmp_path_factory.mktemp("runs") / "deep" / "run"
     overrides = {"max_examples": 4, "device": "cpu", "profile": "paper"}
-    config = ExperimentConfig(overrides, {}, out, env="SEAL-ARC-Mini-v0")
+    config = ExperimentConfig("SEAL-ARC-Mini-v0", overrides, {}, out)
     run("random", RunSettings(episodes=1, seed=5), config, Console(quiet=True))
     return out
 

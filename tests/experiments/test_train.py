@@ -15,8 +15,8 @@ from seal_env.experiments.train import untrained_policy
 
 def test_training_begins_with_a_policy_without_adapters(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"policy_adapter=.*'x'"):
-        untrained_policy(ExperimentConfig({}, {"policy_adapter": "x"}, tmp_path))
-    assert untrained_policy(ExperimentConfig({}, {}, tmp_path)).name == "seal-tiny"
+        untrained_policy(ExperimentConfig("SEAL-ARC-v0", {}, {"policy_adapter": "x"}, tmp_path))
+    assert untrained_policy(ExperimentConfig("SEAL-ARC-v0", {}, {}, tmp_path)).name == "seal-tiny"
 
 
 def test_rest_em_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -281,7 +281,7 @@ def test_environment_keeps_results_where_the_variable_says(
 def run_twice(out: Path, **settings: str) -> str:
     """A run of two equal episodes: one evaluation of the base model and two equal updates. What it printed."""
     console = Console(record=True, file=io.StringIO(), width=160)
-    config = ExperimentConfig(REAL | settings, {}, out, env="SEAL-ARC-Mini-v0")
+    config = ExperimentConfig("SEAL-ARC-Mini-v0", REAL | settings, {}, out)
     run("fixed", RunSettings(episodes=2), config, console)
     return console.export_text()
 

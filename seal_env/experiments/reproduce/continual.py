@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import gymnasium
 from rich.console import Console
@@ -26,11 +26,8 @@ from seal_env.experiments.run_folder import begin_or_resume, settings_tables
 from seal_env.experiments.settings import ContinualSettings
 from seal_env.intervals import bootstrap
 from seal_env.journal import Journal, write_whole
-from seal_env.registration import environments
 from seal_env.report.result_tables import continual_table
 from seal_env.report.retention_plot import draw_retention
-
-ENVIRONMENT: Final = "SEAL-Continual-v0"
 
 
 def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, console: Console) -> dict[str, Any]:
@@ -71,9 +68,9 @@ def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, c
 
 
 def _environment(settings: ContinualSettings, config: ExperimentConfig) -> gymnasium.Env[str, str]:
-    domain = config.overrides.get("domain", environments()[ENVIRONMENT]["domain"])
-    given = {"max_turns": 1, "subset": get_domain(domain).held_out, **config.overrides}
-    env = gymnasium.make(ENVIRONMENT, disable_env_checker=True, **given)
+    held_out = get_domain(config.environment["domain"]).held_out
+    given = {"max_turns": 1, "subset": held_out, **config.overrides}
+    env = gymnasium.make(config.env, disable_env_checker=True, **given)
     return env if settings.gate is None else ForgettingGate(env, settings.gate, settings.limit)
 
 

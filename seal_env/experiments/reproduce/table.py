@@ -44,7 +44,7 @@ class Reproduction:
         preset: What is measured.
         seeds: Number of repetitions of everything.
         rows: Names of the rows to measure; None is all of the preset's.
-        config: Its overrides go before the preset's; its options are those of the policy; its folder is the table's.
+        config: Overrides and options go before the preset's; the folder is the table's.
         console: Where progress and the table are shown.
 
     Raises:
@@ -63,7 +63,7 @@ class Reproduction:
         overrides = {**shared, **preset.overrides, **config.overrides}
         self.preset, self.seeds, self.console = preset, seeds, console
         self.rows = [row for row in preset.rows if rows is None or row in rows]
-        self.config = replace(config, env=preset.env, overrides=overrides, options={**preset.policy, **config.options})
+        self.config = replace(config, overrides=overrides, options={**preset.policy, **config.options})
 
     def run(self) -> dict[str, Any]:
         """Measure the table.
