@@ -9,7 +9,7 @@ import os
 import types
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -38,24 +38,28 @@ class Options(BaseModel):
     """Base of every group of settings. The docstring below each field is its line in `--help` and in the docs.
 
     Values are not coerced, except that a whole number counts as a float; see also `Names` and `PathText`.
+
+    Raises:
+        SettingError: For an unknown name or a value that is not legal; names the field, the value and what would be.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    if not TYPE_CHECKING:  # type checkers see pydantic's own, with the types of the fields
+
+        def __init__(self, **given: Any) -> None:
+            unknown = [name for name in given if name not in type(self).model_fields]
+            if unknown:
+                raise unknown_setting(unknown[0], given[unknown[0]], type(self).model_fields)
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                raise _setting_error(type(self), error, given) from None
 
     @classmethod
     def checked(cls, **given: Any) -> Self:
-        """The options with these values.
-
-        Raises:
-            SettingError: For an unknown name or a value that is not legal; names the field, the value and what would be.
-        """
-        unknown = [name for name in given if name not in cls.model_fields]
-        if unknown:
-            raise unknown_setting(unknown[0], given[unknown[0]], cls.model_fields)
-        try:
-            return cls.model_validate(given, strict=True)
-        except ValidationError as error:
-            raise _setting_error(cls, error, given) from None
+        """The options with these values, which a type checker need not know. Raises SettingError."""
+        return cls(**given)
 
 
 def unknown_setting(name: str, value: object, known: Iterable[str]) -> SettingError:

@@ -34,7 +34,7 @@ def tiny_world(subset: str) -> Runtime:
     [
         ("steps", 0),
         ("samples", 1),
-        ("tools", "yes"),
+        ("tool_calls", "yes"),
         ("learning_rate", 0.0),
         ("beta", -1.0),
         ("alpha", 0.0),

@@ -293,7 +293,7 @@ class TestThroughTrl:
         from seal_env.agents.trainers.outer_settings import GrpoSettings
         from seal_env.agents.trainers.trl_episodes import self_edit_environments
 
-        with pytest.raises(SettingError, match=r"tools='on'.*domain='knowledge'"):
+        with pytest.raises(SettingError, match=r"tool_calls='on'.*domain='knowledge'"):
             calls_tools(llama.tokenizer, "on", "knowledge")
         with pytest.raises(SettingError, match="domain='knowledge'"):
             self_edit_environments(Runtime(knowledge(max_turns=8)))
