@@ -16,7 +16,7 @@ help:
 	@echo "make bench           self-edits per hour, beside the published recipe, on the CPU (docs/performance.md)"
 	@echo "make lint            ruff, mypy, pyright, import-linter"
 	@echo "make format          rewrite the sources as ruff wants them"
-	@echo "make train-bundled  train seal-tiny from scratch in runs/seal-tiny (hours on a CPU)"
+	@echo "make train-bundled   train seal-tiny from scratch in runs/seal-tiny (hours on a CPU)"
 	@echo "make train-bundled-text  the same for seal-tiny-text, in runs/seal-tiny-text"
 	@echo "make clean           remove caches and build outputs; runs/ and .venv/ stay"
 
@@ -37,7 +37,7 @@ test-all: .venv/.models .venv-vllm/.installed
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: .venv/.installed
-	@$(BIN)/python benchmarks/inner_loop.py --preset cpu --json runs/inner-loop.json
+	@$(BIN)/python -m benchmarks.inner_loop --preset cpu --json runs/inner-loop.json
 
 lint: .venv/.installed
 	@$(BIN)/ruff check --quiet --output-format concise .

@@ -1,13 +1,11 @@
-"""How long a hostile action takes: parse, check, and no exception. Prints a table.
-
-python benchmarks/hostile_actions.py
-"""
+"""Milliseconds to parse and refuse a hostile action, without an exception: `python -m benchmarks.hostile_actions`."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from statistics import median
 
 from seal_env.domains import arc
 from seal_env.self_edits.compile import apply_calls
@@ -16,7 +14,7 @@ from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.tools.base import Draft, EditContext
 from seal_env.types import InvalidSelfEdit
 
-MEGA = 10 * 1024 * 1024
+SIZES = {"10 MB": 10 * 1024 * 1024, "64 Ki": MAX_CHARACTERS}
 REPEATS = 5
 
 
@@ -31,8 +29,8 @@ def call(arguments: str) -> str:
 
 
 def hostile_actions() -> Iterator[tuple[str, object]]:
-    """Name and action; texts come at 10 MB and at the longest length that is read."""
-    for size, label in ((MEGA, "10 MB"), (MAX_CHARACTERS, "64 Ki")):
+    """Name and action; texts of 10 MB and of the longest length that is read."""
+    for label, size in SIZES.items():
         yield f"{label} of [", "[" * size
         yield f"{label} of nested objects", filled("", '{"a":', "", size)
         yield f"{label} of [],", filled("[", "[],", "[]]", size)
@@ -50,19 +48,14 @@ def hostile_actions() -> Iterator[tuple[str, object]]:
         yield f"{label} of escaped surrogates", filled('["', "\\ud800", '"]', size)
         yield f"{label} as a tool's name", json.dumps([{"name": "augment" * (size // 7 - 10), "arguments": {}}])
     yield "object with a million keys", {str(n): n for n in range(1_000_000)}
-    yield "object 100,000 deep", nested_list(100_000)
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    yield "list 100,000 deep", nested
 
 
-def nested_list(depth: int) -> object:
-    """A list in a list in a list, and so on."""
-    value: list[object] = []
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def outcome_of(action: object) -> InvalidSelfEdit:
-    """What the compiler says. Raises AssertionError if it accepts the action."""
+def refuse(action: object) -> InvalidSelfEdit:
+    """The outcome of the action. Raises AssertionError if it is accepted."""
     calls = parse(action)
     edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0), arc.TOOLS)
     if not isinstance(edit, InvalidSelfEdit):
@@ -71,16 +64,16 @@ def outcome_of(action: object) -> InvalidSelfEdit:
 
 
 def main() -> None:
-    """Print the median, in milliseconds, and the outcome of each action."""
-    outcome_of("warm up")
+    """Print the median time and the outcome of each action."""
+    refuse("warm up")
     print(f"{'action':44} {'ms':>7}  outcome and reason")
     for name, action in hostile_actions():
         times = []
         for _ in range(REPEATS):
             start = time.perf_counter()
-            edit = outcome_of(action)
+            edit = refuse(action)
             times.append(1000 * (time.perf_counter() - start))
-        print(f"{name:44} {sorted(times)[REPEATS // 2]:7.2f}  {edit.outcome}: {edit.reason[:90]}")
+        print(f"{name:44} {median(times):7.2f}  {edit.outcome}: {edit.reason[:90]}")
 
 
 if __name__ == "__main__":

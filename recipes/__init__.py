@@ -1,1 +1,4 @@
-"""How the bundled models were trained; not part of the wheel. `python -m recipes.seal_tiny --out DIR` trains seal-tiny from scratch."""
+"""How the bundled models were trained; not part of the wheel: `python -m recipes.seal_tiny --out DIR`.
+
+Generated tasks and the prompts of the environment come in; the weights in seal_env/models go out.
+"""

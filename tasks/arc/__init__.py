@@ -1,1 +1,4 @@
-"""Few-shot tasks of the Abstraction and Reasoning Corpus (ARC): grids, wording, training sets, evaluation."""
+"""Few-shot tasks of the Abstraction and Reasoning Corpus (ARC).
+
+Names, task ids and files come in; tasks, their prompts and training sets, and the scores of answers go out.
+"""

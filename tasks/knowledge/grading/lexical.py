@@ -16,7 +16,7 @@ Rules, each about how answers are written and none about what they are about:
   small letters behind a name or number ("Ostrel, a town"), nor the second year of a season ("1963-64").
 - An answer that declines, or that denies what is wanted, is wrong.
 
-The rules were found by looking at published verdicts of GPT-4.1 on one half of the questions; benchmarks/graders.py reports
+The rules were found by looking at published verdicts of GPT-4.1 on one half of the questions; `benchmarks.graders` reports
 how often they agree on the other half. Nothing is fitted: between two thirds and all of the words, agreement is nearly the
 same. What takes knowledge of the world is left out: "Constantinople" is not "Istanbul". That is safe where answers are
 names, numbers and dates; a judge is for the rest.
@@ -66,29 +66,17 @@ _EXACT_BELOW: Final = 10_000
 """Whole numbers below are years and counts, which nobody rounds."""
 
 
-class Evidence(NamedTuple):
-    """What words tell. recall: the share of the wanted words that are said, of the alternative of which most are."""
-
-    right: bool
-    recall: float
-
-
 class LexicalGrader:
     """See the module. Deterministic; it has no settings, needs no model, and grades thousands of answers a second."""
 
     def grade(self, question: str, gold: str, prediction: str) -> bool:
         """See Grader. Raises nothing."""
-        return self.weigh(question, gold, prediction).right
-
-    def weigh(self, question: str, gold: str, prediction: str) -> Evidence:
-        """`grade`, and what it rests on."""
         if words(gold) and words(prediction) == words(gold):
-            return Evidence(True, 1.0)
+            return True
         answer = first_answer(prediction, question)
         if _DECLINES.search(answer) and not _DECLINES.search(gold):
-            return Evidence(False, 0.0)
-        pairs = [_compare(question, wanted, answer) for wanted in _alternatives(gold)]
-        return Evidence(any(map(_agrees, pairs)), max(map(_recall, pairs), default=0.0))
+            return False
+        return any(_agrees(_compare(question, wanted, answer)) for wanted in _alternatives(gold))
 
     def grade_all(self, attempts: Sequence[Attempt]) -> list[bool]:
         """See Grader."""
@@ -133,11 +121,7 @@ def _compare(question: str, gold: str, answer: str) -> _Comparison:
 def _agrees(pair: _Comparison) -> bool:
     if pair.denied or not pair.wanted or _exchanged(pair):
         return False
-    return _recall(pair) >= ENOUGH or _is_short_form(pair)
-
-
-def _recall(pair: _Comparison) -> float:
-    return sum(map(pair.is_said, pair.wanted)) / len(pair.wanted) if pair.wanted else 0.0
+    return sum(map(pair.is_said, pair.wanted)) / len(pair.wanted) >= ENOUGH or _is_short_form(pair)
 
 
 def _exchanged(pair: _Comparison) -> bool:

@@ -1,6 +1,4 @@
-"""Generated passages about things that do not exist.
+"""Generated passages about things that do not exist, so that no model can know the answers beforehand.
 
-In: a split, a seed and an index. Out: a passage, its facts, and questions about them.
-
-No model can know the answers beforehand: every name is formed from syllables, every fact drawn by a seeded generator.
+A split, a seed and an index come in; a passage, its facts and questions about them go out.
 """

@@ -1,31 +1,26 @@
-"""The rows of benchmarks/inner_loop.py, and the work that their processes do.
+"""The rows of the benchmark, and the published recipe that two of them measure.
 
-R0 and R1 are `PublishedRecipe`: what the published code does for a self-edit, with the libraries that it uses. Where it
-decodes with a model server in a process of its own, this decodes with transformers, all prompts in one batch; and an answer
-may take `max_answer_tokens`, less than the 8,192 that it grants. Both make R0 faster than it is, not slower.
+R0 and R1 are `PublishedRecipe`: what the published code does for a self-edit, with the libraries that it uses. It differs
+in two ways, both of which make it faster than the original: it decodes with transformers in the process that trains, all
+prompts in one batch, where the original starts a model server; and an answer may take `max_answer_tokens` tokens, where the
+original grants 8,192.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from inner_loop_measure import peak_memory
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, default_data_collator
 from transformers.trainer_callback import PrinterCallback
 
-from seal_env.inner_loop import make_inner_loop
-from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.reference.adapter import Adapter
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedQuery
-from seal_env.store import LOCATION
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 
 IGNORED = -100
@@ -33,18 +28,21 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class RowSpec:
-    """What a row is: the inner loop, and how many jobs it gets in a call.
+    """A row.
 
-    published: its jobs follow the published recipe, which trains on padding. parallel: several processes at once. cached:
-    with a cache, on the list of self-edits as sampled.
+    Attributes:
+        name: In the table.
+        loop: An inner loop of seal_env, or "published".
+        in_call: Jobs in a call.
+        pad_loss: Its jobs follow the preset's published recipe, which trains on padding.
+        parallel: Several processes at once.
     """
 
     name: str
     loop: str
     in_call: int = 1
-    published: bool = False
+    pad_loss: bool = False
     parallel: bool = False
-    cached: bool = False
 
     @property
     def ours(self) -> bool:
@@ -52,30 +50,31 @@ class RowSpec:
         return self.loop != "published"
 
 
-def batched(in_call: int, cached: bool = False) -> RowSpec:
-    """Our batched loop with so many jobs in a call."""
-    return RowSpec(f"batched K={in_call}{' cache' if cached else ''}", "batched", in_call, cached=cached)
+def batched(in_call: int) -> RowSpec:
+    """The batched loop with this many jobs in a call."""
+    return RowSpec(f"batched K={in_call}", "batched", in_call)
 
 
-ROWS = {
-    row.name: row
-    for row in (
-        RowSpec("R0", "published", published=True),
-        RowSpec("R1", "published"),
-        RowSpec("R2", "published", parallel=True),
-        RowSpec("reference", "reference"),
-        *(batched(in_call) for in_call in (1, 8, 16, 32)),
-        batched(16, cached=True),
-    )
-}
+_ROWS = (
+    RowSpec("R0", "published", pad_loss=True),
+    RowSpec("R1", "published"),
+    RowSpec("R2", "published", parallel=True),
+    RowSpec("reference", "reference"),
+    *(batched(in_call) for in_call in (1, 8, 16, 32)),
+)
+ROWS = {row.name: row for row in _ROWS}
 
 
 class PublishedRecipe:
-    """The published recipe, one job after another: its jobs' recipe says whether padding is trained on (R0) or not (R1).
+    """The published recipe, one job after another; a job's own recipe says whether padding carries loss (R0) or not (R1).
 
     For each job: tokenize, a new Dataset and a new Trainer with logging at every step, logits at every position, the adapter
     and the tokenizer to disk, the adapter from disk into the PEFT model, greedy decoding of all prompts as one batch. The
-    base model stays in memory and A starts from the same values each time, as published. pad_to: see Preset.
+    base model stays in memory and A starts from the same values each time, as published.
+
+    Args:
+        base: The model.
+        pad_to: See Preset.
     """
 
     def __init__(self, base: FrozenLM, pad_to: int | None) -> None:
@@ -84,7 +83,7 @@ class PublishedRecipe:
         self._encoder = ChatEncoder(base.tokenizer, base.name)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        """Results in the order of the jobs; nothing but their answers, losses and timings is filled in."""
+        """Results in the order of the jobs, with answers, losses and timings only."""
         return [self._run_job(job) for job in jobs]
 
     def _run_job(self, job: UpdateJob) -> UpdateResult:
@@ -127,8 +126,8 @@ class PublishedRecipe:
         length = max(self.pad_to or 0, *(len(example.ids_T) for example in encoded)) if job.recipe.pad_loss else 0
         rows = []
         for example in encoded:
-            ids, kept = list(example.ids_T), example.supervised(job.training.strategy)
-            labels = [token if loss else IGNORED for token, loss in zip(ids, kept, strict=True)]
+            ids, supervised = list(example.ids_T), example.supervised(job.training.strategy)
+            labels = [token if loss else IGNORED for token, loss in zip(ids, supervised, strict=True)]
             padding = [pad] * (length - len(ids))
             mask = [1] * len(ids) + [0] * len(padding)
             rows.append({"input_ids": ids + padding, "labels": labels + padding, "attention_mask": mask})
@@ -139,73 +138,30 @@ class PublishedRecipe:
         if not job.queries_Q:
             return ()
         tokenizer: Any = self.base.tokenizer
-        model.load_adapter(folder, "asked")
-        model.set_adapter("asked")
+        model.load_adapter(folder, "trained")
+        model.set_adapter("trained")
         model.eval()
         encoded = [self._encoder.encode_query(query) for query in job.queries_Q]
         tokenizer.padding_side = "left"
         prompts = tokenizer.pad({"input_ids": [list(query.prompt_T) for query in encoded]}, return_tensors="pt")
         prompts = prompts.to(self.base.device)
-        asked = int(prompts["input_ids"].shape[1])
+        length = int(prompts["input_ids"].shape[1])
         written = model.generate(
             **prompts, do_sample=False, pad_token_id=tokenizer.pad_token_id,
             eos_token_id=sorted(frozenset().union(*(query.stop_ids for query in encoded))),
-            max_new_tokens=min(max(query.max_answer_tokens for query in job.queries_Q), self.base.max_tokens - asked),
-        )[:, asked:].tolist()  # fmt: skip
+            max_new_tokens=min(max(query.max_answer_tokens for query in job.queries_Q), self.base.max_tokens - length),
+        )[:, length:].tolist()  # fmt: skip
         model.set_adapter("default")
-        model.delete_adapter("asked")
+        model.delete_adapter("trained")
         return tuple(
             self._read(query.query_id, tokens, question)
             for query, tokens, question in zip(job.queries_Q, written, encoded, strict=True)
         )
 
     def _read(self, query_id: str, tokens: list[int], query: EncodedQuery) -> Answer:
-        """The tokens before the one that ends the turn, as an answer; nothing is known of its margin."""
-        end = next((place for place, token in enumerate(tokens) if token in query.stop_ids), len(tokens))
+        """The tokens before the one that ends the turn, as an answer; the margin is not known."""
+        end = next((index for index, token in enumerate(tokens) if token in query.stop_ids), len(tokens))
         answer = tokens[:end]
         opening = query.opening if tuple(answer[: query.opening]) == query.gold_T[: query.opening] else 0
         text = str(self.base.tokenizer.decode(answer[opening:], skip_special_tokens=False))
         return Answer(query_id, end < len(tokens) and tuple(answer) == query.gold_T[:-1], text, 0.0)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a process works with for as long as it lives."""
-
-    loop: str
-    model: str
-    device: str
-    threads: int
-    pad_to: int | None = None
-    cached: bool = False
-
-
-@dataclass
-class Done:
-    """What a process answers. peak: bytes of memory since before the model was loaded. failure: why there are no results."""
-
-    results: list[UpdateResult] = field(default_factory=list)
-    peak: int = 0
-    failure: str = ""
-
-
-@lru_cache(maxsize=1)
-def _loop(order: Order) -> tuple[Any, int]:
-    """The loop, and the memory that the process had taken before it."""
-    before = 0 if torch.device(order.device).type == "cuda" else peak_memory(order.device)
-    os.environ.pop(LOCATION, None)  # the cache begins empty, whatever other runs have left on the disk
-    if order.loop == "published":
-        return PublishedRecipe(load_base_model(order.model, order.device), order.pad_to), before
-    return make_inner_loop(order.loop, order.model, order.device, cache="on" if order.cached else "off"), before
-
-
-def work(order: Order, jobs: Sequence[UpdateJob]) -> Done:
-    """Run jobs. Runs in a process of its own, one for each row, because an adapter sits among the model's modules."""
-    torch.set_num_threads(order.threads)
-    try:
-        loop, before = _loop(order)
-        results = loop.run(jobs)
-    except Exception as error:
-        traceback.print_exc()
-        return Done(failure=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-    return Done(results, peak_memory(order.device) - before)

@@ -1,8 +1,8 @@
-"""Models for benchmarks/inner_loop.py: known shapes with random weights, and a tokenizer that splits as Llama 3's does.
+"""Published shapes with random weights, and a tokenizer that splits text as Llama 3's does.
 
-How fast an update is does not depend on what the weights are, so the shape is enough. No tokenizer of a hub can be had
-here: `build_tokenizer` makes one with the same rule for splitting text (a digit, the space before it and a line break are a
-token each) that knows the words of this project's prompts. It uses little of the shape's vocabulary.
+The speed of an update does not depend on the values of the weights. `build_tokenizer` needs no download: it has Llama 3's
+rule for splitting text (a digit, the space before it and a line break are a token each), learned on this project's prompts,
+and uses a small part of the shape's vocabulary.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ CHAT_TEMPLATE = (
     "{{- bos_token }}{%- for m in messages %}{{- '<|header|>' + m['role'] + '<|/header|>\n\n' + m['content'] + '<|eot|>' }}"
     "{%- endfor %}{%- if add_generation_prompt %}{{- '<|header|>assistant<|/header|>\n\n' }}{%- endif %}"
 )
-WORDING = (SOLVE_INSTRUCTION, SYSTEM, "\n\nInput\n\nOutput\n", "system", "user", "assistant")
+PROMPT_TEXTS = (SOLVE_INSTRUCTION, SYSTEM, "\n\nInput\n\nOutput\n", "system", "user", "assistant")
 
 
 def build_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE that splits text as Llama 3 does, learned from the prompts' fixed wording. Equal at every call."""
+    """Byte-level BPE that splits text as Llama 3 does, learned from the prompts' fixed text. Deterministic."""
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(SPLIT), behavior="isolated")
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -81,7 +81,7 @@ def build_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(WORDING * 10, trainer)
+    tokenizer.train_from_iterator(PROMPT_TEXTS * 10, trainer)
     begin = [("<|begin|>", tokenizer.token_to_id("<|begin|>"))]
     tokenizer.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=begin)
     wrapped = PreTrainedTokenizerFast(
@@ -103,9 +103,12 @@ def make_config(shape: Mapping[str, Any]) -> PretrainedConfig:
 
 
 def build_model(shape: Mapping[str, Any], folder: Path, device: str) -> str:
-    """Write a model of this shape with random bf16 weights, and its tokenizer, to `folder`; the folder as a string.
+    """Write a model of this shape with random bf16 weights, and its tokenizer, to `folder`; returns the folder.
 
-    device: where the weights are drawn, which takes a minute per 10 B parameters on a CPU.
+    Args:
+        shape: `model_type` and that type's own fields.
+        folder: Where to write.
+        device: Where the weights are drawn; a CPU takes a minute per 10 B parameters.
     """
     logging.disable_progress_bar()
     torch.manual_seed(0)

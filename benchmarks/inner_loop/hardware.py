@@ -1,4 +1,4 @@
-"""What benchmarks/inner_loop.py holds its figures against: the machine's matrix-product peak, an update's work, memory."""
+"""The machine's matrix-product peak, the model FLOPs of an update, and a process's memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def matmul_peak(device: str) -> float:
     best = 0.0
     for side in CUDA_SIDES if cuda else CPU_SIDES:
         a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16 if cuda else torch.float32) for _ in range(2))
-        for _ in range(TRIALS + 1):  # the first is in any case slower
+        for _ in range(TRIALS + 1):  # the first one is slower
             began = time.perf_counter()
             product = a @ b
             float(product[0, 0])  # waits for the device
@@ -51,7 +51,7 @@ def linear_shapes(config: PretrainedConfig) -> dict[str, tuple[int, int]]:
 
 
 def pass_flops(config: PretrainedConfig, lora: LoraSpec, lengths_E: Sequence[int], supervised: int) -> float:
-    """Model FLOPs of one training pass over sequences of these lengths: what an update cannot do without.
+    """Model FLOPs of one training pass over sequences of these lengths: the work that no update can avoid.
 
     With P the weights of a block's linear layers, T the real tokens, r the rank, and V, d, H the sizes of vocabulary, width
     and heads together:
@@ -61,8 +61,13 @@ def pass_flops(config: PretrainedConfig, lora: LoraSpec, lengths_E: Sequence[int
         head                                        4 V d for each supervised token
         causal attention                            6 H L^2 a block and sequence of length L (forward 2, backward 4)
 
-    Padding, logits that no loss reads, recomputed activations, norms and the optimizer do not count, nor does the
-    evaluation. supervised: tokens that carry loss.
+    Padding, logits that no loss reads, recomputed activations, norms, the optimizer and the evaluation do not count.
+
+    Args:
+        config: Of the model, a Llama or Qwen2.
+        lora: Of the update.
+        lengths_E: Real tokens of each example.
+        supervised: Number of tokens that carry loss.
     """
     shapes = linear_shapes(config)
     base = sum(wide * high for wide, high in shapes.values())
@@ -75,7 +80,7 @@ def pass_flops(config: PretrainedConfig, lora: LoraSpec, lengths_E: Sequence[int
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: on CUDA the most that tensors of this process ever took, on a CPU its largest resident size."""
+    """Bytes: on CUDA the peak of this process's tensors, on a CPU its peak resident size."""
     if torch.device(device).type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     status = Path("/proc/self/status")
