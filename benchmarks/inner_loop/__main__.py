@@ -3,7 +3,7 @@
 All rows get the same jobs, made by the environment from self-edits drawn from its action space with a seed, and do all of
 each: train the adapter, answer the queries. In each round every row does its share, one after another. Rows:
 
-    R0            the published recipe as it is: Trainer and PEFT, one job at a time, all examples of a self-edit padded to one
+    R0            the published recipe as it is: Trainer and PEFT, one job at a time, examples of a self-edit padded to one
                   length, loss on padding, logits everywhere, the adapter to disk and back, all prompts decoded at once
     R1            R0 with padding masked and to each batch's longest example
     R2            several R1 processes at once, each with its share of the threads

@@ -15,11 +15,13 @@ from transformers import AutoConfig, AutoTokenizer
 from benchmarks.inner_loop.hardware import pass_flops
 from benchmarks.inner_loop.shapes import LLAMA_1B, QWEN_7B, build_model
 from seal_env.envs.env import SealEnv
-from seal_env.episodes.episode import BaseAnswerCache, Episode, Runtime, play
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.models.catalog import MODEL_DIRECTORIES
-from seal_env.registration import ENVIRONMENTS
+from seal_env.registration import environments
 from seal_env.settings import Settings
 from seal_env.tasks.knowledge.synthetic.taskset import synthetic_passage
 from seal_env.types import (
@@ -112,7 +114,7 @@ def model_of(preset: Preset, folder: Path, device: str) -> str:
     if preset.shape is not None:
         return build_model(preset.shape, folder, device)
     assert preset.environment is not None
-    return str({"model": Settings.model, **ENVIRONMENTS[preset.environment], **preset.settings}["model"])
+    return Settings.resolve(**{**environments()[preset.environment], **preset.settings}).model
 
 
 def text_encoder(model: str) -> JobEncoder:
@@ -139,7 +141,7 @@ def make_cases(preset: Preset, model: str, count: int, seed: int, **settings: An
             (knowledge_job(encoder, preset, seed + number), _share_exact) for number in range(count)
         ]
     else:
-        given = {**ENVIRONMENTS[preset.environment], "model": model, **preset.settings, **settings}
+        given = {**environments()[preset.environment], "model": model, **preset.settings, **settings}
         jobs = environment_jobs(encoder, Settings.resolve(**given), count, seed)
     if preset.shape is not None:
         jobs = [(_with_fixed_answers(job, encoder), score) for job, score in jobs]
@@ -151,15 +153,14 @@ def environment_jobs(encoder: JobEncoder, settings: Settings, count: int, seed: 
 
     ARC self-edits are drawn from the action space; those about synthetic passages are all statements of their facts.
     """
-    runtime = Runtime(settings)
     recorder = JobRecorder(encoder)
-    runtime.use(recorder)
+    runtime = Runtime(settings, recorder)
     space = SealEnv(runtime=runtime).action_space
     space.seed(seed)
     jobs: list[tuple[UpdateJob, Score]] = []
     while len(jobs) < count:
         task = runtime.taskset[runtime.taskset.task_ids[len(jobs) % len(runtime.taskset)]]
-        texts = runtime.domain.reads_plain_text
+        texts = runtime.spec.reads_plain_text
         action = "\n".join(synthetic_passage(task.task_id).statements()) if texts else space.sample()
         recorder.jobs = []
         play([Episode(runtime, task, seed)], [action], BaseAnswerCache(1))

@@ -10,10 +10,9 @@ from typing import Any, Final, Self
 from pydantic import Field, model_validator
 
 from seal_env.domains.base import DomainOptions, DomainSpec
-from seal_env.errors import SettingError
 from seal_env.models.catalog import TEXT_MODEL_NAME
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
-from seal_env.tasks.knowledge.grading.registry import GRADERS, make_grader
+from seal_env.tasks.knowledge.grading.registry import GradeFunction, check_grader, make_grader
 from seal_env.tasks.knowledge.groups import GroupedTaskset
 from seal_env.tasks.knowledge.loader import HUB_TASKSETS, TASKSETS, load_passages
 from seal_env.tasks.knowledge.passage import Passage, Question, published
@@ -38,9 +37,9 @@ class KnowledgeOptions(DomainOptions):
     """Passages of an episode, all learned in one update; the agent writes about one after the other."""
     learn_passage: bool = True
     """Whether the passage itself is a training document beside those of the self-edit."""
-    grader: str = "lexical"
-    """How answers are graded: lexical (words, numbers and dates) or judge (a language model behind an OpenAI-compatible
-    server)."""
+    grader: str | GradeFunction = "lexical"
+    """How answers are graded: lexical (words, numbers and dates), judge (a language model behind an OpenAI-compatible
+    server), a name given to `register_grader`, or a function (question, gold, prediction) -> bool."""
     grader_model: str | None = None
     """The judge's name at its server; None is the only model that it serves."""
     grader_url: str | None = None
@@ -53,11 +52,7 @@ class KnowledgeOptions(DomainOptions):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.grader not in GRADERS:
-            raise SettingError("grader", self.grader, " or ".join(map(repr, GRADERS)))
-        for name in ("grader_model", "grader_url"):
-            if (value := getattr(self, name)) is not None and self.grader != "judge":
-                raise SettingError(name, value, "None, unless grader='judge'")
+        check_grader(self.grader, self.grader_model, self.grader_url)
         return self
 
 
@@ -66,7 +61,7 @@ def _load(subset: str, options: KnowledgeOptions) -> GroupedTaskset:
 
 
 def _make(options: KnowledgeOptions, caches: Path | None) -> KnowledgeDomain:
-    verdicts = None if caches is None or options.grader != "judge" else caches / VERDICTS
+    verdicts = None if caches is None else caches / VERDICTS
     grader = make_grader(options.grader, options.grader_model, options.grader_url, verdicts)
     return KnowledgeDomain(grader, options.learn_passage)
 

@@ -59,14 +59,20 @@ def make_grader(
     Raises:
         SettingError: No such grader, or a setting that it does not take.
     """
+    entry = check_grader(grader, model, url)
+    given: dict[str, Any] = {"model": model, "url": url, "cache_file": cache_file}
+    return entry.factory(**{argument: given[argument] for argument in entry.uses})
+
+
+def check_grader(grader: str | GradeFunction, model: str | None = None, url: str | None = None) -> GraderEntry:
+    """How the grader is made, without making it; arguments and errors as `make_grader` has them."""
     entry = GraderEntry(lambda: FunctionGrader(grader)) if callable(grader) else GRADERS.get(grader)
     if entry is None:
         raise SettingError("grader", grader, " or ".join(map(repr, GRADERS)))
-    given: dict[str, Any] = {"model": model, "url": url, "cache_file": cache_file}
-    for argument in ("model", "url"):
-        if given[argument] is not None and argument not in entry.uses:
-            raise SettingError(f"grader_{argument}", given[argument], f"None where grader={grader!r}")
-    return entry.factory(**{argument: given[argument] for argument in entry.uses})
+    for argument, value in (("model", model), ("url", url)):
+        if value is not None and argument not in entry.uses:
+            raise SettingError(f"grader_{argument}", value, f"None where grader={grader!r}")
+    return entry
 
 
 @dataclass(frozen=True)
