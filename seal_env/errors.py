@@ -5,6 +5,9 @@ The agent's mistakes are not here: they are outcomes (`seal_env.types.Outcome`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SealError(Exception):
     """Base class of every error raised on purpose by seal-env."""
@@ -52,6 +55,25 @@ class RunFolderError(SealError, FileExistsError):
 
 class GraderError(SealError, ConnectionError):
     """Whether an answer is right cannot be found out: the judge's server is dead, slow or says neither yes nor no."""
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """A context for imports of packages that an extra of seal-env brings.
+
+    with needs_extra("render"):
+        from PIL import Image
+
+    Raises:
+        MissingExtraError: A package that is imported inside is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package == "seal_env":
+            raise
+        raise MissingExtraError(package, extra) from error
 
 
 class MissingExtraError(SealError, ImportError):

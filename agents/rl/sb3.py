@@ -21,14 +21,10 @@ from gymnasium.wrappers.vector import DictInfoToList
 from numpy.typing import NDArray
 
 from seal_env.envs.vector_env import SealVectorEnv
-from seal_env.errors import SettingError, UpdateError
+from seal_env.errors import SettingError, UpdateError, needs_extra
 
-try:
+with needs_extra("sb3"):
     from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
-except ModuleNotFoundError as error:
-    raise ImportError(
-        "seal_env.agents.rl.sb3 needs Stable-Baselines3: pip install 'seal-env[sb3]'", name=error.name
-    ) from error
 
 
 class Sb3VecEnv(VecEnv):

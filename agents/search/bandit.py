@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from vowpalwabbit import Workspace  # type: ignore[import-untyped]
+from vowpalwabbit import Workspace
 
 from seal_env.agents.base import Agent, Info, Trajectory
 from seal_env.agents.context import AgentContext

@@ -32,12 +32,12 @@ from seal_env.agents.trainers.outer_settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, needs_extra
 from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.journal import Journal, write_whole
 
-try:
+with needs_extra("grpo"):
     from trl.chat_template_utils import (
         add_response_schema,
         get_training_chat_template,
@@ -46,8 +46,7 @@ try:
     )
     from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
-except ModuleNotFoundError as error:
-    raise ImportError("seal_env.agents.trainers.grpo needs TRL: pip install 'seal-env[grpo]'", name=error.name) from error
+
 STATE: Final = "trainer_state.json"
 
 

@@ -32,19 +32,15 @@ from seal_env.domains import arc
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, settle
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, needs_extra
 from seal_env.tools.arc.augment import AUGMENT
 from seal_env.tools.base import Tool
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.common.training import TRAINING
 from seal_env.types import Outcome, Step
 
-try:
-    from datasets import Dataset  # type: ignore[import-untyped]
-except ModuleNotFoundError as error:
-    raise ImportError(
-        "seal_env.agents.trainers.trl_episodes needs datasets: pip install 'seal-env[grpo]'", name=error.name
-    ) from error
+with needs_extra("grpo"):
+    from datasets import Dataset
 
 CLOSED: Final = "The self-edit is closed: the adapter is trained on it, and the test inputs are asked."
 OVER: Final = "The episode is over; this call changes nothing."

@@ -10,7 +10,7 @@ import gymnasium
 from seal_env.envs.spaces import PromptSpace, SelfEditSpace
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, needs_extra
 from seal_env.types import Task
 
 MAX_BASE_ANSWERS: Final = 1000
@@ -72,13 +72,13 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         Demonstrations (input, output), then for each test input: the input and, once the episode is over, the base model's
         prediction, the updated model's, and the gold output.
         """
-        from seal_env.envs.render import panels_ansi, panels_pixels  # here: Pillow and rich
-
         if self.render_mode is None:
             raise SettingError("render_mode", None, "'ansi' or 'rgb_array', given to gym.make")
         if self.episode is None:
             raise gymnasium.error.ResetNeeded("call reset() before render()")
         rows = self.episode.panels()
+        with needs_extra("render"):
+            from seal_env.envs.render import panels_ansi, panels_pixels
         return panels_ansi(rows) if self.render_mode == "ansi" else panels_pixels(rows)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
+from seal_env.errors import needs_extra
 from seal_env.tasks.arc.grid import Grid, to_array
 from seal_env.types import Panel
 
@@ -104,6 +104,8 @@ def _pixels(grid: Grid | str | None) -> NDArray[np.uint8]:
 
 def _written(text: str) -> NDArray[np.uint8]:
     lines = textwrap.fill(text, TEXT_WIDTH) or " "
+    with needs_extra("render"):
+        from PIL import Image, ImageDraw
     _, _, width, height = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), lines)
     picture = Image.new("RGB", (int(width) + GAP, int(height) + GAP), tuple(BACKGROUND.tolist()))
     ImageDraw.Draw(picture).multiline_text((GAP // 2, GAP // 2), lines, fill=INK)

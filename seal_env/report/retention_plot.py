@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seal_env.errors import MissingExtraError
+from seal_env.errors import needs_extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,11 +30,9 @@ def retention_figure(matrix: Sequence[Sequence[float | None]], title: str) -> Fi
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    try:
-        from matplotlib import colormaps  # here: an extra, and slow to import
+    with needs_extra("plots"):
+        from matplotlib import colormaps
         from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("matplotlib", "plots") from error
 
     columns = max(map(len, matrix), default=0)
     scores = np.array([[math.nan if score is None else score for score in row] for row in matrix], dtype=float)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, needs_extra
 
 SERVICES = ("wandb", "trackio")
 PROJECT = "seal-env"
@@ -24,10 +24,12 @@ class Tracker:
 
     Raises:
         SettingError: For a service that is unknown or not installed.
+        MissingExtraError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], services: Sequence[str] = ()) -> None:
-        from tensorboard.summary import Writer  # type: ignore[import-untyped]  # here: slow to import
+        with needs_extra("track"):
+            from tensorboard.summary import Writer
 
         self._services = [_service(name) for name in services]
         self._writer = Writer(str(folder / "tensorboard"))

@@ -23,7 +23,7 @@ def read_squad(
     """
     name = name or f"squad-{split}"
     try:
-        from datasets import load_dataset  # type: ignore[import-untyped]
+        from datasets import load_dataset
     except ImportError as error:
         raise TaskError(
             f"{name}: needs the package datasets: pip install 'seal-env[squad]', or give a file of SQuAD"
