@@ -1,6 +1,6 @@
-"""Single jobs from asynchronous agents, gathered into batches: those that come together train together.
+"""Batching of single jobs from asynchronous agents: jobs that arrive together train together.
 
-Left out: an order of importance between jobs, and more than one inner loop. First come, first served, one batch at a time.
+Left out: priorities, and more than one inner loop. First come, first served, one batch at a time.
 """
 
 from __future__ import annotations
@@ -19,18 +19,27 @@ class _Waiting(NamedTuple):
 
 
 class AsyncInnerLoop:
-    """An inner loop that takes one job at a time from many tasks of one event loop.
+    """An inner loop that takes single jobs from many tasks of one event loop.
 
-        async with AsyncInnerLoop(inner_loop) as engine:
-            results = await asyncio.gather(*(engine.submit(job) for job in jobs))
+        async with AsyncInnerLoop(inner_loop) as batcher:
+            results = await asyncio.gather(*(batcher.submit(job) for job in jobs))
 
-    The first job to arrive waits `window_seconds` for others, less if `most` are there sooner; jobs that arrive while the
-    inner loop is busy are ready when it is. A batch is one call of `InnerLoop.run` in a thread. Leaving the `async with`
-    block, or `close`, waits for the jobs submitted so far.
+    The first job waits up to `window_seconds` for others, or until there are `most`; jobs that arrive while the inner loop
+    is busy form the next batch. A batch is one call of `InnerLoop.run` in a thread. Leaving the `async with` block, or
+    `close`, waits for the jobs submitted so far.
     """
 
     def __init__(self, inner_loop: InnerLoop, window_seconds: float = 0.05, most: int = 32) -> None:
-        """most: jobs in a batch. Raises SettingError."""
+        """Wrap an inner loop.
+
+        Args:
+            inner_loop: What runs the batches.
+            window_seconds: How long the first job of a batch waits for others.
+            most: Limit on the jobs of a batch.
+
+        Raises:
+            SettingError: A limit is out of range.
+        """
         if not 0 <= window_seconds < float("inf"):
             raise SettingError("window_seconds", window_seconds, "a finite number, 0 or more")
         if most < 1:
@@ -43,10 +52,12 @@ class AsyncInnerLoop:
         self._closed = False
 
     async def submit(self, job: UpdateJob) -> UpdateResult:
-        """What comes of `job`. To cancel it takes the job back while it waits, and has no effect on other jobs.
+        """The result of a job. Cancelling withdraws the job if it still waits, and never affects other jobs.
 
-        Raises what `InnerLoop.run` raises, for every job of that batch, and RuntimeError once it is closed or from another
-        event loop than the first job's.
+        What `InnerLoop.run` raises is raised for every job of the batch.
+
+        Raises:
+            RuntimeError: The loop is closed, or the first job came from another event loop.
         """
         running = asyncio.get_running_loop()
         self._event_loop = self._event_loop or running

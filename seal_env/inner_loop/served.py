@@ -1,12 +1,12 @@
-"""Answers from a vLLM server instead of from the engine: a trained adapter is loaded there, asked, and unloaded.
+"""Evaluation by a vLLM server: a trained adapter is loaded there, queried and unloaded.
 
-Training stays with an inner loop. What is asked is the very tokens that the engine would ask, so the server's chat template
-has no say in it. Server and inner loop share a file system, and the server has the engine's base model.
+Training stays with an inner loop. Queries are sent as tokens, the same that the inner loop would use, so the server's chat
+template does not matter. Server and inner loop share a file system and the base model.
 
-Two faults of vLLM shape this. An adapter that is loaded again under an old name or path may be answered from what was kept
-of the old one: names and paths are never used twice. On a CPU, a request to the base model in one batch with an adapter's
-may be answered by that adapter: a server there needs --max-num-seqs 1, and nothing else is asked beside an adapter unless
-adapters_at_once says so.
+Two faults of vLLM shape this. An adapter that is loaded under the name or path of an earlier one may be answered from the
+earlier one's cached state: names and paths are never used twice. On a CPU, a request to the base model may be answered by an
+adapter that is queried in the same batch: a server there needs --max-num-seqs 1, and no other model is queried beside an
+adapter unless adapters_at_once says so.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ from uuid import uuid4
 from seal_env.errors import SettingError
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.serving.client import ChatServer, Connection, ServedModel, ServerError, Usage, run_async
+from seal_env.serving.probe import choose_model, list_models
 from seal_env.types import Answer, Example, InnerLoop, Outcome, Query, Recipe, UpdateJob, UpdateResult
 
 ANSWER_SECONDS: Final = 600.0
-"""For one answer. The queries of a job wait for each other at a server that takes one at a time."""
+"""Time limit for one answer. At a server that takes one request at a time, the queries of a job wait for each other."""
 
 
 def evaluation_server(base_url: str) -> ChatServer:
-    """A server as it is asked for answers. Raises SettingError."""
+    """A client of an evaluation server. Raises SettingError for a base_url that is no address."""
     return ChatServer(base_url, timeout=ANSWER_SECONDS)
 
 
 class _Trained(NamedTuple):
-    """A job without its answers. adapter: where the one to ask is, None for the base model."""
+    """A job without its answers. adapter: where the adapter to query is; None for the base model."""
 
     job: UpdateJob
     adapter: Path | None
@@ -46,13 +47,13 @@ class _Trained(NamedTuple):
 
 
 class ServedEvaluation:
-    """An inner loop that has another one train, and a vLLM server answer.
+    """An inner loop that trains with another inner loop and answers with a vLLM server.
 
-    An answer is `exact` if greedy decoding gives the gold answer's text, blanks around it apart, and ends there; its
-    `margin` is nan. What a chat template puts before an answer, as empty thoughts, is part of the prompt here.
+    An answer is `exact` if greedy decoding gives the gold answer's text, white space around it ignored, and ends there; its
+    `margin` is nan. What a chat template puts before an answer, such as empty thoughts, is part of the prompt here.
 
-    A server that fails is the outcome ENGINE_ERROR of the jobs concerned; if it is not there, nothing is trained. Safe to
-    call from several threads if `inner_loop` is; they take turns at the server.
+    A server that fails gives the jobs concerned the outcome ENGINE_ERROR; without a server nothing is trained. Thread-safe
+    if `inner_loop` is; threads take turns at the server.
     """
 
     def __init__(
@@ -63,11 +64,17 @@ class ServedEvaluation:
         evaluator_model: str | None = None,
         adapters_at_once: int = 1,
     ) -> None:
-        """Nothing is asked yet. Raises SettingError.
+        """Wrap an inner loop; the server is not contacted yet.
 
-        encoder: of the base model that `inner_loop` trains on. evaluator_model: the server's name for that model; None is
-        the only one that it serves. adapters_at_once: jobs whose answers are asked for at one time, the base model's
-        counted in; more than one is for servers on a GPU.
+        Args:
+            inner_loop: What trains.
+            encoder: Of the base model that `inner_loop` trains.
+            server: What answers.
+            evaluator_model: The server's name for the base model; None is the only one that it serves.
+            adapters_at_once: Jobs queried at one time, the base model's included; above 1 only for servers on a GPU.
+
+        Raises:
+            SettingError: `adapters_at_once` is below 1.
         """
         if adapters_at_once < 1:
             raise SettingError("adapters_at_once", adapters_at_once, "at least 1")
@@ -77,7 +84,7 @@ class ServedEvaluation:
 
     @property
     def usage(self) -> Usage:
-        """What was asked of the server so far."""
+        """Requests, retries, failures and tokens so far."""
         return self._server.usage
 
     def count_tokens(self, examples: Sequence[Example]) -> list[int]:
@@ -89,9 +96,10 @@ class ServedEvaluation:
         return self._inner_loop.max_tokens(recipe)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        """See InnerLoop. Raises SettingError if the server serves another model than the one that was named.
+        """See InnerLoop.
 
-        A server takes adapters only: a job that changes all weights raises it too.
+        Raises:
+            SettingError: The server does not serve the model that was named, or a job changes all weights.
         """
         if any(job.learns and job.method == "full" for job in jobs):
             raise SettingError("method", "full", "'lora' where a server answers")
@@ -102,20 +110,15 @@ class ServedEvaluation:
         with TemporaryDirectory(prefix="seal-adapters-") as folder:
             trained = self._train(jobs, Path(folder))
             with self._turn:
-                return run_async(lambda: self._ask_all(model, trained))
+                return run_async(lambda: self._query_all(model, trained))
 
     async def _find_model(self) -> ServedModel:
         async with self._server.connect() as connection:
-            listed = [model for model in await connection.models() if model.parent is None]
-        found = [model for model in listed if self._evaluator_model in (None, model.id)]
-        if len(found) != 1:
-            names = ", ".join(repr(model.id) for model in listed) or "none"
-            legal = f"the name of a model at {self._server.base_url}, which serves {names}"
-            raise SettingError("evaluator_model", self._evaluator_model, legal)
-        return found[0]
+            listed = await list_models(connection)
+        return choose_model(listed, "evaluator_model", self._evaluator_model, self._server.base_url)
 
     def _train(self, jobs: Sequence[UpdateJob], folder: Path) -> list[_Trained]:
-        """Train what has to be trained or kept. Adapters to be asked are below `folder`, wherever else they are kept."""
+        """Run the jobs that train or save. The adapters to query are below `folder`, wherever else they are saved."""
         running: dict[int, UpdateJob] = {}
         adapters: dict[int, Path] = {}
         for index, job in enumerate(jobs):
@@ -127,27 +130,31 @@ class ServedEvaluation:
                     adapters[index].symlink_to(job.save_to.absolute())
         results = dict(zip(running, self._inner_loop.run(list(running.values())) if running else (), strict=True))
         nothing = UpdateResult(Outcome.OK, "", (), timings={"train_seconds": 0.0})
-        return [_Trained(job, adapters.get(index), results.get(index, nothing)) for index, job in enumerate(jobs)]
+        return [
+            _Trained(job, adapters.get(index), result if job.save_to else replace(result, adapter=None))
+            for index, job in enumerate(jobs)
+            for result in [results.get(index, nothing)]
+        ]
 
-    async def _ask_all(self, model: ServedModel, trained: Sequence[_Trained]) -> list[UpdateResult]:
+    async def _query_all(self, model: ServedModel, trained: Sequence[_Trained]) -> list[UpdateResult]:
         room = asyncio.Semaphore(self._at_once)
         async with self._server.connect() as connection:
 
             async def in_turn(each: _Trained) -> UpdateResult:
                 async with room:
-                    return await self._ask(connection, model, each)
+                    return await self._query(connection, model, each)
 
             return await asyncio.gather(*map(in_turn, trained))
 
-    async def _ask(self, connection: Connection, model: ServedModel, trained: _Trained) -> UpdateResult:
+    async def _query(self, connection: Connection, model: ServedModel, trained: _Trained) -> UpdateResult:
         job, result = trained.job, trained.result
         if result.outcome is not Outcome.OK or not job.queries_Q:
             return result
         began = time.perf_counter()
         try:
             async with _loaded(connection, model.id, trained.adapter) as name:
-                asked = model.model_copy(update={"id": name})
-                answers = await _all(self._answer(connection, asked, query, job.decode) for query in job.queries_Q)
+                queried = model.model_copy(update={"id": name})
+                answers = await _all(self._answer(connection, queried, query, job.decode) for query in job.queries_Q)
         except ServerError as failed:
             return self._failed(result, failed)
         seconds = time.perf_counter() - began
@@ -160,7 +167,9 @@ class ServedEvaluation:
     async def _answer(self, connection: Connection, model: ServedModel, query: Query, decode: bool) -> Answer:
         encoded = self._encoder.query(query)
         prompt_T = (*encoded.prompt_T, *encoded.gold_T[: encoded.opening])
-        least = len(encoded.gold_T) - encoded.opening  # shows whether the answer is right, to the token that ends it
+        least = (
+            len(encoded.gold_T) - encoded.opening
+        )  # enough to see whether the answer is right, with the token that ends it
         room = math.inf if model.max_model_len is None else model.max_model_len - len(prompt_T)
         if room < least:
             whole = f"query {query.query_id!r} takes {len(prompt_T) + least} tokens with its answer"
@@ -182,7 +191,7 @@ class ServedEvaluation:
 
 @asynccontextmanager
 async def _loaded(connection: Connection, base: str, adapter: Path | None) -> AsyncIterator[str]:
-    """The name to ask by: of the base model, or of the adapter, which the server has for as long as the block lasts."""
+    """The name to query: the base model's, or that of the adapter, which is loaded while the block runs."""
     if adapter is None:
         yield base
         return
@@ -191,13 +200,13 @@ async def _loaded(connection: Connection, base: str, adapter: Path | None) -> As
     try:
         yield name
     finally:
-        with suppress(ServerError):  # a name that nobody will ask for again
+        with suppress(ServerError):  # the name will never be queried again
             await connection.post("/unload_lora_adapter", {"lora_name": name})
 
 
-async def _all(asking: Iterable[Awaitable[Answer]]) -> tuple[Answer, ...]:
-    """All answers once every request has ended, or the first failure."""
-    answers = await asyncio.gather(*asking, return_exceptions=True)
+async def _all(pending: Iterable[Awaitable[Answer]]) -> tuple[Answer, ...]:
+    """All answers once every request has ended. Raises the first failure."""
+    answers = await asyncio.gather(*pending, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer

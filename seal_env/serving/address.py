@@ -1,4 +1,4 @@
-"""Where an OpenAI-compatible server is."""
+"""The address of an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ DEFAULT_URL: Final = "http://127.0.0.1:8000/v1"
 
 
 def server_address(setting: str, given: str | None) -> str:
-    """`given`, or else OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1; without a slash at its end.
+    """`given`, or else OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1, without a trailing slash.
 
-    Raises SettingError, which names `setting`, for what is no address.
+    Args:
+        setting: The setting's name, for the error.
+        given: Its value.
+
+    Raises:
+        SettingError: It is no http or https address.
     """
     found = (given or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
     legal = f"an address such as {DEFAULT_URL}"
     try:
         address = urlsplit(found)
         known = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
-    except ValueError as error:  # a port that is no number, half an IPv6 address
+    except ValueError as error:  # not a port, half an IPv6 address
         raise SettingError(setting, found, legal) from error
     if not known:
         raise SettingError(setting, found, legal)

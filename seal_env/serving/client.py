@@ -1,8 +1,7 @@
-"""An OpenAI-compatible server, as everything here talks to one: bounded, counted, every failure put into words.
+"""The client of OpenAI-compatible servers: limited concurrency, one retry policy, usage counts, readable errors.
 
-Requests go through the `openai` client. It sends again, with back-off, what failed by no fault of its own (no connection, no
-answer in time, HTTP 408, 409, 429 and 5xx) and keeps to Retry-After. Bodies are read here: the client takes anything for an
-answer.
+Requests go through the `openai` client, which retries with back-off when there is no connection, no answer in time, or HTTP
+408, 409, 429 or 5xx, and respects Retry-After. Replies are validated here, because that client accepts any body.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ T = TypeVar("T")
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 MAX_WAIT: Final = 120.0
-"""Most seconds that the client waits between two attempts, which is the longest Retry-After that it keeps to."""
+"""Seconds between two attempts at most, which is the longest Retry-After that the client respects."""
 
 MAX_REASON: Final = 300
 ENDINGS: Final = ("stop", "length", "tool_calls", "function_call")
-"""Finish reasons of an answer that the model itself gave; others (content_filter, abort, none at all) are the server's."""
+"""Finish reasons of the model's own answers; others (content_filter, abort, none at all) are failures of the server."""
 
 
 class ServerError(Exception):
-    """No answer that could be used. status: of the HTTP answer, None if there was none."""
+    """A request without a usable answer. status: the HTTP status; None if there was no HTTP answer."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason, status)
@@ -44,10 +43,15 @@ class ServerError(Exception):
 
 @dataclass
 class Usage:
-    """What was asked of a server so far, all counts.
+    """Counts of what a server was sent and what it answered.
 
-    requests: each counted once, however often it was sent. retries: how often one was sent again. failures: requests without
-    an answer that could be used. cut_off: answers that the limit on new tokens ended.
+    Attributes:
+        requests: Requests, retries not included.
+        retries: Retries.
+        failures: Requests without a usable answer.
+        cut_off: Answers that ended at the limit on new tokens.
+        prompt_tokens: Tokens read, as the server counts them.
+        completion_tokens: Tokens written, as the server counts them.
     """
 
     requests: int = 0
@@ -60,7 +64,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class ChatReply:
-    """What a model said. tool_calls: as the server gave them. cut_off: the limit on new tokens ended it."""
+    """A model's answer. tool_calls: as the server sent them. cut_off: True if it ended at the limit on new tokens."""
 
     text: str
     tool_calls: tuple[dict[str, Any], ...]
@@ -68,7 +72,7 @@ class ChatReply:
 
 
 class ServedModel(BaseModel):
-    """A model that a server lists. parent: of an adapter, its base model. max_model_len: tokens that it takes, if told."""
+    """A model that a server lists. parent: an adapter's base model. max_model_len: its context length, if the server says."""
 
     id: str
     parent: str | None = None
@@ -104,22 +108,28 @@ class _Answer(BaseModel):
 
 
 class ChatServer:
-    """Where a server is and how patiently it is asked. `connect` gives a connection for one event loop.
-
-    base_url: up to and with /v1; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1. The key is OPENAI_API_KEY.
-    timeout: seconds for one attempt. retries: further attempts. concurrency: requests on their way at one time.
-    """
+    """A server's address and limits; `connect` opens a connection for one event loop. The key is OPENAI_API_KEY."""
 
     def __init__(self, base_url: str | None = None, timeout: float = 120.0, retries: int = 4, concurrency: int = 16) -> None:
-        """Raises SettingError for a base_url that is none."""
+        """Nothing is sent yet.
+
+        Args:
+            base_url: The address, including /v1; None means OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1.
+            timeout: Seconds per attempt.
+            retries: Attempts after the first.
+            concurrency: Requests in flight at one time.
+
+        Raises:
+            SettingError: `base_url` is no address.
+        """
         self.base_url = server_address("base_url", base_url)
         self.timeout, self.retries, self.concurrency = timeout, retries, concurrency
         self.usage = Usage()
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
-        """A connection of the running event loop, closed on leaving."""
-        key = os.environ.get("OPENAI_API_KEY") or "none"  # the client wants one, local servers do not
+        """A connection for the running event loop, closed on exit."""
+        key = os.environ.get("OPENAI_API_KEY") or "none"  # the client demands one, local servers do not
         http_client = openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._count_retries]})
         async with openai.AsyncOpenAI(
             base_url=self.base_url, api_key=key, http_client=http_client, timeout=self.timeout, max_retries=self.retries
@@ -136,28 +146,28 @@ class Connection:
     def __init__(self, server: ChatServer, client: openai.AsyncOpenAI) -> None:
         self._server, self._client = server, client
         self._once = client.with_options(max_retries=0)
-        self._room = asyncio.Semaphore(server.concurrency)
-        self._patience = (server.retries + 1) * (server.timeout + MAX_WAIT)  # for one that sends a byte now and then
+        self._slots = asyncio.Semaphore(server.concurrency)
+        self._patience = (server.retries + 1) * (server.timeout + MAX_WAIT)  # for a server that sends a byte now and then
         self._answered = 0
         self._lost = ""
 
     async def models(self) -> tuple[ServedModel, ...]:
-        """What is served, asked once: a server that is not there is not waited for."""
+        """The models that the server lists. Not retried, so that a missing server is noticed at once."""
         return tuple(_read(await self._send(lambda: self._once.get("/models", cast_to=str)), _Models).data)
 
     async def chat(self, request: Mapping[str, Any]) -> ChatReply:
-        """The answer to a chat. request: the body of OpenAI's chat completions, `messages` and so on."""
-        return await self._ask("/chat/completions", request)
+        """The answer to a chat. request: a body of OpenAI's chat completions."""
+        return await self._complete("/chat/completions", request)
 
     async def complete(self, request: Mapping[str, Any]) -> ChatReply:
-        """How a text goes on. request: the body of OpenAI's completions, whose `prompt` may be a list of tokens."""
-        return await self._ask("/completions", request)
+        """The completion of a text. request: a body of OpenAI's completions, whose `prompt` may be a list of tokens."""
+        return await self._complete("/completions", request)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> None:
-        """Send a body to a path below base_url, once. What comes back does not matter unless it is an error."""
+        """Send a body to a path below base_url, without retries; the reply is ignored unless it is an error."""
         await self._send(lambda: self._once.post(path, cast_to=str, body=dict(body)))
 
-    async def _ask(self, path: str, request: Mapping[str, Any]) -> ChatReply:
+    async def _complete(self, path: str, request: Mapping[str, Any]) -> ChatReply:
         usage = self._server.usage
         usage.requests += 1
         try:
@@ -174,12 +184,12 @@ class Connection:
         return reply
 
     async def _send(self, send: Callable[[], Awaitable[str]]) -> str:
-        """The body that comes back from one request, after as many attempts as the client makes.
+        """The reply's body, after as many attempts as the client makes.
 
-        Once a request had no answer in all its attempts, and no other had one meanwhile, the server is lost: requests that
-        wait for their turn fail too, instead of each finding out for itself.
+        Once all attempts of a request have failed without any other request being answered meanwhile, the server counts as
+        lost: requests that wait for a slot fail at once instead of timing out one by one.
         """
-        async with self._room:
+        async with self._slots:
             if self._lost:
                 raise ServerError(self._lost)
             before = self._answered
@@ -187,7 +197,7 @@ class Connection:
                 async with asyncio.timeout(self._patience):
                     text = await send()
             except (openai.OpenAIError, TimeoutError) as error:
-                failed = _in_words(error, self._server.timeout)
+                failed = _server_error(error, self._server.timeout)
                 if failed.status is None and self._answered == before:
                     self._lost = failed.reason
                 elif failed.status is not None:
@@ -208,7 +218,7 @@ def _read(text: str, body: type[BodyT]) -> BodyT:
 
 
 def _reply(choice: _Choice, tokens: int) -> ChatReply:
-    """Raises ServerError unless the model itself said something, were it only that it has nothing to say (one token)."""
+    """Raises ServerError unless the answer is the model's own. It may be empty if the model wrote an end-of-turn token."""
     if choice.finish_reason not in ENDINGS:
         raise ServerError(f"the server ended the answer with finish_reason {choice.finish_reason!r}", 200)
     message = choice.message or _Message(content=choice.text)
@@ -222,7 +232,7 @@ def _not_openai(why: str) -> ServerError:
     return ServerError(f"not an answer of an OpenAI-compatible server: {why}", 200)
 
 
-def _in_words(error: openai.OpenAIError | TimeoutError, timeout: float) -> ServerError:
+def _server_error(error: openai.OpenAIError | TimeoutError, timeout: float) -> ServerError:
     if isinstance(error, openai.APITimeoutError | TimeoutError):
         return ServerError(f"no answer within {timeout:g} seconds")
     if isinstance(error, openai.APIConnectionError):
@@ -234,7 +244,7 @@ def _in_words(error: openai.OpenAIError | TimeoutError, timeout: float) -> Serve
 
 
 def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run to its end, in a thread of its own where this one has a running event loop already (a notebook)."""
+    """Run a coroutine from synchronous code; in a new thread if this one already runs an event loop (a notebook)."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

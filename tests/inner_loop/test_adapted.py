@@ -100,6 +100,15 @@ def test_merged_model_answers_as_the_update_did(loop: str, update: UpdateMethod,
 
 
 @pytest.mark.parametrize("update", KINDS)
+@pytest.mark.parametrize("loop", INNER_LOOPS)
+def test_result_carries_what_was_written(loop: str, update: UpdateMethod, model: AdaptedModel, tmp_path: Path) -> None:
+    saving = replace(JOB, method=update, save_to=tmp_path / "trained")
+    jobs = [saving, replace(saving, examples_E=(), save_to=tmp_path / "untrained"), replace(saving, save_to=None)]
+    results = model.inner_loop(loop).run(jobs)
+    assert [result.adapter for result in results] == [job.save_to for job in jobs]
+
+
+@pytest.mark.parametrize("update", KINDS)
 def test_base_model_is_never_written(update: UpdateMethod, base: FrozenLM, tmp_path: Path) -> None:
     before, model = state(base), AdaptedModel(base)
     learn(model, tmp_path, update)

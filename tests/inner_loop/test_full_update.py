@@ -251,6 +251,7 @@ def test_divergence_is_an_outcome_of_that_job_alone(
     assert "learning_rate" in diverged.reason
     assert 4 <= len(diverged.losses_S) < 15
     assert not (tmp_path / "never").exists()
+    assert diverged.adapter is None
     assert replace(fine, timings={}) == replace(expected, timings={})
     assert digest(llama) == before
 

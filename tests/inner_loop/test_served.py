@@ -122,6 +122,11 @@ def test_adapter_to_be_kept_is_kept_and_asked(base: FrozenLM, server: AdapterSer
     assert (second.outcome, second.answers_Q) == (Outcome.OK, ())
     assert said(third.answers_Q) == said(served(base, server).run([ASK])[0].answers_Q)
     assert len(server.loaded) == 2
+    assert [result.adapter for result in (first, second, third)] == [kept.save_to, unasked.save_to, untrained.save_to]
+
+
+def test_result_has_no_adapter_unless_the_job_saves_it(base: FrozenLM, server: AdapterServer) -> None:
+    assert [result.adapter for result in served(base, server).run([JOB, ASK])] == [None, None]
 
 
 def test_wrong_answers_have_a_text_only_where_it_is_wanted(base: FrozenLM, server: AdapterServer) -> None:

@@ -14,7 +14,7 @@ from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.packing import Packed
 
 NAME = "seal_env_packed"
-"""What transformers knows this attention by."""
+"""The name under which transformers finds this attention."""
 
 
 class Attention(Protocol):
@@ -40,7 +40,7 @@ def _attend(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers calls in place of its own attention."""
+    """Called by transformers instead of its own attention."""
     if sliding_window is not None:
         raise ModelError(f"attention in windows of {sliding_window} tokens does not run packed. Use inner_loop='reference'")
     return CURRENT.get()(module.layer_idx, query, key, value, scaling), None

@@ -1,4 +1,4 @@
-"""Jobs of one adapter shape on their way through the inner loop: they train in slots, wait, and are asked together."""
+"""Jobs of one adapter shape and one optimizer: they train in slots and are evaluated together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from seal_env.inner_loop.batched.evaluate import ask
+from seal_env.inner_loop.batched.evaluate import evaluate
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE
@@ -21,7 +21,7 @@ from seal_env.types import UpdateJob, UpdateResult
 
 @dataclass(frozen=True)
 class Trained:
-    """A job that has nothing more to learn, and the slot of its weights among those that wait to be asked."""
+    """A job that has finished training. slot: where its weights are among those that wait for evaluation."""
 
     index: int
     slot: int
@@ -31,11 +31,20 @@ class Trained:
 
 
 class Batch:
-    """`jobs` by their number in the call; `results` takes what came of each. slots, tokens: see BatchedInnerLoop."""
+    """Trains and evaluates a batch of jobs."""
 
     def __init__(
         self, model: PackedModel, jobs: dict[int, UpdateJob], results: dict[int, UpdateResult], slots: int, tokens: int
     ) -> None:
+        """Prepare a batch.
+
+        Args:
+            model: The base model, prepared for the jobs' adapters.
+            jobs: The jobs by their index in the call.
+            results: Where their results go, by the same index.
+            slots: See BatchedInnerLoop.
+            tokens: See BatchedInnerLoop.
+        """
         self.model, self.base, self.jobs, self.results = model, model.base, jobs, results
         self.slots, self.tokens = slots, tokens
         self._waiting = deque(index for index, job in jobs.items() if job.learns)
@@ -43,8 +52,8 @@ class Batch:
         self._trained: list[Trained] = []
 
     def run(self) -> None:
-        """Every job gets its result."""
-        self._ask_base()
+        """Fill in a result for every job."""
+        self._evaluate_base()
         if not self._waiting:
             return
         optimizer = make_optimizer(self.jobs[self._waiting[0]].recipe.optimizer)
@@ -64,8 +73,8 @@ class Batch:
                 if index not in self.results:
                     self._finish(index, job, slots, done)
                 if len(self._trained) == self.slots:  # here: several jobs may end with one step
-                    self._ask_trained(done)
-        self._ask_trained(done)
+                    self._evaluate_trained(done)
+        self._evaluate_trained(done)
 
     def _begin(self, slots: TrainingSlots, slot: int) -> None:
         index = self._waiting.popleft()
@@ -74,7 +83,7 @@ class Batch:
         self._active.append((index, slots.begin(slot, job, encoded)))
 
     def _choose(self) -> list[tuple[int, JobInProgress]]:
-        """The jobs that take a step now: those that have waited longest, as many as the tokens of a pass allow."""
+        """The jobs that take a step next: those that have waited longest, as many as fit into the tokens of a pass."""
         chosen = [self._active.popleft()]
         room = self.tokens - chosen[0][1].tokens
         for _ in range(len(self._active)):
@@ -98,7 +107,7 @@ class Batch:
                 self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
 
     def _shrink(self, item: tuple[int, JobInProgress]) -> None:
-        """One job's step did not fit alone: fewer rows at a time, or the end of that job."""
+        """A job's step did not fit into memory alone: use fewer rows at a time, or give the job up."""
         index, job = item
         self.tokens = max(1, min(self.tokens, job.tokens) // 2)
         if job.micro_batch == 1:
@@ -106,7 +115,7 @@ class Batch:
         job.micro_batch = max(1, job.micro_batch // 2)
 
     def _finish(self, index: int, job: JobInProgress, slots: TrainingSlots, done: LoraStack) -> None:
-        """Move the weights of a job that has trained to where they wait, unless they are not numbers any more."""
+        """Set a trained job's weights aside for evaluation, unless they are not finite."""
         weights = slots.stack.weights[job.slot]
         job.log.diverged = not bool(weights.isfinite().all())
         if job.log.diverged:
@@ -119,9 +128,9 @@ class Batch:
         if directory is not None:
             done.save(slot, directory, self.base.name)
 
-    def _ask_trained(self, done: LoraStack) -> None:
-        asked = {trained.index: (self.jobs[trained.index], trained.slot) for trained in self._trained}
-        replies = ask(self.model, done, asked, self.tokens)
+    def _evaluate_trained(self, done: LoraStack) -> None:
+        jobs = {trained.index: (self.jobs[trained.index], trained.slot) for trained in self._trained}
+        replies = evaluate(self.model, done, jobs, self.tokens)
         for trained in self._trained:
             reply, directory = replies[trained.index], self.jobs[trained.index].save_to
             timings = {"train_seconds": trained.seconds, "evaluate_seconds": reply.seconds}
@@ -133,10 +142,10 @@ class Batch:
             )
         self._trained.clear()
 
-    def _ask_base(self) -> None:
+    def _evaluate_base(self) -> None:
         """Jobs without an update: the base model's answers."""
-        asked = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
-        for index, reply in ask(self.model, None, asked, self.tokens).items():
+        jobs = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
+        for index, reply in evaluate(self.model, None, jobs, self.tokens).items():
             job = self.jobs[index]
             directory = None if reply.failed else job.save_to
             if directory is not None:

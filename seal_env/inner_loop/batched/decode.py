@@ -1,6 +1,6 @@
-"""Answers of many updated models at once: one teacher-forced pass over all queries, then greedy decoding of what failed.
+"""Answers of many updated models at once: one teacher-forced pass over all queries, then greedy decoding of wrong answers.
 
-Decoding begins at the first token that differs from the gold answer, with the keys and values of the pass that found it.
+Decoding starts at the first token that differs from the gold answer, with the keys and values of the pass that found it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,15 @@ States = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A query of job number `job`, put to the adapter in `slot` (BASE: to the base model).
+class QueryInSlot:
+    """A query of one job for the adapter in one slot.
 
-    decode: a wrong answer is wanted as text too.
+    Attributes:
+        query: The query.
+        encoded: Its tokens.
+        slot: The adapter's slot; BASE for the model without an adapter.
+        decode: True if a wrong answer is wanted as text.
+        job: The job's index.
     """
 
     query: Query
@@ -47,45 +52,59 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """An answer to decode: how many gold tokens it begins with, the token that follows, and the states before it.
+class WrongAnswer:
+    """An answer to decode.
 
-    states: [heads, T, d] for each layer.
+    Attributes:
+        query: The query.
+        matched: How many gold tokens the answer starts with.
+        token: The token that follows them.
+        states: Keys and values of everything before that token, [heads, T, d] for each layer.
     """
 
-    asked: Asked
+    query: QueryInSlot
     matched: int
     token: int
     states: States
 
 
-def verify(model: PackedReader, stack: LoraStack | None, asked: Sequence[Asked]) -> list[tuple[Answer, Wrong | None]]:
-    """One forward pass: each answer, without text where wrong, and what to decode of it if that is wanted.
+def verify(
+    model: PackedReader, stack: LoraStack | None, queries: Sequence[QueryInSlot]
+) -> list[tuple[Answer, WrongAnswer | None]]:
+    """Decide in one forward pass which queries are answered exactly.
 
-    Queries of a slot must be neighbours.
+    Args:
+        model: The model that answers.
+        stack: The adapters.
+        queries: The queries; those of one slot must be neighbours.
+
+    Returns:
+        For each query its answer, which has no text if it is wrong, and what to decode if a wrong answer's text is wanted.
     """
-    for each in asked:
+    for each in queries:
         check_length(each.query, each.encoded, model.base.max_tokens)
     packed = pack(
-        [Piece([*each.encoded.prompt_T, *each.encoded.gold_T[:-1]], each.tokens, each.slot) for each in asked],
+        [Piece([*each.encoded.prompt_T, *each.encoded.gold_T[:-1]], each.tokens, each.slot) for each in queries],
         model.base.device,
     )
-    kept: States = []
+    stored: States = []
     attention = attention_over(packed)
     with torch.no_grad():
-        hidden = model.hidden(packed, stack, _keeping(attention, kept) if any(each.decode for each in asked) else attention)
+        hidden = model.hidden(
+            packed, stack, _storing(attention, stored) if any(each.decode for each in queries) else attention
+        )
     starts: list[int] = []
     positions: list[int] = []
     offset = 0
-    for each in asked:
+    for each in queries:
         starts.append(offset)
         offset += each.tokens
         positions.extend(range(offset - len(each.encoded.gold_T), offset))
-    gold = torch.tensor([token for each in asked for token in each.encoded.gold_T], device=model.base.device)
+    gold = torch.tensor([token for each in queries for token in each.encoded.gold_T], device=model.base.device)
     chosen, margins = choose(hidden[torch.tensor(positions, device=model.base.device)], model.head, gold)
-    answers: list[tuple[Answer, Wrong | None]] = []
+    answers: list[tuple[Answer, WrongAnswer | None]] = []
     at = 0
-    for each, start in zip(asked, starts, strict=True):
+    for each, start in zip(queries, starts, strict=True):
         length = len(each.encoded.gold_T)
         tokens, margin = chosen[at : at + length].tolist(), float(margins[at : at + length].min())
         at += length
@@ -96,28 +115,28 @@ def verify(model: PackedReader, stack: LoraStack | None, asked: Sequence[Asked])
         wrong = None
         if not exact and each.decode:
             span = slice(start, start + len(each.encoded.prompt_T) + matched)
-            states = [(key[:, span].clone(), value[:, span].clone()) for key, value in kept]
-            wrong = Wrong(each, matched, tokens[matched], states)
+            states = [(key[:, span].clone(), value[:, span].clone()) for key, value in stored]
+            wrong = WrongAnswer(each, matched, tokens[matched], states)
         answers.append((answer, wrong))
     return answers
 
 
-def _keeping(attention: Attention, kept: States) -> Attention:
-    """Attention that also keeps each layer's keys and values, [heads, T, d]."""
+def _storing(attention: Attention, stored: States) -> Attention:
+    """Attention that also stores each layer's keys and values, [heads, T, d]."""
 
     def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> torch.Tensor:
-        assert layer == len(kept)
-        kept.append((key[0], value[0]))
+        assert layer == len(stored)
+        stored.append((key[0], value[0]))
         return attention(layer, query, key, value, scale)
 
     return attend
 
 
 class _Rows:
-    """Keys and values of the answers that go on, by layer [rows, heads, room, d], and how many of them are in use."""
+    """Keys and values of the unfinished answers, by layer [rows, heads, room, d], and how many of them are in use."""
 
-    def __init__(self, rows: Sequence[Wrong]) -> None:
-        lengths = [len(row.asked.encoded.prompt_T) + row.matched for row in rows]
+    def __init__(self, rows: Sequence[WrongAnswer]) -> None:
+        lengths = [len(row.query.encoded.prompt_T) + row.matched for row in rows]
         device = rows[0].states[0][0].device
         self.lengths = torch.tensor(lengths, device=device)
         room = max(lengths) + ROOM
@@ -153,40 +172,40 @@ class _Rows:
         return mixed.transpose(1, 2).flatten(0, 1)[None]
 
     def advance(self, alive: list[int]) -> None:
-        """Count the new token, keep the rows `alive`, and make room for the next token."""
+        """Count the new token, drop all rows but `alive`, and make room for the next token."""
         grow = int(self.lengths.max()) + 2 > self.states[0][0].shape[2]
         chosen = None if len(alive) == len(self.lengths) else torch.tensor(alive, device=self.lengths.device)
         self.lengths = (self.lengths + 1) if chosen is None else (self.lengths + 1)[chosen]
         if chosen is None and not grow:
             return
 
-        def kept(state: torch.Tensor) -> torch.Tensor:
+        def resized(state: torch.Tensor) -> torch.Tensor:
             state = state if chosen is None else state[chosen]
             return functional.pad(state, (0, 0, 0, ROOM)) if grow else state
 
-        self.states = [(kept(key), kept(value)) for key, value in self.states]
+        self.states = [(resized(key), resized(value)) for key, value in self.states]
 
 
 @torch.no_grad()
-def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[Wrong]) -> list[str]:
+def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[WrongAnswer]) -> list[str]:
     """The greedy answers as text, all rows side by side; rows of one slot must be neighbours."""
     device, tokenizer = model.base.device, model.base.tokenizer
     answers = [
-        AnswerInProgress(row.asked.query, row.asked.encoded, row.matched, tokenizer, model.base.max_tokens) for row in wrong
+        AnswerInProgress(row.query.query, row.query.encoded, row.matched, tokenizer, model.base.max_tokens) for row in wrong
     ]
-    going = [not answer.full and answer.take(row.token) for answer, row in zip(answers, wrong, strict=True)]
-    alive = [index for index, goes_on in enumerate(going) if goes_on]
+    unfinished = [not answer.full and answer.take(row.token) for answer, row in zip(answers, wrong, strict=True)]
+    alive = [index for index, open_ in enumerate(unfinished) if open_]
     tokens = {index: wrong[index].token for index in alive}
     cache = _Rows([wrong[index] for index in alive]) if alive else None
     while alive:
         assert cache is not None
-        packed = _one_token_each([tokens[i] for i in alive], [wrong[i].asked.slot for i in alive], cache.lengths, device)
+        packed = _one_token_each([tokens[i] for i in alive], [wrong[i].query.slot for i in alive], cache.lengths, device)
         hidden = model.hidden(packed, stack, cache.attend)
         chosen = (hidden @ model.head.T).argmax(1).tolist()
         tokens = dict(zip(alive, chosen, strict=True))
-        going_on = [row for row, index in enumerate(alive) if answers[index].take(tokens[index])]
-        cache.advance(going_on) if going_on else None
-        alive = [alive[row] for row in going_on]
+        remaining = [row for row, index in enumerate(alive) if answers[index].take(tokens[index])]
+        cache.advance(remaining) if remaining else None
+        alive = [alive[row] for row in remaining]
     return [answer.text for answer in answers]
 
 

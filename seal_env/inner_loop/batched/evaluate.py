@@ -1,4 +1,4 @@
-"""The queries of many jobs, put to one packed model together: what each job's model says, or that memory ran out."""
+"""The queries of many jobs, answered by one packed model together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seal_env.inner_loop.batched.decode import Asked, Wrong, decode, verify
+from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer, decode, verify
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedReader
 from seal_env.inner_loop.model.memory import in_halves
@@ -29,57 +29,67 @@ class QueryReply:
     failed: UpdateResult | None
 
 
-def ask(
+def evaluate(
     model: PackedReader, stack: LoraStack | None, jobs: Mapping[int, tuple[UpdateJob, int]], tokens: int
 ) -> dict[int, QueryReply]:
-    """Ask each job's queries. jobs: number -> (job, slot of its adapter in `stack`). tokens: of a pass at most."""
+    """Answer the queries of jobs.
+
+    Args:
+        model: The model that answers.
+        stack: The jobs' adapters; None for the model as it is.
+        jobs: By index, each job and the slot of its adapter.
+        tokens: Limit on the tokens of a pass.
+
+    Returns:
+        A reply for each job, by index. A job for which memory ran out has a failed one.
+    """
     began = time.perf_counter()
-    asked = [
-        Asked(query, model.base.encoder.query(query), slot, job.decode, index)
+    queries = [
+        QueryInSlot(query, model.base.encoder.query(query), slot, job.decode, index)
         for index, (job, slot) in jobs.items()
         for query in job.queries_Q
     ]
-    answers: list[Answer | None] = [None] * len(asked)
-    wrong: list[tuple[int, Wrong]] = []
+    answers: list[Answer | None] = [None] * len(queries)
+    wrong: list[tuple[int, WrongAnswer]] = []
     failed: dict[int, UpdateResult] = {}
 
     def check(part: Sequence[int]) -> None:
-        for place, (answer, to_decode) in zip(part, verify(model, stack, [asked[place] for place in part]), strict=True):
-            answers[place] = answer
+        for index, (answer, to_decode) in zip(part, verify(model, stack, [queries[i] for i in part]), strict=True):
+            answers[index] = answer
             if to_decode is not None:
-                wrong.append((place, to_decode))
+                wrong.append((index, to_decode))
 
-    def write(part: Sequence[tuple[int, Wrong]]) -> None:
-        for (place, _), text in zip(part, decode(model, stack, [each for _, each in part]), strict=True):
-            answer = answers[place]
+    def write(part: Sequence[tuple[int, WrongAnswer]]) -> None:
+        for (index, _), text in zip(part, decode(model, stack, [each for _, each in part]), strict=True):
+            answer = answers[index]
             assert answer is not None
-            answers[place] = replace(answer, text=text)
+            answers[index] = replace(answer, text=text)
 
-    def give_up(place: int) -> None:
-        reason = f"memory ran out with query {asked[place].query.query_id!r} alone"
-        failed[asked[place].job] = out_of_memory(reason)
+    def give_up(index: int) -> None:
+        reason = f"memory ran out with query {queries[index].query.query_id!r} alone"
+        failed[queries[index].job] = out_of_memory(reason)
 
-    for part in _parts(asked, tokens):
+    for part in _parts(queries, tokens):
         in_halves(part, check, give_up)
     in_halves(wrong, write, lambda item: give_up(item[0]))
-    elapsed, total = time.perf_counter() - began, sum(each.tokens for each in asked)
+    elapsed, total = time.perf_counter() - began, sum(each.tokens for each in queries)
     replies = {}
-    for index in jobs:
-        mine = [place for place, each in enumerate(asked) if each.job == index]
-        said = tuple(answer for place in mine if (answer := answers[place]) is not None)
-        seconds = elapsed * sum(asked[place].tokens for place in mine) / max(1, total)
-        replies[index] = QueryReply(said, seconds, failed.get(index))
+    for number in jobs:
+        own = [index for index, each in enumerate(queries) if each.job == number]
+        given = tuple(answer for index in own if (answer := answers[index]) is not None)
+        seconds = elapsed * sum(queries[index].tokens for index in own) / max(1, total)
+        replies[number] = QueryReply(given, seconds, failed.get(number))
     return replies
 
 
-def _parts(asked: Sequence[Asked], tokens: int) -> list[list[int]]:
-    """Places of neighbouring queries in parts of at most so many tokens, or of one query."""
+def _parts(queries: Sequence[QueryInSlot], tokens: int) -> list[list[int]]:
+    """Indices of neighbouring queries in parts of at most so many tokens, or of one query."""
     parts: list[list[int]] = []
     room = 0
-    for place, each in enumerate(asked):
+    for index, each in enumerate(queries):
         if not parts or each.tokens > room:
             parts.append([])
             room = tokens
-        parts[-1].append(place)
+        parts[-1].append(index)
         room -= each.tokens
     return parts

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 LOGITS_AT_ONCE = 2**26
-"""Logits that are held at one time (256 MiB in fp32)."""
+"""Limit on the logits in memory at one time (256 MiB in fp32)."""
 
 
 def _rows(head: torch.Tensor) -> int:
@@ -20,7 +20,7 @@ def _logits(states: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Gradients, of the head only if it learns, are made together with the loss, which is a sum; no logits are kept."""
+    """Gradients are computed together with the loss, a sum, so that no logits are stored; the head's only if it is trained."""
 
     @staticmethod
     def forward(

@@ -1,7 +1,6 @@
-"""The batched inner loop: many adapters train together on one frozen base model, and are asked together.
+"""The batched inner loop: many adapters train, and answer their queries, together on one frozen base model.
 
-Sharing changes no result: a job's reward does not depend on the jobs beside it, apart from rounding. Jobs that change all
-weights take turns.
+A job's result does not depend on the jobs beside it, apart from rounding. Jobs that change all weights take turns.
 """
 
 from __future__ import annotations
@@ -16,29 +15,33 @@ from seal_env.inner_loop.batched.packed_model import PackedModel, PackedReader
 from seal_env.inner_loop.batched.packing import Piece, pack
 from seal_env.inner_loop.full.batch import FullBatch
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
-from seal_env.inner_loop.model.memory import bytes_kept, free_bytes, is_device_failure
+from seal_env.inner_loop.model.memory import bytes_stored, free_bytes, is_device_failure
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.results import device_failure
 from seal_env.types import Example, LoraSpec, Recipe, UpdateJob, UpdateResult
 
 MOST_SLOTS = 32
 MOST_TOKENS = {"cpu": 2048, "cuda": 32768}
-"""Tokens of a pass beyond which it is no faster per token."""
+"""Tokens of a pass beyond which throughput does not grow."""
 
 ADAPTERS_SHARE = 0.4
 ACTIVATIONS_SHARE = 0.3
-"""Of the free memory. What autograd keeps is measured; passing tensors may take as much again."""
+"""Shares of the free memory. What autograd stores is measured; temporary tensors may take as much again."""
 
 PROBE_TOKENS = 64
 
 
 class BatchedInnerLoop:
-    """Trains and asks many updates on one base model, adapters at once. Safe to call from several threads; they take turns.
-
-    slots: adapters that train side by side at most. tokens: of a pass at most; None measures what fits.
-    """
+    """Trains and evaluates many updates on one base model. Thread-safe; threads take turns."""
 
     def __init__(self, base: FrozenLM, slots: int = MOST_SLOTS, tokens: int | None = None) -> None:
+        """Nothing is allocated yet.
+
+        Args:
+            base: The base model, which stays as it is.
+            slots: Limit on the adapters that train side by side.
+            tokens: Limit on the tokens of a pass; None measures what fits into memory.
+        """
         self.base = base
         self._slots, self._tokens = slots, tokens
         self._models: dict[LoraSpec, PackedModel] = {}
@@ -54,7 +57,7 @@ class BatchedInnerLoop:
         return self.base.encoder.count_tokens(examples)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        """See InnerLoop. Memory that runs out is an outcome of the job that did not fit; a failed device, of all jobs."""
+        """See InnerLoop. Memory that runs out is an outcome of the job that did not fit, a failed device one of all jobs."""
         groups: dict[tuple[LoraSpec | None, str], dict[int, UpdateJob]] = {}
         for index, job in enumerate(jobs):
             spec = job.lora if job.method == "lora" else None
@@ -104,9 +107,9 @@ class BatchedInnerLoop:
 
 
 def token_bytes(model: PackedModel) -> float:
-    """Bytes that a token of a training pass keeps for the backward pass, measured on a short sequence."""
+    """Bytes that a training pass stores per token for its backward pass, measured on a short sequence."""
     stack = LoraStack(model.spec, model.layers, 1, learn=True)
     packed = pack([Piece([0] * PROBE_TOKENS, PROBE_TOKENS, 0)], model.base.device)
     weights = [*model.model.parameters(), *model.model.buffers(), stack.weights]
     apart = {weight.untyped_storage().data_ptr() for weight in weights}
-    return max(1.0, bytes_kept(lambda: model.hidden(packed, stack), apart) / PROBE_TOKENS)
+    return max(1.0, bytes_stored(lambda: model.hidden(packed, stack), apart) / PROBE_TOKENS)

@@ -1,7 +1,7 @@
-"""The base model reading packed sequences, each with the adapter of its job or all with the model as it is.
+"""The base model on packed sequences, each read with the adapter of its job, or all without adapters.
 
-The modules are a copy of the model's own, the weights are the very same tensors: linear layers that are adapted are
-wrapped, normalisations are fused, and attention never crosses sequences. Everything else is transformers' code.
+The modules are a copy of the model's own, the weights are the same tensors: adapted linear layers are wrapped, and attention
+never crosses sequences. Everything else is transformers' code.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from seal_env.types import LoraSpec
 
 @dataclass
 class Current:
-    """What passes through the model now: the tokens and their adapters.
+    """What passes through the model: the tokens and their adapters.
 
-    anchor: a scalar by which the first adapted layer's output needs a gradient, although its input does not.
+    Attributes:
+        anchor: A scalar that requires a gradient, so that the first adapted layer's output does although its input does not.
+        stack: The adapters; None for the model without.
+        packed: The tokens.
     """
 
     anchor: torch.Tensor
@@ -33,9 +36,18 @@ class Current:
 
 
 class PackedReader:
-    """A model as it is. Raises ModelError for one that it would not reproduce; with `trusted` that is not looked at."""
+    """Reads packed sequences with a model."""
 
     def __init__(self, base: FrozenLM, trusted: bool = False) -> None:
+        """Copy the model's modules.
+
+        Args:
+            base: The model.
+            trusted: True skips the check that packed sequences give the logits that the model itself gives.
+
+        Raises:
+            ModelError: They do not.
+        """
         self.base = base
         self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
         self.model = share(base.model)
@@ -60,8 +72,8 @@ class PackedReader:
     def _verify(self) -> None:
         """Two short sequences, packed, must give the logits that the model itself gives them.
 
-        This finds models whose logits are more than head times hidden state (soft caps, scales), or whose attention is no
-        plain causal one.
+        This finds models whose logits are more than head times hidden state (soft caps, scales), or whose attention is not
+        plainly causal.
         """
         count = min(self.head.shape[0], 24)
         texts = [list(range(count)), list(range(count))[::-2]]
@@ -78,9 +90,10 @@ class PackedReader:
 
 
 class PackedModel(PackedReader):
-    """One base model, prepared for adapters of one shape. Raises ModelError for a model that it would not reproduce."""
+    """A base model, prepared for adapters of one shape."""
 
     def __init__(self, base: FrozenLM, spec: LoraSpec) -> None:
+        """See PackedReader. spec: the adapters' shape."""
         super().__init__(base, trusted=True)
         self.spec = spec
         targets = set(find_targets(base.model, spec.target_modules, str(base.model.config.model_type)))

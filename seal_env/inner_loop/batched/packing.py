@@ -9,12 +9,12 @@ from itertools import accumulate, groupby, pairwise
 import torch
 
 BASE = -1
-"""The slot of tokens that the base model reads without any adapter."""
+"""The slot of tokens that the base model reads without an adapter."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One sequence to pack: its tokens, how many of them are no padding, and the slot of its adapter."""
+    """One sequence to pack: its tokens, how many of them are not padding, and the slot of its adapter."""
 
     ids: Sequence[int]
     real: int
@@ -23,7 +23,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Run:
-    """Neighbouring sequences of one length: `count` of `length` tokens from `start`; `real` tokens of each are no padding.
+    """Neighbouring sequences of one length: `count` of `length` tokens from `start`; `real` tokens of each are not padding.
 
     Padding (the paper's profile trains on it) follows the real tokens of its sequence: it sees them and no padding.
     """
@@ -41,10 +41,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Packed:
-    """Tokens of several sequences. ids and positions are [1, T]; positions count from 0 within each sequence.
+    """Tokens of several sequences.
 
-    runs: where the sequences are. spans: (slot, its tokens) in order, without those of the base model. slots: those of the
-    spans, [groups]. ends: where the spans end, int32 [groups].
+    Attributes:
+        ids: Token ids, [1, T].
+        positions: Positions, [1, T], from 0 within each sequence.
+        runs: Where the sequences are.
+        spans: Each slot with its tokens, in order, without those for the base model.
+        slots: The slots of the spans, [groups].
+        ends: Where the spans end, int32 [groups].
     """
 
     ids: torch.Tensor

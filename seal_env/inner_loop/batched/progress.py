@@ -1,4 +1,4 @@
-"""A job that trains: its place in its own order of batches and its own schedule, and what it has the model read next."""
+"""A job in training: how far it is in its own batches and its own schedule, and what the model reads for it next."""
 
 from __future__ import annotations
 
@@ -19,9 +19,18 @@ from seal_env.types import Strategy, UpdateJob
 
 @dataclass
 class JobInProgress:
-    """A job that trains. steps: optimizer steps in all. rows: the examples of the next one.
+    """A job in training.
 
-    padded_to: the paper profile's common length. micro_batch: rows of a pass at most.
+    Attributes:
+        job: The job.
+        slot: The slot of its adapter.
+        batches: The batches that are left.
+        steps: Optimizer steps in total.
+        padded_to: The paper profile's common length; None without padding.
+        micro_batch: Limit on the rows of a pass.
+        log: What happened so far.
+        seconds: Time spent so far.
+        rows: The examples of the next optimizer step; empty after the last.
     """
 
     job: UpdateJob
@@ -41,14 +50,14 @@ class JobInProgress:
 
     @property
     def learning_rate(self) -> float:
-        """Rate of the next optimizer step."""
+        """The learning rate of the next optimizer step."""
         recipe, step = self.job.recipe, len(self.log.losses_S)
         peak = self.job.training.learning_rate
         return learning_rate(find_schedule(recipe.schedule), peak, step, recipe.warmup_steps, self.steps)
 
     @property
     def tokens(self) -> int:
-        """Tokens of the next optimizer step, padding that is trained on included."""
+        """Tokens of the next optimizer step, including padding that carries loss."""
         return sum(self.padded_to or len(row.ids_T) for row in self.rows)
 
     @property
@@ -57,7 +66,7 @@ class JobInProgress:
         return math.ceil(len(self.rows) / self.micro_batch)
 
     def note(self, loss: float) -> None:
-        """An optimizer step was taken, with this loss; one that is not finite is the last."""
+        """Record an optimizer step with this loss and advance, unless the loss is not finite."""
         self.log.losses_S.append(loss)
         self.log.tokens += sum(len(row.ids_T) for row in self.rows)
         self.log.diverged = not math.isfinite(loss)
@@ -106,15 +115,15 @@ def lay_out(
         for row in job.rows[part * job.micro_batch : (part + 1) * job.micro_batch]:
             ids = [*row.ids_T, *[pad] * ((length or 0) - len(row.ids_T))]
             learned = [*row.supervised(strategy), *[True] * (len(ids) - len(row.ids_T))]
-            at = [position for position, kept in enumerate(learned) if kept]
+            at = [position for position, supervised in enumerate(learned) if supervised]
             positions.extend(offset + position - 1 for position in at)
             labels.extend(ids[position] for position in at)
             shares.extend([share] * len(at))
             owners.extend([index] * len(at))
             pieces.append(Piece(ids, len(row.ids_T), job.slot))
             offset += len(ids)
-    where, wanted, whose = (torch.tensor(each, dtype=torch.long, device=device) for each in (positions, labels, owners))
-    return pack(pieces, device), Supervised(where, wanted, torch.tensor(shares, device=device, dtype=dtype), whose)
+    where, targets, jobs_N = (torch.tensor(each, dtype=torch.long, device=device) for each in (positions, labels, owners))
+    return pack(pieces, device), Supervised(where, targets, torch.tensor(shares, device=device, dtype=dtype), jobs_N)
 
 
 def _supervised(row: EncodedExample, strategy: Strategy, length: int | None) -> int:

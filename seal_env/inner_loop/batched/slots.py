@@ -1,4 +1,4 @@
-"""Many weight updates in progress: each job has a slot with an adapter, an optimizer and its place in its own schedule."""
+"""Many weight updates in progress: each job has a slot with its adapter and its optimizer's state."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ class TrainingSlots:
     """Slots for `count` jobs of one adapter shape on one model."""
 
     def __init__(self, model: PackedModel, count: int, pad: int, optimizer: Optimizer) -> None:
+        """Allocate the slots.
+
+        Args:
+            model: The base model, prepared for the jobs' adapters.
+            count: How many jobs can train side by side.
+            pad: The padding token.
+            optimizer: The update rule of all jobs.
+        """
         self.model, self.pad = model, pad
         self.stack = LoraStack(model.spec, model.layers, count, learn=True)
         weights, gradients, flat = self.stack.weights, self.stack.gradients, optimizer.elementwise
@@ -33,7 +41,14 @@ class TrainingSlots:
         return begin_job(job, slot, examples_E)
 
     def step(self, jobs: Sequence[JobInProgress]) -> list[float]:
-        """One optimizer step of each job; the mean loss of each. If memory runs out, it raises before any weight moves."""
+        """Take one optimizer step of each job.
+
+        Returns:
+            The mean loss of each job.
+
+        Raises:
+            RuntimeError: Memory ran out; no weight has changed.
+        """
         losses = self._gradients(jobs)
         for job in jobs:
             self._update(job)
@@ -59,7 +74,7 @@ class TrainingSlots:
         return total
 
     def _backward(self, jobs: Sequence[JobInProgress], part: int) -> torch.Tensor:
-        """Add the gradients of each job's micro-batch `part`; its share of each job's loss, [jobs]."""
+        """Add the gradients of each job's micro-batch `part`. Returns its share of each job's loss, [jobs]."""
         device, dtype = self.stack.weights.device, self.stack.weights.dtype
         packed, where = lay_out(jobs, part, self.pad, device, dtype)
         states = self.model.hidden(packed, self.stack)[where.positions]

@@ -1,4 +1,4 @@
-"""The key of an update job: a digest of all that its result depends on, and of nothing else."""
+"""The key of an update job: a digest of everything that its result depends on, and of nothing else."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.types import Query, UpdateJob
 
 ENGINE_VERSION = 2
-"""To be raised with every change to an inner loop that changes a number in a result: older results are not found again."""
+"""To be raised with every change to an inner loop that changes a number in a result, so that older results are not used."""
 
 LIBRARIES = ("torch", "transformers", "peft")
 
 
 class JobKeys:
-    """Keys of the jobs that the inner loop `engine` does on one base model.
+    """Keys of the jobs of one inner loop on one base model. Jobs with equal keys have equal results.
 
-    Jobs with equal keys have equal results: the key covers the model's weights, configuration and tokenizer, the libraries,
-    the engine, the tokens of the examples in their order with what is supervised, how to train on them, and the queries.
-    A job without an update depends on none of the training's ingredients, one of all weights not on the adapter's shape.
-    Where what was learned is saved is no part of it.
+    A key covers the model's weights, configuration and tokenizer, the libraries, the inner loop, the tokens of the examples
+    in their order with what is supervised, the training with the names of optimizer and schedule, and the queries. The key
+    of a job without an update does not depend on the training, that of an update of all weights not on the adapter's shape,
+    and none on where the update is saved.
     """
 
     def __init__(self, base: FrozenLM, engine: str) -> None:
+        """Read the model's fingerprint. engine: the inner loop's registered name."""
         self._base = base
         self._about: dict[str, Any] = {
             "engine": [engine, ENGINE_VERSION],
@@ -36,7 +37,11 @@ class JobKeys:
         }
 
     def key(self, job: UpdateJob) -> str:
-        """64 hexadecimal digits. Raises ModelError if the model's chat template cannot show the job's messages."""
+        """The key, 64 hexadecimal digits.
+
+        Raises:
+            ModelError: The model's chat template cannot render the job's messages.
+        """
         digest = hashlib.sha256()
         about = self._about | {"decode": job.decode}
         about["queries"] = [self._describe(query) for query in job.queries_Q]
@@ -54,5 +59,5 @@ class JobKeys:
 
     def _describe(self, query: Query) -> list[Any]:
         encoded = self._base.encoder.query(query)
-        asked = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids), encoded.opening]
-        return [query.query_id, query.answer, query.pattern, query.max_answer_tokens, *asked]
+        tokens = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids), encoded.opening]
+        return [query.query_id, query.answer, query.pattern, query.max_answer_tokens, *tokens]

@@ -1,7 +1,7 @@
-"""How much of what a model knew it still knows: measured on gold answers, whose tokens it is given, not on what it writes.
+"""Measures of forgetting, on teacher-forced gold answers.
 
-Two of the measures by which STABLE (arXiv 2510.16089) accepts an update or not; the third, the drop in exact answers, comes
-from the answers of an inner loop.
+These are two of the three measures with which STABLE (arXiv 2510.16089) decides whether to accept an update; the third, the
+drop in exact answers, needs an inner loop's answers.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ from seal_env.inner_loop.tokens.chat_template import EncodedQuery
 from seal_env.types import Query
 
 BATCH_TOKENS = 2**14
-"""Tokens of a forward pass at most, padding included, unless one query alone has more."""
+"""Limit on the tokens of a forward pass, padding included, unless one query alone has more."""
 
 BATCH_LOGITS = 2**26
-"""Logits of a forward pass at most (256 MiB in fp32), unless one query alone has more."""
+"""Limit on the logits of a forward pass (256 MiB in fp32), unless one query alone has more."""
 
 
 def gold_bits(model: FrozenLM, queries: Sequence[Query]) -> float:
     """Mean of -log2 p over the tokens of all gold answers, each given the prompt and the gold tokens before it.
 
-    The token that ends an answer counts too. Raises ValueError without queries, ModelError for one that is too long.
+    The token that ends an answer counts too.
+
+    Raises:
+        ValueError: There are no queries.
+        ModelError: A query is too long for the model.
     """
     total, count = 0.0, 0
     for log_odds, gold in _passes(model, queries):
@@ -36,9 +40,14 @@ def gold_bits(model: FrozenLM, queries: Sequence[Query]) -> float:
 
 
 def gold_log_probabilities(model: FrozenLM, queries: Sequence[Query]) -> torch.Tensor:
-    """Natural log-probabilities of every token at every position of the gold answers, [positions, vocabulary].
+    """Natural log-probabilities of every token at every position of the gold answers: what `mean_divergence` compares with.
 
-    fp32 at least, on the CPU: the state that `mean_divergence` compares with. Raises as `gold_bits` does.
+    Returns:
+        [positions, vocabulary], in fp32 or better, on the CPU.
+
+    Raises:
+        ValueError: There are no queries.
+        ModelError: A query is too long for the model.
     """
     return torch.cat([log_odds.cpu() for log_odds, _ in _passes(model, queries)])
 
@@ -46,7 +55,14 @@ def gold_log_probabilities(model: FrozenLM, queries: Sequence[Query]) -> torch.T
 def mean_divergence(earlier: torch.Tensor, model: FrozenLM, queries: Sequence[Query]) -> float:
     """Mean over the positions of the gold answers of KL(earlier || now), in bits.
 
-    earlier: of the same queries, from `gold_log_probabilities`. Raises ValueError if it is of others, and as `gold_bits`.
+    Args:
+        earlier: `gold_log_probabilities` of the same queries.
+        model: The model now.
+        queries: The queries.
+
+    Raises:
+        ValueError: There are no queries, or `earlier` belongs to others.
+        ModelError: A query is too long for the model.
     """
     total, start = 0.0, 0
     others = f"earlier, {tuple(earlier.shape)}, is not of these queries' positions and this model's vocabulary"
@@ -78,7 +94,7 @@ def _batches(encoded_Q: Sequence[EncodedQuery], vocabulary: int) -> list[list[En
     for encoded in encoded_Q:
         together = [*(batches[-1] if batches else ()), encoded]
         tokens = len(together) * max(map(_length, together))
-        logits = len(together) * len(_asked_at(together)) * vocabulary
+        logits = len(together) * len(_answer_positions(together)) * vocabulary
         if batches and tokens <= BATCH_TOKENS and logits <= BATCH_LOGITS:
             batches[-1] = together
         else:
@@ -90,23 +106,24 @@ def _length(encoded: EncodedQuery) -> int:
     return len(encoded.prompt_T) + len(encoded.gold_T) - 1
 
 
-def _asked_at(batch: Sequence[EncodedQuery]) -> list[int]:
-    """Positions at which some query's next token is a gold token."""
+def _answer_positions(batch: Sequence[EncodedQuery]) -> list[int]:
+    """Positions at which the next token of some query is a gold token."""
     return sorted({position for encoded in batch for position in range(len(encoded.prompt_T) - 1, _length(encoded))})
 
 
 @torch.no_grad()
 def _read(model: FrozenLM, batch: Sequence[EncodedQuery]) -> tuple[torch.Tensor, torch.Tensor]:
-    """One forward pass. Rows are padded on the right, which causal attention does not see."""
+    """One forward pass. Rows are padded on the right, where causal attention does not look."""
     longest = max(map(_length, batch))
     rows = [[*encoded.prompt_T, *encoded.gold_T[:-1]] for encoded in batch]
     pad = int(model.tokenizer.pad_token_id)
     ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in rows], device=model.device)
-    kept = _asked_at(batch)
-    logits = model.model(input_ids=ids, logits_to_keep=torch.tensor(kept, device=model.device), use_cache=False).logits
-    place = {position: index for index, position in enumerate(kept)}
+    positions = _answer_positions(batch)
+    chosen_at = torch.tensor(positions, device=model.device)
+    logits = model.model(input_ids=ids, logits_to_keep=chosen_at, use_cache=False).logits
+    column_of = {position: column for column, position in enumerate(positions)}
     at = [
-        (row, place[len(encoded.prompt_T) - 1 + offset])
+        (row, column_of[len(encoded.prompt_T) - 1 + offset])
         for row, encoded in enumerate(batch)
         for offset in range(len(encoded.gold_T))
     ]

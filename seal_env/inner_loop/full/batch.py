@@ -1,7 +1,7 @@
-"""Jobs that change all weights on their way through the batched inner loop: one after another, each asked all at once.
+"""Jobs that change all weights: they train one after another, and the queries of each are answered together.
 
-Left out: training several side by side. Weights of their own leave jobs nothing to share but the launching of kernels, and
-every job more in progress takes four copies of the model.
+Left out: training several side by side. Jobs with weights of their own could share nothing but kernel launches, and each
+further job in training takes four copies of the model.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from seal_env.inner_loop.batched.evaluate import ask
+from seal_env.inner_loop.batched.evaluate import evaluate
 from seal_env.inner_loop.batched.packed_model import PackedReader
 from seal_env.inner_loop.batched.packing import BASE
 from seal_env.inner_loop.batched.progress import JobInProgress, begin_job
@@ -22,27 +22,32 @@ from seal_env.types import UpdateJob, UpdateResult
 
 
 class FullBatch:
-    """`jobs` by their number in the call; `results` takes what came of each. reader: of the base model.
-
-    tokens: of a pass of questions at most.
-    """
+    """Trains and evaluates a batch of jobs."""
 
     def __init__(
         self, reader: PackedReader, jobs: Mapping[int, UpdateJob], results: dict[int, UpdateResult], tokens: int
     ) -> None:
+        """Prepare a batch.
+
+        Args:
+            reader: The base model.
+            jobs: The jobs by their index in the call.
+            results: Where their results go, by the same index.
+            tokens: Limit on the tokens of an evaluation pass.
+        """
         self.reader, self.base, self.jobs, self.results, self.tokens = reader, reader.base, jobs, results, tokens
 
     def run(self) -> None:
-        """Every job gets its result."""
-        self._ask_base()
+        """Fill in a result for every job."""
+        self._evaluate_base()
         for index, job in self.jobs.items():
             if job.learns:
                 in_halves([index], lambda indices: self._train(indices[0]), self._give_up)
 
-    def _ask_base(self) -> None:
+    def _evaluate_base(self) -> None:
         """Jobs without an update: the base model's answers."""
-        asked = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
-        for index, reply in ask(self.reader, None, asked, self.tokens).items():
+        jobs = {index: (job, BASE) for index, job in self.jobs.items() if not job.learns}
+        for index, reply in evaluate(self.reader, None, jobs, self.tokens).items():
             directory = None if reply.failed else self.jobs[index].save_to
             if directory is not None:
                 self.base.save(directory)
@@ -61,19 +66,19 @@ class FullBatch:
                 self.results[index] = out_of_memory(micro_batch=1)
 
     def _finish(self, index: int, begun: JobInProgress, weights: FullWeights, reader: PackedReader) -> UpdateResult:
-        """Save and ask what has trained, unless its weights are not numbers any more."""
+        """Save and evaluate a trained model, unless its weights are not finite."""
         timings = {"train_seconds": begun.seconds}
         if begun.log.diverged:
             return update_result(begun.log, begun.micro_batch, (), timings)
         directory = begun.job.save_to
         if directory is not None:
             weights.learner.save(directory)
-        (reply,) = ask(reader, None, {index: (begun.job, BASE)}, self.tokens).values()
+        (reply,) = evaluate(reader, None, {index: (begun.job, BASE)}, self.tokens).values()
         timings["evaluate_seconds"] = reply.seconds
         if reply.failed is not None:
             return replace(reply.failed, adapter=directory)
         return update_result(begun.log, begun.micro_batch, reply.answers_Q, timings, directory)
 
     def _give_up(self, index: int) -> None:
-        reason = "memory has no room for weights that learn and what their optimizer keeps; use method='lora'"
+        reason = "memory has no room for trainable weights and the optimizer's state; use method='lora'"
         self.results[index] = out_of_memory(reason)

@@ -60,7 +60,7 @@ class FullTraining:
         job.micro_batch = max(1, job.micro_batch // 2)
 
     def _step(self, job: JobInProgress) -> float:
-        """One optimizer step; its mean loss. If memory runs out, it raises before any weight moves."""
+        """Take one optimizer step. Returns its mean loss. If memory runs out, it raises before any weight changes."""
         for weight in self._weights.used:
             weight.grad = None
         loss = sum(self._backward(job, part) for part in range(job.parts))
@@ -72,7 +72,7 @@ class FullTraining:
         return loss
 
     def _backward(self, job: JobInProgress, part: int) -> float:
-        """Add the gradients of micro-batch `part`; its share of the loss."""
+        """Add the gradients of micro-batch `part`. Returns its share of the loss."""
         packed, where = lay_out([job], part, self._pad, self._masters[0].device, self._masters[0].dtype)
         states = self._reader.hidden(packed, None)[where.positions]
         total, _ = cross_entropy(states, self._reader.head, where.labels, where.shares)

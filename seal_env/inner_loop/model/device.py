@@ -1,4 +1,4 @@
-"""The device in words. Importing this module imports no torch."""
+"""A description of the device. Importing this module imports no torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from seal_env.inner_loop import resolve_device
 
 
 def describe_device(device: str) -> str:
-    """`cpu, 2 threads` or `cuda:0, NVIDIA H100 80GB HBM3, 79 GiB`. Raises SettingError for a device that is not there."""
+    """For example `cpu, 2 threads` or `cuda:0, NVIDIA H100 80GB HBM3, 79 GiB`.
+
+    Raises:
+        SettingError: There is no such device.
+    """
     import torch
 
     chosen = torch.device(resolve_device(device))

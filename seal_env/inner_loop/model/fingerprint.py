@@ -1,4 +1,4 @@
-"""What a base model is, as one digest: models with equal fingerprints answer alike."""
+"""Digest of a base model: models with equal fingerprints give equal answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 IGNORED = ("_name_or_path", "transformers_version")
-"""Entries of a model's configuration that say where it came from, not what it does."""
+"""Entries of a model's configuration that do not affect what it computes."""
 
 
 def fingerprint(model: Any, tokenizer: Any, device: torch.device) -> str:

@@ -30,10 +30,15 @@ PLAIN_TEMPLATE = (
 
 @dataclass(frozen=True, eq=False)
 class FrozenLM:
-    """A causal language model in evaluation mode without gradients, its tokenizer, and where it lives.
+    """A causal language model in evaluation mode without gradients, its tokenizer and its device.
 
-    max_tokens: the longest sequence that it takes, in tokens. inner_loops: those that work on it, by name, and those that
-    remember for them; each works on modules of its own (see `share`), so `model` never has an adapter.
+    Attributes:
+        name: Its name, used in messages.
+        model: The transformers model. It never has an adapter: inner loops work on modules of their own, see `share`.
+        tokenizer: Its tokenizer.
+        device: Where it is.
+        max_tokens: Its context length in tokens.
+        inner_loops: The inner loops on this model, with and without caches, by name.
     """
 
     name: str
@@ -45,16 +50,16 @@ class FrozenLM:
 
     @cached_property
     def encoder(self) -> JobEncoder:
-        """Examples and queries as this model's tokens, each encoded once for all inner loops."""
+        """Encodes examples and queries as tokens, each once for all inner loops."""
         return JobEncoder(self)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of the model and its tokenizer, read once: see `seal_env.inner_loop.model.fingerprint`."""
+        """Digest of the model and its tokenizer, computed once; see `seal_env.inner_loop.model.fingerprint`."""
         return fingerprint(self.model, self.tokenizer, self.device)
 
     def beside(self, model: Any) -> FrozenLM:
-        """Another model of this architecture with the same tokenizer; what was encoded for one is encoded for both."""
+        """Another model of this architecture with the same tokenizer; both share what is encoded."""
         other = replace(self, model=model, inner_loops={})
         vars(other)["encoder"] = self.encoder
         return other
@@ -70,22 +75,28 @@ class FrozenLM:
         self.tokenizer.save_pretrained(directory)
 
     def forget_fingerprint(self) -> None:
-        """Have the fingerprint read again: somebody has changed the weights."""
+        """Have the fingerprint computed again, after the weights have changed."""
         vars(self).pop("fingerprint", None)
 
 
 def share(model: Any, parameters: Sequence[torch.nn.Parameter] | None = None) -> Any:
-    """A copy of a model's modules that holds the very same parameters and buffers.
+    """A copy of a model's modules that shares the model's parameters and buffers.
 
-    parameters: to be held in place of the model's own, in the order of `model.parameters()`.
+    Args:
+        model: The model.
+        parameters: Used instead of the model's own, in the order of `model.parameters()`.
     """
     own = list(model.parameters())
-    held = {id(tensor): kept for tensor, kept in zip(own, own if parameters is None else parameters, strict=True)}
+    held = {id(tensor): used for tensor, used in zip(own, own if parameters is None else parameters, strict=True)}
     return copy.deepcopy(model, held | {id(tensor): tensor for tensor in model.buffers()})
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` is CUDA where there is one, otherwise the CPU. Equal devices compare equal. Raises SettingError."""
+    """The device of this name; `auto` is CUDA if available, otherwise the CPU. Equal devices compare equal.
+
+    Raises:
+        SettingError: There is no such device.
+    """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "cpu" or (device == "auto" and not count):
         return torch.device("cpu")
@@ -100,9 +111,17 @@ def choose_device(device: str) -> torch.device:
 
 
 def load_base_model(name: str, device: str = "auto") -> FrozenLM:
-    """Load `name`: an bundled model ("seal-tiny", "seal-tiny-text"), a local directory, or a Hugging Face id.
+    """Load a model, in fp32 on a CPU and in bf16 on CUDA. Equal arguments give the same object.
 
-    fp32 on a CPU, bf16 on CUDA. Only safetensors are read and no code of the model's repository is run. Raises ModelError.
+    Only safetensors are read, and no code of the model's repository is run.
+
+    Args:
+        name: A bundled model ("seal-tiny", "seal-tiny-text"), a local directory or a Hugging Face id.
+        device: See `choose_device`.
+
+    Raises:
+        ModelError: The model or its tokenizer cannot be loaded, or lacks what inner loops need.
+        SettingError: There is no such device.
     """
     return _load(name, choose_device(device))
 

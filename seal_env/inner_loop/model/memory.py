@@ -1,4 +1,4 @@
-"""Memory: how much is free, how it shows that it ran out, and how it is given back."""
+"""Memory: how much is free, how to recognise that it ran out, and how to release it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,30 @@ DEVICE_FAILURE = ("CUDA error", "cuDNN error", "CUDA driver error")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for the ways in which CUDA, its libraries and the CPU allocator say that memory ran out."""
+    """True for the errors with which CUDA, its libraries and the CPU allocator report that memory ran out."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def is_device_failure(error: BaseException) -> bool:
-    """True if the device failed for another reason; torch has a class for CUDA's own errors, none for its libraries'."""
+    """True if the device failed in another way. torch has a class for CUDA's own errors but none for its libraries'."""
     return isinstance(error, torch.AcceleratorError) or str(error).startswith(DEVICE_FAILURE)
 
 
 def release_memory() -> None:
-    """Give back what nobody holds any more."""
+    """Release memory that is no longer referenced."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def in_halves(items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], None], give_up: Callable[[ItemT], None]) -> None:
-    """Do `work` on all items; if memory runs out, on each half, and so on; `give_up` one that does not fit alone."""
+    """Process items in as few parts as memory allows.
+
+    Args:
+        items: What to process.
+        work: Processes some of the items at once. It is repeated on each half if memory runs out.
+        give_up: Called with an item for which memory ran out alone.
+    """
     if not items:
         return
     try:
@@ -53,24 +59,24 @@ def in_halves(items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], None], g
 
 
 def free_bytes(device: torch.device) -> int:
-    """Bytes that could be allocated on the device now."""
+    """Bytes that can be allocated on the device."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
     return int(psutil.virtual_memory().available)
 
 
-def bytes_kept(work: Callable[[], object], apart: set[int]) -> int:
-    """Bytes that autograd keeps for the backward pass of `work`, without the tensors whose storage begins at `apart`."""
-    kept: dict[int, int] = {}
+def bytes_stored(work: Callable[[], object], apart: set[int]) -> int:
+    """Bytes that autograd stores for the backward pass of `work`, without tensors whose storage starts at `apart`."""
+    stored: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        stored[storage.data_ptr()] = storage.nbytes()
         held.append(tensor)  # an address is free for another tensor once its own is gone
         return tensor.detach()  # a hook that returns the tensor itself makes a reference cycle with its graph
 
     held: list[torch.Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         work()
-    return sum(size for address, size in kept.items() if address not in apart)
+    return sum(size for address, size in stored.items() if address not in apart)

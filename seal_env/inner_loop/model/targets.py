@@ -13,8 +13,14 @@ from seal_env.types import LoraSpec
 def find_targets(model: torch.nn.Module, wanted: tuple[str, ...], model_type: str) -> list[str]:
     """The names of the linear layers to adapt.
 
-    Of the usual names those that the model has, or PEFT's choice for its architecture if it has none of them. Names other
-    than the usual ones are all meant: raises SettingError for one that is no linear layer of the model.
+    Args:
+        model: The model.
+        wanted: Names of linear layers. Of the default names, those that the model does not have are ignored; if it has none of
+            them, PEFT's choice for its architecture is used.
+        model_type: The model's architecture, as its configuration names it.
+
+    Raises:
+        SettingError: A name other than the default ones is no linear layer of the model.
     """
     modules = model.named_modules()
     linear = {name.rpartition(".")[2] for name, module in modules if isinstance(module, torch.nn.Linear | Conv1D)}

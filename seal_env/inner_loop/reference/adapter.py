@@ -1,4 +1,4 @@
-"""One LoRA adapter on the base model, made by PEFT and reset between jobs; the base weights are never written."""
+"""One LoRA adapter on the base model, created by PEFT and reset between jobs; the base weights are never written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seal_env.types import LoraSpec
 
 
 class Adapter:
-    """The adapter of the job at hand, on modules of its own. `reset` makes it a new one: A drawn from the seed, B zero."""
+    """The adapter of the current job, on modules of its own. `reset` makes it a fresh one: A drawn from the seed, B zero."""
 
     def __init__(self, base: FrozenLM) -> None:
         self._base = base
@@ -54,8 +54,8 @@ class Adapter:
             fan_in_fan_out=model_type == "gpt2",
             task_type=TaskType.CAUSAL_LM,
         )
-        # PEFT draws weights that `reset` replaces: the caller's random state is not ours to move. It also reads an attribute
-        # that transformers has renamed, a warning that nobody here can act on.
+        # PEFT draws weights that `reset` replaces; the caller's random state must not change. PEFT also reads an attribute
+        # that transformers has renamed.
         devices = [self._base.device] if self._base.device.type == "cuda" else []
         with torch.random.fork_rng(devices), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
@@ -68,7 +68,7 @@ class Adapter:
         self._spec = spec
 
     def detach(self) -> None:
-        """Take the adapter off, even one that was put on only in part."""
+        """Remove the adapter, even one that was attached only in part."""
         base = self._model
         for name, module in list(base.named_modules()):
             if isinstance(module, BaseTunerLayer):
@@ -78,7 +78,7 @@ class Adapter:
         self._spec = self._peft = None
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        """The adapter's own weights, the only ones that learn."""
+        """The adapter's weights, the only trainable ones."""
         return [parameter for name, parameter in self._peft.named_parameters() if "lora_" in name]
 
     def save(self, directory: Path) -> None:

@@ -26,7 +26,7 @@ class Verification:
 
 
 class Answerer:
-    """Asks one model, one query at a time, greedily."""
+    """Answers queries with one model, one at a time, greedily."""
 
     def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, device: torch.device, max_tokens: int) -> None:
         self.model, self.tokenizer, self.device, self.max_tokens = model, tokenizer, device, max_tokens
@@ -56,10 +56,10 @@ class Answerer:
     def decode(self, query: Query, encoded: EncodedQuery, verified: int) -> str:
         """Greedy decoding with a key-value cache after the first `verified` gold tokens."""
         answer = AnswerInProgress(query, encoded, verified, self.tokenizer, self.max_tokens)
-        ids, cache, goes_on = torch.tensor([[*encoded.prompt_T, *answer.ids]], device=self.device), None, not answer.full
-        while goes_on:
+        ids, cache, unfinished = torch.tensor([[*encoded.prompt_T, *answer.ids]], device=self.device), None, not answer.full
+        while unfinished:
             output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
             token, cache = int(output.logits[0, -1].argmax()), output.past_key_values
-            goes_on = answer.take(token)
+            unfinished = answer.take(token)
             ids = torch.tensor([[token]], device=self.device)
         return answer.text

@@ -1,7 +1,7 @@
 """The reference inner loop: PEFT, or all weights, one job after another. The yardstick for correctness, not for speed.
 
-Left out: sharing anything between jobs. Each job is what a careful person would write by hand, which is why its rewards can
-be trusted as the ones that faster loops must reproduce.
+Left out: sharing anything between jobs. Each job runs as one would write it by hand, so its rewards are those that faster
+loops must reproduce.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from seal_env.types import Answer, Example, Recipe, UpdateJob, UpdateResult
 
 
 class ReferenceInnerLoop:
-    """Trains and asks one update at a time on one base model. Safe to call from several threads; they take turns."""
+    """Trains and evaluates one update at a time on one base model. Thread-safe; threads take turns."""
 
     def __init__(self, base: FrozenLM) -> None:
         self.base = base
@@ -44,7 +44,7 @@ class ReferenceInnerLoop:
         return self._encoder.count_tokens(examples)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
-        """See InnerLoop. Memory that runs out, or a device that fails, is an outcome of that job alone."""
+        """See InnerLoop. Running out of memory, or a failed device, is an outcome of that job alone."""
         with self._turn:
             return [self._run_job(job) for job in jobs]
 
@@ -69,7 +69,7 @@ class ReferenceInnerLoop:
 
     def _attempt(self, job: UpdateJob, micro_batch: int) -> UpdateResult:
         if not job.learns:
-            return self._ask_base(job)
+            return self._evaluate_base(job)
         if job.method == "full":
             with learning(self.base, make_optimizer(job.recipe.optimizer).state_tensors) as weights:
                 train = partial(self._train_all, weights, job, micro_batch)
@@ -81,7 +81,7 @@ class ReferenceInnerLoop:
     def _update(
         self, job: UpdateJob, micro_batch: int, model: Any, train: Callable[[], TrainingLog], save: Callable[[Path], None]
     ) -> UpdateResult:
-        """Let `model` learn by `train`, ask it and, where that is wanted, have `save` write what was learned."""
+        """Train `model`, answer the queries with it and, if the job says so, save it."""
         log, train_seconds = _timed(train)
         timings = {"train_seconds": train_seconds}
         if log.diverged:
@@ -91,8 +91,8 @@ class ReferenceInnerLoop:
             save(job.save_to)
         return update_result(log, micro_batch, answers, timings | {"evaluate_seconds": evaluate_seconds}, job.save_to)
 
-    def _ask_base(self, job: UpdateJob) -> UpdateResult:
-        """A job without an update; what it saves is as if it had learned nothing."""
+    def _evaluate_base(self, job: UpdateJob) -> UpdateResult:
+        """A job without an update; it saves a fresh adapter, or the base model."""
         answers, seconds = _timed(lambda: self._answer(self.base.model, job))
         if job.save_to is not None and job.method == "full":
             self.base.save(job.save_to)

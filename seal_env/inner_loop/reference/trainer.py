@@ -30,9 +30,18 @@ class PaddedBatch:
 
 
 class AdapterTrainer:
-    """Trains an adapter's parameters. micro_batch: rows per forward pass; their gradients add up to the batch's."""
+    """Trains an adapter's parameters."""
 
     def __init__(self, model: Any, parameters: list[torch.nn.Parameter], recipe: Recipe, pad: int, micro_batch: int) -> None:
+        """Nothing is allocated yet.
+
+        Args:
+            model: The model with the adapter.
+            parameters: What is trained.
+            recipe: How to train.
+            pad: The padding token.
+            micro_batch: Rows per forward pass; their gradients add up to the batch's.
+        """
         self.model, self.parameters, self.recipe = model, parameters, recipe
         self.pad, self.micro_batch = pad, micro_batch
 
@@ -60,7 +69,7 @@ class AdapterTrainer:
         return log
 
     def _backward(self, rows: list[EncodedExample], training: TrainingConfig, longest: int | None) -> float:
-        """Add the batch's gradient; its mean loss over all supervised tokens of the batch."""
+        """Add the batch's gradient. Returns the mean loss over all supervised tokens of the batch."""
         parts = [
             self._collate(rows[start : start + self.micro_batch], training, longest)
             for start in range(0, len(rows), self.micro_batch)
@@ -93,24 +102,27 @@ class AdapterTrainer:
 
         The adapter's weights, gradients and optimizer are fp32 always; autocast lets them meet a base model in bf16.
         """
-        kept = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
+        supervised = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
         half = self.model.get_input_embeddings().weight.dtype == torch.bfloat16
         with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
-            logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=kept, use_cache=False).logits
+            logits = self.model(
+                input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=supervised, use_cache=False
+            ).logits
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        labels = batch.labels[:, 1:][:, kept]
+        labels = batch.labels[:, 1:][:, supervised]
         return functional.cross_entropy(exact.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
 
 
 class FullTrainer(AdapterTrainer):
-    """Trains all weights of a model, as masters: see FullWeights. micro_batch: see AdapterTrainer."""
+    """Trains all weights of a model."""
 
     def __init__(self, weights: FullWeights, recipe: Recipe, pad: int, micro_batch: int) -> None:
+        """See AdapterTrainer. weights: what is trained."""
         super().__init__(weights.learner.model, weights.masters, recipe, pad, micro_batch)
         self.weights = weights
 
     def train(self, examples_E: Sequence[EncodedExample], training: TrainingConfig, seed: int) -> TrainingLog:
-        """See AdapterTrainer. The model computes with what was learned afterwards."""
+        """See AdapterTrainer. The model computes with the trained weights afterwards."""
         log = super().train(examples_E, training, seed)
         self.weights.publish()
         return log

@@ -12,7 +12,7 @@ from seal_env.types import Query
 
 
 class AnswerInProgress:
-    """A greedy answer that grows token by token, from the `verified` first gold tokens on."""
+    """A greedy answer that grows token by token, starting with the first `verified` gold tokens."""
 
     def __init__(self, query: Query, encoded: EncodedQuery, verified: int, tokenizer: Any, max_tokens: int) -> None:
         self._pattern = regex.compile(query.pattern) if query.pattern else None
@@ -23,7 +23,7 @@ class AnswerInProgress:
 
     @property
     def ids(self) -> list[int]:
-        """Tokens so far, what the template puts before the answer included."""
+        """Tokens so far, including what the template puts before the answer."""
         return self._answer
 
     @property
@@ -32,7 +32,7 @@ class AnswerInProgress:
         return len(self._answer) >= self._limit
 
     def take(self, token: int) -> bool:
-        """Add a token; False if the answer ends here: its turn is over, it is full, or it cannot become a legal one."""
+        """Add a token. False if the answer ends here: its turn is over, it is full, or no legal answer starts like this."""
         if token in self._stops:
             return False
         self._answer.append(token)
@@ -47,7 +47,7 @@ class AnswerInProgress:
 
 
 def check_length(query: Query, encoded: EncodedQuery, max_tokens: int) -> None:
-    """Raise ModelError if a query and its answer are longer than the model takes."""
+    """Raise ModelError if a query and its answer exceed the model's context."""
     length = len(encoded.prompt_T) + len(encoded.gold_T)
     if length > max_tokens:
         raise ModelError(f"query {query.query_id!r} takes {length} tokens; the model takes at most {max_tokens}")

@@ -78,10 +78,10 @@ class ChatEncoder:
     def _answer_span(self, messages: Sequence[Message]) -> tuple[str, int, int]:
         """(rendered chat, where the answer's turn begins, where its content ends), in characters."""
         full = self.render(messages, generation_prompt=False)
-        asked = self.render(messages[:-1], generation_prompt=True)
+        prompt = self.render(messages[:-1], generation_prompt=True)
         content = messages[-1].content.strip()
         end = full.rfind(content) + len(content)
-        begin = len(asked) if full.startswith(asked) else full.rfind(content)
+        begin = len(prompt) if full.startswith(prompt) else full.rfind(content)
         if end < len(content) or begin > end:
             raise ModelError(f"model={self.name!r}: its chat template does not show the answer as it was written")
         return full, begin, end

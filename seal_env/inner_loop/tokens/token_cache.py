@@ -1,4 +1,4 @@
-"""What a job says, as tokens: each example and each query is encoded once and kept for all who work on one base model."""
+"""A cache of tokens: each example and each query is encoded once for all inner loops on one base model."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from seal_env.types import Example, Message, Query, Recipe
 if TYPE_CHECKING:
     from seal_env.inner_loop.model.frozen_lm import FrozenLM
 
-KEPT_TOKENS = 4_000_000
+CACHED_TOKENS = 4_000_000
 SAMPLES = Example((Message("user", "question"), Message("assistant", "answer"))), Example(document="text")
 
 
 class JobEncoder:
-    """Encodes examples and queries for one base model. Safe to use from several threads.
+    """Encodes examples and queries for one base model. Thread-safe.
 
-    All methods raise ModelError if the model's chat template cannot show a message.
+    All methods raise ModelError if the model's chat template cannot render a message.
     """
 
     def __init__(self, base: FrozenLM) -> None:
@@ -32,7 +32,7 @@ class JobEncoder:
 
     def example(self, example: Example, recipe: Recipe) -> EncodedExample:
         """Tokens of a training example, with the recipe's quirks."""
-        # All that its encoding takes from the recipe:
+        # What its encoding depends on:
         key = (example, recipe.double_bos, recipe.trailing_prompt, recipe.learn_end)
         with self._turn:
             if key not in self._examples:
@@ -52,7 +52,7 @@ class JobEncoder:
 
     def _make_room(self, tokens: int) -> None:
         self._tokens += tokens
-        if self._tokens > KEPT_TOKENS:
+        if self._tokens > CACHED_TOKENS:
             self._examples.clear()
             self._queries.clear()
             self._tokens = tokens
@@ -62,6 +62,6 @@ class JobEncoder:
         return [len(self.example(example, Recipe()).ids_T) for example in examples]
 
     def max_tokens(self, recipe: Recipe) -> int:
-        """See InnerLoop: what the base model takes, less what the recipe's quirks add to each training example."""
+        """See InnerLoop: the context length, less what the recipe's quirks add to each training example."""
         plain, quirky = ([len(self.example(each, chosen).ids_T) for each in SAMPLES] for chosen in (Recipe(), recipe))
         return self._longest - max(more - length for more, length in zip(quirky, plain, strict=True))

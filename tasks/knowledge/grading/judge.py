@@ -1,4 +1,4 @@
-"""Grading by a language model behind an OpenAI-compatible server: yes or no, at temperature 0, each attempt asked once."""
+"""Grading by a language model behind an OpenAI-compatible server: yes or no, at temperature 0, one query per attempt."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from seal_env.errors import GraderError, SettingError
-from seal_env.serving.client import ChatServer, Connection, ServerError, Usage, run_async
+from seal_env.serving.client import ChatReply, ChatServer, Connection, ServerError, Usage, run_async
+from seal_env.serving.probe import Contact, choose_model, find_form, list_models
 from seal_env.store import ForeignDatabaseError, Store, StoreFormat
 from seal_env.tasks.knowledge.grading.answer_text import words
 from seal_env.tasks.knowledge.grading.base import Attempt
@@ -24,27 +24,14 @@ VERDICTS: Final = StoreFormat[bool](
 )
 VERDICTS_IN_MEMORY: Final = 100_000
 MAX_NEW_TOKENS: Final = 64
-LENGTH_FIELDS: Final = ("max_tokens", "max_completion_tokens")
-"""Every server knows the first; some models of OpenAI's refuse it."""
-
-REFUSALS: Final = (200, 400, 405, 415, 422, 500, 501)
-"""HTTP statuses by which servers say that they do not know a form."""
-
-
-@dataclass(frozen=True)
-class JudgeContact:
-    """How a judge is asked. form: json_schema where the server knows it, text otherwise."""
-
-    model: str
-    form: str
-    length_field: str
 
 
 class JudgeGrader:
-    """See Grader. A prediction without any word is wrong and is not asked about; what is known is not asked again.
+    """A grader that queries a served model.
 
-    The first call finds out how the judge can be asked, by one to four requests about a question of its own; `contact` then
-    tells. Verdicts are kept by the model's name and all that it is asked, not by the address: a cache file serves one model.
+    A prediction without any word is wrong without a query, and equal attempts are queried once. The first call finds the
+    form of request that the judge understands, with one to four requests about a sample question; see `contact`. Verdicts
+    are cached by the model's name and its instructions, not by the server's address.
     """
 
     def __init__(
@@ -56,16 +43,24 @@ class JudgeGrader:
         retries: int = 4,
         concurrency: int = 16,
     ) -> None:
-        """Raises SettingError; nothing is asked yet.
+        """Open the cache; the server is not contacted yet.
 
-        model: its name at the server; None is the only one that it serves. base_url, timeout, retries, concurrency: see
-        ChatServer. cache_file: an SQLite file in which verdicts are kept; None keeps them as long as the grader.
+        Args:
+            model: The judge's name at the server; None is the only model that it serves.
+            base_url: See ChatServer.
+            cache_file: An SQLite file of verdicts, created if there is none; None caches them in memory.
+            timeout: See ChatServer.
+            retries: See ChatServer.
+            concurrency: See ChatServer.
+
+        Raises:
+            SettingError: An argument is not legal, or the file is not a file of verdicts.
         """
         if concurrency < 1:
             raise SettingError("concurrency", concurrency, "at least 1")
         self._server = ChatServer(base_url, timeout, retries, concurrency)
         self._model, self._store = model, _open_store(None if cache_file is None else Path(cache_file))
-        self.contact: JudgeContact | None = None
+        self.contact: Contact | None = None
 
     @property
     def usage(self) -> Usage:
@@ -77,43 +72,41 @@ class JudgeGrader:
         return self.grade_all([Attempt(question, gold, prediction)])[0]
 
     def grade_all(self, attempts: Sequence[Attempt]) -> list[bool]:
-        """See Grader. All are asked at once, as many at a time as the server is asked."""
+        """See Grader. The server is queried concurrently."""
         return run_async(lambda: self.grade_all_async(attempts))
 
     async def grade_all_async(self, attempts: Sequence[Attempt]) -> list[bool]:
         """`grade_all` for a running event loop.
 
-        Raises GraderError if a single attempt cannot be graded; the verdicts on the others are kept, and another call asks
-        only for what is missing. Raises SettingError if no model is named and the server does not serve exactly one.
+        Raises:
+            GraderError: An attempt cannot be graded. Verdicts on the others are cached, so another call queries what is missing.
+            SettingError: No model is named, and the server does not serve exactly one.
         """
-        asked = list(dict.fromkeys(attempt for attempt in attempts if words(attempt.prediction)))
-        if not asked:
+        distinct = list(dict.fromkeys(attempt for attempt in attempts if words(attempt.prediction)))
+        if not distinct:
             return [False] * len(attempts)
         model = self._model or (self.contact and self.contact.model) or await self._find_model()
-        keys = {attempt: _key(model, attempt) for attempt in asked}
+        keys = {attempt: _key(model, attempt) for attempt in distinct}
         known = self._store.find(keys.values())
-        unknown = [attempt for attempt in asked if keys[attempt] not in known]
+        unknown = [attempt for attempt in distinct if keys[attempt] not in known]
         if unknown:
-            known |= await self._ask_all(model, unknown)
+            known |= await self._grade_new(model, unknown)
         return [attempt in keys and known[keys[attempt]] for attempt in attempts]
 
     async def _find_model(self) -> str:
         async with self._server.connect() as connection:
             try:
-                served = [model.id for model in await connection.models() if model.parent is None]
+                listed = await list_models(connection)
             except ServerError as failed:
                 raise self._error("the only one that is served", failed.reason) from failed
-        if len(served) != 1:
-            names = ", ".join(map(repr, served)) or "none that it lists"
-            raise SettingError("grader_model", None, f"the name of a model at {self._server.base_url}, which serves {names}")
-        return served[0]
+        return choose_model(listed, "grader_model", None, self._server.base_url).id
 
-    async def _ask_all(self, model: str, attempts: Sequence[Attempt]) -> dict[str, bool]:
+    async def _grade_new(self, model: str, attempts: Sequence[Attempt]) -> dict[str, bool]:
         async with self._server.connect() as connection:
             if self.contact is None:
-                self.contact = await self._make_contact(connection, model)
+                self.contact = await self._find_form(connection, model)
             contact = self.contact
-            replies = await asyncio.gather(*(_ask_or_failure(connection, contact, attempt) for attempt in attempts))
+            replies = await asyncio.gather(*(_query_or_failure(connection, contact, attempt) for attempt in attempts))
         found = {
             _key(model, attempt): reply for attempt, reply in zip(attempts, replies, strict=True) if isinstance(reply, bool)
         }
@@ -123,26 +116,19 @@ class JudgeGrader:
             raise self._error(model, f"{len(failures)} of {len(attempts)} answers are not graded: {failures[0]}")
         return found
 
-    async def _make_contact(self, connection: Connection, model: str) -> JudgeContact:
-        failed = ServerError("it was not asked")
-        for form, length_field in product(ENDINGS, LENGTH_FIELDS):
-            contact = JudgeContact(model, form, length_field)
-            try:
-                await _ask(connection, contact, SAMPLE)
-            except ServerError as error:
-                failed = error
-                if error.status not in REFUSALS:
-                    break
-            else:
-                return contact
-        raise self._error(model, failed.reason) from failed
+    async def _find_form(self, connection: Connection, model: str) -> Contact:
+        contact = Contact(self._server.base_url, model)
+        try:
+            return await find_form(connection, contact, tuple(ENDINGS), partial(_request, attempt=SAMPLE), _no_verdict)
+        except ServerError as failed:
+            raise self._error(model, failed.reason) from failed
 
     def _error(self, model: str, reason: str) -> GraderError:
         return GraderError(f"the judge {model!r} at {self._server.base_url}: {reason}")
 
 
 def _open_store(path: Path | None) -> Store[bool]:
-    """Raises SettingError for a file of something else, or one that cannot be created."""
+    """The verdicts in a file. Raises SettingError for a file of something else, or one that cannot be created."""
     store = Store(path, VERDICTS, rows_in_memory=VERDICTS_IN_MEMORY)
     try:
         store.check()
@@ -151,24 +137,26 @@ def _open_store(path: Path | None) -> Store[bool]:
     return store
 
 
-async def _ask(connection: Connection, contact: JudgeContact, attempt: Attempt) -> bool:
-    """Raises ServerError, also for an answer that is neither yes nor no."""
-    body: dict[str, Any] = {"model": contact.model, contact.length_field: MAX_NEW_TOKENS}
-    reply = await connection.chat(body | judge_fields(attempt, contact.form))
-    verdict = read_verdict(reply.text)
-    if verdict is None:
-        raise ServerError(f"it says neither yes nor no but {reply.text[:80]!r}", 200)
-    return verdict
+def _request(contact: Contact, attempt: Attempt) -> dict[str, Any]:
+    return {"model": contact.model, contact.length_field: MAX_NEW_TOKENS, **judge_fields(attempt, contact.form)}
 
 
-async def _ask_or_failure(connection: Connection, contact: JudgeContact, attempt: Attempt) -> bool | ServerError:
+def _no_verdict(form: str, reply: ChatReply) -> str:
+    """Why a reply holds no verdict; empty if it does."""
+    del form
+    return "" if read_verdict(reply.text) is not None else f"it says neither yes nor no but {reply.text[:80]!r}"
+
+
+async def _query_or_failure(connection: Connection, contact: Contact, attempt: Attempt) -> bool | ServerError:
     try:
-        return await _ask(connection, contact, attempt)
+        reply = await connection.chat(_request(contact, attempt))
     except ServerError as failed:
         return failed
+    verdict = read_verdict(reply.text)
+    return ServerError(_no_verdict(contact.form, reply), 200) if verdict is None else verdict
 
 
 def _key(model: str, attempt: Attempt) -> str:
-    """Digest of the model's name and of all that it is asked, whatever the form."""
-    asked = [model, MAX_NEW_TOKENS, [judge_fields(attempt, form) for form in ENDINGS]]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    """Digest of the model's name and of everything it reads, whatever the form."""
+    read = [model, MAX_NEW_TOKENS, [judge_fields(attempt, form) for form in ENDINGS]]
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()

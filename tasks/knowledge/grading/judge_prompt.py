@@ -1,4 +1,4 @@
-"""What a judge is asked, in which forms, and how its answer is read."""
+"""The judge's prompt, its forms of request, and how its answer is read."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 SAMPLE: Final = Attempt("How many legs does a spider have?", "eight", "It has 8 legs.")
-"""What is asked while looking for a form, so that what is found does not depend on what is graded."""
+"""The sample attempt with which forms are tried, so that the form found does not depend on what is graded."""
 
 _WORD: Final = re.compile(r"\W*(yes|no)\b\W*", re.IGNORECASE)
 
 
 def judge_fields(attempt: Attempt, form: str) -> dict[str, Any]:
-    """What the body of a request says about an attempt: its messages, temperature 0, and the schema if the form has one."""
-    asked = {"question": attempt.question, "reference": attempt.gold, "candidate": attempt.prediction}
-    text = json.dumps(asked, ensure_ascii=False).encode(errors="replace").decode()  # half a surrogate pair cannot be sent
+    """The fields of a request that depend on the attempt and the form: messages, temperature 0, and the form's schema."""
+    shown = {"question": attempt.question, "reference": attempt.gold, "candidate": attempt.prediction}
+    text = json.dumps(shown, ensure_ascii=False).encode(errors="replace").decode()  # half a surrogate pair cannot be sent
     fields: dict[str, Any] = {
         "messages": [
             {"role": "system", "content": f"{INSTRUCTIONS} {ENDINGS[form]}"},
@@ -56,7 +56,7 @@ def judge_fields(attempt: Attempt, form: str) -> dict[str, Any]:
 
 
 def read_verdict(text: str) -> bool | None:
-    """Whether a judge says yes, as JSON or as the one word; None if it says neither."""
+    """True for yes and False for no, as JSON or as a single word; None for anything else."""
     try:
         body = json.loads(text)
     except ValueError:

@@ -1,0 +1,145 @@
+"""First contact with an OpenAI-compatible server: which models it has, and the strictest form of request that works.
+
+Servers differ in how an answer's form can be required (tools, schemas), and many ignore what they do not know. So each form
+is tried with a sample request, strictest first, until a reply shows that the form is in effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from seal_env.errors import SettingError
+from seal_env.serving.client import ChatReply, Connection, ServedModel, ServerError
+
+NO_LIST: Final = (404, 405, 501)
+"""HTTP errors of a server that cannot list its models."""
+
+REFUSALS: Final = (200, 400, 404, 405, 415, 422, 500, 501)
+"""HTTP statuses with which servers refuse a form; poor ones fail over it, or send something that is no answer."""
+
+LENGTH_FIELDS: Final = ("max_tokens", "max_completion_tokens")
+"""Every server knows the first; OpenAI's reasoning models refuse it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of trying one form. reason: why it is not used; empty if it is."""
+
+    form: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Contact:
+    """How a server can be queried.
+
+    Attributes:
+        base_url: Its address.
+        model: The model that is queried.
+        served: The models that it lists, adapters included; empty if it lists none.
+        form: The form of request in use.
+        length_field: The field of a request that limits an answer's length.
+        findings: The forms that were tried, in order; the last one is in use.
+    """
+
+    base_url: str
+    model: str
+    served: tuple[str, ...] = ()
+    form: str = ""
+    length_field: str = LENGTH_FIELDS[0]
+    findings: tuple[Finding, ...] = ()
+
+
+async def list_models(connection: Connection) -> tuple[ServedModel, ...]:
+    """What a server lists; nothing if it has no list.
+
+    Raises:
+        ServerError: The server does not answer, or not as a server of models does.
+    """
+    try:
+        return await connection.models()
+    except ServerError as failed:
+        if failed.status not in NO_LIST:
+            raise
+        return ()
+
+
+def choose_model(
+    listed: Sequence[ServedModel], setting: str, value: str | None, base_url: str, any_model: str | None = None
+) -> ServedModel:
+    """The base model that a setting names.
+
+    Args:
+        listed: What the server lists. Adapters do not count.
+        setting: The setting's name, for the error.
+        value: The setting's value.
+        base_url: The server's address, for the error.
+        any_model: The value that stands for the only base model there is.
+
+    Raises:
+        SettingError: There is no such model, or `value` is `any_model` and there is not exactly one.
+    """
+    whole = [model for model in listed if model.parent is None]
+    found = [model for model in whole if value in (any_model, model.id)]
+    if len(found) != 1:
+        served = quoted(model.id for model in whole)
+        raise SettingError(setting, value, f"the name of a model at {base_url}, which serves {served}")
+    return found[0]
+
+
+async def find_form(
+    connection: Connection,
+    contact: Contact,
+    forms: Sequence[str],
+    request: Callable[[Contact], dict[str, Any]],
+    check: Callable[[str, ChatReply], str],
+) -> Contact:
+    """Find the first form that works, with one to two requests per form.
+
+    Args:
+        connection: To the server.
+        contact: What is known of the server.
+        forms: The forms to try, strictest first.
+        request: The body of a sample request in the contact's form and with its length field.
+        check: Why a reply does not show that a form is in effect; empty if it does.
+
+    Returns:
+        The contact with its form, length field and findings.
+
+    Raises:
+        ServerError: No form works, or the server fails for another reason than the form.
+    """
+    findings: list[Finding] = []
+    for form in forms:
+        try:
+            contact, reply = await _try(connection, replace(contact, form=form), request)
+            reason = check(form, reply)
+        except ServerError as failed:
+            if form == forms[-1] or failed.status not in REFUSALS:
+                raise
+            reason = failed.reason
+        findings.append(Finding(form, reason))
+        if not reason:
+            return replace(contact, findings=tuple(findings))
+    raise ServerError(findings[-1].reason, 200)
+
+
+async def _try(
+    connection: Connection, contact: Contact, request: Callable[[Contact], dict[str, Any]]
+) -> tuple[Contact, ChatReply]:
+    """A reply, and the contact that led to it: with the other length field if the server demands that one."""
+    try:
+        return contact, await connection.chat(request(contact))
+    except ServerError as failed:
+        other = next(name for name in LENGTH_FIELDS if name != contact.length_field)
+        if failed.status != 400 or other not in failed.reason:
+            raise
+        contact = replace(contact, length_field=other)
+        return contact, await connection.chat(request(contact))
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names of served models, for a message."""
+    return ", ".join(map(repr, names)) or "none that it lists"
