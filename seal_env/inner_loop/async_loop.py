@@ -77,7 +77,7 @@ class AsyncInnerLoop:
             self._waiting.pop(future, None)
 
     async def _serve(self) -> None:
-        """Batch after batch, as long as jobs wait."""
+        """Run batch after batch while jobs wait."""
         try:
             while self._waiting:
                 if len(self._waiting) < self._most and not self._closed:
@@ -92,7 +92,7 @@ class AsyncInnerLoop:
                 future.cancel()  # none are left unless this task was cancelled
 
     async def _run(self, batch: dict[asyncio.Future[UpdateResult], UpdateJob]) -> None:
-        """One call of the inner loop, unless all took their jobs back. Whoever still waits gets a result, or the error."""
+        """One call of the inner loop, unless all jobs were withdrawn; those that wait for it get a result, or the error."""
         if not batch:
             return
         try:
@@ -109,7 +109,7 @@ class AsyncInnerLoop:
                 future.cancel()  # all are done unless this task was cancelled
 
     async def close(self) -> None:
-        """Take no more jobs and wait for those submitted so far."""
+        """Accept no more jobs and wait for those submitted so far."""
         self._closed = True
         self._hurry.set()
         if self._server is not None:

@@ -72,7 +72,7 @@ class ChatReply:
 
 
 class ServedModel(BaseModel):
-    """A model that a server lists. parent: an adapter's base model. max_model_len: its context length, if the server says."""
+    """A model that a server lists. parent: an adapter's base model. max_model_len: its context length, if known."""
 
     id: str
     parent: str | None = None

@@ -57,7 +57,7 @@ def test_what_is_known_of_one_recipe_is_not_taken_for_another(name: str, example
 
 
 def test_queries_have_to_make_room_too(encoder: JobEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seal_env.inner_loop.tokens.token_cache.KEPT_TOKENS", 100)
+    monkeypatch.setattr("seal_env.inner_loop.tokens.token_cache.CACHED_TOKENS", 100)
     for number in range(20):
         encoder.query(replace(ASKED, answer=f"{number}"))
         encoder.example(EXAMPLES[number], PROFILES["paper"])

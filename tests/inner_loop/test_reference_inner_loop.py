@@ -328,7 +328,7 @@ def test_tensors_of_an_update_that_ran_out_of_memory_are_gone_before_the_next_tr
 
 def test_encodings_are_kept_within_a_limit(tiny_models: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = JobEncoder(load_base_model(tiny_models["llama"], "cpu"))
-    monkeypatch.setattr("seal_env.inner_loop.tokens.token_cache.KEPT_TOKENS", 300)
+    monkeypatch.setattr("seal_env.inner_loop.tokens.token_cache.CACHED_TOKENS", 300)
     assert sum(encoder.count_tokens(EXAMPLES * 3)) > 300
     assert 0 < sum(len(encoded.ids_T) for encoded in encoder._examples.values()) <= 300
 

@@ -160,7 +160,7 @@ def tiny() -> Iterator[AdapterServer]:
 
 def test_environment_has_the_server_answer_as_the_engine_would(tiny: AdapterServer) -> None:
     served_env = gymnasium.make_vec("SEAL-ARC-Mini-v0", num_envs=2, **SHORT, evaluator_url=tiny.base_url)
-    engine_env = gymnasium.make_vec("SEAL-ARC-Mini-v0", num_envs=2, **{**SHORT, "evaluator": "engine"}, cache="off")
+    engine_env = gymnasium.make_vec("SEAL-ARC-Mini-v0", num_envs=2, **{**SHORT, "evaluator": "local"}, cache="off")
     steps = []
     for env in (served_env, engine_env):
         env.reset(seed=0)

@@ -90,9 +90,8 @@ def verify(
     stored: States = []
     attention = attention_over(packed)
     with torch.no_grad():
-        hidden = model.hidden(
-            packed, stack, _storing(attention, stored) if any(each.decode for each in queries) else attention
-        )
+        decodes = any(each.decode for each in queries)
+        hidden = model.hidden(packed, stack, _storing(attention, stored) if decodes else attention)
     starts: list[int] = []
     positions: list[int] = []
     offset = 0

@@ -20,7 +20,7 @@ def _logits(states: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Gradients are computed together with the loss, a sum, so that no logits are stored; the head's only if it is trained."""
+    """Gradients are computed with the loss, a sum, so that no logits are stored; the head's only if it is trained."""
 
     @staticmethod
     def forward(

@@ -11,19 +11,19 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.inner_loop.model.memory import free_bytes
 
 ROOM = 1.25
-"""How much free memory, over what weights, gradients and optimizer take, a GPU must have to leave the base model in place."""
+"""Free memory that a GPU must have, over what weights, gradients and optimizer take, to leave the base model in place."""
 
 
 class FullWeights:
     """A base model's modules with trainable weights.
 
     The weights are copies, so the base model stays as it is and can be read meanwhile. Only on a GPU without room for both
-    are they the base model's own, restored afterwards from copies on the CPU; then the base model must not be read meanwhile.
+    are they the base model's own, restored afterwards from copies on the CPU; then nobody may read the base model meanwhile.
 
     Attributes:
         learner: The model with the trainable weights.
         used: The weights that the model computes with, in its dtype.
-        masters: The weights that the optimizer writes, in fp32 or better; the same tensors unless the model's dtype is coarser.
+        masters: The weights that the optimizer writes, in fp32 or better; the same tensors if the model is too.
     """
 
     def __init__(self, base: FrozenLM, state_tensors: int) -> None:

@@ -15,8 +15,8 @@ def find_targets(model: torch.nn.Module, wanted: tuple[str, ...], model_type: st
 
     Args:
         model: The model.
-        wanted: Names of linear layers. Of the default names, those that the model does not have are ignored; if it has none of
-            them, PEFT's choice for its architecture is used.
+        wanted: Names of linear layers. Of the default names, those that the model does not have are ignored; if it has none
+            of them, PEFT's choice for its architecture is used.
         model_type: The model's architecture, as its configuration names it.
 
     Raises:

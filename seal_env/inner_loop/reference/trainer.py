@@ -102,14 +102,12 @@ class AdapterTrainer:
 
         The adapter's weights, gradients and optimizer are fp32 always; autocast lets them meet a base model in bf16.
         """
-        supervised = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
+        at = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
         half = self.model.get_input_embeddings().weight.dtype == torch.bfloat16
         with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
-            logits = self.model(
-                input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=supervised, use_cache=False
-            ).logits
+            logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=at, use_cache=False).logits
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        labels = batch.labels[:, 1:][:, supervised]
+        labels = batch.labels[:, 1:][:, at]
         return functional.cross_entropy(exact.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
 
 
