@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from seal_env.cli.options import HELP_WIDTH
-from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
+from seal_env.domains.registry import DEFAULT_DOMAIN, get_domain
 from seal_env.models.catalog import CARDS, MODEL_NAME
 from seal_env.tools.registry import json_schemas, openai_tools
 from seal_env.tools.schema import legal_values
@@ -23,7 +23,7 @@ FORMATS = {"openai": openai_tools, "json-schema": json_schemas}
 @click.option(
     "--format", type=click.Choice(["text", *FORMATS]), default="text", show_default=True, help="How they are shown."
 )
-@click.option("--domain", type=click.Choice(list(domains())), default=DEFAULT_DOMAIN, show_default=True, help="Whose tools.")
+@click.option("--domain", default=DEFAULT_DOMAIN, show_default=True, help="Kind of task.")
 @click.pass_obj
 def tools(console: Console, format: str, domain: str) -> None:  # noqa: A002 (the name of the option)
     """Show the tools that a self-edit calls, and their arguments."""

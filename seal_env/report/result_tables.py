@@ -39,7 +39,7 @@ def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def rest_em_table(result: Mapping[str, Any]) -> Table:
     """A row for each round: the policy on held-out tasks, and its gain over the untrained policy, paired by task."""
-    table = plain_table("after round", "sampled", "kept", "held out: accuracy", "above untrained", "valid")
+    table = plain_table("after round", "sampled", "selected", "held out: accuracy", "above untrained", "valid")
     rounds = [{}, *result["rounds"]]
     for number, (learned, held_out, gain) in enumerate(zip(rounds, result["held_out"], result["gain"], strict=True)):
         table.add_row(

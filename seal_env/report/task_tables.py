@@ -18,7 +18,7 @@ from seal_env.tasks.base import TasksetEntry
 from seal_env.types import Panel, Task, Taskset
 
 ARROW = " -> "
-NOTE = "NAME:COUNT takes the first COUNT tasks of a set; generated sets have as many as are asked for."
+NOTE = "NAME:COUNT takes the first COUNT tasks of a set; generated sets are endless."
 
 
 def tasksets_table(specs: Iterable[DomainSpec]) -> RenderableType:

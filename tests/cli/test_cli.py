@@ -9,54 +9,23 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import click
 import pytest
 from rich.text import Text
 from safetensors import safe_open
 
-from seal_env.agents.registry import agent_options
-from seal_env.cli import commands, main
-from seal_env.domains.registry import domains
+from seal_env.cli import main
 from seal_env.envs.env import SealEnv
 from seal_env.episodes.episode import Episode
 from seal_env.errors import ModelError
 from seal_env.models.catalog import CARDS, MODEL_DIRECTORY
 from seal_env.report.progress import Progress
-from seal_env.settings import Settings
 from seal_env.types import Outcome
+from tests.helpers.cli import Call
 
 CALL = "import sys; from seal_env.cli import main; raise SystemExit(main(sys.argv[1:]))"
 MINI = ("run", "--env", "SEAL-ARC-Mini-v0", "--max-examples", "6")
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-class Call:
-    """`seal-env` with arguments: the exit code and what it printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> Said:
-        try:
-            code = main(arguments)
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Said(code, *self._capsys.readouterr())
-
-
-@pytest.fixture
-def seal_env(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    return Call(capsys)
 
 
 def episodes(folder: str) -> list[dict[str, Any]]:
@@ -196,119 +165,9 @@ def test_run_folder_that_exists_is_left_as_it_is(seal_env: Call) -> None:
     assert list(Path("out").iterdir()) == []
 
 
-def helps(name: str, *arguments: str) -> dict[str, str]:
-    """Option -> help text of a command, given the options that decide which others there are."""
-    command = commands.commands[name]
-    with command.make_context(name, list(arguments), resilient_parsing=True) as context:
-        options = [option for option in command.get_params(context) if isinstance(option, click.Option)]
-        return {flag: option.help or "" for option in options for flag in option.opts}
-
-
-@pytest.mark.parametrize("domain", domains())
-def test_every_setting_of_the_environment_is_an_option_with_help(domain: str) -> None:
-    found = helps("run", "--domain", domain)
-    for name in {*Settings.model_fields, *domains()[domain].options.model_fields} - {"options"}:
-        assert len(found[f"--{name.replace('_', '-')}"]) > 20
-
-
-@pytest.mark.parametrize("agent", agent_options())
-def test_every_setting_of_an_agent_is_an_option_with_help(agent: str) -> None:
-    found = helps("eval", f"--agent={agent}")
-    for name in agent_options()[agent].model_fields:
-        assert len(found[f"--{name.replace('_', '-')}"]) > 10
-
-
-@pytest.mark.parametrize(
-    "arguments", [("--help",), ("run", "--help"), ("tasks", "validate", "--help"), ("card", "--help"), ("doctor", "--help")]
-)
-def test_help_fits_in_80_columns(seal_env: Call, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    said = seal_env(*arguments)
-    assert said.code == 0
-    assert max(map(len, said.out.splitlines())) <= 80
-    assert "None" not in said.out
-
-
 def test_command_is_needed(seal_env: Call) -> None:
     assert seal_env() == (2, "", "seal-env: Missing command. (see seal-env --help)\n")
     assert seal_env("train") == (2, "", "seal-env: Missing command. (see seal-env train --help)\n")
-
-
-@pytest.mark.usefixtures("arc_agi_2")
-def test_task_sets_are_listed_with_their_numbers_of_tasks(seal_env: Call) -> None:
-    lines = seal_env("tasks", "list").out.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith(("seal-eval", "arc2-train"))] == ["10", "1000"]
-
-
-def test_tasks_of_a_set_are_listed_with_their_sizes(seal_env: Call) -> None:
-    lines = seal_env("tasks", "list", "--subset", "seal-train").out.splitlines()
-    assert ["5582e5ca", "3", "1", "3x3"] in [line.split() for line in lines]
-    assert lines[-1] == "12 tasks in seal-train"
-
-
-@pytest.mark.parametrize("task_id", ["5582e5ca", "mini-eval-7-3"])
-def test_any_task_is_shown(seal_env: Call, task_id: str) -> None:
-    said = seal_env("tasks", "show", task_id)
-    assert (said.code, said.err) == (0, "")
-    assert re.match(rf"{task_id}: demonstrations \d, test inputs 1, largest grid \dx\d\n", said.out)
-    assert "gold" in said.out
-
-
-@pytest.mark.parametrize("task_id", ["5582e5c", "seal-train", "00000000", "../x", "mini-eval-7"])
-def test_unknown_task_is_named(seal_env: Call, task_id: str) -> None:
-    said = seal_env("tasks", "show", task_id)
-    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert repr(task_id) in said.err
-
-
-def test_published_tasks_are_validated(seal_env: Call) -> None:
-    said = seal_env("tasks", "validate", "--subset", "seal-train,seal-eval")
-    assert (said.code, said.out) == (0, "22 tasks, none with problems\n")
-
-
-def test_task_with_a_problem_fails_its_validation(seal_env: Call) -> None:
-    pair = {"input": [[1]], "output": [[2]]}
-    Path("leak.json").write_text(json.dumps({"train": [pair, pair], "test": [pair]}), encoding="utf-8")
-    said = seal_env("tasks", "validate", "--subset", "leak.json")
-    assert said.code == 1
-    assert "leak: test pair 0 is a demonstration" in said.out
-    assert said.out.endswith("1 task, 1 with problems\n")
-
-
-def test_passages_are_listed_shown_and_validated(seal_env: Call) -> None:
-    lines = seal_env("tasks", "list").out.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith("synthetic-eval")] == ["100"]
-    listed = seal_env("tasks", "list", "--domain", "knowledge", "--subset", "synthetic-eval:3").out.splitlines()
-    assert listed[-1] == "3 tasks in synthetic-eval"
-    shown = seal_env("tasks", "show", "--domain", "knowledge", "synthetic-eval-0-1").out
-    assert re.match(r"synthetic-eval-0-1: words \d+, questions \d+, self-edits 0, title Kolasu\n", shown)
-    assert "47 days" in shown
-    said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "synthetic-reworded:20")
-    assert (said.code, said.out) == (0, "20 tasks, none with problems\n")
-
-
-def test_a_passage_with_a_problem_fails_its_validation_unless_answers_are_free(seal_env: Call) -> None:
-    passage = {"title": "Orvel", "context": "Orvel is a lamp.", "questions": [{"question": "What burns?", "answer": "oil"}]}
-    Path("mine.jsonl").write_text(json.dumps(passage), encoding="utf-8")
-    said = seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl")
-    assert said.code == 1
-    assert "the answer 'oil' is no part of the passage" in said.out
-    assert seal_env("tasks", "validate", "--domain", "knowledge", "--subset", "mine.jsonl", "--free-answers").code == 0
-
-
-def test_the_tools_of_knowledge_are_shown_too(seal_env: Call) -> None:
-    offered = json.loads(seal_env("tools", "--domain", "knowledge", "--format", "openai").out)
-    assert [tool["function"]["name"] for tool in offered][:2] == ["implications", "rewrite"]
-    assert "relations: a list of 1 to 64" in seal_env("tools", "--domain", "knowledge").out
-
-
-def test_tools_are_shown_in_words_and_as_schemas(seal_env: Call) -> None:
-    words = seal_env("tools").out
-    assert "learning_rate: a number above 0 and at most 1" in words
-    schemas = json.loads(seal_env("tools", "--format", "json-schema").out)
-    offered = json.loads(seal_env("tools", "--format", "openai").out)
-    assert list(schemas) == [tool["function"]["name"] for tool in offered] == ["augment", "training", "finetune"]
-    assert all(name in words for schema in schemas.values() for name in schema["properties"])
 
 
 def test_colours_can_be_switched_off(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,3 +228,8 @@ def test_closed_pipe_is_no_error(arguments: tuple[str, ...]) -> None:
 def test_commands_without_a_model_load_no_torch(arguments: tuple[str, ...]) -> None:
     command = "import sys; from seal_env.cli import main; main(sys.argv[1:]); raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command, *arguments], capture_output=True, check=False).returncode == 0
+
+
+def test_the_package_runs_as_a_module() -> None:
+    shown = subprocess.run([sys.executable, "-m", "seal_env", "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"seal-env \d+\.\d+\.\d+\n", shown.stdout)
