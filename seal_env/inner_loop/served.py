@@ -115,7 +115,7 @@ class ServedEvaluation:
     async def _find_model(self) -> ServedModel:
         async with self._server.connect() as connection:
             listed = await list_models(connection)
-        return choose_model(listed, "evaluator_model", self._evaluator_model, self._server.base_url)
+        return choose_model(listed, self._server.base_url, "evaluator_model", self._evaluator_model, only=None)
 
     def _train(self, jobs: Sequence[UpdateJob], folder: Path) -> list[_Trained]:
         """Run the jobs that train or save. The adapters to query are below `folder`, wherever else they are saved."""

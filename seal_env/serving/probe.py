@@ -6,7 +6,7 @@ is tried with a sample request, strictest first, until a reply shows that the fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -36,7 +36,6 @@ class Contact:
     """How a server can be queried.
 
     Attributes:
-        base_url: Its address.
         model: The model that is queried.
         served: The models that it lists, adapters included; empty if it lists none.
         form: The form of request in use.
@@ -44,7 +43,6 @@ class Contact:
         findings: The forms that were tried, in order; the last one is in use.
     """
 
-    base_url: str
     model: str
     served: tuple[str, ...] = ()
     form: str = ""
@@ -67,26 +65,51 @@ async def list_models(connection: Connection) -> tuple[ServedModel, ...]:
 
 
 def choose_model(
-    listed: Sequence[ServedModel], setting: str, value: str | None, base_url: str, any_model: str | None = None
+    listed: Sequence[ServedModel], base_url: str, field: str, wanted: str | None, only: str | None
 ) -> ServedModel:
     """The base model that a setting names.
 
     Args:
         listed: What the server lists. Adapters do not count.
-        setting: The setting's name, for the error.
-        value: The setting's value.
         base_url: The server's address, for the error.
-        any_model: The value that stands for the only base model there is.
+        field: The setting's name, for the error.
+        wanted: The setting's value.
+        only: The value that stands for the only base model there is.
 
     Raises:
-        SettingError: There is no such model, or `value` is `any_model` and there is not exactly one.
+        SettingError: There is no such model, or `wanted` is `only` and there is not exactly one.
     """
     whole = [model for model in listed if model.parent is None]
-    found = [model for model in whole if value in (any_model, model.id)]
+    found = [model for model in whole if wanted in (only, model.id)]
     if len(found) != 1:
-        served = quoted(model.id for model in whole)
-        raise SettingError(setting, value, f"the name of a model at {base_url}, which serves {served}")
+        raise SettingError(field, wanted, f"the name of a model at {base_url}, which serves {_names(whole)}")
     return found[0]
+
+
+async def find_model(connection: Connection, base_url: str, field: str, wanted: str | None, only: str | None) -> Contact:
+    """Find the model to query, which may be an adapter if it is named.
+
+    Args:
+        connection: To the server.
+        base_url: Its address, for the error.
+        field: The setting's name, for the error.
+        wanted: The setting's value.
+        only: The value that stands for the only base model there is.
+
+    Returns:
+        A contact with the model and what is served.
+
+    Raises:
+        ServerError: The server does not answer, or lists models without the one that is named.
+        SettingError: `wanted` is `only`, and the server does not list exactly one base model.
+    """
+    listed = await list_models(connection)
+    served = tuple(model.id for model in listed)
+    if wanted is None or wanted == only:
+        return Contact(choose_model(listed, base_url, field, wanted, only).id, served)
+    if served and wanted not in served:
+        raise ServerError(f"it serves {_names(listed)}", 404)
+    return Contact(wanted, served)
 
 
 async def find_form(
@@ -94,7 +117,7 @@ async def find_form(
     contact: Contact,
     forms: Sequence[str],
     request: Callable[[Contact], dict[str, Any]],
-    check: Callable[[str, ChatReply], str],
+    problem: Callable[[str, ChatReply], str],
 ) -> Contact:
     """Find the first form that works, with one to two requests per form.
 
@@ -103,7 +126,7 @@ async def find_form(
         contact: What is known of the server.
         forms: The forms to try, strictest first.
         request: The body of a sample request in the contact's form and with its length field.
-        check: Why a reply does not show that a form is in effect; empty if it does.
+        problem: Why a reply to a form does not show that the form is in effect; empty if it does.
 
     Returns:
         The contact with its form, length field and findings.
@@ -115,7 +138,7 @@ async def find_form(
     for form in forms:
         try:
             contact, reply = await _try(connection, replace(contact, form=form), request)
-            reason = check(form, reply)
+            reason = problem(form, reply)
         except ServerError as failed:
             if form == forms[-1] or failed.status not in REFUSALS:
                 raise
@@ -140,6 +163,5 @@ async def _try(
         return contact, await connection.chat(request(contact))
 
 
-def quoted(names: Iterable[str]) -> str:
-    """Names of served models, for a message."""
-    return ", ".join(map(repr, names)) or "none that it lists"
+def _names(models: Sequence[ServedModel]) -> str:
+    return ", ".join(repr(model.id) for model in models) or "none that it lists"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from seal_env.errors import GraderError, SettingError
 from seal_env.serving.client import ChatReply, ChatServer, Connection, ServerError, Usage, run_async
-from seal_env.serving.probe import Contact, choose_model, find_form, list_models
+from seal_env.serving.probe import Contact, find_form, find_model
 from seal_env.store import ForeignDatabaseError, Store, StoreFormat
 from seal_env.tasks.knowledge.grading.answer_text import words
 from seal_env.tasks.knowledge.grading.base import Attempt
@@ -96,10 +96,10 @@ class JudgeGrader:
     async def _find_model(self) -> str:
         async with self._server.connect() as connection:
             try:
-                listed = await list_models(connection)
+                contact = await find_model(connection, self._server.base_url, "grader_model", None, only=None)
             except ServerError as failed:
                 raise self._error("the only one that is served", failed.reason) from failed
-        return choose_model(listed, "grader_model", None, self._server.base_url).id
+        return contact.model
 
     async def _grade_new(self, model: str, attempts: Sequence[Attempt]) -> dict[str, bool]:
         async with self._server.connect() as connection:
@@ -117,9 +117,10 @@ class JudgeGrader:
         return found
 
     async def _find_form(self, connection: Connection, model: str) -> Contact:
-        contact = Contact(self._server.base_url, model)
         try:
-            return await find_form(connection, contact, tuple(ENDINGS), partial(_request, attempt=SAMPLE), _no_verdict)
+            return await find_form(
+                connection, Contact(model), tuple(ENDINGS), partial(_request, attempt=SAMPLE), _no_verdict
+            )
         except ServerError as failed:
             raise self._error(model, failed.reason) from failed
 
