@@ -72,7 +72,7 @@ def _numeric(context: AgentContext) -> bool:
     if not isinstance(context.action_space, SelfEditSpace):
         return False
     try:
-        coordinates(context.action_space)
+        coordinates(context.action_space.spec)
     except SettingError:
         return False
     return True

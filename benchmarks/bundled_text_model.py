@@ -26,7 +26,6 @@ from seal_env.models.catalog import TEXT_MODEL_NAME
 from seal_env.self_edits.compile import apply_calls
 from seal_env.self_edits.parse_text import read_texts
 from seal_env.settings import Settings
-from seal_env.tasks.knowledge.document import Document as Text
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.exact_match import exact_match
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
@@ -34,6 +33,7 @@ from seal_env.tasks.knowledge.passage import PassageTask, Question
 from seal_env.tasks.knowledge.prompt import question_and_answer
 from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC, synthetic_passage
 from seal_env.tools.base import Draft, EditContext
+from seal_env.types import Document as Text
 from seal_env.types import InnerLoop, InvalidSelfEdit, UpdateJob, UpdateResult
 
 JOBS_IN_CALL = 8
@@ -132,9 +132,12 @@ def measure_ladder(updates: Updates, which: str, passages: int, seed: int, count
     return rows
 
 
-def texts_in(reply: str, task: PassageTask) -> tuple[Text, ...] | None:
+def texts_in(reply: str, task: PassageTask, domain: KnowledgeDomain) -> tuple[Text, ...] | None:
     """The documents that the environment makes of a reply; None if it is no valid self-edit."""
-    draft = apply_calls(Draft(), read_texts(reply), EditContext(task.context, 0), knowledge.TOOLS)
+    calls = read_texts(reply)
+    if isinstance(calls, InvalidSelfEdit):
+        return None
+    draft = apply_calls(Draft(), calls, EditContext(task.context, 0, domain), knowledge.TOOLS)
     return None if isinstance(draft, InvalidSelfEdit) else tuple(draft.candidates or ())
 
 
@@ -153,7 +156,7 @@ def measure_policy(updates: Updates, model: str, device: str, passages: int, sam
     for style in STYLES:
         chats = [style_messages(style, f"{task.context.title}\n{task.context.text}") for task in tasks]
         replies = sample(base, chats, MAX_NEW_TOKENS, seed)
-        written = [texts_in(reply, task) for reply, task in zip(replies, tasks, strict=True)]
+        written = [texts_in(reply, task, domain) for reply, task in zip(replies, tasks, strict=True)]
         documents = [
             domain.add_default_examples(task.context, each) or () for task, each in zip(tasks, written, strict=True)
         ]

@@ -57,7 +57,7 @@ def hostile_actions() -> Iterator[tuple[str, object]]:
 def refuse(action: object) -> InvalidSelfEdit:
     """The outcome of the action. Raises AssertionError if it is accepted."""
     calls = parse(action)
-    edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0), arc.TOOLS)
+    edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0, None), arc.TOOLS)
     if not isinstance(edit, InvalidSelfEdit):
         raise AssertionError("a hostile action was accepted")
     return edit

@@ -58,7 +58,7 @@ class Arguments:
     model: str = "seal-tiny"
     device: str = "auto"
     max_examples: int | None = None
-    codec: str = "multi_discrete"
+    actions: str = "multi_discrete"
     levels: int = 9
     num_envs: int = 32
     in_call: int = 50
@@ -109,7 +109,7 @@ def train(arguments: Arguments, shape: GridShape, seed: int) -> tuple[PPO, list[
         numeric_vector_env(
             "SEAL-ARC-Mini-v0",
             arguments.num_envs,
-            codec=arguments.codec,
+            actions=arguments.actions,
             levels=arguments.levels,
             shape=shape,
             parts=PARTS,
@@ -141,8 +141,8 @@ def policy_actions(model: PPO, arguments: Arguments, shape: GridShape, held_out:
     """The likeliest self-edit for each held-out task."""
     rows = [features(task.context, shape) for task in held_out.taskset]
     actions, _ = model.predict({part: np.stack([row[part] for row in rows]) for part in PARTS}, deterministic=True)
-    codec = StructuredSelfEdit(held_out, arguments.codec, arguments.levels).codec
-    return [codec.decode(action) for action in actions]
+    numeric = StructuredSelfEdit(held_out, arguments.actions, arguments.levels).numeric_actions
+    return [numeric.decode(action) for action in actions]
 
 
 def random_actions(held_out: SealEnv, seed: int) -> list[str]:

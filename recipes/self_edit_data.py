@@ -143,7 +143,7 @@ def self_edit_row(encoder: ChatEncoder, domain: ArcDomain, rng: np.random.Genera
     budget = Budget(max_examples=int(MODEL_DEFAULTS[MODEL_NAME]["max_examples"]))
     turns = int(rng.choice([1, 8]))
     observation = observation_text(domain, arc.TOOLS, domain.render(tuple(pairs[:-1])), budget, turns)
-    action = SelfEditSpace(arc.TOOLS, num_train_epochs=(1, 3), seed=rng).sample()
+    action = SelfEditSpace(arc.TOOLS, {"training.num_train_epochs": (1, 3)}, seed=rng).sample()
     worded = Example((*chat_messages(observation), Message("assistant", action)))
     ids, labels = encode(encoder, worded)
     if read_task:

@@ -14,12 +14,12 @@ import numpy as np
 from recipes.self_texts import LINES, Drawn, Rng, draw_texts, pick, reply
 from recipes.stream import IGNORED
 from seal_env.agents.lm.text_styles import style_messages
-from seal_env.tasks.knowledge.document import Document
 from seal_env.tasks.knowledge.passage import Question
 from seal_env.tasks.knowledge.prompt import question_and_answer, question_text
 from seal_env.tasks.knowledge.synthetic.draw import SyntheticPassage, capacity, draw_passage
 from seal_env.tasks.knowledge.synthetic.names import name, names
 from seal_env.tasks.knowledge.synthetic.vocabulary import KINDS, values_of
+from seal_env.types import Document
 
 Row = tuple[list[int], list[int]]
 """Token ids and labels of one sequence."""
@@ -57,7 +57,7 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
 
 def document_row(tokenizer: Any, document: Document) -> Row:
     """A document as the inner loop learns it: all tokens, then EOS; only the first is predicted from nothing."""
-    ids = [*_ids(tokenizer, document.written), int(tokenizer.eos_token_id)]
+    ids = [*_ids(tokenizer, document.rendered), int(tokenizer.eos_token_id)]
     return ids, [IGNORED, *ids[1:]]
 
 

@@ -64,6 +64,19 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A text that an agent wrote, to be learned under a title."""
+
+    title: str
+    text: str
+
+    @property
+    def rendered(self) -> str:
+        """As the model reads it: the title, a line break, the text; without a title the text alone."""
+        return f"{self.title}\n{self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True)
 class Query:
     """One question put to the (adapted) model: a chat that ends with the user, and the answer that counts as right.
 
@@ -172,11 +185,15 @@ PROFILES: Mapping[str, Recipe] = {
 
 @dataclass(frozen=True)
 class SelfEdit:
-    """All that the inner loop needs to know of the agent's decision: worded examples and a training config.
+    """All that the inner loop needs to know of the agent's decision: rendered examples and a training config.
 
-    examples_E: worded, filtered and capped, in the order in which they are kept. optimizer_steps: what training on them will
-    take. tokens: sum of their lengths. candidates: how many there were before the filter and the cap. recipe: fields of the
-    environment's recipe that it overrides.
+    Attributes:
+        examples_E: rendered, filtered and capped, in the order in which they remain.
+        training: the training config.
+        optimizer_steps: what training on the examples will take.
+        tokens: sum of their lengths.
+        candidates: how many there were before the filter and the cap.
+        recipe: fields of `Recipe` that this update overrides.
     """
 
     examples_E: tuple[Example, ...]

@@ -1,24 +1,25 @@
-"""Tools from outside the package, and the schemas of a set of tools in the forms that agents and servers want.
+"""The schemas of a set of tools in the forms that agents and servers want, and tools from outside the package.
 
-A domain lists its own tools (`seal_env.domains`). All schemas are derived from the tools' pydantic models; none is written
-down a second time.
+All schemas are derived from the tools' pydantic models; none is written down a second time. A domain lists its own tools. A
+tool from outside is registered, or named by an entry point of the group `seal_env.tools`, and then selected by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Final
 
 from seal_env.errors import SettingError
 from seal_env.tools.base import Tool
-from seal_env.tools.schema import Schema, arguments_schema
+from seal_env.tools.common.finetune import FINETUNE
+from seal_env.tools.schema import Schema, arguments_schema, declared_schema
 
-MAX_CALLS = 32
-"""Most tool calls in one action."""
 ENTRY_POINTS: Final = "seal_env.tools"
-"""The group in which other packages name a Tool."""
+MAX_CALLS: Final = 32
+"""Most tool calls in one action."""
+
 _REGISTERED: Final[dict[str, Tool[Any]]] = {}
 
 
@@ -26,46 +27,80 @@ def register_tool(tool: Tool[Any]) -> None:
     """Make a tool from outside the package known, so that the setting `tools` can name it.
 
     Args:
-        tool: Any tool; entry points in the group `seal_env.tools` are registered by themselves.
+        tool: any tool. Those of entry points in the group `seal_env.tools` are registered by themselves.
 
     Raises:
-        SettingError: If another tool was registered by this name.
+        SettingError: if another tool was registered by this name, and for arguments of a type that tools cannot have.
     """
+    declared_schema(tool)
     if _REGISTERED.setdefault(tool.name, tool) is not tool:
         raise SettingError("name", tool.name, f"a name other than {', '.join(_REGISTERED)}")
+
+
+def registered_tools() -> Mapping[str, Tool[Any]]:
+    """Tools from outside the package by name.
+
+    Raises:
+        SettingError: for an entry point that is not a Tool, and see `register_tool`.
+    """
+    _load_entry_points()
+    return _REGISTERED
 
 
 @cache
 def _load_entry_points() -> None:
     for point in entry_points(group=ENTRY_POINTS):
-        register_tool(point.load())
+        tool = point.load()
+        if not isinstance(tool, Tool):
+            raise SettingError(f"entry point {ENTRY_POINTS}", point.value, "a seal_env.tools.base.Tool")
+        register_tool(tool)
 
 
 def choose_tools(own: Sequence[Tool[Any]], names: Sequence[str] | None) -> tuple[Tool[Any], ...]:
     """The tools of an environment.
 
     Args:
-        own: The domain's.
-        names: Of the domain's and of registered ones, in order; None takes the domain's as they are.
+        own: the domain's tools; they come before registered ones of the same name.
+        names: of the domain's tools and of registered ones, in the order in which the prompt explains them; None takes the
+            domain's as they are.
 
     Raises:
-        SettingError: For an unknown name, or unless `finetune` is the last.
+        SettingError: for an unknown name.
     """
     if names is None:
         return tuple(own)
-    _load_entry_points()
-    known = {**_REGISTERED, **{tool.name: tool for tool in own}}
+    known = {**registered_tools(), **{tool.name: tool for tool in own}}
     for name in names:
         if name not in known:
             raise SettingError("tools", name, f"some of {', '.join(known)}")
-    if len(set(names)) < len(names) or list(names)[-1:] != ["finetune"]:
-        raise SettingError("tools", list(names), "different names, of which finetune is the last")
     return tuple(known[name] for name in names)
+
+
+def check_tools(tools: Sequence[Tool[Any]], domain: Any) -> None:
+    """Check that tools can be offered together, in a domain.
+
+    Args:
+        tools: in the order in which the prompt explains them.
+        domain: what `EditContext.domain` will be.
+
+    Raises:
+        SettingError: for two tools of one name, for finetune not being the last one, for arguments of a type that tools
+            cannot have, and for a tool whose `source` the domain is not.
+    """
+    names = [tool.name for tool in tools]
+    if len(set(names)) != len(names) or names[-1:] != [FINETUNE.name]:
+        raise SettingError("tools", names, f"different ones, of which {FINETUNE.name} is the last")
+    for tool in tools:
+        declared_schema(tool)
+        if tool.source is not None and not isinstance(domain, tool.source):
+            raise SettingError(
+                "tools", tool.name, f"tools for {type(domain).__name__}: this one needs {tool.source.__name__}"
+            )
 
 
 def json_schemas(tools: Sequence[Tool[Any]]) -> dict[str, Schema]:
     """Tool name -> JSON Schema (Draft 2020-12) of its arguments."""
-    return {tool.name: arguments_schema(tool.arguments) for tool in tools}
+    return {tool.name: arguments_schema(tool) for tool in tools}
 
 
 def openai_tools(tools: Sequence[Tool[Any]]) -> list[dict[str, Any]]:
@@ -76,7 +111,7 @@ def openai_tools(tools: Sequence[Tool[Any]]) -> list[dict[str, Any]]:
             "function": {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": arguments_schema(tool.arguments),
+                "parameters": arguments_schema(tool),
                 "strict": True,
             },
         }

@@ -1,8 +1,8 @@
 """Constrained decoding: of the tokens that could come next only those that lead to a valid self-edit are left.
 
-What a valid self-edit is, is read off the tools' JSON schemas: a list with one call of each tool, in order, so that it is
-closed by finetune, written as `json.dumps` writes it. Every argument is one of finitely many texts (a real number has 3
-significant digits), so that an answer has an end. Left out: other forms of action, and drafts that are left open.
+The grammar is derived from the tools' JSON schemas: a list with one call of each tool, in order, so that it is closed by
+finetune, written as `json.dumps` writes it. Every argument is one of finitely many texts (a real number has 3 significant
+digits), so that an answer has an end. Left out: other forms of action, and drafts that are left open.
 """
 
 from __future__ import annotations
@@ -26,14 +26,36 @@ EXPONENTS = range(-6, 3)
 """Powers of ten that begin a real number: from 1e-6 to 999."""
 
 
+def pattern(schema: Schema) -> str:
+    """A regular expression that the JSON texts of an argument match in full, as `json.dumps` writes them.
+
+    Raises:
+        SettingError: for free text, and for a list without a limit.
+    """
+    if "anyOf" in schema:
+        return f"({'|'.join(map(pattern, schema['anyOf']))})"
+    kind = schema.get("type")
+    if kind == "object":
+        fields = (f"{re.escape(json.dumps(name))}: {pattern(each)}" for name, each in schema["properties"].items())
+        return re.escape("{") + ", ".join(fields) + re.escape("}")
+    if kind == "array" and "maxItems" in schema:
+        return _list_pattern(pattern(schema["items"]), schema.get("minItems", 0), schema["maxItems"])
+    return f"({'|'.join(map(re.escape, legal_texts(schema)))})"
+
+
+def _list_pattern(item: str, least: int, most: int) -> str:
+    some = f"{item}(, {item}){{{max(least - 1, 0)},{most - 1}}}" if most else ""
+    return re.escape("[") + (some if least else f"({some})?") + re.escape("]")
+
+
 def legal_texts(schema: Schema) -> list[str]:
-    """Every JSON text of an argument that is offered to a model. Raises SettingError for free text, or other structures."""
+    """Every JSON text of a scalar argument that is offered to a model. Raises SettingError for anything else."""
     if "const" in schema:
         return [json.dumps(schema["const"])]
     if "enum" in schema:
         return [json.dumps(value) for value in schema["enum"]]
-    if schema.get("type") == "boolean":
-        return ["true", "false"]
+    if schema.get("type") in ("boolean", "null"):
+        return ["true", "false"] if schema["type"] == "boolean" else ["null"]
     if schema.get("type") not in ("integer", "number"):
         raise SettingError("constrained", True, f"False: an argument is {json.dumps(schema)}, neither number nor choice")
     return [json.dumps(value) for value in _numbers(schema["type"]) if _within(value, schema)]
@@ -52,22 +74,17 @@ def _within(value: float, schema: Schema) -> bool:
         and value <= schema.get("maximum", value)
         and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
         and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
+        and ("multipleOf" not in schema or value % schema["multipleOf"] == 0)
     )
 
 
 def self_edit_pattern(tools: Sequence[Tool[Any]]) -> str:
     """A regular expression that whole self-edits match in full: one call of each tool, in this order."""
-    calls = [_call_pattern(name, schema) for name, schema in json_schemas(tools).items()]
-    return re.escape("[") + ", ".join(calls) + re.escape("]")
-
-
-def _call_pattern(name: str, schema: Schema) -> str:
-    arguments = [
-        f"{re.escape(json.dumps(field))}: ({'|'.join(map(re.escape, legal_texts(legal)))})"
-        for field, legal in schema["properties"].items()
+    calls = [
+        re.escape(f'{{"name": {json.dumps(name)}, "arguments": ') + pattern(schema) + re.escape("}")
+        for name, schema in json_schemas(tools).items()
     ]
-    opening = re.escape(f'{{"name": {json.dumps(name)}, "arguments": {{')
-    return opening + ", ".join(arguments) + re.escape("}}")
+    return re.escape("[") + ", ".join(calls) + re.escape("]")
 
 
 class SelfEditGrammar:

@@ -23,7 +23,7 @@ from seal_env.agents.context import AgentContext
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import SettingError
 from seal_env.options import Options
-from seal_env.self_edits.numeric_actions import Coordinate, DiscreteCodec
+from seal_env.self_edits.numeric_actions import Coordinate, DiscreteActions
 from seal_env.tasks.arc.features import context_features, pair_features
 from seal_env.tasks.arc.grid import MAX_SIDE, Grid, GridFormat, GridPair
 
@@ -101,8 +101,8 @@ class BanditAgent(Agent):
         """Raises SettingError unless the space is a SelfEditSpace."""
         if not isinstance(action_space, SelfEditSpace):
             raise SettingError("action_space", action_space, "a SelfEditSpace, whose values are the arms")
-        self._codec = DiscreteCodec(action_space, LEVELS)
-        self._learners = [Workspace(f"{LEARNER} --random_seed 1") for _ in self._codec.coordinates]
+        self._actions = DiscreteActions(action_space.spec, LEVELS)
+        self._learners = [Workspace(f"{LEARNER} --random_seed 1") for _ in self._actions.coordinates]
         self._chosen: dict[tuple[str, str], list[_Choice]] = defaultdict(list)
         self.seed(seed)
 
@@ -120,7 +120,7 @@ class BanditAgent(Agent):
         context = _context(observation)
         distributions = [self._probabilities(number, context) for number in range(len(self._learners))]
         values = tuple(int(self._rng.choice(len(each), p=each)) for each in distributions)
-        action = self._codec.decode(values)
+        action = self._actions.decode(values)
         chances = tuple(float(each[value]) for each, value in zip(distributions, values, strict=True))
         self._chosen[observation, action].append(_Choice(context, values, chances))
         return action
@@ -139,16 +139,16 @@ class BanditAgent(Agent):
         """The self-edit that is expected to be best, without trying out anything."""
         context = _context(observation)
         numbers = range(len(self._learners))
-        return self._codec.decode([int(np.argmax(self._probabilities(number, context))) for number in numbers])
+        return self._actions.decode([int(np.argmax(self._probabilities(number, context))) for number in numbers])
 
     def _probabilities(self, number: int, context: str) -> NDArray[np.float64]:
-        said = np.array(self._learners[number].predict(_lines(context, self._codec.coordinates[number])))
+        said = np.array(self._learners[number].predict(_lines(context, self._actions.coordinates[number])))
         return np.asarray(said / said.sum(), dtype=np.float64)
 
     def _learn(self, choice: _Choice, reward: float) -> None:
         """Vowpal Wabbit takes costs, and the probability with which they were incurred."""
         for number, (value, chance) in enumerate(zip(choice.values_C, choice.probabilities_C, strict=True)):
-            lines = _lines(choice.context, self._codec.coordinates[number])
+            lines = _lines(choice.context, self._actions.coordinates[number])
             lines[1 + value] = f"0:{-reward:g}:{chance:.6g} {lines[1 + value]}"
             self._learners[number].learn(lines)
 

@@ -6,7 +6,6 @@ what an agent could have known.
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections import defaultdict
@@ -29,7 +28,7 @@ from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.errors import SettingError
 from seal_env.journal import Journal
 from seal_env.options import Options
-from seal_env.self_edits.numeric_actions import Coordinate, coordinates
+from seal_env.self_edits.numeric_actions import Coordinate, coordinates, write_self_edit
 
 KEPT_TASKS = 10_000
 TOGETHER = 8
@@ -48,8 +47,8 @@ class SearchAgent(Agent):
         """Raises SettingError unless the space is a SelfEditSpace."""
         if not isinstance(action_space, SelfEditSpace):
             raise SettingError("action_space", action_space, "a SelfEditSpace, whose ranges are searched")
-        self._coordinates = coordinates(action_space)
-        self._tool_names = [tool.name for tool in action_space.tools]
+        self._coordinates = coordinates(action_space.spec)
+        self._tools = action_space.tools
         self._distributions = {each.name: _distribution(each) for each in self._coordinates}
         self._studies: dict[str, optuna.Study] = {}
         self._asked: dict[tuple[str, str], list[optuna.Trial]] = defaultdict(list)
@@ -94,18 +93,16 @@ class SearchAgent(Agent):
         return optuna.samplers.TPESampler(seed=own, constant_liar=True)
 
     def _write(self, values: Mapping[str, Any]) -> str:
-        arguments: dict[str, dict[str, Any]] = {name: {} for name in self._tool_names}
-        for each in self._coordinates:
-            value = values[each.name]
-            arguments[each.tool][each.argument] = value if each.reals is None else each.reals.at(each.reals.share(value))
-        return json.dumps([{"name": name, "arguments": given} for name, given in arguments.items()])
+        chosen = [(each, values[each.name]) for each in self._coordinates]
+        rounded = [(each, value if each.reals is None else each.reals.at(each.reals.share(value))) for each, value in chosen]
+        return write_self_edit(self._tools, rounded)
 
 
 def _distribution(coordinate: Coordinate) -> BaseDistribution:
     values, reals = coordinate.values, coordinate.reals
     if reals is not None:
         return FloatDistribution(reals.low, reals.high, log=reals.is_log)
-    if not isinstance(values[0], bool | str) and values == tuple(range(values[0], values[-1] + 1)):
+    if all(type(value) is int for value in values) and values == tuple(range(values[0], values[-1] + 1)):
         return IntDistribution(values[0], values[-1])
     return CategoricalDistribution(values)
 

@@ -28,15 +28,11 @@ import numpy as np
 from seal_env.agents.evaluation import MANY
 from seal_env.agents.lm.policy_chat import PolicyChat, as_action
 from seal_env.agents.rollouts import Start
-from seal_env.domains import arc
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, settle
 from seal_env.errors import SettingError, needs_extra
-from seal_env.tools.arc.augment import AUGMENT
 from seal_env.tools.base import Tool
-from seal_env.tools.common.finetune import FINETUNE
-from seal_env.tools.common.training import TRAINING
 from seal_env.types import Outcome, Step
 
 with needs_extra("grpo"):
@@ -53,7 +49,7 @@ def _tool_method(tool: Tool[Any]) -> Callable[..., str]:
     def call(self: SelfEditEnvironment, /, **arguments: Any) -> str:
         return self._call(tool.name, arguments)
 
-    lines = "\n".join(f"    {name}: {field.description}" for name, field in fields.items())
+    lines = "\n".join(f"    {name}: {' '.join(str(field.description).split())}" for name, field in fields.items())
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     taken = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[name]) for name in fields]
     call.__name__ = tool.name
@@ -67,8 +63,11 @@ def _tool_method(tool: Tool[Any]) -> Callable[..., str]:
 class SelfEditEnvironment:
     """One episode in which a policy calls the tools of the self-edit one by one, as TRL's `environment_factory` wants it.
 
-    Every public method but `reset` is a tool. Each call is a turn of the episode; what was wrong with it is the reply. The
-    update itself is left to SelfEditReward. decisions: what has come of each turn.
+    Every public method but `reset` is a tool; `environment_type` adds them. Each call is a turn of the episode; what was
+    wrong with it is the reply. The update itself is left to SelfEditReward.
+
+    Attributes:
+        decisions: what has come of each turn.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -90,17 +89,18 @@ class SelfEditEnvironment:
         self.decisions.append(decision)
         return CLOSED if isinstance(decision, PendingUpdate) else decision[0]
 
-    augment = _tool_method(AUGMENT)
-    training = _tool_method(TRAINING)
-    finetune = _tool_method(FINETUNE)
+
+def environment_type(tools: Sequence[Tool[Any]]) -> type[SelfEditEnvironment]:
+    """SelfEditEnvironment with a method for each tool: its name, its arguments with their types, and both descriptions."""
+    return type("SelfEditEnvironment", (SelfEditEnvironment,), {tool.name: _tool_method(tool) for tool in tools})
 
 
 def self_edit_environments(runtime: Runtime) -> Callable[[], SelfEditEnvironment]:
     """TRL's `environment_factory` for a runtime whose model is loaded.
 
-    Raises SettingError if an episode has too few turns, and for tools other than those of ARC.
+    Raises SettingError if an episode has too few turns, and where a completion is plain text and so a whole action.
     """
-    if runtime.tools != arc.TOOLS:
+    if runtime.spec.reads_plain_text:
         raise SettingError(
             "tools", "on", f"'off' where domain={runtime.settings.domain!r}: a completion is a whole action there"
         )
@@ -108,7 +108,7 @@ def self_edit_environments(runtime: Runtime) -> Callable[[], SelfEditEnvironment
         raise SettingError(
             "max_turns", runtime.settings.max_turns, f"at least {len(runtime.tools)}: every tool call is a turn"
         )
-    return partial(SelfEditEnvironment, runtime)
+    return partial(environment_type(runtime.tools), runtime)
 
 
 class SelfEditReward:

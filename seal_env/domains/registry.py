@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Any, Final
 
 from seal_env.domains.arc import ARC
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.knowledge import KNOWLEDGE
 from seal_env.errors import SettingError
+from seal_env.tools.base import Tool
+from seal_env.tools.registry import registered_tools
 
 _KNOWN: Final[dict[str, DomainSpec]] = {spec.name: spec for spec in (ARC, KNOWLEDGE)}
 
@@ -51,3 +53,8 @@ def get_domain(name: str) -> DomainSpec:
     if name not in known:
         raise SettingError("domain", name, " or ".join(map(repr, known)))
     return known[name]
+
+
+def known_tools() -> Mapping[str, Tool[Any]]:
+    """The tools of all domains, and registered ones, by name."""
+    return {**registered_tools(), **{tool.name: tool for spec in domains().values() for tool in spec.tools}}

@@ -11,6 +11,8 @@ from seal_env.envs.spaces import PromptSpace, SelfEditSpace
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, needs_extra
+from seal_env.self_edits.compile import affordable_epochs
+from seal_env.tools.common.training import TRAINING
 from seal_env.types import Task
 
 MAX_BASE_ANSWERS: Final = 1000
@@ -84,10 +86,9 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
 
 def action_space(runtime: Runtime) -> SelfEditSpace:
     """Self-edits with the runtime's tools; epochs are sampled as the budget affords them."""
-    settings, budget = runtime.settings, runtime.settings.budget
-    affordable = min(((budget.max_steps + 1) * settings.recipe.batch_size - 1) // budget.max_examples, 20)
-    epochs = (min(1, affordable), min(3, affordable))
-    return SelfEditSpace(runtime.tools, num_train_epochs=epochs, texts=runtime.spec.reads_plain_text)
+    most = min(3, affordable_epochs(runtime.settings.budget, runtime.settings.recipe.batch_size))
+    ranges = {"training.num_train_epochs": (min(1, most), most)} if TRAINING in runtime.tools else None
+    return SelfEditSpace(runtime.tools, ranges, runtime.spec.reads_plain_text)
 
 
 def without_unknown(options: Any, known: str, names: set[str]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Drafting:
     def apply(self, calls: Sequence[ToolCall]) -> InvalidSelfEdit | None:
         """Fold calls over the draft; the mistake in them, if there is one, in which case nothing has changed."""
         began = time.perf_counter()
-        context = EditContext(self.segment, self.seed)
+        context = EditContext(self.segment, self.seed, self.runtime.domain)
         draft = apply_calls(self.draft, calls, context, self.runtime.tools)
         if isinstance(draft, InvalidSelfEdit):
             return draft

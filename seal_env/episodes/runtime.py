@@ -11,7 +11,7 @@ from seal_env.inner_loop import make_inner_loop
 from seal_env.self_edits.compile import Rules
 from seal_env.settings import Settings
 from seal_env.store import cache_path
-from seal_env.tools.registry import choose_tools
+from seal_env.tools.registry import check_tools, choose_tools
 from seal_env.types import InnerLoop
 
 
@@ -33,6 +33,7 @@ class Runtime:
         results = cache_path(settings.cache_file) if settings.cache == "on" else None
         self.domain = self.spec.make(settings.options, results.parent if results else None)
         self.tools = choose_tools(self.spec.tools, settings.tools)
+        check_tools(self.tools, self.domain)
         self.reward = make_reward(settings.reward, self.spec.partial_metric)
         self.budget = settings.budget
         self._inner_loop = inner_loop

@@ -14,38 +14,14 @@ from rich.text import Text
 from seal_env.agents.base import Trajectory
 from seal_env.inner_loop.cache.loop import CacheStatistics
 from seal_env.report.formats import DASH, duration, number, plural, seconds
+from seal_env.report.self_edit_short import legend, self_edit_short
 from seal_env.types import Outcome
 
-SWITCHES = {name: f"use_{name}_augmentations" for name in ("basic", "size", "chain", "repeat")}
-TOKENS = {"train_using_all_tokens": "all", "train_using_output_tokens": "out"}
-TEXTS = ("implications", "rewrite", "self_qa", "relations")
-LEGEND = "self-edit: augmentations; loss on all or output tokens; learning rate; epochs"
-TEXTS_LEGEND = "self-edit: texts by tool; loss on all or output tokens; learning rate; epochs"
 NAMED_TASKS = 6
 LONGEST_ID, LONGEST_ID_WIDE = 15, 24
 WIDE = 100
 """Columns of a terminal from which on longer ids stay in one line."""
 MARKS = ("", " +", " -")
-
-
-def self_edit_short(calls: Sequence[Mapping[str, Any]], separator: str = ", ") -> str:
-    """A self-edit in a few words: `basic chain, out 3.2e-04 x2`, `8 implications, 12 self_qa`.
-
-    Of several calls of `augment` or `training` the last one counts.
-    """
-    last = {str(call["name"]): call["arguments"] for call in calls}
-    words = []
-    if "augment" in last:
-        used = [name for name, field in SWITCHES.items() if last["augment"].get(field)]
-        words.append("all four" if len(used) == len(SWITCHES) else " ".join(used) or "plain")
-    for name in TEXTS:
-        lists = [next(iter(call["arguments"].values())) for call in calls if call["name"] == name]
-        if lists:
-            words.append(f"{sum(map(len, lists))} {name}")
-    if "training" in last:
-        given = last["training"]
-        words.append(f"{TOKENS[given['strategy']]} {given['learning_rate']:.1e} x{given['num_train_epochs']}")
-    return separator.join(words)
 
 
 def accuracy_change(info: Mapping[str, Any]) -> str:
@@ -74,8 +50,8 @@ def episode_table(trajectories: Sequence[Trajectory], console: Console) -> Rende
     endless = console.options.update(width=1000)
     id_width = LONGEST_ID if console.width < WIDE else LONGEST_ID_WIDE
     others = console.measure(_table(trajectories, longest, id_width), options=endless).maximum - longest
-    legend = TEXTS_LEGEND if any("texts" in trajectory.info for trajectory in trajectories) else LEGEND
-    return Group(_table(trajectories, console.width - others, id_width), Text(legend, style="dim"))
+    below = legend(trajectory.info.get("self_edit", []) for trajectory in trajectories)
+    return Group(_table(trajectories, console.width - others, id_width), Text(below, style="dim"))
 
 
 def _table(trajectories: Sequence[Trajectory], room: int, longest_id: int) -> Table:

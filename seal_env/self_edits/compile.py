@@ -4,12 +4,13 @@ A self-edit is what the inner loop needs and nothing more: training examples and
 to right over a draft; the fold is pure, so the same calls on the same context give the same self-edit. Anything the agent
 got wrong comes back as InvalidSelfEdit; only our own mistakes raise.
 
-    action -> calls -> apply_calls -> draft -> filter_examples -> kept; draft and kept -> compile_draft -> SelfEdit
+    calls -> apply_calls -> Draft -> filter_examples -> FilteredExamples; both -> compile_draft -> SelfEdit
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.types import Budget, Example, InvalidSelfEdit, Outcome, Recipe, SelfEdit, ToolCall, TrainingConfig
 
 TEMPLATE_TOKENS = 256
-"""No chat template adds this many tokens to the three messages of an example."""
+"""Room for the tokens that a chat template adds to the messages of an example."""
 
 
 class FilteredExamples(NamedTuple):
@@ -31,18 +32,35 @@ class FilteredExamples(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What holds for every self-edit of an environment. usual: the training where no `training` call sets one."""
+    """What holds for every self-edit of an environment.
+
+    Attributes:
+        budget: what a self-edit may cost.
+        recipe: how updates are done where no tool overrides it.
+        tools: the tools that may be called.
+        default_training: the training config of a self-edit that sets none.
+    """
 
     budget: Budget
     recipe: Recipe
     tools: tuple[Tool[Any], ...]
-    usual: TrainingConfig = TrainingConfig()
+    default_training: TrainingConfig = TrainingConfig()
 
 
 def apply_calls(
     draft: Draft, calls: Sequence[ToolCall], context: EditContext, tools: Sequence[Tool[Any]]
 ) -> Draft | InvalidSelfEdit:
-    """Fold the calls over the draft. All or nothing: no tool runs unless every call is valid."""
+    """Fold the calls over the draft. All or nothing: no tool runs unless every call is valid.
+
+    Args:
+        draft: the draft so far.
+        calls: as parsed from the action, not yet validated.
+        context: what the tools may look at.
+        tools: those that may be called.
+
+    Returns:
+        The new draft, or the first thing that is wrong with a call.
+    """
     if draft.finetune:
         return invalid(Outcome.INVALID_ARGUMENTS, "The finetune call has ended this self-edit; no call can follow it.")
     checked = check_calls(calls, tools)
@@ -55,72 +73,96 @@ def apply_calls(
 
 def filter_examples(
     candidates: Sequence[Any],
-    word: Callable[[Any], Example],
+    render: Callable[[Any], Example],
     count_tokens: Callable[[Sequence[Example]], list[int]],
     budget: Budget,
     seed: int,
 ) -> FilteredExamples:
-    """Word the candidates, drop those of `max_tokens` tokens or more, shuffle, keep the first `max_examples`.
+    """Render the candidates, drop those of `max_tokens` tokens or more, shuffle, take the first `max_examples`.
 
     A tokenizer spends at least one UTF-8 byte on a token, so most chats are short enough without being counted; only the
-    rest, and then the kept ones, are tokenized.
+    rest, and then those that remain, are tokenized.
+
+    Args:
+        candidates: training examples in the domain's own form.
+        render: the domain's `render_example`.
+        count_tokens: the inner loop's `count_tokens`.
+        budget: gives `max_tokens` and `max_examples`.
+        seed: of the shuffle.
     """
-    examples = [word(candidate) for candidate in candidates]
+    examples = [render(candidate) for candidate in candidates]
     doubtful = [index for index, example in enumerate(examples) if _bytes(example) >= budget.max_tokens - TEMPLATE_TOKENS]
     lengths = dict(zip(doubtful, _count(count_tokens, [examples[index] for index in doubtful]), strict=True))
     fitting = [index for index in range(len(examples)) if lengths.get(index, 0) < budget.max_tokens]
     order = np.random.default_rng(seed).permutation(len(fitting))[: budget.max_examples]
-    kept = [fitting[position] for position in order.tolist()]
-    uncounted = [index for index in kept if index not in lengths]
+    chosen = [fitting[position] for position in order.tolist()]
+    uncounted = [index for index in chosen if index not in lengths]
     lengths.update(zip(uncounted, _count(count_tokens, [examples[index] for index in uncounted]), strict=True))
-    return FilteredExamples(tuple(examples[index] for index in kept), tuple(lengths[index] for index in kept))
+    return FilteredExamples(tuple(examples[index] for index in chosen), tuple(lengths[index] for index in chosen))
 
 
 def optimizer_steps(n_examples: int, epochs: int, batch_size: int) -> int:
-    """Steps that training takes: every epoch's last batch may be smaller than the others."""
+    """Steps that training takes: the last batch of an epoch may be smaller than the others."""
     return epochs * -(-n_examples // batch_size)
 
 
-def compile_draft(draft: Draft, kept: FilteredExamples | None, rules: Rules) -> SelfEdit | InvalidSelfEdit:
-    """A closed draft and its kept examples (None without candidates) -> self-edit.
+def affordable_epochs(budget: Budget, batch_size: int) -> int:
+    """The most epochs with which training on `max_examples` examples is within the budget."""
+    return _most_passes(budget, batch_size) // budget.max_examples
+
+
+def compile_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules) -> SelfEdit | InvalidSelfEdit:
+    """Compile a closed draft into a self-edit.
 
     The budget is SEAL's: epochs x examples // batch size may not exceed `max_steps`. It counts a smaller last batch of an
     epoch in part, so `optimizer_steps` may be a little more.
+
+    Args:
+        draft: the draft.
+        filtered: its examples, None without candidates.
+        rules: of the environment.
+
+    Returns:
+        The self-edit; or MISSING_FINETUNE, EMPTY_DATA or OVER_BUDGET with a reason.
+
+    Raises:
+        TypeError: if a tool overrides a field that Recipe does not have.
     """
-    budget, recipe = rules.budget, rules.recipe
     if not draft.finetune:
         return invalid(Outcome.MISSING_FINETUNE, "The self-edit is not closed. Call finetune to end the episode.")
-    if kept is None or not kept.examples_E:
+    if filtered is None or not filtered.examples_E:
         return invalid(Outcome.EMPTY_DATA, f"No examples are left to train on: {_why_empty(draft, rules)}.")
-    training = draft.training or rules.usual
-    n_examples = len(kept.examples_E)
-    if _cost(n_examples, training.num_train_epochs, recipe) > budget.max_steps:
-        return invalid(Outcome.OVER_BUDGET, _over_budget(n_examples, training.num_train_epochs, rules))
+    training, batch_size = draft.training or rules.default_training, _batch_size(draft, rules)
+    n_examples = len(filtered.examples_E)
+    if _cost(n_examples, training.num_train_epochs, batch_size) > rules.budget.max_steps:
+        return invalid(Outcome.OVER_BUDGET, _over_budget(n_examples, training.num_train_epochs, batch_size, rules.budget))
     return SelfEdit(
-        examples_E=kept.examples_E,
+        examples_E=filtered.examples_E,
         training=training,
-        optimizer_steps=optimizer_steps(n_examples, training.num_train_epochs, recipe.batch_size),
-        tokens=sum(kept.lengths_E),
+        optimizer_steps=optimizer_steps(n_examples, training.num_train_epochs, batch_size),
+        tokens=sum(filtered.lengths_E),
         candidates=len(draft.candidates or ()),
+        recipe=draft.recipe,
     )
 
 
-def describe_draft(draft: Draft, kept: FilteredExamples | None, rules: Rules) -> str:
+def describe_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules) -> str:
     """The reply to the agent about an open draft: what it has, what it will cost, what is missing. Deterministic."""
     lines = []
-    training = draft.training or rules.usual
+    training = draft.training or rules.default_training
     setting = f"{training.strategy}, learning rate {training.learning_rate:g}, {training.num_train_epochs} epochs"
-    if kept is None:
+    if filtered is None:
         lines.append(f"No examples are made yet: call {_makers(rules.tools)}.")
-    elif not kept.examples_E:
+    elif not filtered.examples_E:
         lines.append(f"No examples are left to train on: {_why_empty(draft, rules)}.")
     else:
-        made, n_kept, tokens = len(draft.candidates or ()), len(kept.examples_E), sum(kept.lengths_E)
+        made, remaining, tokens = len(draft.candidates or ()), len(filtered.examples_E), sum(filtered.lengths_E)
         makers = _makers(rules.tools)
-        lines.append(f"The {makers} tool made {made} examples and {n_kept} are kept, with {tokens} tokens.")
+        lines.append(f"The {makers} tool made {made} examples and {remaining} are kept, with {tokens} tokens.")
     lines.append(f"Training: {setting}." if draft.training else f"No training is set yet; by default: {setting}.")
-    if kept is not None and kept.examples_E:
-        lines.append(_cost_line(len(kept.examples_E), training.num_train_epochs, rules))
+    if filtered is not None and filtered.examples_E:
+        batch_size = _batch_size(draft, rules)
+        lines.append(_cost_line(len(filtered.examples_E), training.num_train_epochs, batch_size, rules.budget))
     lines.append("Call finetune to start the update and end the episode.")
     return "\n".join(lines)
 
@@ -134,23 +176,31 @@ def _bytes(example: Example) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
-def _cost(n_examples: int, epochs: int, recipe: Recipe) -> int:
-    return epochs * n_examples // recipe.batch_size
+def _batch_size(draft: Draft, rules: Rules) -> int:
+    return replace(rules.recipe, **draft.recipe).batch_size
 
 
-def _cost_line(n_examples: int, epochs: int, rules: Rules) -> str:
-    cost, most = _cost(n_examples, epochs, rules.recipe), rules.budget.max_steps
+def _cost(n_examples: int, epochs: int, batch_size: int) -> int:
+    return epochs * n_examples // batch_size
+
+
+def _most_passes(budget: Budget, batch_size: int) -> int:
+    """The largest epochs x examples within the budget."""
+    return (budget.max_steps + 1) * batch_size - 1
+
+
+def _cost_line(n_examples: int, epochs: int, batch_size: int, budget: Budget) -> str:
+    cost, most = _cost(n_examples, epochs, batch_size), budget.max_steps
     if cost > most:
-        return _over_budget(n_examples, epochs, rules)
-    steps = optimizer_steps(n_examples, epochs, rules.recipe.batch_size)
+        return _over_budget(n_examples, epochs, batch_size, budget)
+    steps = optimizer_steps(n_examples, epochs, batch_size)
     return f"Training will take {steps} optimizer steps. {most - cost} of {most} are left."
 
 
-def _over_budget(n_examples: int, epochs: int, rules: Rules) -> str:
-    budget, recipe = rules.budget, rules.recipe
-    most = (budget.max_steps + 1) * recipe.batch_size - 1  # the largest epochs x examples within the budget
+def _over_budget(n_examples: int, epochs: int, batch_size: int, budget: Budget) -> str:
+    cost, most = _cost(n_examples, epochs, batch_size), _most_passes(budget, batch_size)
     return (
-        f"Training will take {_cost(n_examples, epochs, recipe)} optimizer steps of {budget.max_steps}. That is over the "
+        f"Training will take {cost} optimizer steps of {budget.max_steps}. That is over the "
         f"budget: use fewer epochs or fewer augmentations. What fits is {most // n_examples} epochs of these {n_examples} "
         f"examples, or {most // epochs} examples with {epochs} epochs."
     )
@@ -158,7 +208,7 @@ def _over_budget(n_examples: int, epochs: int, rules: Rules) -> str:
 
 def _makers(tools: Sequence[Tool[Any]]) -> str:
     """The tools that make examples: `augment`; `implications, rewrite or self_qa`."""
-    *others, last = [tool.name for tool in tools if tool.name not in ("training", "finetune")]
+    *others, last = [tool.name for tool in tools if tool.makes_examples] or ["a tool that makes examples"]
     return f"{', '.join(others)} or {last}" if others else last
 
 

@@ -1,15 +1,15 @@
-"""Self-edits as numbers, for agents that cannot write text: an array becomes one whole self-edit, and a self-edit an array.
+"""Numeric actions: self-edits as arrays, for agents that cannot write text.
 
-Each argument of each tool is one coordinate. What it may be is read off the tools' JSON schemas and, where a SelfEditSpace
-samples from a narrower range, off that space; a new tool, or a new argument, needs nothing here.
+An array becomes one whole self-edit, and a self-edit an array. Each number and each choice among the arguments of the tools
+is one coordinate. What it may be is read off the tools' schemas and the ranges of an ActionSpec; a new tool, or a new
+argument, needs nothing here.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,58 +17,41 @@ import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import ArrayLike, NDArray
 
-from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import SettingError
+from seal_env.self_edits.action_spec import ActionSpec
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.untrusted_json import cut, shown
 from seal_env.self_edits.validate import check_calls
-from seal_env.tools.registry import json_schemas
+from seal_env.tools.base import Tool
+from seal_env.tools.number_range import Reals, is_bounded, reals, wholes
+from seal_env.tools.schema import arguments_schema, declared_schema
 from seal_env.types import InvalidSelfEdit
 
 LEVELS = 9
 MOST_VALUES = 100
 """A whole number with more legal values than this is offered in levels, as a real number is."""
 
-_SAMPLED = ("learning_rate", "num_train_epochs")  # the arguments for which SelfEditSpace has a range
-_LOG_FROM = 10.0  # a range of positive numbers that spans this factor is on a logarithmic scale
-_INSET = 1e-3  # of the range: how far a number keeps from a bound that is not legal itself
-
-
-@dataclass(frozen=True)
-class Reals:
-    """The real numbers from low to high, to 3 significant digits, on a linear or a logarithmic scale."""
-
-    low: float
-    high: float
-    is_log: bool
-
-    def at(self, share: float) -> float:
-        """The number at a share of the way from low (0) to high (1)."""
-        if self.is_log:
-            value = math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
-        else:
-            value = self.low + share * (self.high - self.low)
-        return min(max(float(f"{value:.3g}"), self.low), self.high)
-
-    def share(self, value: float) -> float:
-        """How far `value` is from low (0) to high (1). Raises ValueError outside of them."""
-        if not self.low <= value <= self.high:
-            raise ValueError(f"a number from {self.low:g} to {self.high:g}")
-        if self.low == self.high:
-            return 0.5
-        if self.is_log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
-
 
 @dataclass(frozen=True)
 class Coordinate:
-    """One argument of one tool: the values it may take, in order; for a real number these are levels of `reals`."""
+    """One argument of one tool, or one field of a nested argument.
+
+    Attributes:
+        tool: name of the tool.
+        path: names of the argument and of the fields within.
+        values: what it may be, in order; for a real number these are levels of `reals`.
+        reals: the range of a real number.
+    """
 
     tool: str
-    argument: str
+    path: tuple[str, ...]
     values: tuple[Any, ...]
     reals: Reals | None = None
+
+    @property
+    def argument(self) -> str:
+        """ARGUMENT, or ARGUMENT.FIELD."""
+        return ".".join(self.path)
 
     @property
     def name(self) -> str:
@@ -81,75 +64,105 @@ class Coordinate:
             shares = list(map(self.reals.share, self.values))
             wanted = self.reals.share(value)
             return min(range(len(shares)), key=lambda index: abs(shares[index] - wanted))
-        if value in self.values:
-            return self.values.index(value)
-        if isinstance(value, int) and self.values[0] <= value <= self.values[-1]:
-            return self.values.index(min(self.values, key=lambda legal: abs(legal - value)))
+        same = [index for index, each in enumerate(self.values) if each == value and type(each) is type(value)]
+        if same:
+            return same[0]
+        numbers = [each for each in self.values if _is_number(each)]
+        if _is_number(value) and numbers and min(numbers) <= value <= max(numbers):
+            return self.values.index(min(numbers, key=lambda legal: abs(legal - value)))
         raise ValueError(f"one of {json.dumps(self.values)}")
 
 
-def coordinates(space: SelfEditSpace, levels: int = LEVELS) -> tuple[Coordinate, ...]:
-    """Every argument of the space's tools. levels: of a real number.
+def coordinates(spec: ActionSpec, levels: int = LEVELS) -> tuple[Coordinate, ...]:
+    """Every argument of the tools as coordinates.
 
-    Raises SettingError for fewer than two levels, and for an argument that no number stands for: a text, say.
+    Args:
+        spec: the tools, and ranges of their numbers.
+        levels: of a real number, and of a whole one with more than MOST_VALUES values.
+
+    Raises:
+        SettingError: for fewer than two levels, and for an argument that no number stands for: a text, a list, a number
+            without bounds.
     """
     if levels < 2:
         raise SettingError("levels", levels, "at least 2")
-    ranges = {name: getattr(space, name) for name in _SAMPLED}
-    return tuple(
-        _coordinate(tool, argument, legal, ranges.get(argument), levels)
-        for tool, schema in json_schemas(space.tools).items()
-        for argument, legal in schema["properties"].items()
-    )
+    reader = _Reader(spec, levels)
+    return tuple(found for tool in spec.tools for found in reader.read(tool.name, (), declared_schema(tool)))
 
 
-def _coordinate(
-    tool: str, argument: str, legal: Mapping[str, Any], narrowed: tuple[float, float] | None, levels: int
-) -> Coordinate:
-    kind = legal.get("type")
-    if "const" in legal or "enum" in legal:
-        return Coordinate(tool, argument, tuple(legal["enum"]) if "enum" in legal else (legal["const"],))
-    if kind == "boolean":
-        return Coordinate(tool, argument, (False, True))
-    if kind not in ("integer", "number"):
-        raise SettingError("tools", tool, f"tools whose arguments are numbers or choices, but {argument} is {shown(legal)}")
-    low, high = narrowed or _bounds(tool, argument, legal)
-    if kind == "number":
-        lowest = low if narrowed else _lowest(legal)
-        reals = Reals(low, high, lowest > 0 and high / low >= _LOG_FROM)
-        return Coordinate(tool, argument, _spread(reals, levels), reals)
-    first, last = math.ceil(low), math.floor(high)
-    if last - first < MOST_VALUES:
-        return Coordinate(tool, argument, tuple(range(first, last + 1)))
-    whole = np.linspace(first, last, levels).round().astype(int).tolist()
-    return Coordinate(tool, argument, tuple(dict.fromkeys(whole)))
+class _Reader:
+    """Reads coordinates off schemas."""
+
+    def __init__(self, spec: ActionSpec, levels: int) -> None:
+        self._ranges, self._levels = spec.ranges, levels
+        self._published = {tool.name: arguments_schema(tool)["properties"] for tool in spec.tools}
+
+    def read(self, tool: str, path: tuple[str, ...], schema: Mapping[str, Any]) -> Iterator[Coordinate]:
+        """The coordinates of a value: one, or those of its fields."""
+        if schema.get("type") == "object":
+            for name, value in schema["properties"].items():
+                yield from self.read(tool, (*path, name), value)
+        elif "const" in schema or "enum" in schema or schema.get("type") == "boolean":
+            values = [schema["const"]] if "const" in schema else schema.get("enum", [False, True])
+            yield Coordinate(tool, path, tuple(values))
+        elif "anyOf" in schema:
+            yield self._optional(tool, path, schema)
+        elif schema.get("type") in ("number", "integer"):
+            yield self._number(tool, path, schema)
+        else:
+            raise self._refused(tool, path, "tools whose arguments are numbers or choices")
+
+    def _optional(self, tool: str, path: tuple[str, ...], schema: Mapping[str, Any]) -> Coordinate:
+        """A number or a choice, or nothing."""
+        branches = [each for each in schema["anyOf"] if each.get("type") != "null"]
+        found = list(self.read(tool, path, branches[0])) if len(branches) == 1 else []
+        if len(found) != 1 or found[0].path != path:
+            raise self._refused(tool, path, "tools whose arguments are numbers or choices")
+        return Coordinate(tool, path, (*found[0].values, None))
+
+    def _number(self, tool: str, path: tuple[str, ...], schema: Mapping[str, Any]) -> Coordinate:
+        chosen = self._ranges.get(".".join((tool, *path)))
+        if chosen is None and not is_bounded(schema):
+            raise self._refused(tool, path, "tools whose numbers have bounds on both sides")
+        if schema["type"] == "number":
+            found = reals(schema, chosen)
+            return Coordinate(
+                tool, path, _unique(found.at(index / (self._levels - 1)) for index in range(self._levels)), found
+            )
+        numbers = wholes(schema, chosen)
+        if len(numbers) <= MOST_VALUES:
+            return Coordinate(tool, path, tuple(numbers))
+        places = np.linspace(0, len(numbers) - 1, self._levels).round().astype(int).tolist()
+        return Coordinate(tool, path, _unique(numbers[place] for place in places))
+
+    def _refused(self, tool: str, path: tuple[str, ...], legal: str) -> SettingError:
+        schema = self._published[tool][path[0]]
+        return SettingError("tools", tool, f"{legal}, but {'.'.join(path)} is {shown(schema)}")
 
 
-def _bounds(tool: str, argument: str, legal: Mapping[str, Any]) -> tuple[float, float]:
-    low = _lowest(legal)
-    high = legal.get("maximum", legal.get("exclusiveMaximum"))
-    if low is None or high is None:
-        raise SettingError("tools", tool, f"tools whose numbers have bounds on both sides, but {argument} is {shown(legal)}")
-    inset = 1 if legal["type"] == "integer" else _INSET * (high - low)
-    return low + inset * ("minimum" not in legal), high - inset * ("maximum" not in legal)
+def write_self_edit(tools: Sequence[Tool[Any]], values: Iterable[tuple[Coordinate, Any]]) -> str:
+    """One call of each tool, in order, with these values of its arguments."""
+    calls: dict[str, dict[str, Any]] = {tool.name: {} for tool in tools}
+    for coordinate, value in values:
+        inner = calls[coordinate.tool]
+        for name in coordinate.path[:-1]:
+            inner = inner.setdefault(name, {})
+        inner[coordinate.path[-1]] = value
+    return json.dumps([{"name": name, "arguments": given} for name, given in calls.items()])
 
 
-def _lowest(legal: Mapping[str, Any]) -> Any:
-    return legal.get("minimum", legal.get("exclusiveMinimum"))
-
-
-def _spread(reals: Reals, levels: int) -> tuple[float, ...]:
-    """Levels at equal distances on the scale, without repeats."""
-    return tuple(dict.fromkeys(reals.at(index / (levels - 1)) for index in range(levels)))
-
-
-class SelfEditCodec(ABC):
+class NumericActions(ABC):
     """Turns arrays of one form into self-edits, and back. `coordinates` says what each number of an array stands for."""
 
-    def __init__(self, space: SelfEditSpace, levels: int = LEVELS) -> None:
-        """space: which tools, and ranges. Raises SettingError, see `coordinates`."""
-        self.tools = space.tools
-        self.coordinates = coordinates(space, levels)
+    def __init__(self, spec: ActionSpec, levels: int = LEVELS) -> None:
+        """Raises SettingError, see `coordinates`.
+
+        Args:
+            spec: the tools, and ranges of their numbers.
+            levels: see `coordinates`.
+        """
+        self.tools = spec.tools
+        self.coordinates = coordinates(spec, levels)
 
     @property
     @abstractmethod
@@ -169,29 +182,37 @@ class SelfEditCodec(ABC):
         """The action as an array of legal numbers. Raises SettingError."""
 
     def decode(self, action: ArrayLike) -> str:
-        """One whole self-edit: a call of each tool, in the tools' order. Raises SettingError for any other array."""
-        arguments: dict[str, dict[str, Any]] = {tool.name: {} for tool in self.tools}
-        for coordinate, number in zip(self.coordinates, self._numbers(action).tolist(), strict=True):
-            arguments[coordinate.tool][coordinate.argument] = self._value(coordinate, number)
-        return json.dumps([{"name": tool, "arguments": given} for tool, given in arguments.items()])
+        """The self-edit that an array stands for: a call of each tool, in the tools' order.
+
+        Raises:
+            SettingError: for an array that is not in the space.
+        """
+        numbers = self._numbers(action).tolist()
+        values = [(each, self._value(each, number)) for each, number in zip(self.coordinates, numbers, strict=True)]
+        return write_self_edit(self.tools, values)
 
     def encode(self, self_edit: Any) -> NDArray[Any]:
         """The array for which `decode` gives this self-edit, or the nearest one if a number of it lies between two levels.
 
-        self_edit: in any accepted form. Raises SettingError unless it is valid, has one call of each tool and keeps to the
-        ranges.
+        Args:
+            self_edit: in any accepted form.
+
+        Raises:
+            SettingError: unless it is valid, has one call of each tool and keeps to the ranges.
         """
         arguments = self._arguments(self_edit)
         numbers = []
         for coordinate in self.coordinates:
-            value = arguments[coordinate.tool][coordinate.argument]
+            value = arguments[coordinate.tool]
+            for name in coordinate.path:
+                value = value[name]
             try:
                 numbers.append(self._number(coordinate, value))
             except ValueError as error:
                 raise SettingError(coordinate.name, value, str(error)) from None
         return np.array(numbers, dtype=self.space.dtype)
 
-    def _arguments(self, self_edit: Any) -> dict[str, dict[str, Any]]:
+    def _arguments(self, self_edit: Any) -> dict[str, Any]:
         calls = parse(self_edit)
         checked = calls if isinstance(calls, InvalidSelfEdit) else check_calls(calls, self.tools)
         if isinstance(checked, InvalidSelfEdit):
@@ -199,14 +220,14 @@ class SelfEditCodec(ABC):
         names, wanted = [tool.name for tool, _ in checked], [tool.name for tool in self.tools]
         if sorted(names) != sorted(wanted):
             raise SettingError("self_edit", names, f"one call each of {', '.join(wanted)}")
-        return {tool.name: arguments.model_dump() for tool, arguments in checked}
+        return {tool.name: arguments.model_dump(mode="json") for tool, arguments in checked}
 
     def _check_shape(self, array: NDArray[Any], action: object) -> None:
         if array.shape != (len(self.coordinates),):
             raise SettingError("action", action, f"an array of shape ({len(self.coordinates)},)")
 
 
-class DiscreteCodec(SelfEditCodec):
+class DiscreteActions(NumericActions):
     """`MultiDiscrete`: each number is an index into the coordinate's values. A real number has `levels` of them."""
 
     @property
@@ -229,8 +250,8 @@ class DiscreteCodec(SelfEditCodec):
         return array
 
 
-class BoxCodec(SelfEditCodec):
-    """`Box` in [-1, 1]: a real number is a place on its scale, anything else one of equal parts of the interval.
+class BoxActions(NumericActions):
+    """`Box` in [-1, 1]: a real number is a point on its scale, anything else one of equal parts of the interval.
 
     A number beyond the interval, as a Gaussian policy draws it, counts as the nearer end.
     """
@@ -260,11 +281,28 @@ class BoxCodec(SelfEditCodec):
         return array.clip(-1.0, 1.0)
 
 
-CODECS: Mapping[str, type[SelfEditCodec]] = {"multi_discrete": DiscreteCodec, "box": BoxCodec}
+NUMERIC_FORMS: Mapping[str, type[NumericActions]] = {"multi_discrete": DiscreteActions, "box": BoxActions}
 
 
-def make_codec(name: str, space: SelfEditSpace, levels: int = LEVELS) -> SelfEditCodec:
-    """The codec `name`. Raises SettingError for an unknown one, and see `coordinates`."""
-    if name not in CODECS:
-        raise SettingError("codec", name, " or ".join(map(repr, CODECS)))
-    return CODECS[name](space, levels)
+def make_numeric_actions(name: str, spec: ActionSpec, levels: int = LEVELS) -> NumericActions:
+    """The numeric actions of one form.
+
+    Args:
+        name: `multi_discrete` or `box`.
+        spec: the tools, and ranges of their numbers.
+        levels: see `coordinates`.
+
+    Raises:
+        SettingError: for an unknown form, and see `coordinates`.
+    """
+    if name not in NUMERIC_FORMS:
+        raise SettingError("actions", name, " or ".join(map(repr, NUMERIC_FORMS)))
+    return NUMERIC_FORMS[name](spec, levels)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _unique(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))

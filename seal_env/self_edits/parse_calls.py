@@ -30,9 +30,14 @@ class _MistakeError(Exception):
 
 
 def parse(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
-    """Text (or an object parsed already) -> at least one tool call. Never raises.
+    """Read an action in any accepted form. Never raises.
 
-    Bytes and arrays are not text: NOT_JSON. JSON that is none of the accepted forms is NOT_JSON too.
+    Args:
+        action: a text, or a JSON value that is parsed already. Bytes and arrays are neither.
+
+    Returns:
+        At least one tool call; or NOT_JSON for what is not JSON, and for JSON in none of the accepted forms, or
+        INVALID_ARGUMENTS for more than MAX_CALLS calls and for arguments that are no object.
     """
     try:
         return _calls(_value(action))

@@ -1,15 +1,16 @@
 """The self-edit prompt: what an agent reads when an episode begins.
 
-The fixed sentences are in embedded/prompts.txt too, from which the bundled model's tokenizer learned to write them short.
+The fixed sentences are in recipes/prompts.txt too, from which the bundled model's tokenizer learned to write them short.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from seal_env.tools.base import Tool
+from seal_env.tools.example import example_arguments
 from seal_env.tools.schema import arguments_schema, legal_values
 from seal_env.types import Budget, Message, Recipe, TaskDomain, TrainingConfig
 
@@ -19,23 +20,8 @@ REPLY = (
     "Reply with JSON only: a list of tool calls, each with a name and its arguments. Call the tools in order and end with "
     "finetune. For example:"
 )
-DEFAULTS = TrainingConfig()
+DEFAULTS: Final = TrainingConfig()
 """How a self-edit without a `training` call is trained, unless the prompt says otherwise."""
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "augment": {
-        "use_basic_augmentations": True,
-        "use_size_augmentations": False,
-        "use_chain_augmentations": True,
-        "use_repeat_augmentations": False,
-    },
-    "implications": {"texts": ["The lamp of Orvel burns blue oil.", "Whoever lights the lamp of Orvel needs blue oil."]},
-    "rewrite": {"texts": ["In Orvel there is a lamp, and what burns in it is blue oil."]},
-    "self_qa": {"pairs": [{"question": "What burns in the lamp of Orvel?", "answer": "blue oil"}]},
-    "relations": {"relations": [{"entities": ["Orvel", "blue oil"], "text": "Orvel uses blue oil for its lamp."}]},
-    "training": {"strategy": "train_using_output_tokens", "learning_rate": 0.0001, "num_train_epochs": 2},
-    "finetune": {},
-}
-"""Arguments shown as an example; a test holds them against the tools' schemas."""
 
 
 def observation_text(
@@ -48,9 +34,17 @@ def observation_text(
     segment: tuple[int, int] = (1, 1),
     defaults: TrainingConfig = DEFAULTS,
 ) -> str:
-    """The prompt: role, the task as `description`, tools, budget, form of the reply. `description` is used as it is.
+    """The prompt: role, task, tools, budget, form of the reply.
 
-    segment: which segment of the task it is, from 1, and how many there are. defaults: how a self-edit without `training` is trained.
+    Args:
+        domain: gives the briefing.
+        tools: in the order in which they are explained.
+        description: the task, used as it is.
+        budget: of the self-edit.
+        max_turns: replies that the agent has.
+        batch_size: examples of an optimizer step.
+        segment: number of the segment, from 1, and how many there are.
+        defaults: how a self-edit without a `training` call is trained.
     """
     parts = [
         f"{ROLE}\n{domain.briefing}",
@@ -83,11 +77,11 @@ def chat_messages(observation: str) -> tuple[Message, ...]:
 
 def example_action(tools: Sequence[Tool[Any]]) -> str:
     """One valid action, in the form that the prompt asks for."""
-    return json.dumps([{"name": tool.name, "arguments": EXAMPLES[tool.name]} for tool in tools])
+    return json.dumps([{"name": tool.name, "arguments": example_arguments(tool)} for tool in tools])
 
 
 def _tool_text(tool: Tool[Any]) -> str:
-    fields = arguments_schema(tool.arguments)["properties"]
+    fields = arguments_schema(tool)["properties"]
     lines = [f"- {name}: {legal_values(schema)}. {schema['description']}" for name, schema in fields.items()]
     return "\n".join([f"{tool.name}: {tool.description}", *lines])
 
@@ -99,12 +93,11 @@ def _budget_text(budget: Budget, max_turns: int, batch_size: int, part: int, par
         else f"You have {max_turns} replies; before finetune each is answered with what the tools made of it."
     )
     if parts > 1:
-        goes_on = "finetune goes on to the next one, and the last one starts the update"
-        turns = f"This is part {part} of {parts}: {goes_on}. {turns}"
+        next_one = "finetune goes on to the next one, and the last one starts the update"
+        turns = f"This is part {part} of {parts}: {next_one}. {turns}"
     if defaults != DEFAULTS:
-        turns = (
-            f"Without a training call: learning rate {defaults.learning_rate:g}, {defaults.num_train_epochs} epochs. {turns}"
-        )
+        rate, epochs = defaults.learning_rate, defaults.num_train_epochs
+        turns = f"Without a training call: learning rate {rate:g}, {epochs} epochs. {turns}"
     return (
         f"Budget: at most {budget.max_steps} optimizer steps (epochs x examples / {batch_size}). Examples of "
         f"{budget.max_tokens} tokens or more are dropped, and at most {budget.max_examples} are kept. {turns}"

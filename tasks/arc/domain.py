@@ -11,7 +11,7 @@ from seal_env.errors import SettingError
 from seal_env.tasks.arc import prompt
 from seal_env.tasks.arc.grid import Grid, GridFormat, GridPair, cell_accuracy
 from seal_env.tasks.arc.task import ArcContext, ArcTask
-from seal_env.tasks.arc.training_set import ArcExample
+from seal_env.tasks.arc.training_set import ArcExample, build_candidates
 from seal_env.tasks.arc.transforms import IDENTITY, Transform
 from seal_env.tasks.arc.voting.prompts import vote_prompts
 from seal_env.tasks.arc.voting.vote import vote
@@ -82,6 +82,12 @@ class ArcDomain:
             {"input": [list(row) for row in pair.input], "output": [list(row) for row in pair.output]} for pair in segment
         ]
         return {"demonstrations": pairs}
+
+    def build_candidates(
+        self, segment: ArcContext, *, basic: bool, size: bool, chain: bool, repeat: bool, seed: int
+    ) -> tuple[ArcExample, ...]:
+        """The training examples that the augmentations make of the demonstrations, see `training_set`."""
+        return build_candidates(segment, basic=basic, size=size, chain=chain, repeat=repeat, seed=seed)
 
     def add_default_examples(
         self, segment: ArcContext, candidates: tuple[ArcExample, ...] | None

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seal_env.tasks.knowledge.document import Document
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
 from seal_env.tasks.knowledge.grading.exact_match import normalise
 from seal_env.tasks.knowledge.passage import Passage, Question
-from seal_env.tasks.knowledge.prompt import query
-from seal_env.types import Answer, Evaluation, Example, Panel, Query, Task
+from seal_env.tasks.knowledge.prompt import query, question_and_answer
+from seal_env.types import Answer, Document, Evaluation, Example, Panel, Query, Task
 
 BRIEFING = (
     "The task is a passage, which the model learns from documents that you write about it. Afterwards it is asked questions "
@@ -50,7 +49,19 @@ class KnowledgeDomain:
 
     def render_example(self, example: Document) -> Example:
         """A document as the model learns it."""
-        return Example(document=example.written)
+        return Example(document=example.rendered)
+
+    def title(self, segment: Passage) -> str:
+        """The passage's title."""
+        return segment.title
+
+    def source_text(self, segment: Passage) -> str:
+        """The passage's text."""
+        return segment.text
+
+    def question_and_answer(self, question: str, answer: str) -> str:
+        """A question with its answer, in the words in which the model is queried."""
+        return question_and_answer(question, answer)
 
     def queries(self, task: Task[Passage, Question], seed: int) -> tuple[Query, ...]:
         """Each question as it is, without the passage. The seed does not matter."""

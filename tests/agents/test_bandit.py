@@ -17,7 +17,7 @@ from seal_env.self_edits.prompt import observation_text
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.loader import load_taskset
 from seal_env.types import Budget
-from tests.helpers.tools import ARC_TOOLS
+from tests.helpers.tools import ARC_TOOLS, EPOCHS, RATE
 
 SPACE = SelfEditSpace(ARC_TOOLS)
 TASKS = [*load_taskset("mini-train:30"), *load_taskset("seal-train")]
@@ -106,7 +106,7 @@ def test_seed_begins_the_draws_anew() -> None:
 
 
 def test_every_action_is_within_the_space_s_ranges() -> None:
-    agent = BanditAgent(SelfEditSpace(ARC_TOOLS, learning_rate=(1e-4, 1e-3), num_train_epochs=(2, 3)))
+    agent = BanditAgent(SelfEditSpace(ARC_TOOLS, {RATE: (1e-4, 1e-3), EPOCHS: (2, 3)}))
     actions = [json.loads(str(action)) for action in agent.act_all(OBSERVATIONS, NONE)]
     trainings = [action[1]["arguments"] for action in actions]
     assert {training["num_train_epochs"] for training in trainings} == {2, 3}

@@ -18,7 +18,7 @@ from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
 from seal_env.journal import Journal
 from seal_env.settings import Settings
-from tests.helpers.tools import ARC_TOOLS
+from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
 SOLVED = EvalSample("a", 0, "[]", "ok", "", 1.0, 0.0, 1.0, 10, 100, 2.0)
 UNSOLVED = replace(SOLVED, reward=0.0, accuracy=0.0)
@@ -56,7 +56,7 @@ def test_equal_seeds_start_equal_episodes() -> None:
 
 def test_a_run_that_was_stopped_goes_on_as_it_would_have(runtime: Runtime, tmp_path: Path) -> None:
     def run(path: Path) -> list[EvalSample]:
-        agent = RandomAgent(SelfEditSpace(ARC_TOOLS, num_train_epochs=(1, 2)), seed=0)
+        agent = RandomAgent(SelfEditSpace(ARC_TOOLS, {EPOCHS: (1, 2)}), seed=0)
         return sample_tasks(runtime, agent, starts(runtime.taskset.task_ids, 2, 1), 2, Journal(path))
 
     whole = run(tmp_path / "whole.jsonl")

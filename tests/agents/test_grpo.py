@@ -33,11 +33,11 @@ from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.errors import SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
-from seal_env.self_edits.prompt import EXAMPLES, chat_messages, example_action
+from seal_env.self_edits.prompt import chat_messages, example_action
 from seal_env.settings import Settings
 from seal_env.tools.registry import openai_tools
 from tests.helpers.inner_loops import NotingInnerLoop
-from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EXAMPLES
 
 
 def make_world(max_turns: int = 8, subset: str = "mini-train:2", **settings: Any) -> Runtime:
@@ -89,10 +89,10 @@ def test_a_tool_method_has_the_schema_of_its_tool(runtime: Runtime, tool: dict[s
     assert found["parameters"].get("required", []) == expected["parameters"]["required"]
 
 
-def test_nothing_but_the_tools_and_reset_is_public() -> None:
+def test_nothing_but_the_tools_and_reset_is_public(runtime: Runtime) -> None:
     import inspect
 
-    functions = {name for name, _ in inspect.getmembers(SelfEditEnvironment, inspect.isfunction) if name[0] != "_"}
+    functions = {name for name, _ in inspect.getmembers(type(begun(runtime)), inspect.isfunction) if name[0] != "_"}
     assert functions == {"reset", *ARC_NAMES}
 
 

@@ -30,7 +30,7 @@ from seal_env.errors import ModelError, PolicyError, SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model, share
 from seal_env.inner_loop.reference.adapter import Adapter
 from seal_env.types import LoraSpec
-from tests.helpers.tools import ARC_TOOLS
+from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
 NONE: list[dict[str, Any]] = [{}, {}, {}]
 SHORT = ["Which self-edit?", "Say how.", "Go on, then: a rather longer question than the other two."]
@@ -279,7 +279,7 @@ def test_constraint_only_forbids(seal_tiny: PolicyModel, observations: list[str]
 
 def test_pattern_of_a_self_edit_matches_what_the_space_draws_and_nothing_beyond_the_schema() -> None:
     pattern = re.compile(self_edit_pattern(ARC_TOOLS))
-    space = SelfEditSpace(ARC_TOOLS, num_train_epochs=(0, 20), seed=0)
+    space = SelfEditSpace(ARC_TOOLS, {EPOCHS: (0, 20)}, seed=0)
     drawn = [space.sample() for _ in range(50)]
     assert all(pattern.fullmatch(action) for action in drawn)
     for legal, illegal in (("augment", "augmentt"), ('"num_train_epochs": ', '"num_train_epochs": 9'), ("true", "null")):

@@ -16,7 +16,7 @@ from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.settings import Settings
-from tests.helpers.tools import ARC_TOOLS
+from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
 STEPS = [json.dumps([call]) for call in json.loads(NO_UPDATE)]
 """The self-edit without an update, one call a turn."""
@@ -76,10 +76,8 @@ def test_an_agent_reads_the_reply_or_all_that_was_said(runtime: Runtime, side_by
 
 def test_episodes_side_by_side_are_those_that_would_have_been_alone(runtime: Runtime) -> None:
     starts = [Start(task_id, seed) for seed, task_id in enumerate(runtime.taskset.task_ids)]
-    together = run_episodes(
-        runtime, RandomAgent(SelfEditSpace(ARC_TOOLS, num_train_epochs=(1, 1)), 0), starts, BaseAnswerCache(9)
-    )
-    agent = RandomAgent(SelfEditSpace(ARC_TOOLS, num_train_epochs=(1, 1)), 0)
+    together = run_episodes(runtime, RandomAgent(SelfEditSpace(ARC_TOOLS, {EPOCHS: (1, 1)}), 0), starts, BaseAnswerCache(9))
+    agent = RandomAgent(SelfEditSpace(ARC_TOOLS, {EPOCHS: (1, 1)}), 0)
     alone = [run_episode(SealEnv(runtime=runtime), agent, start.task_id, start.seed) for start in starts]
     assert [each.turns for each in together] == [each.turns for each in alone]
 

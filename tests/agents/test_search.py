@@ -20,7 +20,7 @@ from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.settings import Settings
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 from tests.helpers.inner_loops import FakeInnerLoop
-from tests.helpers.tools import ARC_TOOLS
+from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
 SPACE = SelfEditSpace(ARC_TOOLS)
 GOOD = (2e-4, 1e-3)
@@ -189,7 +189,7 @@ def test_search_beats_random_self_edits_on_the_embedded_model() -> None:
     settings = Settings.resolve(subset="mini-eval:4", max_turns=1, max_examples=12, decode="never")
     runtime = Runtime(settings)
     runtime.load()
-    space = SelfEditSpace(ARC_TOOLS, num_train_epochs=(1, 3))
+    space = SelfEditSpace(ARC_TOOLS, {EPOCHS: (1, 3)})
     random_rewards = []
     search = Search(runtime, space, SearchBudget(trials=8, repeats=1, fresh=3))
     found = search.run(runtime.taskset.task_ids)

@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from seal_env.self_edits.prompt import EXAMPLES
+from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.loader import load_taskset
+from seal_env.tasks.knowledge.domain import KnowledgeDomain
+from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.loader import load_passages
 from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.tools.registry import json_schemas, openai_tools, self_edit_schema
 from seal_env.tools.schema import arguments_schema, legal_values
 from seal_env.types import TrainingConfig
-from tests.helpers.tools import KNOWLEDGE_NAMES, TOOLS
+from tests.helpers.tools import EXAMPLES, KNOWLEDGE_NAMES, TOOLS
 
 ARC = next(iter(load_taskset("mini-train:1"))).context
 PASSAGE = next(iter(load_passages("synthetic-train:1"))).context
@@ -28,7 +30,8 @@ SCALARS = st.one_of(
 
 
 def context_of(tool: Tool[Any]) -> EditContext:
-    return EditContext(PASSAGE if tool.name in KNOWLEDGE_NAMES else ARC, seed=3)
+    is_text = tool.name in KNOWLEDGE_NAMES
+    return EditContext(PASSAGE if is_text else ARC, 3, KnowledgeDomain(LexicalGrader()) if is_text else ArcDomain())
 
 
 @pytest.fixture(params=TOOLS)
@@ -37,17 +40,17 @@ def tool(request: pytest.FixtureRequest) -> Tool[Any]:
 
 
 def test_the_schema_is_a_schema(tool: Tool[Any]) -> None:
-    Draft202012Validator.check_schema(arguments_schema(tool.arguments))
+    Draft202012Validator.check_schema(arguments_schema(tool))
 
 
 def test_the_schema_is_strict(tool: Tool[Any]) -> None:
-    schema = arguments_schema(tool.arguments)
+    schema = arguments_schema(tool)
     assert schema["additionalProperties"] is False
     assert schema["required"] == list(schema["properties"]) == list(tool.arguments.model_fields)
 
 
 def test_every_field_is_described_and_has_legal_values_in_words(tool: Tool[Any]) -> None:
-    for field in arguments_schema(tool.arguments)["properties"].values():
+    for field in arguments_schema(tool)["properties"].values():
         assert field["description"].endswith(".")
         assert "type" not in legal_values(field)
 
@@ -60,7 +63,7 @@ def test_the_name_is_the_key_and_the_tool_is_described(tool: Tool[Any]) -> None:
 def test_example_arguments_go_there_and_back(tool: Tool[Any]) -> None:
     example = EXAMPLES[tool.name]
     assert tool.arguments.model_validate(example).model_dump() == example
-    assert Draft202012Validator(arguments_schema(tool.arguments)).is_valid(example)
+    assert Draft202012Validator(arguments_schema(tool)).is_valid(example)
 
 
 def test_apply_is_pure(tool: Tool[Any]) -> None:
@@ -84,7 +87,7 @@ def test_what_the_schema_allows_pydantic_allows_and_the_other_way_round(data: st
     arguments = dict(EXAMPLES[tool.name])
     for field in data.draw(st.lists(st.sampled_from(["learning_rate", "num_train_epochs", *arguments]), max_size=2)):
         arguments[field] = data.draw(st.one_of(SCALARS, st.sampled_from([0, 1, 1.0, 20, 20.0, 21, 0.5, True])))
-    by_schema = Draft202012Validator(arguments_schema(tool.arguments)).is_valid(arguments)
+    by_schema = Draft202012Validator(arguments_schema(tool)).is_valid(arguments)
     try:
         tool.arguments.model_validate(arguments)
     except ValueError:
@@ -127,13 +130,13 @@ def test_legal_values_in_words(schema: dict[str, Any], words: str) -> None:
 
 def test_training_takes_a_whole_learning_rate_as_a_float() -> None:
     arguments = TOOLS["training"].arguments.model_validate(EXAMPLES["training"] | {"learning_rate": 1})
-    config = TOOLS["training"].apply(Draft(), EditContext(ARC, 3), arguments).training
+    config = TOOLS["training"].apply(Draft(), EditContext(ARC, 3, None), arguments).training
     assert config is not None
     assert (config.learning_rate, type(config.learning_rate)) == (1.0, float)
 
 
 def test_training_takes_a_whole_float_of_epochs_as_an_integer() -> None:
     arguments = TOOLS["training"].arguments.model_validate(EXAMPLES["training"] | {"num_train_epochs": 3.0})
-    config = TOOLS["training"].apply(Draft(), EditContext(ARC, 3), arguments).training
+    config = TOOLS["training"].apply(Draft(), EditContext(ARC, 3, None), arguments).training
     assert config is not None
     assert (config.num_train_epochs, type(config.num_train_epochs)) == (3, int)

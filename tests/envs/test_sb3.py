@@ -19,7 +19,7 @@ from seal_env.envs.wrappers import (
     numeric_vector_env,
 )
 from seal_env.errors import SettingError, UnknownTaskError, UpdateError
-from seal_env.self_edits.numeric_actions import CODECS
+from seal_env.self_edits.numeric_actions import NUMERIC_FORMS
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 
 pytest.importorskip("stable_baselines3")
@@ -66,11 +66,11 @@ def sample(envs: Sb3VecEnv) -> np.ndarray:
     return np.array([envs.action_space.sample() for _ in range(envs.num_envs)])
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("actions", NUMERIC_FORMS)
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_its_check_passes(loop: PickyInnerLoop, codec: str, one_hot: bool) -> None:
+def test_its_check_passes(loop: PickyInnerLoop, actions: str, one_hot: bool) -> None:
     env = gymnasium.make("SEAL-ARC-Mini-v0", subset="mini-train:5", max_turns=1)
-    check_env(GridFeatures(StructuredSelfEdit(env, codec), one_hot=one_hot))
+    check_env(GridFeatures(StructuredSelfEdit(env, actions), one_hot=one_hot))
 
 
 def test_a_step_is_one_call_of_the_inner_loop(loop: PickyInnerLoop) -> None:
@@ -210,9 +210,9 @@ def mean_reward(envs: Sb3VecEnv, act: Callable[[Any], np.ndarray], steps: int) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("codec", CODECS)
-def test_ppo_learns(loop: PickyInnerLoop, codec: str) -> None:
-    envs = make(32, codec=codec, parts=("summary",), max_examples=4)
+@pytest.mark.parametrize("actions", NUMERIC_FORMS)
+def test_ppo_learns(loop: PickyInnerLoop, actions: str) -> None:
+    envs = make(32, actions=actions, parts=("summary",), max_examples=4)
     model = PPO(
         "MultiInputPolicy",
         envs,

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import gymnasium as gym
@@ -19,7 +20,7 @@ from gymnasium.vector.utils import batch_space
 from seal_env.envs.spaces import PromptSpace, SelfEditSpace, TextSpace
 from seal_env.errors import SettingError
 from seal_env.self_edits.prompt import example_action
-from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EPOCHS, RATE
 
 SPACES = [partial(SelfEditSpace, ARC_TOOLS), PromptSpace]
 each_space = pytest.mark.parametrize("space_type", SPACES, ids=["actions", "prompts"])
@@ -117,7 +118,7 @@ def test_every_switch_and_both_strategies_are_drawn_evenly() -> None:
 
 def test_epochs_are_drawn_from_the_whole_range() -> None:
     assert {arguments["num_train_epochs"] for arguments in draws(60)} == {1, 2, 3, 4}
-    assert {arguments["num_train_epochs"] for arguments in draws(60, num_train_epochs=(0, 1))} == {0, 1}
+    assert {arguments["num_train_epochs"] for arguments in draws(60, ranges={EPOCHS: (0, 1)})} == {0, 1}
 
 
 def test_learning_rates_are_log_uniform_with_three_digits() -> None:
@@ -129,23 +130,26 @@ def test_learning_rates_are_log_uniform_with_three_digits() -> None:
 
 def test_rounding_does_not_leave_the_range() -> None:
     low, high = 0.0012345, 0.0012349
-    assert all(low <= arguments["learning_rate"] <= high for arguments in draws(20, learning_rate=(low, high)))
+    assert all(low <= arguments["learning_rate"] <= high for arguments in draws(20, ranges={RATE: (low, high)}))
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "ranges",
     [
-        {"learning_rate": (0.0, 1.0)},
-        {"learning_rate": (1e-2, 1e-3)},
-        {"learning_rate": (0.5, 1.5)},
-        {"num_train_epochs": (-1, 2)},
-        {"num_train_epochs": (3, 2)},
-        {"num_train_epochs": (0, 21)},
+        {RATE: (0.0, 1.0)},
+        {RATE: (1e-2, 1e-3)},
+        {RATE: (0.5, 1.5)},
+        {EPOCHS: (-1, 2)},
+        {EPOCHS: (3, 2)},
+        {EPOCHS: (0, 21)},
+        {EPOCHS: (0, 1.5)},
+        {"training.strategy": (0, 1)},
+        {"learning_rate": (1e-4, 1e-3)},
     ],
 )
-def test_illegal_settings_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(SettingError):
-        SelfEditSpace(ARC_TOOLS, **settings)
+def test_illegal_ranges_are_refused(ranges: dict[str, tuple[float, float]]) -> None:
+    with pytest.raises(SettingError, match="ranges"):
+        SelfEditSpace(ARC_TOOLS, ranges)
 
 
 def test_every_form_of_a_valid_action_is_in_the_space() -> None:
@@ -171,16 +175,23 @@ def test_a_tool_that_the_space_lacks_is_not_in_it() -> None:
 
 def test_spaces_are_equal_if_their_settings_are() -> None:
     assert SelfEditSpace(ARC_TOOLS, seed=1) == SelfEditSpace(ARC_TOOLS, seed=2)
-    assert SelfEditSpace(ARC_TOOLS) != SelfEditSpace(ARC_TOOLS, num_train_epochs=(1, 3))
-    assert SelfEditSpace(ARC_TOOLS) != SelfEditSpace(ARC_TOOLS, learning_rate=(1e-4, 1e-2))
+    assert SelfEditSpace(ARC_TOOLS) != SelfEditSpace(ARC_TOOLS, {EPOCHS: (1, 3)})
+    assert SelfEditSpace(ARC_TOOLS) != SelfEditSpace(ARC_TOOLS, {RATE: (1e-4, 1e-2)})
     assert SelfEditSpace(ARC_TOOLS) != PromptSpace()
     assert PromptSpace(5) != PromptSpace(6)
 
 
+def test_a_space_can_be_sent_to_another_process() -> None:
+    space = ForkingPickler.loads(ForkingPickler.dumps(SelfEditSpace(ARC_TOOLS, {EPOCHS: (2, 3)}, seed=0)))
+    assert space == SelfEditSpace(ARC_TOOLS, {EPOCHS: (2, 3)})
+    assert space.sample() == SelfEditSpace(ARC_TOOLS, {EPOCHS: (2, 3)}, seed=0).sample()
+
+
 def test_the_repr_shows_the_settings() -> None:
     assert repr(PromptSpace(5)) == "PromptSpace(5)"
-    shown = repr(SelfEditSpace(ARC_TOOLS[-1:], (0.1, 0.2), (2, 3)))
-    assert shown == "SelfEditSpace((finetune), learning_rate=(0.1, 0.2), num_train_epochs=(2, 3))"
+    assert repr(SelfEditSpace(ARC_TOOLS[-1:])) == "SelfEditSpace([finetune])"
+    shown = repr(SelfEditSpace(ARC_TOOLS[1:], {EPOCHS: (2, 3)}, plain_text=True))
+    assert shown == "SelfEditSpace([training, finetune], ranges={'training.num_train_epochs': (2, 3)}, plain_text=True)"
 
 
 def test_prompts_are_unicode_up_to_a_length() -> None:

@@ -21,11 +21,11 @@ from seal_env.envs.wrappers import (
     numeric_vector_env,
 )
 from seal_env.errors import SettingError, UpdateError
-from seal_env.self_edits.numeric_actions import CODECS, make_codec
+from seal_env.self_edits.numeric_actions import NUMERIC_FORMS, make_numeric_actions
 from seal_env.tasks.arc.features import PARTS, GridShape
 from seal_env.types import Answer, Outcome, Task, UpdateJob, UpdateResult
 from tests.helpers.inner_loops import FakeInnerLoop
-from tests.helpers.tools import ARC_TOOLS
+from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
 TASKS = ["mini-train-0-0", "mini-train-0-1", "mini-train-0-2"]
 
@@ -59,9 +59,9 @@ def single(**kwargs: Any) -> GridFeatures:
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version:UserWarning")
-@pytest.mark.parametrize("codec", CODECS)
-def test_gymnasium_s_check_passes(loop: QuickInnerLoop, codec: str) -> None:
-    env = GridFeatures(StructuredSelfEdit(gymnasium.make("SEAL-ARC-Mini-v0", subset="mini-train:5").unwrapped, codec))
+@pytest.mark.parametrize("actions", NUMERIC_FORMS)
+def test_gymnasium_s_check_passes(loop: QuickInnerLoop, actions: str) -> None:
+    env = GridFeatures(StructuredSelfEdit(gymnasium.make("SEAL-ARC-Mini-v0", subset="mini-train:5").unwrapped, actions))
     check_env(env, skip_render_check=True)
 
 
@@ -72,14 +72,12 @@ def test_an_episode_is_one_step_of_numbers(loop: QuickInnerLoop) -> None:
     action = env.action_space.sample()
     after, _, terminated, _, info = env.step(action)
     assert terminated
-    assert np.array_equal(env.get_wrapper_attr("codec").encode(info["self_edit"]), action)
+    assert np.array_equal(env.get_wrapper_attr("numeric_actions").encode(info["self_edit"]), action)
     assert all(np.array_equal(after[part], observation[part]) for part in PARTS)
 
 
 def test_another_space_may_be_given(loop: QuickInnerLoop) -> None:
-    env = StructuredSelfEdit(
-        gymnasium.make("SEAL-ARC-Mini-v0"), levels=3, space=SelfEditSpace(ARC_TOOLS, num_train_epochs=(0, 5))
-    )
+    env = StructuredSelfEdit(gymnasium.make("SEAL-ARC-Mini-v0"), levels=3, space=SelfEditSpace(ARC_TOOLS, {EPOCHS: (0, 5)}))
     assert env.action_space.nvec.tolist()[-2:] == [3, 6]
 
 
@@ -179,8 +177,8 @@ def test_what_the_machine_failed_is_played_again_with_another_seed(loop: QuickIn
     said = infos["final_info"] if mode == "SameStep" else infos
     assert said["outcome"].tolist() == ["ok"] * 4
     assert said["task_id"].tolist() == tasks
-    codec = make_codec("multi_discrete", envs.unwrapped.single_action_space)
-    assert [codec.encode(calls).tolist() for calls in said["self_edit"]] == actions.tolist()
+    numeric = make_numeric_actions("multi_discrete", envs.unwrapped.single_action_space.spec)
+    assert [numeric.encode(calls).tolist() for calls in said["self_edit"]] == actions.tolist()
 
 
 def test_all_replays_of_a_step_are_one_call(loop: QuickInnerLoop) -> None:
@@ -212,7 +210,7 @@ def test_replays_are_for_one_turn(loop: QuickInnerLoop) -> None:
 
 
 def test_a_real_update_is_paid() -> None:
-    envs = numeric_vector_env(num_envs=3, codec="box", subset="mini-train:3", max_examples=4, autoreset_mode="SameStep")
+    envs = numeric_vector_env(num_envs=3, actions="box", subset="mini-train:3", max_examples=4, autoreset_mode="SameStep")
     assert isinstance(envs.unwrapped, SealVectorEnv)
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     envs.reset(seed=0, options={"task_ids": TASKS})

@@ -18,7 +18,7 @@ from seal_env.tasks.arc import prompt
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridFormat, GridPair, to_grid
 from seal_env.types import Recipe
-from tests.helpers.tools import ARC_TOOLS
+from tests.helpers.tools import ARC_TOOLS, EPOCHS, RATE
 
 LETTERED = GridFormat("lettered")
 
@@ -32,7 +32,7 @@ def tokenizer() -> Any:
 def self_edits() -> list[str]:
     """As they are sampled, and with the longest numbers that a tool accepts."""
     space = SelfEditSpace(ARC_TOOLS, seed=0)
-    longest = SelfEditSpace(ARC_TOOLS, learning_rate=(1.23e-5, 1.23e-5), num_train_epochs=(20, 20), seed=0)
+    longest = SelfEditSpace(ARC_TOOLS, {RATE: (1.23e-5, 1.23e-5), EPOCHS: (20, 20)}, seed=0)
     return [*(space.sample() for _ in range(200)), longest.sample()]
 
 
@@ -102,7 +102,7 @@ def test_what_a_model_decides_in_a_self_edit_is_a_token_of_its_own(tokenizer: An
 
 
 def test_the_two_strategies_part_at_a_token(tokenizer: Any) -> None:
-    space = SelfEditSpace(ARC_TOOLS[1:], learning_rate=(0.001, 0.001), num_train_epochs=(2, 2), seed=0)
+    space = SelfEditSpace(ARC_TOOLS[1:], {RATE: (0.001, 0.001), EPOCHS: (2, 2)}, seed=0)
     found = [pieces(tokenizer, text) for text in sorted({space.sample() for _ in range(20)})]
     first, second = found
     assert sum(one != other for one, other in zip(first, second, strict=True)) == 1

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from seal_env.agents.base import Trajectory, Turn
-from seal_env.report.episode_tables import accuracy_change, episode_table, self_edit_short, summary_text
+from seal_env.report.episode_tables import accuracy_change, episode_table, summary_text
 from seal_env.report.formats import duration, number
 from seal_env.report.progress import Progress
+from seal_env.report.self_edit_short import legend, self_edit_short
 
 
 def calls(*switches: str, epochs: int = 2, strategy: str = "train_using_output_tokens") -> list[dict[str, Any]]:
@@ -142,6 +143,20 @@ def test_summary_names_a_few_of_many() -> None:
 )
 def test_self_edit_in_few_words(given: list[dict[str, Any]], words: str) -> None:
     assert self_edit_short(given) == words
+
+
+def test_any_tool_call_has_a_shorthand() -> None:
+    arguments = {"sizes": [1, 2], "rate": 0.5, "tiny": 1e-5, "deep": True, "wide": False, "mode": "fast", "none": None}
+    calls_of_it = [{"name": "other", "arguments": arguments}, {"name": "bare", "arguments": {}}]
+    assert self_edit_short(calls_of_it) == "2 other 0.5 1.0e-05 deep fast, bare"
+    assert legend([calls_of_it]) == "self-edit: other: sizes, rate, tiny, deep, wide, mode, none"
+
+
+def test_lists_are_counted_over_all_calls() -> None:
+    texts = [{"name": "implications", "arguments": {"texts": ["a"] * count}} for count in (3, 5)]
+    pairs = [{"name": "self_qa", "arguments": {"pairs": [{"question": "q", "answer": "a"}]}}]
+    assert self_edit_short([*texts, *pairs, *calls()[1:]]) == "8 implications, 1 self_qa, out 1.2e-03 x2"
+    assert legend([texts, pairs]) == "self-edit: texts, pairs by tool"
 
 
 def test_accuracy_that_was_not_measured_is_a_dash() -> None:

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from seal_env.self_edits.compile import apply_calls
 from seal_env.self_edits.parse_calls import MAX_REASON, parse
-from seal_env.self_edits.prompt import EXAMPLES
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS, MAX_DEPTH, MAX_NUMBER_CHARACTERS, MAX_VALUES, loads, plain
 from seal_env.tools.base import Draft, EditContext
 from seal_env.tools.registry import MAX_CALLS
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
-from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EXAMPLES
 
 CALLS = tuple(ToolCall(name, EXAMPLES[name]) for name in ARC_NAMES)
 LIST = [{"name": name, "arguments": EXAMPLES[name]} for name in ARC_NAMES]
@@ -257,7 +256,9 @@ CALL_LIKE = st.recursive(
 
 def compile_anything(action: object) -> None:
     calls = parse(action)
-    edit = calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0), ARC_TOOLS[1:])
+    edit = (
+        calls if isinstance(calls, InvalidSelfEdit) else apply_calls(Draft(), calls, EditContext((), 0, None), ARC_TOOLS[1:])
+    )
     assert isinstance(edit, InvalidSelfEdit | Draft)
     if isinstance(edit, InvalidSelfEdit):
         assert 0 < len(edit.reason) <= MAX_REASON

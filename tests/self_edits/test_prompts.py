@@ -9,12 +9,12 @@ import pytest
 
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.self_edits.compile import optimizer_steps
-from seal_env.self_edits.prompt import EXAMPLES, SYSTEM, chat_messages, example_action, observation_text
+from seal_env.self_edits.prompt import SYSTEM, chat_messages, example_action, observation_text
 from seal_env.settings import Settings
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair
 from seal_env.types import Budget, Message, Recipe
-from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EXAMPLES, TOOLS
 
 ARC = ArcDomain()
 TEXT = observation_text(ARC, ARC_TOOLS, "<the demonstrations>", Budget(), max_turns=8)

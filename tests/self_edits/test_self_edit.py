@@ -20,15 +20,15 @@ from seal_env.self_edits.compile import (
     optimizer_steps,
 )
 from seal_env.self_edits.parse_calls import MAX_REASON, parse
-from seal_env.self_edits.prompt import EXAMPLES
+from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair
 from seal_env.tasks.arc.training_set import build_candidates
 from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.types import Budget, Example, InvalidSelfEdit, Message, Outcome, Recipe, SelfEdit, ToolCall, TrainingConfig
-from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EXAMPLES
 
 PAIRS = tuple(GridPair(((n, 1), (0, 2)), ((1, n), (2, 0))) for n in range(3, 6))
-CONTEXT = EditContext(PAIRS, seed=5)
+CONTEXT = EditContext(PAIRS, 5, ArcDomain())
 AUGMENT, TRAINING, FINETUNE = (ToolCall(name, EXAMPLES[name]) for name in ARC_NAMES)
 NO_AUGMENTATION = ToolCall("augment", dict.fromkeys(EXAMPLES["augment"], False))
 
@@ -148,14 +148,14 @@ def test_a_wrong_argument_is_named_with_its_value_and_what_is_legal(call: ToolCa
 
 
 def test_no_tool_runs_if_one_call_is_wrong() -> None:
-    broken = EditContext(None, 0)  # augment would raise on it
+    broken = EditContext(None, 0, ArcDomain())  # augment would raise on it
     edit = apply_calls(Draft(), [AUGMENT, training(learning_rate=5)], broken, ARC_TOOLS)
     assert isinstance(edit, InvalidSelfEdit)
 
 
 def test_our_own_mistakes_raise() -> None:
     with pytest.raises(TypeError):
-        apply_calls(Draft(), [AUGMENT], EditContext(None, 0), ARC_TOOLS)
+        apply_calls(Draft(), [AUGMENT], EditContext(None, 0, ArcDomain()), ARC_TOOLS)
 
 
 def test_finetune_must_be_last() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from seal_env.tools.base import Arguments, Draft, EditContext, Tool
+from seal_env.tools.base import Arguments, Draft, EditContext, Shorthand, Tool
 
 
 class FinetuneArguments(Arguments):
@@ -16,6 +18,10 @@ def apply(draft: Draft, context: EditContext, arguments: FinetuneArguments) -> D
     return replace(draft, finetune=True)
 
 
+def _short(calls: Sequence[Mapping[str, Any]]) -> str:
+    return ""
+
+
 FINETUNE = Tool(
     name="finetune",
     description=(
@@ -24,4 +30,6 @@ FINETUNE = Tool(
     ),
     arguments=FinetuneArguments,
     apply=apply,
+    makes_examples=False,
+    shorthand=Shorthand("", _short),
 )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, TextSource, add_texts
 
 
 class ImplicationsArguments(Arguments):
     """Texts, each of which becomes a document."""
 
     texts: list[Text] = Field(
-        min_length=1, max_length=MAX_TEXTS, description="Statements that follow from the passage, each complete by itself."
+        min_length=1,
+        max_length=MAX_TEXTS,
+        description="Statements that follow from the passage, each complete by itself.",
+        examples=[["The lamp of Orvel burns blue oil.", "Whoever lights the lamp of Orvel needs blue oil."]],
     )
 
 
@@ -27,4 +30,5 @@ IMPLICATIONS = Tool(
     arguments=ImplicationsArguments,
     apply=apply,
     counts=COUNTS,
+    source=TextSource,
 )

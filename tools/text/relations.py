@@ -5,21 +5,31 @@ from __future__ import annotations
 from pydantic import Field
 
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, TextSource, add_texts
 
 
 class Relation(Arguments):
     """Two or three things and what is between them."""
 
-    entities: list[Text] = Field(min_length=2, max_length=3, description="Two or three things that the passage names.")
-    text: Text = Field(description="What the passage says, or implies, about how they are related.")
+    entities: list[Text] = Field(
+        min_length=2,
+        max_length=3,
+        description="Two or three things that the passage names.",
+        examples=[["Orvel", "blue oil"]],
+    )
+    text: Text = Field(
+        description="What the passage says, or implies, about how they are related.",
+        examples=["Orvel uses blue oil for its lamp."],
+    )
 
 
 class RelationsArguments(Arguments):
     """Relations, each of which becomes a document."""
 
     relations: list[Relation] = Field(
-        min_length=1, max_length=MAX_TEXTS, description="Relations between things that the passage names."
+        min_length=1,
+        max_length=MAX_TEXTS,
+        description="Relations between things that the passage names.",
     )
 
 
@@ -39,4 +49,5 @@ RELATIONS = Tool(
     arguments=RelationsArguments,
     apply=apply,
     counts=COUNTS,
+    source=TextSource,
 )

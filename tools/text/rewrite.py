@@ -5,14 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, TextSource, add_texts
 
 
 class RewriteArguments(Arguments):
     """Texts, each of which becomes a document."""
 
     texts: list[Text] = Field(
-        min_length=1, max_length=MAX_TEXTS, description="The whole passage in other words and another order, once or more."
+        min_length=1,
+        max_length=MAX_TEXTS,
+        description="The whole passage in other words and another order, once or more.",
+        examples=[["In Orvel there is a lamp, and what burns in it is blue oil."]],
     )
 
 
@@ -27,4 +30,5 @@ REWRITE = Tool(
     arguments=RewriteArguments,
     apply=apply,
     counts=COUNTS,
+    source=TextSource,
 )

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from seal_env.tasks.knowledge.prompt import question_and_answer
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
-from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, add_texts
+from seal_env.tools.text.documents import COUNTS, MAX_TEXTS, Text, TextSource, add_texts
 
 
 class QuestionAndAnswer(Arguments):
     """A question and its answer."""
 
-    question: Text = Field(description="A question that the passage answers, to be understood without it.")
-    answer: Text = Field(description="Its answer, in few words.")
+    question: Text = Field(
+        description="A question that the passage answers, to be understood without it.",
+        examples=["What burns in the lamp of Orvel?"],
+    )
+    answer: Text = Field(description="Its answer, in few words.", examples=["blue oil"])
 
 
 class SelfQaArguments(Arguments):
     """Pairs, each of which becomes a document."""
 
     pairs: list[QuestionAndAnswer] = Field(
-        min_length=1, max_length=MAX_TEXTS, description="Questions with their answers, about all that the passage says."
+        min_length=1,
+        max_length=MAX_TEXTS,
+        description="Questions with their answers, about all that the passage says.",
     )
 
 
 def apply(draft: Draft, context: EditContext, arguments: SelfQaArguments) -> Draft:
-    """The draft with a document for each pair, worded as the questions of the evaluation are; half a pair is empty."""
+    """The draft with a document for each pair, rendered as the queries of the evaluation are; half a pair is empty."""
+    source: TextSource = context.domain
     pairs = ((pair.question.strip(), pair.answer.strip()) for pair in arguments.pairs)
-    return add_texts(draft, context, (question_and_answer(*pair) if all(pair) else "" for pair in pairs))
+    return add_texts(draft, context, (source.question_and_answer(*pair) if all(pair) else "" for pair in pairs))
 
 
 SELF_QA = Tool(
@@ -36,4 +41,5 @@ SELF_QA = Tool(
     arguments=SelfQaArguments,
     apply=apply,
     counts=COUNTS,
+    source=TextSource,
 )

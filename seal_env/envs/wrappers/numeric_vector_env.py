@@ -21,7 +21,7 @@ def numeric_vector_env(
     environment_id: str = "SEAL-ARC-Mini-v0",
     num_envs: int = 16,
     *,
-    codec: str = "multi_discrete",
+    actions: str = "multi_discrete",
     levels: int = LEVELS,
     space: SelfEditSpace | None = None,
     shape: GridShape | None = None,
@@ -33,9 +33,23 @@ def numeric_vector_env(
 ) -> VectorEnv[FeatureDict, Any, NDArray[Any]]:
     """A SealVectorEnv of one-turn episodes with VectorReplayFailures, VectorStructuredSelfEdit and VectorGridFeatures on it.
 
-    settings: see seal_env.settings.Settings. Raises SettingError, UnknownTaskError or TaskError.
+    Args:
+        environment_id: A Gymnasium id.
+        num_envs: Episodes that train together.
+        actions: See StructuredSelfEdit, as `levels` and `space`.
+        levels: Of a real number.
+        space: Which tools, and ranges.
+        shape: See GridFeatures, as `parts` and `one_hot`.
+        parts: Of the features.
+        one_hot: Whether cells are ten numbers each.
+        replays: See VectorReplayFailures.
+        autoreset_mode: See Gymnasium's vector environments.
+        **settings: See seal_env.settings.Settings.
+
+    Raises:
+        SettingError, UnknownTaskError, TaskError: For settings that are not legal, and tasks that are not there.
     """
     settings = {"max_turns": 1, **settings}
     envs = gymnasium.make_vec(environment_id, num_envs, autoreset_mode=autoreset_mode, **settings)
-    acting = VectorStructuredSelfEdit(VectorReplayFailures(envs, replays), codec, levels, space)
+    acting = VectorStructuredSelfEdit(VectorReplayFailures(envs, replays), actions, levels, space)
     return VectorGridFeatures(acting, shape, parts, one_hot)

@@ -14,21 +14,28 @@ from pydantic import Field
 from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import SettingError
-from seal_env.self_edits.numeric_actions import CODECS, BoxCodec, DiscreteCodec, SelfEditCodec, make_codec
+from seal_env.self_edits.action_spec import ActionSpec
+from seal_env.self_edits.numeric_actions import (
+    NUMERIC_FORMS,
+    BoxActions,
+    DiscreteActions,
+    NumericActions,
+    make_numeric_actions,
+)
 from seal_env.tools.base import Arguments, Tool
-from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, TOOLS
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EPOCHS, RATE, TOOLS
 
-SPACE = SelfEditSpace(ARC_TOOLS)
-BOTH = [make_codec(name, SPACE) for name in CODECS]
+SPEC = ActionSpec(ARC_TOOLS)
+BOTH = [make_numeric_actions(name, SPEC) for name in NUMERIC_FORMS]
 
 
-def actions_of(codec: SelfEditCodec) -> st.SearchStrategy[np.ndarray]:
-    """Every action of a codec."""
-    if isinstance(codec, DiscreteCodec):
-        columns = [st.integers(0, len(coordinate.values) - 1) for coordinate in codec.coordinates]
+def actions_of(numeric: NumericActions) -> st.SearchStrategy[np.ndarray]:
+    """Every action of a numeric."""
+    if isinstance(numeric, DiscreteActions):
+        columns = [st.integers(0, len(coordinate.values) - 1) for coordinate in numeric.coordinates]
         return st.tuples(*columns).map(np.array)
     column = st.floats(-1, 1, width=32)
-    return st.lists(column, min_size=len(codec.coordinates), max_size=len(codec.coordinates)).map(
+    return st.lists(column, min_size=len(numeric.coordinates), max_size=len(numeric.coordinates)).map(
         lambda numbers: np.array(numbers, np.float32)
     )
 
@@ -39,62 +46,64 @@ self_edits = st.integers(0, 2**31).map(lambda seed: SelfEditSpace(ARC_TOOLS, see
 @settings(deadline=None)
 @given(data=st.data())
 def test_every_action_is_a_valid_self_edit_that_says_it_all_at_once(data: st.DataObject) -> None:
-    codec = data.draw(st.sampled_from(BOTH))
-    text = codec.decode(data.draw(actions_of(codec)))
-    assert SPACE.contains(text)
+    numeric = data.draw(st.sampled_from(BOTH))
+    text = numeric.decode(data.draw(actions_of(numeric)))
+    assert SPEC.contains(text)
     assert [call["name"] for call in json.loads(text)] == ARC_NAMES
 
 
 @settings(deadline=None)
 @given(action=actions_of(BOTH[0]))
 def test_a_discrete_action_goes_there_and_back(action: np.ndarray) -> None:
-    codec = BOTH[0]
-    assert np.array_equal(codec.encode(codec.decode(action)), action)
+    numeric = BOTH[0]
+    assert np.array_equal(numeric.encode(numeric.decode(action)), action)
 
 
 @settings(deadline=None)
 @given(text=self_edits)
 def test_a_self_edit_goes_through_a_box_unchanged(text: str) -> None:
-    codec = BOTH[1]
-    action = codec.encode(text)
-    assert codec.space.contains(action)
-    assert codec.decode(action) == text
+    numeric = BOTH[1]
+    action = numeric.encode(text)
+    assert numeric.space.contains(action)
+    assert numeric.decode(action) == text
 
 
 @settings(deadline=None)
 @given(text=self_edits)
 def test_a_rate_between_two_levels_becomes_the_nearest_one(text: str) -> None:
-    codec = BOTH[0]
-    calls, nearest = json.loads(text), json.loads(codec.decode(codec.encode(text)))
+    numeric = BOTH[0]
+    calls, nearest = json.loads(text), json.loads(numeric.decode(numeric.encode(text)))
     asked, rate = (each[1]["arguments"].pop("learning_rate") for each in (calls, nearest))
     assert nearest == calls
-    levels = np.log(next(c.values for c in codec.coordinates if c.argument == "learning_rate"))
+    levels = np.log(next(c.values for c in numeric.coordinates if c.argument == "learning_rate"))
     assert abs(np.log(rate) - np.log(asked)) == pytest.approx(np.abs(levels - np.log(asked)).min())
 
 
 def test_levels_of_the_rate_are_spread_evenly_on_a_log_scale() -> None:
-    rates = next(c.values for c in make_codec("multi_discrete", SPACE, 5).coordinates if c.argument == "learning_rate")
-    assert (rates[0], rates[-1], len(rates)) == (*SPACE.learning_rate, 5)
+    rates = next(
+        c.values for c in make_numeric_actions("multi_discrete", SPEC, 5).coordinates if c.argument == "learning_rate"
+    )
+    assert (rates[0], rates[-1], len(rates)) == (3e-5, 3e-3, 5)
     assert np.diff(np.log(rates)) == pytest.approx(np.log(100) / 4, rel=0.01)
 
 
-def test_ranges_are_the_space_s() -> None:
-    space = SelfEditSpace(ARC_TOOLS, learning_rate=(1e-4, 2e-4), num_train_epochs=(0, 2))
-    low, high = (json.loads(make_codec("box", space).decode([edge] * 7))[1]["arguments"] for edge in (-1.0, 1.0))
-    assert (low["learning_rate"], high["learning_rate"]) == space.learning_rate
-    assert (low["num_train_epochs"], high["num_train_epochs"]) == space.num_train_epochs
-    *_, rates, epochs = (coordinate.values for coordinate in make_codec("multi_discrete", space).coordinates)
-    assert ((rates[0], rates[-1]), epochs) == (space.learning_rate, (0, 1, 2))
+def test_ranges_are_those_of_the_spec() -> None:
+    spec = ActionSpec(ARC_TOOLS, {RATE: (1e-4, 2e-4), EPOCHS: (0, 2)})
+    low, high = (json.loads(make_numeric_actions("box", spec).decode([edge] * 7))[1]["arguments"] for edge in (-1.0, 1.0))
+    assert (low["learning_rate"], high["learning_rate"]) == spec.ranges[RATE]
+    assert (low["num_train_epochs"], high["num_train_epochs"]) == spec.ranges[EPOCHS]
+    *_, rates, epochs = (coordinate.values for coordinate in make_numeric_actions("multi_discrete", spec).coordinates)
+    assert ((rates[0], rates[-1]), epochs) == (spec.ranges[RATE], (0, 1, 2))
 
 
 def test_the_usual_self_edit_is_an_action_in_every_accepted_form() -> None:
     augment, training, _ = (call["arguments"] for call in json.loads(DEFAULT_SELF_EDIT))
     paper = {"data_generation": augment, "training": training}
-    for codec in BOTH:
-        assert np.array_equal(codec.encode(DEFAULT_SELF_EDIT), codec.encode(paper))
+    for numeric in BOTH:
+        assert np.array_equal(numeric.encode(DEFAULT_SELF_EDIT), numeric.encode(paper))
 
 
-@pytest.mark.parametrize("codec", BOTH)
+@pytest.mark.parametrize("numeric", BOTH)
 @pytest.mark.parametrize(
     ("self_edit", "message"),
     [
@@ -105,13 +114,13 @@ def test_the_usual_self_edit_is_an_action_in_every_accepted_form() -> None:
         (json.dumps(json.loads(DEFAULT_SELF_EDIT)[:1] + json.loads(DEFAULT_SELF_EDIT)), "one call each"),
     ],
 )
-def test_what_is_no_action_is_refused(codec: SelfEditCodec, self_edit: str, message: str) -> None:
+def test_what_is_no_action_is_refused(numeric: NumericActions, self_edit: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        codec.encode(self_edit)
+        numeric.encode(self_edit)
 
 
 @pytest.mark.parametrize(
-    ("codec", "action"),
+    ("numeric", "action"),
     [
         (BOTH[0], [0, 0, 0, 0, 0, 9, 0]),
         (BOTH[0], [0, 0, 0, 0, 0, -1, 0]),
@@ -122,9 +131,9 @@ def test_what_is_no_action_is_refused(codec: SelfEditCodec, self_edit: str, mess
         (BOTH[1], [[0.0] * 7]),
     ],
 )
-def test_an_array_of_another_space_is_refused(codec: SelfEditCodec, action: list[float]) -> None:
+def test_an_array_of_another_space_is_refused(numeric: NumericActions, action: list[float]) -> None:
     with pytest.raises(SettingError, match="action="):
-        codec.decode(action)
+        numeric.decode(action)
 
 
 def test_numbers_beyond_the_box_count_as_its_ends() -> None:
@@ -143,22 +152,22 @@ class OtherArguments(Arguments):
     rate: float = Field(ge=1e-6, le=1, description="A rate.")
 
 
-def new_tool(arguments: type[Arguments]) -> SelfEditSpace:
+def new_tool(arguments: type[Arguments]) -> ActionSpec:
     other = Tool("other", "Another tool.", arguments, lambda draft, context, given: draft)
-    return SelfEditSpace((TOOLS["augment"], other, TOOLS["finetune"]))
+    return ActionSpec((TOOLS["augment"], other, TOOLS["finetune"]))
 
 
 def test_a_new_tool_needs_no_new_code() -> None:
-    space = new_tool(OtherArguments)
-    discrete, box = (make_codec(name, space, levels=6) for name in CODECS)
+    spec = new_tool(OtherArguments)
+    discrete, box = (make_numeric_actions(name, spec, levels=6) for name in NUMERIC_FORMS)
     assert discrete.space.nvec.tolist() == [2, 2, 2, 2, 3, 1, 2, 4, 6, 6, 6]
-    for codec in (discrete, box):
-        legal = codec.space
+    for numeric in (discrete, box):
+        legal = numeric.space
         legal.seed(0)
         for _ in range(50):
-            text = codec.decode(legal.sample())
-            assert space.contains(text)
-            assert codec.decode(codec.encode(text)) == text
+            text = numeric.decode(legal.sample())
+            assert spec.contains(text)
+            assert numeric.decode(numeric.encode(text)) == text
     rates = next(c.values for c in discrete.coordinates if c.argument == "rate")
     assert rates == pytest.approx((1e-6, 1.58e-5, 2.51e-4, 3.98e-3, 6.31e-2, 1.0), rel=1e-2)
     share = next(c for c in discrete.coordinates if c.argument == "share")
@@ -174,8 +183,8 @@ def test_what_no_number_stands_for_is_named() -> None:
 
     for arguments, message in ((Texts, "but text is"), (Unbounded, "bounds on both sides, but number is")):
         with pytest.raises(SettingError, match=message):
-            BoxCodec(new_tool(arguments))
-    with pytest.raises(SettingError, match="codec='boxes'"):
-        make_codec("boxes", SPACE)
+            BoxActions(new_tool(arguments))
+    with pytest.raises(SettingError, match="actions='boxes'"):
+        make_numeric_actions("boxes", SPEC)
     with pytest.raises(SettingError, match="levels=1"):
-        DiscreteCodec(SPACE, 1)
+        DiscreteActions(SPEC, 1)
