@@ -14,7 +14,7 @@ from seal_env.agents.lm.policy_model import PolicyModel
 from seal_env.agents.lm.policy_settings import SAME
 from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings
 from seal_env.agents.trainers.rest_em import RestEm
-from seal_env.errors import MissingExtraError, SettingError
+from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import scalars
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
@@ -107,10 +107,7 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
         MissingExtraError: If TRL is not installed.
         SealError: What is finished stays in the folder.
     """
-    try:
-        from seal_env.agents.trainers.grpo import Grpo, calls_tools  # here: TRL is an extra
-    except ImportError as error:
-        raise MissingExtraError("TRL", "grpo") from error
+    from seal_env.agents.trainers.grpo import Grpo, calls_tools  # here: it needs an extra
 
     base, policy, used = untrained_policy(config), config.policy, Settings.resolve(**config.environment)
     turns = used.max_turns if calls_tools(base.tokenizer, settings.tool_calls, used.domain) else 1

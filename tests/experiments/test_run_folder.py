@@ -6,7 +6,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,12 @@ def test_settings_that_are_none_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["folder", "file", "dangling link"])
 def test_whatever_is_there_is_never_overwritten(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "run"
-    {"folder": path.mkdir, "file": path.touch, "dangling link": lambda: path.symlink_to("nowhere")}[kind]()
+    make: dict[str, Callable[[], object]] = {
+        "folder": path.mkdir,
+        "file": path.touch,
+        "dangling link": lambda: path.symlink_to("nowhere"),
+    }
+    make[kind]()
     with pytest.raises(RunFolderError, match="exists already"):
         RunFolder(path, {})
 

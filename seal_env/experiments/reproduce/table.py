@@ -22,7 +22,7 @@ from rich.console import Console
 
 from seal_env.agents.evaluation import EvalSample, by_task, read_samples
 from seal_env.envs.env import SealEnv
-from seal_env.errors import MissingExtraError, SettingError
+from seal_env.errors import SettingError, needs_extra
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
 from seal_env.experiments.reproduce.presets import GRPO, REST_EM, SEARCH, UNTRAINED, Preset
@@ -127,10 +127,8 @@ class Reproduction:
 
     def _search(self, seed: int) -> Accuracies:
         """A search for each task; what is finished is in a journal. Accuracy is measured with seeds that chose nothing."""
-        try:
-            from seal_env.agents.search.tpe import search_tasks  # here: Optuna is an extra
-        except ImportError as error:
-            raise MissingExtraError("Optuna", "search") from error
+        with needs_extra("search"):
+            from seal_env.agents.search.tpe import search_tasks
 
         config = self._part(seed, SEARCH, subset=self.preset.held_out, reward="accuracy")
         runtime = config.runtime()
