@@ -64,7 +64,9 @@ def reals(schema: Mapping[str, Any], chosen: Range | None = None) -> Reals:
         own = low + inset * ("exclusiveMinimum" in schema), high - inset * ("exclusiveMaximum" in schema)
     else:
         is_log = _is_log(*own)
-    low, high = chosen or own
+    if chosen is None:
+        return Reals(*own, is_log)
+    low, high = chosen
     return Reals(low, high, _is_log(low, high) or (is_log and low > 0))
 
 

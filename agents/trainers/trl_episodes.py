@@ -11,7 +11,7 @@
 All updates of a batch are one call of the inner loop: tools only note what is decided, the reward function settles it.
 Texts about a passage are no calls of that kind, nor are the lists of texts that the tools of knowledge take: there the
 policy answers in plain words, without environments, and SelfEditReward reads each completion as a whole action.
-`seal_env.agents.trainers.grpo` makes whole runs of it. `datasets` is not a dependency of seal-env: it comes with the extra `grpo`.
+`seal_env.agents.trainers.grpo` makes whole runs of it. `datasets` comes with the extra `grpo`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
-from typing import Any, Final, get_type_hints
+from functools import partial, reduce
+from operator import or_
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -32,7 +34,8 @@ from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, settle
 from seal_env.errors import SettingError, needs_extra
-from seal_env.tools.base import Tool
+from seal_env.tools.base import Arguments, Tool
+from seal_env.tools.schema import Schema, arguments_schema, legal_values
 from seal_env.types import Outcome, Step
 
 with needs_extra("grpo"):
@@ -44,20 +47,37 @@ OVER: Final = "The episode is over; this call changes nothing."
 
 def _tool_method(tool: Tool[Any]) -> Callable[..., str]:
     """A method that takes a tool's arguments, with their names, types and descriptions where transformers reads them."""
-    fields, hints = tool.arguments.model_fields, get_type_hints(tool.arguments)
+    schemas, hints = arguments_schema(tool)["properties"], get_type_hints(tool.arguments)
+    types = {name: _plain_type(hints[name]) for name in schemas}
 
     def call(self: SelfEditEnvironment, /, **arguments: Any) -> str:
         return self._call(tool.name, arguments)
 
-    lines = "\n".join(f"    {name}: {' '.join(str(field.description).split())}" for name, field in fields.items())
+    lines = "\n".join(f"    {name}: {_described(schema, hints[name])}" for name, schema in schemas.items())
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    taken = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[name]) for name in fields]
+    taken = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=each) for name, each in types.items()]
     call.__name__ = tool.name
     call.__qualname__ = f"SelfEditEnvironment.{tool.name}"
-    call.__doc__ = f"{tool.description}\n\nArgs:\n{lines}" if fields else tool.description
-    call.__annotations__ = {name: hints[name] for name in fields} | {"return": str}
+    call.__doc__ = f"{tool.description}\n\nArgs:\n{lines}" if schemas else tool.description
+    call.__annotations__ = types | {"return": str}
     setattr(call, "__signature__", inspect.Signature([own, *taken], return_annotation=str))  # noqa: B010 (no attribute yet)
     return call
+
+
+def _plain_type(annotation: Any) -> Any:
+    """A type of an argument as transformers knows it: a dict for a model within."""
+    if isinstance(annotation, type) and issubclass(annotation, Arguments):
+        return dict
+    inner = tuple(map(_plain_type, get_args(annotation)))
+    if inner == get_args(annotation):
+        return annotation
+    return reduce(or_, inner) if get_origin(annotation) in (Union, UnionType) else get_origin(annotation)[inner]
+
+
+def _described(schema: Schema, annotation: Any) -> str:
+    """An argument's description in one line; of models within it says the fields too, which their type does not."""
+    words = " ".join(schema["description"].split())
+    return words if _plain_type(annotation) == annotation else f"{words} It is {legal_values(schema)}."
 
 
 class SelfEditEnvironment:

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from seal_env.self_edits.parse_text import parse_or_read, read_texts
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.self_edits.validate import check_calls
+from seal_env.tools.registry import MAX_CALLS
+from seal_env.tools.text.documents import MAX_TEXTS
 from seal_env.types import InvalidSelfEdit, Outcome
 from tests.helpers.tools import KNOWLEDGE_TOOLS
 
 
 def read(text: str) -> dict[str, Any]:
-    return {call.name: dict(call.arguments) for call in read_texts(text)}
+    calls = read_texts(text)
+    assert not isinstance(calls, InvalidSelfEdit)
+    return {call.name: dict(call.arguments) for call in calls}
 
 
 def test_each_line_is_an_implication_and_finetune_follows() -> None:
@@ -45,7 +49,16 @@ def test_half_a_pair_is_a_text_like_any_other(text: str) -> None:
 
 def test_more_texts_than_a_call_takes_are_several_calls() -> None:
     calls = read_texts("\n".join(f"text {number}" for number in range(130)))
+    assert not isinstance(calls, InvalidSelfEdit)
     assert [len(call.arguments.get("texts", ())) for call in calls] == [64, 64, 2, 0]
+
+
+def test_more_texts_than_all_calls_take_are_a_mistake() -> None:
+    found = parse_or_read("\n".join(["a"] * (MAX_TEXTS * (MAX_CALLS - 1) + 1)))
+    assert isinstance(found, InvalidSelfEdit)
+    assert found.outcome is Outcome.INVALID_ARGUMENTS
+    assert found.reason == "The text has 1985 documents, or 33 tool calls; at most 32 are read."
+    assert len(read_texts("\n".join(["a"] * MAX_TEXTS * (MAX_CALLS - 1)))) == MAX_CALLS
 
 
 JSON_LIKE = ["[]", "{}", '[{"name": "finetune"}]', "  {", "[ [", "", "Here:\n```json\n[]\n```", 3, None]

@@ -25,7 +25,7 @@ from seal_env.tasks.arc.grid import GridPair
 from seal_env.tasks.arc.training_set import build_candidates
 from seal_env.tools.base import Draft, EditContext, Tool
 from seal_env.types import Budget, Example, InvalidSelfEdit, Message, Outcome, Recipe, SelfEdit, ToolCall, TrainingConfig
-from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EXAMPLES
+from tests.helpers.tools import ARC_NAMES, ARC_TOOLS, EXAMPLES, KNOWLEDGE_TOOLS
 
 PAIRS = tuple(GridPair(((n, 1), (0, 2)), ((1, n), (2, 0))) for n in range(3, 6))
 CONTEXT = EditContext(PAIRS, 5, ArcDomain())
@@ -93,6 +93,27 @@ def test_later_calls_replace_earlier_ones() -> None:
     assert fold(AUGMENT, TRAINING, NO_AUGMENTATION, training(num_train_epochs=9)) == fold(
         NO_AUGMENTATION, training(num_train_epochs=9)
     )
+
+
+@pytest.mark.parametrize(
+    ("pairs", "reason"),
+    [
+        (
+            [{"question": "Who?", "answer": "she", "source": "here"}],
+            'The argument "source" of self_qa.pairs[0] is not known; it takes question, answer.',
+        ),
+        (
+            [{"question": "Who?"}],
+            "The argument pairs[0] of self_qa needs answer (a text of at most 4000 characters) too.",
+        ),
+        (
+            [{"question": "Who?", "answer": "she"}, {"question": 3, "answer": "she"}],
+            "The argument pairs[1].question of self_qa is not valid: expected a text of at most 4000 characters, got 3.",
+        ),
+    ],
+)
+def test_a_mistake_within_an_argument_is_named_by_its_path(pairs: list[dict[str, Any]], reason: str) -> None:
+    assert refused(ToolCall("self_qa", {"pairs": pairs}), tools=KNOWLEDGE_TOOLS).reason == reason
 
 
 def test_an_unknown_tool_names_what_there_is() -> None:
