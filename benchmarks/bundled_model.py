@@ -56,7 +56,7 @@ def measure_task(model: str, subset: str, task_id: str, self_edits: Sequence[str
     """Accuracies of one task: before, and after each self-edit, or each of a number of random ones. Runs in a worker."""
     torch.set_num_threads(1)
     count = self_edits if isinstance(self_edits, int) else len(self_edits)
-    envs = gymnasium.make_vec("SEAL-ARC-v0", num_envs=count, subset=subset, model=model, max_turns=1, decode="never")
+    envs: Any = gymnasium.make_vec("SEAL-ARC-v0", num_envs=count, subset=subset, model=model, max_turns=1, decode="never")
     envs.reset(seed=[seed] * count, options={"task_id": task_id})
     envs.single_action_space.seed(seed)
     actions = [envs.single_action_space.sample() for _ in range(count)] if isinstance(self_edits, int) else self_edits
@@ -94,8 +94,8 @@ def measure_tasks(
 
 def measure_base(model: str, tasks: int) -> list[float]:
     """Accuracy without an update, `mini` task by task."""
-    given = {"subset": f"mini-eval:{tasks}", "model": model, "max_turns": 1, "decode": "never"}
-    envs = gymnasium.make_vec("SEAL-ARC-v0", num_envs=tasks, **given)
+    given: dict[str, Any] = {"subset": f"mini-eval:{tasks}", "model": model, "max_turns": 1, "decode": "never"}
+    envs: Any = gymnasium.make_vec("SEAL-ARC-v0", num_envs=tasks, **given)
     envs.reset(seed=0, options={"task_ids": envs.get_attr("taskset")[0].task_ids})
     return [float(accuracy) for accuracy in envs.step((NO_UPDATE,) * tasks)[4]["accuracy_before"]]
 

@@ -29,12 +29,12 @@ from seal_env.settings import Settings
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.exact_match import exact_match
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
-from seal_env.tasks.knowledge.passage import PassageTask, Question
+from seal_env.tasks.knowledge.passage import Passage, PassageTask, Question
 from seal_env.tasks.knowledge.prompt import question_and_answer
 from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC, synthetic_passage
 from seal_env.tools.base import Draft, EditContext
 from seal_env.types import Document as Text
-from seal_env.types import InnerLoop, InvalidSelfEdit, UpdateJob, UpdateResult
+from seal_env.types import InnerLoop, InvalidSelfEdit, Task, UpdateJob, UpdateResult
 
 JOBS_IN_CALL = 8
 MAX_NEW_TOKENS = 256
@@ -54,7 +54,7 @@ class Updates:
     inner_loop: InnerLoop
     domain: KnowledgeDomain
 
-    def run(self, tasks: Sequence[PassageTask], texts: Sequence[Sequence[Text]]) -> list[UpdateResult]:
+    def run(self, tasks: Sequence[Task[Passage, Question]], texts: Sequence[Sequence[Text]]) -> list[UpdateResult]:
         """One result for each task; without texts, the base model answers."""
         used = self.settings
         jobs = [
@@ -72,7 +72,7 @@ class Updates:
         return [result for start in starts for result in self.inner_loop.run(jobs[start : start + JOBS_IN_CALL])]
 
 
-def texts_of(task: PassageTask, condition: str, count: int) -> Iterator[str]:
+def texts_of(task: Task[Passage, Question], condition: str, count: int) -> Iterator[str]:
     """At most `count` statements, or questions other than the task's, or both; every fact once before any fact twice."""
     drawn = synthetic_passage(task.task_id)
     rng = np.random.default_rng([len(task.context.text), count])
@@ -99,7 +99,7 @@ def _in_turn(lists: Sequence[Sequence[Any]], count: int) -> list[Any]:
     return [each[index] for index in range(longest) for each in lists if index < len(each)][:count]
 
 
-def learned(domain: KnowledgeDomain, task: PassageTask, condition: str, count: int) -> tuple[Text, ...]:
+def learned(domain: KnowledgeDomain, task: Task[Passage, Question], condition: str, count: int) -> tuple[Text, ...]:
     """The documents of a condition."""
     if condition == "no update":
         return ()
@@ -112,8 +112,8 @@ def measure_ladder(updates: Updates, which: str, passages: int, seed: int, count
     domain, tasks = updates.domain, list(SYNTHETIC.taskset(which, which, passages, seed))
     rows = []
     for condition in CONDITIONS:
-        documents = [learned(domain, task, condition, count) for task in tasks]  # type: ignore[arg-type]
-        results = updates.run(tasks, documents)  # type: ignore[arg-type]
+        documents = [learned(domain, task, condition, count) for task in tasks]
+        results = updates.run(tasks, documents)
         scores = [domain.score(task, result.answers_Q, 0) for task, result in zip(tasks, results, strict=True)]
         answers_Q = [[said[0] or "" for said in score.predictions_Q] for score in scores]
         row: Row = {"set": which, "condition": condition, "lexical": [score.accuracy for score in scores], "exact": []}

@@ -17,7 +17,8 @@ import torch
 import tyro
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from seal_env.agents.evaluation import starts
 from seal_env.agents.trainers.grpo import calls_tools
@@ -70,7 +71,7 @@ def main(arguments: Arguments) -> list[dict[str, Any]]:
         train_dataset=prompt_dataset(runtime, [start for _, start in starts(runtime.taskset.task_ids, 1, seed=0)]),
         processing_class=tokenizer,
         peft_config=LoraConfig(r=16, target_modules="all-linear"),
-        environment_factory=self_edit_environments(runtime) if tools else None,
+        environment_factory=self_edit_environments(runtime) if tools else None,  # type: ignore[arg-type]
     )
     trainer.train()
     trainer.save_model(str(arguments.out / "adapter"))

@@ -75,7 +75,8 @@ class Agent(nn.Module):
 
     def value(self, observations: torch.Tensor) -> torch.Tensor:
         """[batch]."""
-        return self.critic(observations).squeeze(-1)
+        values: torch.Tensor = self.critic(observations)
+        return values.squeeze(-1)
 
     def choices(self, observations: torch.Tensor) -> list[Categorical]:
         """A distribution for each argument."""

@@ -34,8 +34,7 @@ from recipes.train import (
     save_checkpoint,
 )
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
-from seal_env.models.catalog import MODEL_NAME
-from seal_env.settings import MODEL_DEFAULTS
+from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.mini.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.mini.table_rules import TABLE_FAMILIES

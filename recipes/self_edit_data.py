@@ -12,9 +12,8 @@ from recipes.stream import IGNORED
 from seal_env.domains import arc
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
-from seal_env.models.catalog import MODEL_NAME
+from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
 from seal_env.self_edits.prompt import chat_messages, observation_text
-from seal_env.settings import MODEL_DEFAULTS
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.grid import GridPair
 from seal_env.tasks.arc.mini.composed_rules import OFTEN_FAMILIES

@@ -14,13 +14,13 @@ from seal_env.settings import Settings
 
 def test_embedded_model_has_its_own_adapter_and_format() -> None:
     own, other = Settings.resolve(), Settings.resolve(model="some/model")
-    assert own.options.grid_format == "lettered"
-    assert (other.options.grid_format, other.lora.rank, other.lora.alpha) == ("plain", 128, 16.0)
+    assert own.flat()["grid_format"] == "lettered"
+    assert (other.flat()["grid_format"], other.lora.rank, other.lora.alpha) == ("plain", 128, 16.0)
 
 
 def test_given_settings_win_over_the_model_s_own() -> None:
     settings = Settings.resolve(grid_format="plain", lora_rank=3, lora_alpha=2)
-    assert (settings.options.grid_format, settings.lora.rank, settings.lora.alpha) == ("plain", 3, 2.0)
+    assert (settings.flat()["grid_format"], settings.lora.rank, settings.lora.alpha) == ("plain", 3, 2.0)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,9 @@ class Done:
     failure: str = ""
 
 
+_barrier: Any  # set in each process before it works
+
+
 def _set_barrier(barrier: Any) -> None:
     global _barrier
     _barrier = barrier

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("trl")
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
-from transformers.utils import get_json_schema
+from transformers.utils.chat_template_utils import get_json_schema
 from trl.chat_template_utils import qwen2_5_chat_template
 
 from seal_env.agents.lm.policy_settings import LocalPolicyOptions
@@ -23,7 +23,6 @@ from seal_env.agents.trainers.outer_settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import (
     CLOSED,
     OVER,
-    SelfEditEnvironment,
     SelfEditReward,
     prompt_dataset,
     self_edit_environments,
@@ -58,13 +57,13 @@ def counted(runtime: Runtime, broken: Sequence[int] = ()) -> NotingInnerLoop:
     return counting
 
 
-def begun(runtime: Runtime, place: int = 0, seed: int = 3) -> SelfEditEnvironment:
+def begun(runtime: Runtime, place: int = 0, seed: int = 3) -> Any:  # its methods are made from the schemas of the tools
     environment = self_edit_environments(runtime)()
     assert environment.reset(task_id=runtime.taskset.task_ids[place], seed=seed, prompt=[]) is None
     return environment
 
 
-def call_all(environment: SelfEditEnvironment, **training: Any) -> list[str]:
+def call_all(environment: Any, **training: Any) -> list[str]:
     return [
         environment.augment(**EXAMPLES["augment"]),
         environment.training(**{**EXAMPLES["training"], **training}),

@@ -20,8 +20,9 @@ from transformers import AutoTokenizer, GenerationConfig
 from seal_env.agents.base import PolicyFailure
 from seal_env.agents.lm.constrained import legal_texts, self_edit_pattern
 from seal_env.agents.lm.local_hf import LocalHFAgent
+from seal_env.agents.lm.policy_chat import as_action
 from seal_env.agents.lm.policy_model import Generation, PolicyModel, SeededDraw
-from seal_env.agents.lm.policy_prompt import PolicyPrompt, as_action
+from seal_env.agents.lm.policy_prompt import PolicyPrompt
 from seal_env.agents.lm.policy_settings import LocalPolicyOptions
 from seal_env.agents.rollouts import run_episode
 from seal_env.envs.env import SealEnv

@@ -220,7 +220,7 @@ def test_growth_jobs_have_the_length_that_is_asked_for() -> None:
 def test_plot_is_an_svg_with_a_line_for_each_loop_that_was_measured(tmp_path: Path) -> None:
     points = [{"x": x, "batched": 1000.0 * x, "reference": 900.0} for x in (1, 2, 4)]
     unmeasured = [{"x": x, "batched": None, "reference": 900.0 + x} for x in (64, 128)]
-    found = {"jobs_in_call": points, "tokens_per_example": unmeasured, "parameters": []}
+    found: dict[str, Any] = {"jobs_in_call": points, "tokens_per_example": unmeasured, "parameters": []}
     (tmp_path / "growth.json").write_text(json.dumps({"growth": found}))
     plot.main([str(tmp_path / "growth.json"), str(tmp_path / "plot.svg")])
     assert (tmp_path / "plot.svg").read_text().startswith("<?xml")

@@ -162,7 +162,7 @@ def single_episodes(environment_id: str, script: list[str], seed: int) -> list[t
 def comparable(said: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Without the losses, which rounding may change, and with None for nan, which arrays of numbers have instead of it."""
     infos = [{name: None if value != value else value for name, value in step[-1].items()} for step in said]
-    return [(*step[:-1], info | {"losses": len(info.get("losses", ()))}) for step, info in zip(said, infos, strict=True)]
+    return [(*step[:-1], info | {"losses": len(info.get("losses") or ())}) for step, info in zip(said, infos, strict=True)]
 
 
 @pytest.mark.parametrize("environment_id", TOGETHER)

@@ -111,7 +111,7 @@ def test_recipe_with_registered_names_is_legal() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_unknown_name_is_an_error_with_the_legal_ones(name: str, base: FrozenLM) -> None:
-    recipe = replace(JOB.recipe, **{name: "no such thing"})
+    recipe = replace(JOB.recipe, **dict[str, Any]({name: "no such thing"}))
     legal = {"optimizer": "'adamw' or 'sgd' or 'normalized'", "schedule": "'cosine' or 'linear' or 'stairs'"}[name]
     with pytest.raises(SettingError, match=f"{name}='no such thing' is not legal; expected {legal}"):
         check_recipe(recipe)

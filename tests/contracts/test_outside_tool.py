@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
 from typing import Any, Literal
@@ -96,7 +95,7 @@ each_tool = pytest.mark.parametrize("tool", [NUMERIC, FULL], ids=["numeric", "fu
 
 
 @pytest.fixture(autouse=True)
-def _only_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _only_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_REGISTERED", {})
     register_tool(NUMERIC)
     register_tool(FULL)
@@ -246,7 +245,7 @@ def test_names_and_arguments_that_nothing_could_be_derived_from_are_refused() ->
         number: int
 
     with pytest.raises(SettingError, match=r"argument='mapped\.table'"):
-        register_tool(Tool("mapped", "A tool.", Mapped, apply))  # type: ignore[arg-type]
+        register_tool(Tool("mapped", "A tool.", Mapped, apply))
     with pytest.raises(SettingError, match=r"description of bare\.number"):
         Tool("bare", "A tool.", Bare, apply)  # type: ignore[arg-type]
     for name in ("reset", "Two Words", "über", ""):

@@ -9,8 +9,10 @@ import pytest
 
 from seal_env.errors import UnknownTaskError
 from seal_env.tasks.arc import loader as arc
+from seal_env.tasks.arc.task import ArcTaskset
 from seal_env.tasks.arc.validate import validate as validate_grids
 from seal_env.tasks.knowledge import loader as knowledge
+from seal_env.tasks.knowledge.passage import PassageTaskset
 from seal_env.tasks.knowledge.validate import validate as validate_passage
 from seal_env.types import Task
 
@@ -19,7 +21,7 @@ SMALL = 100  # task sets up to this size are proved whole in the quick run
 MAKERS: dict[str, Any] = {**arc.TASKSETS, **knowledge.TASKSETS}
 
 
-def load(name: str) -> arc.ArcTaskset | knowledge.PassageTaskset:
+def load(name: str) -> ArcTaskset | PassageTaskset:
     return arc.load_taskset(name) if name in arc.TASKSETS else knowledge.load_passages(name)
 
 

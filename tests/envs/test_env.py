@@ -255,7 +255,7 @@ def test_no_answer_is_in_sight_of_the_agent_or_the_training(fake: ToldInnerLoop)
     for subset in ("seal-train", "seal-eval"):
         env = make(subset=subset, max_examples=4000, max_steps=100000)
         for task in env.taskset:
-            seen = [*env.reset(seed=0, options={"task_id": task.task_id})]
+            seen: list[Any] = [*env.reset(seed=0, options={"task_id": task.task_id})]
             seen += [part for action in (calls("augment"), "?", calls("training")) for part in env.step(action)]
             env.step(calls("finetune", epochs=1))
             visible = " ".join(map(str, seen))

@@ -184,9 +184,9 @@ def test_settings_that_do_not_fit_are_named(settings: dict[str, Any], field: str
 
 @pytest.mark.parametrize("name", ["passages", "learn_passage", "reward", "grader"])
 def test_arc_has_none_of_it(name: str) -> None:
-    value = {"passages": 2, "learn_passage": False, "reward": "word_f1", "grader": "judge"}[name]
+    values: dict[str, Any] = {"passages": 2, "learn_passage": False, "reward": "word_f1", "grader": "judge"}
     with pytest.raises(SettingError, match=f"{name}="):
-        SealEnv(**{name: value})
+        SealEnv(**{name: values[name]})
 
 
 def test_full_fine_tuning_leaves_the_base_as_it_was() -> None:

@@ -88,6 +88,8 @@ def test_every_step_ends_an_episode_and_begins_another(loop: PickyInnerLoop) -> 
     first = envs.reset()
     begun = [info["task_id"] for info in envs.reset_infos]
     second, rewards, dones, infos = envs.step(sample(envs))
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
     assert dones.tolist() == [True] * 3
     assert rewards.dtype == np.float32
     for place, info in enumerate(infos):
@@ -167,7 +169,8 @@ def test_attributes_and_methods_are_those_of_the_environments(loop: PickyInnerLo
     assert envs.get_attr("render_mode") == [None] * 3
     assert envs.get_attr("episode", [2])[0].task.task_id == envs.reset_infos[2]["task_id"]
     envs.set_attr("marked", True, indices=1)
-    assert [hasattr(env, "marked") for env in envs.unwrapped.envs.unwrapped.envs] == [False, True, False]
+    inside: Any = envs.unwrapped
+    assert [hasattr(env, "marked") for env in inside.envs.unwrapped.envs] == [False, True, False]
     assert envs.env_method("has_wrapper_attr", "marked", indices=[0, 1]) == [False, True]
     assert envs.env_is_wrapped(Monitor) == [False] * 3
     assert not envs.has_attr("no_such")

@@ -213,9 +213,11 @@ def test_mode_is_told_in_the_metadata_and_a_wrong_one_named() -> None:
 
 def test_is_made_again_from_its_spec() -> None:
     envs = make(3, max_turns=2)
+    assert envs.spec is not None
     again = gymnasium.make_vec(envs.spec)
     assert isinstance(again, SealVectorEnv)
-    assert (again.num_envs, again.envs[0].settings) == (3, envs.envs[0].settings)
+    assert again.num_envs == 3
+    assert again.get_attr("settings") == envs.get_attr("settings")
 
 
 def test_seeds_and_tasks_are_given_to_all_or_to_each(loop: RecordingInnerLoop) -> None:
@@ -338,14 +340,15 @@ def test_renders_every_environment(loop: RecordingInnerLoop, mode: str, kind: ty
 
 @pytest.mark.parametrize("maker", [make, make_sync])
 def test_gymnasium_s_wrappers_work(loop: RecordingInnerLoop, maker: Callable[..., Any]) -> None:
-    envs = DictInfoToList(RecordEpisodeStatistics(maker(2)))
+    episodes = RecordEpisodeStatistics(maker(2))
+    envs = DictInfoToList(episodes)
     envs.reset(seed=0)
     envs.step([AUGMENT, DEFAULT_SELF_EDIT])
     *_, infos = envs.step([FINETUNE, DEFAULT_SELF_EDIT])
     assert (infos[0]["episode"]["r"], infos[0]["episode"]["l"]) == (1.0, 2)
     assert infos[0]["self_edit"] == json.loads(AUGMENT) + json.loads(FINETUNE)
     assert set(infos[1]) == {"task_id", "turn", "outcome", "reason", "task", "budget", "segment"}
-    assert list(envs.env.length_queue) == [1, 2]
+    assert list(episodes.length_queue) == [1, 2]
 
 
 def test_mask_resets_some_of_the_statistics(loop: RecordingInnerLoop) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
 
@@ -78,6 +79,7 @@ def test_an_episode_is_one_step_of_numbers(loop: QuickInnerLoop) -> None:
 
 def test_another_space_may_be_given(loop: QuickInnerLoop) -> None:
     env = StructuredSelfEdit(gymnasium.make("SEAL-ARC-Mini-v0"), levels=3, space=SelfEditSpace(ARC_TOOLS, {EPOCHS: (0, 5)}))
+    assert isinstance(env.action_space, spaces.MultiDiscrete)
     assert env.action_space.nvec.tolist()[-2:] == [3, 6]
 
 
@@ -100,10 +102,11 @@ def test_what_is_no_seal_environment_is_refused() -> None:
 
 def test_numbers_are_not_made_numbers_again() -> None:
     alone, many = gymnasium.make("SEAL-ARC-Mini-v0"), gymnasium.make_vec("SEAL-ARC-Mini-v0", num_envs=2)
-    for once, wrapper in (
+    wrapped: list[tuple[Any, Any]] = [
         (StructuredSelfEdit(alone), StructuredSelfEdit),
         (VectorStructuredSelfEdit(many), VectorStructuredSelfEdit),
-    ):
+    ]
+    for once, wrapper in wrapped:
         with pytest.raises(SettingError, match="once"):
             wrapper(once, space=SelfEditSpace(ARC_TOOLS))
 
@@ -177,7 +180,9 @@ def test_what_the_machine_failed_is_played_again_with_another_seed(loop: QuickIn
     said = infos["final_info"] if mode == "SameStep" else infos
     assert said["outcome"].tolist() == ["ok"] * 4
     assert said["task_id"].tolist() == tasks
-    numeric = make_numeric_actions("multi_discrete", envs.unwrapped.single_action_space.spec)
+    space = envs.unwrapped.single_action_space
+    assert isinstance(space, SelfEditSpace)
+    numeric = make_numeric_actions("multi_discrete", space.spec)
     assert [numeric.encode(calls).tolist() for calls in said["self_edit"]] == actions.tolist()
 
 

@@ -32,7 +32,7 @@ def test_rewards(name: str, base: Evaluation, adapted: Evaluation, expected: flo
 
 
 def test_an_unknown_reward_is_a_setting_error_that_names_the_legal_ones() -> None:
-    with pytest.raises(SettingError, match="reward='cells' is not legal; expected 'accuracy' or .* or 'word_f1'"):
+    with pytest.raises(SettingError, match=r"reward='cells' is not legal; expected 'accuracy' or .* or 'word_f1'"):
         make_reward("cells", "word_f1")
 
 

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -53,8 +53,8 @@ class OpenAIServer:
         return f"http://127.0.0.1:{self._http.port}/v1"
 
     @contextmanager
-    def running(self) -> Iterator[OpenAIServer]:
-        self._http.start()  # type: ignore[no-untyped-call]
+    def running(self) -> Iterator[Self]:
+        self._http.start()
         try:
             yield self
         finally:
@@ -62,11 +62,11 @@ class OpenAIServer:
 
     def start(self) -> None:
         """Once more, at the same port."""
-        self._http.start()  # type: ignore[no-untyped-call]
+        self._http.start()
 
     def stop(self) -> None:
         if self._http.is_running():
-            self._http.stop()  # type: ignore[no-untyped-call]
+            self._http.stop()
 
     def serve(self, path: str, answer: Callable[[Body], Response]) -> None:
         """POST to /v1/`path` is answered by `answer`."""

@@ -147,7 +147,8 @@ def test_going_back_is_bit_identical(update: UpdateMethod, base: FrozenLM, tmp_p
 
 def test_fingerprint_is_of_the_state(model: AdaptedModel, tmp_path: Path) -> None:
     found = [model.fingerprint]
-    for update, seed in (("lora", 1), ("full", 2), ("lora", 3)):
+    methods: tuple[tuple[UpdateMethod, int], ...] = (("lora", 1), ("full", 2), ("lora", 3))
+    for update, seed in methods:
         learn(model, tmp_path, update, seed)
         found.append(model.fingerprint)
         if seed == 1:
@@ -244,9 +245,9 @@ def of_other_layers(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     return {name.replace("layers.1", "layers.7"): tensor for name, tensor in tensors.items()}
 
 
-BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (
-        lambda path: [file.unlink() for file in path.iterdir()] and None,
+        lambda path: [file.unlink() for file in path.iterdir()],
         "neither adapter_config.json nor config.json",
     ),
     "other arithmetic": (lambda path: with_config(path, use_dora=True), "use_dora=True, expected False"),
@@ -256,7 +257,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "half a pair": (lambda path: with_weights(path, without_last), "not every layer has both A and B"),
     "layers of another model": (lambda path: with_weights(path, of_other_layers), "no linear layer 'model.layers.7"),
-    "cut off": (lambda path: (path / "adapter_model.safetensors").write_bytes(b"12345678") and None, "deserializing header"),
+    "cut off": (lambda path: (path / "adapter_model.safetensors").write_bytes(b"12345678"), "deserializing header"),
 }
 
 

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import pytest
@@ -43,7 +44,7 @@ OTHER = replace(JOB, seed=1)
 RESULT = UpdateResult(
     Outcome.OK, "", (Answer("first", False, "one\n\u2028 文", -0.125),), (1.5, 0.1), 17, 2, {"train_seconds": 3.0}
 )
-REAL = {"max_examples": 4, "max_steps": 6, "subset": "mini-train:1"}
+REAL: dict[str, Any] = {"max_examples": 4, "max_steps": 6, "subset": "mini-train:1"}
 
 
 class FakeInnerLoop:

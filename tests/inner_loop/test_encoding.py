@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
@@ -151,7 +152,8 @@ def test_a_document_is_its_own_tokens_and_an_end_if_wanted_all_of_which_are_lear
 
 
 def test_an_example_is_a_chat_or_a_document() -> None:
-    for both_or_none in ({}, {"messages": EXAMPLE.messages, "document": "text"}):
+    wrong: list[dict[str, Any]] = [{}, {"messages": EXAMPLE.messages, "document": "text"}]
+    for both_or_none in wrong:
         with pytest.raises(AssertionError, match="a chat or a document"):
             Example(**both_or_none)
 

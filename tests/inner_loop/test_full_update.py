@@ -148,7 +148,8 @@ def test_update_is_the_trainer_s_update(
     job = replace(JOB, recipe=RECIPES[recipe], save_to=tmp_path / "ours")
     (result,) = make(name, in_fp64(base)).run([job])
     trainer = trainer_of(base, job, tmp_path / "theirs")
-    before, ours, theirs = (weights(model) for model in (base.model, load(tmp_path / "ours", torch.float64), trainer.model))
+    models: list[Any] = [base.model, load(tmp_path / "ours", torch.float64), trainer.model]
+    before, ours, theirs = map(weights, models)
     assert result.losses_S == pytest.approx(trainer.losses_S, abs=1e-6)
     assert before.keys() == ours.keys() == theirs.keys()
     assert all(float((ours[name] - theirs[name]).abs().max()) < 1e-7 for name in ours)

@@ -44,15 +44,19 @@ def test_nothing_is_encoded_twice(encoder: JobEncoder, encoded: list[Any]) -> No
     ("quirk", "example"), [("double_bos", EXAMPLES[0]), ("trailing_prompt", EXAMPLES[0]), ("learn_end", DOCUMENT)]
 )
 def test_quirks_are_encoded_apart(quirk: str, example: Example, encoder: JobEncoder) -> None:
-    plain, quirky = (encoder.example(example, recipe) for recipe in (Recipe(), Recipe(**{quirk: True})))
+    flag: dict[str, Any] = {quirk: True}
+    plain, quirky = (encoder.example(example, recipe) for recipe in (Recipe(), replace(Recipe(), **flag)))
     assert len(quirky.ids_T) > len(plain.ids_T)
-    assert encoder.max_tokens(Recipe()) - encoder.max_tokens(Recipe(**{quirk: True})) == len(quirky.ids_T) - len(plain.ids_T)
+    assert encoder.max_tokens(Recipe()) - encoder.max_tokens(replace(Recipe(), **flag)) == len(quirky.ids_T) - len(
+        plain.ids_T
+    )
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Recipe) if field.type == "bool"])
 @pytest.mark.parametrize("example", [EXAMPLES[0], DOCUMENT])
 def test_what_is_known_of_one_recipe_is_not_taken_for_another(name: str, example: Example, encoder: JobEncoder) -> None:
-    for recipe in (Recipe(), Recipe(**{name: True}), Recipe()):
+    flag: dict[str, Any] = {name: True}
+    for recipe in (Recipe(), replace(Recipe(), **flag), Recipe()):
         assert encoder.example(example, recipe) == encoder._encoder.encode_example(example, recipe)
 
 

@@ -84,7 +84,7 @@ def test_key_changes_with_the_recipe_s(name: str, base: FrozenLM) -> None:
     value = getattr(JOB.recipe, name)
     names = {"schedule": "linear", "optimizer": "sgd"}
     other = names[name] if name in names else not value if isinstance(value, bool) else value + 1
-    changed = replace(JOB.recipe, **{name: other})
+    changed = replace(JOB.recipe, **dict[str, Any]({name: other}))
     keys = JobKeys(base, "reference")
     assert keys.key(replace(JOB, recipe=changed)) != keys.key(JOB)
 
@@ -127,7 +127,7 @@ def test_key_without_an_update_ignores_how_it_would_be_done(untrained: dict[str,
 @pytest.mark.parametrize("kept", ["examples_E", "queries_Q"])
 def test_tokens_that_move_to_a_neighbour_change_the_key(kept: str, base: FrozenLM) -> None:
     """Lengths are part of the key, so that streams cannot be cut in two ways."""
-    two = {
+    two: dict[str, Any] = {
         "examples_E": (example("1 2"), example("3")),
         "queries_Q": (ASKED, replace(ASKED, query_id="second", answer="one")),
     }

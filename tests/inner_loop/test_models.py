@@ -58,9 +58,9 @@ def test_examples_that_the_model_cannot_take_are_dropped(tiny_models: dict[str, 
     augment["arguments"]["use_size_augmentations"] = True
     env.step(json.dumps(augment))
     assert env.episode is not None
-    assert env.episode.kept is not None
-    assert max(env.episode.kept.lengths_E) <= 1024
-    assert len(env.episode.kept.examples_E) < len(env.episode.draft.candidates or ())
+    assert env.episode.drafting.examples is not None
+    assert max(env.episode.drafting.examples.lengths_E) <= 1024
+    assert len(env.episode.drafting.examples.examples_E) < len(env.episode.drafting.draft.candidates or ())
 
 
 @pytest.mark.parametrize("profile", ["fixed", "paper"])

@@ -132,7 +132,7 @@ def theirs(model: str, job: UpdateJob, start: Ours, collator: Collator, out: Pat
     peft = get_peft_model(fresh, config)
     set_peft_model_state_dict(peft, start.initial)
     peft.eval()  # GPT-2 has dropout, which our loops never use; Trainer would switch it on
-    peft.train = lambda mode=True: peft
+    peft.train = lambda mode=True: peft  # type: ignore[method-assign]
     trainer = RecordingTrainer(
         model=peft,
         args=trainer_arguments(job, out),
@@ -234,6 +234,7 @@ def order_of(mine: Ours) -> list[list[int]]:
 
 
 def assert_close(mine: Ours, trainer: RecordingTrainer) -> None:
+    assert trainer.model is not None
     final = weights(trainer.model)
     assert final.keys() == mine.final.keys()
     moved = max(float((mine.final[name] - mine.initial[name]).abs().max()) for name in final)

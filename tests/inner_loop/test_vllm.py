@@ -179,7 +179,12 @@ def listed(server: VllmServer) -> set[str]:
 
 
 def test_environment_has_the_server_answer(server: VllmServer, runtime: Runtime, engine: list[list[bool]]) -> None:
-    own = {"subset": runtime.settings.subset, "max_turns": 1, "evaluator": "vllm", "evaluator_url": server.base_url}
+    own: dict[str, Any] = {
+        "subset": runtime.settings.subset,
+        "max_turns": 1,
+        "evaluator": "vllm",
+        "evaluator_url": server.base_url,
+    }
     env = gymnasium.make("SEAL-ARC-v0", **own)
     env.reset(seed=0, options={"task_id": runtime.taskset.task_ids[0]})
     _, _, _, truncated, info = env.step(DEFAULT_SELF_EDIT)

@@ -151,7 +151,8 @@ def test_adapters_depend_on_neither_chunks_nor_weights(start: Path, tokenizer: A
 
 def test_the_base_model_gets_the_gradients_of_all_losses(start: Path, tokenizer: Any) -> None:
     norms = []
-    for change in ({}, {"plain_weight": 0.0}, {"self_edit_weight": 0.0}, {"inner_weight": 0.01}):
+    changes: list[dict[str, Any]] = [{}, {"plain_weight": 0.0}, {"self_edit_weight": 0.0}, {"inner_weight": 0.01}]
+    for change in changes:
         state = adaptation(start, tokenizer, replace(FEW, **change))
         state.step(0)
         norms.append(float(sum(p.grad.norm() for p in state.model.parameters())))
@@ -184,7 +185,7 @@ def test_queries_are_asked_always_or_after_the_last_step(start: Path, tokenizer:
 @pytest.mark.parametrize("phase", PHASES)
 def test_each_phase_runs(start: Path, tokenizer: Any, phase: str) -> None:
     settings = PHASES[phase]
-    small = {"tasks": 2, "self_edits": 1, "stream": replace(settings.stream, tasks=1)}
+    small: dict[str, Any] = {"tasks": 2, "self_edits": 1, "stream": replace(settings.stream, tasks=1)}
     losses = adaptation(start, tokenizer, replace(settings, **small)).step(0)
     assert all(losses[kind] > 0 for kind in ("inner", "plain", "self-edit"))
     assert any(losses[kind] > 0 for kind in ("early", "late"))

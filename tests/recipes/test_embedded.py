@@ -89,8 +89,8 @@ def test_batches_are_a_function_of_seed_and_step() -> None:
 def test_loss_falls_on_outputs_after_the_first_only() -> None:
     tokenizer = build_tokenizer(MAX_POSITIONS)
     for ids, labels in batch_rows(tokenizer, FEW, 0):
-        text = tokenizer.decode(ids)
-        kept = tokenizer.decode([label for label in labels if label != IGNORED])
+        text = str(tokenizer.decode(ids))
+        kept = str(tokenizer.decode([label for label in labels if label != IGNORED]))
         outputs = [part.split("\n\nInput")[0] for part in text.split("Output\n")[1:]]
         answer = text.split("<|assistant|>")[1]
         assert kept == "".join(f"\n{output}\n\nInput" for output in outputs[1:]) + answer

@@ -26,7 +26,13 @@ ROWS = [
 @pytest.fixture(scope="module")
 def model() -> Any:
     """Random weights, norms included, large enough that every part of a layer tells."""
-    shape = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    shape: dict[str, Any] = {
+        "vocab_size": 40,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
     torch.manual_seed(0)
     model: Any = LlamaForCausalLM(LlamaConfig(**shape, initializer_range=0.2, tie_word_embeddings=True))
     for name, parameter in model.named_parameters():
@@ -119,6 +125,7 @@ def test_gradients_of_peft_are_the_gradients_of_each_task(model: Any, task: int)
     for name, pair in fast.weights.items():
         for letter, weight in zip("AB", pair, strict=True):
             expected = parameters[f"base_model.model.{name}.lora_{letter}.default.weight"].grad
+            assert weight.grad is not None
             torch.testing.assert_close(weight.grad[task], expected, atol=1e-5, rtol=1e-4)
 
 

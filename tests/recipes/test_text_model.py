@@ -146,7 +146,9 @@ def test_replies_are_valid_self_edits_of_bounded_length(tokenizer: Any, style: s
         drawn = draw_passage("train", 0, index)
         text = reply(rng, drawn, style)
         assert len(tokenizer(text)["input_ids"]) <= 360
-        draft = apply_calls(Draft(), read_texts(text), EditContext(drawn.passage, 0, DOMAIN), KNOWLEDGE_TOOLS)
+        calls = read_texts(text)
+        assert not isinstance(calls, InvalidSelfEdit)
+        draft = apply_calls(Draft(), calls, EditContext(drawn.passage, 0, DOMAIN), KNOWLEDGE_TOOLS)
         assert not isinstance(draft, InvalidSelfEdit)
         assert 1 <= len(draft.candidates or ()) <= LINES[style][1]
 

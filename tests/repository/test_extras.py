@@ -20,8 +20,10 @@ EXTRAS = (
     "rich",
     "stable_baselines3",
     "tensorboard",
+    "tomli_w",
+    "trl",
+    "vowpalwabbit",
 )
-EXTRAS += ("tomli_w", "trl", "vowpalwabbit")
 EPISODE = """
 import gymnasium, seal_env
 env = gymnasium.make("SEAL-ARC-Mini-v0", max_examples=4, max_steps=2, render_mode="ansi")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -39,9 +38,9 @@ FEW = {
 """Few and short updates, a server of our own, and nothing written into the repository."""
 
 
-@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
-def test_every_setting_is_in_the_table_with_its_default(field: object) -> None:
-    name, default = field.name, field.default  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", sorted(Settings.model_fields.keys() - {"options"}))
+def test_every_setting_is_in_the_table_with_its_default(name: str) -> None:
+    default = Settings.model_fields[name].default
     row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` |"))
     shown = row.split("|")[2].strip()
     assert shown in {f"`{default}`", "by id", "the model's own"}

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
@@ -160,6 +161,7 @@ def new_tool(arguments: type[Arguments]) -> ActionSpec:
 def test_a_new_tool_needs_no_new_code() -> None:
     spec = new_tool(OtherArguments)
     discrete, box = (make_numeric_actions(name, spec, levels=6) for name in NUMERIC_FORMS)
+    assert isinstance(discrete.space, spaces.MultiDiscrete)
     assert discrete.space.nvec.tolist() == [2, 2, 2, 2, 3, 1, 2, 4, 6, 6, 6]
     for numeric in (discrete, box):
         legal = numeric.space

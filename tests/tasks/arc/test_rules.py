@@ -56,7 +56,7 @@ def cells(grid: Grid) -> list[int]:
 
 
 def apply(instance: RuleInstance, rows: list[list[int]]) -> list[list[int]]:
-    return np.asarray(instance.apply(np.array(rows, dtype=np.int8))).tolist()  # type: ignore[no-any-return]
+    return np.asarray(instance.apply(np.array(rows, dtype=np.int8))).tolist()
 
 
 @pytest.mark.parametrize(
@@ -173,12 +173,13 @@ def test_substitute_gives_each_colour_a_pattern() -> None:
             assert after.shape == (before.shape[0] * rows, before.shape[1] * columns)
             for row, column in np.ndindex(before.shape):
                 block = after[row * rows : (row + 1) * rows, column * columns : (column + 1) * columns]
-                assert block.ravel().tolist() == own[before[row, column]]
+                assert block.ravel().tolist() == own[int(before[row, column])]
 
 
 def test_neighbour_changes_cells_of_the_first_colour_beside_the_second() -> None:
     sides_by_turns = {"0": (0, -1), "1": (-1, 0), "2": (0, 1), "3": (1, 0)}
-    for (_, turns, (first, second, third)), pair in all_pairs("neighbour"):
+    for (_, turns, colours), pair in all_pairs("neighbour"):
+        first, second, third = [*colours]
         padded = np.pad(to_array(pair.input), 1)
         beside = np.roll(padded, [-step for step in sides_by_turns[turns]], axis=(0, 1))
         hit = ((padded == int(first)) & (beside == int(second)))[1:-1, 1:-1]
