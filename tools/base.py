@@ -70,7 +70,7 @@ class EditContext:
     Attributes:
         segment: what the agent is shown of the task, in the domain's own form.
         seed: the seed of the episode.
-        domain: what the domain offers to its tools. A family of tools says what it needs as a protocol, see
+        domain: what the domain offers to its tools. A family of tools declares what it needs as a protocol, see
             `seal_env.tools.arc.augment.GridSource` and `seal_env.tools.text.documents.TextSource`.
     """
 
@@ -103,7 +103,7 @@ class Shorthand:
     """How a table shows the calls of one tool in a self-edit.
 
     Attributes:
-        legend: what the cell says, for the line below the table.
+        legend: what the cell means, for the line below the table.
         write: the arguments of all calls, in order -> the cell.
     """
 

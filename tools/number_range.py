@@ -54,7 +54,7 @@ def is_bounded(schema: Mapping[str, Any]) -> bool:
 def reals(schema: Mapping[str, Any], chosen: Range | None = None) -> Reals:
     """The range of a real number: the chosen one, else the declared sampling range, else what is legal.
 
-    A range that is chosen within another one keeps its scale.
+    A chosen range has the scale of the range that it narrows.
     """
     own = _declared(schema)
     if own is None:

@@ -1,4 +1,4 @@
-"""The JSON Schema (Draft 2020-12) of a tool's arguments, derived from its pydantic model, and its legal values in words."""
+"""The JSON Schema (Draft 2020-12) of a tool's arguments, derived from its pydantic model, and its legal values as text."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _published(schema: Any) -> Any:
 
 
 def legal_values(schema: Mapping[str, Any]) -> str:
-    """What an argument may be, in words: `a whole number from 0 to 20`."""
+    """What an argument may be, as text: `a whole number from 0 to 20`."""
     if "enum" in schema or "const" in schema:
         return " or ".join(map(json.dumps, schema.get("enum", [schema.get("const")])))
     if "anyOf" in schema:

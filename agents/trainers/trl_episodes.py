@@ -1,4 +1,4 @@
-"""Self-edits as TRL asks for them: prompts, tools that take notes, and the rewards of a whole batch.
+"""Self-edits in the form that TRL takes: prompts, tools that record decisions, and the rewards of a whole batch.
 
     from trl import GRPOTrainer
     from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
@@ -41,7 +41,7 @@ from seal_env.types import Outcome, Step
 with needs_extra("grpo"):
     from datasets import Dataset
 
-CLOSED: Final = "The self-edit is closed: the adapter is trained on it, and the test inputs are asked."
+CLOSED: Final = "The self-edit is closed: the adapter is trained on it and answers the queries."
 OVER: Final = "The episode is over; this call changes nothing."
 
 
@@ -75,7 +75,7 @@ def _plain_type(annotation: Any) -> Any:
 
 
 def _described(schema: Schema, annotation: Any) -> str:
-    """An argument's description in one line; of models within it says the fields too, which their type does not."""
+    """An argument's description in one line, with the fields of a model within, which its type does not name."""
     words = " ".join(schema["description"].split())
     return words if _plain_type(annotation) == annotation else f"{words} It is {legal_values(schema)}."
 
@@ -154,7 +154,7 @@ class SelfEditReward:
         log_metric: Callable[[str, float], None] = lambda _name, _value: None,
         **_: Any,
     ) -> list[float | None]:
-        """A number for each completion; None where the machine failed, which TRL leaves out."""
+        """A number for each completion; None after an infrastructure failure, which TRL leaves out."""
         if environments is None:
             environments = [SelfEditEnvironment(self.runtime) for _ in completions]
             for environment, task, number in zip(environments, task_id, seed, strict=True):
@@ -181,11 +181,11 @@ class SelfEditReward:
 
 
 def _text(completion: Any) -> str:
-    """What a completion says: its text, or the content of the last message that the policy wrote."""
+    """The text of a completion, or the content of the last message that the policy wrote."""
     if isinstance(completion, str):
         return completion
-    said = [message.get("content") for message in completion if message["role"] == "assistant"]
-    return str(said[-1] or "") if said else ""
+    replies = [message.get("content") for message in completion if message["role"] == "assistant"]
+    return str(replies[-1] or "") if replies else ""
 
 
 def _outcome(episode: Episode, end: Step) -> Outcome:
@@ -196,9 +196,12 @@ def _outcome(episode: Episode, end: Step) -> Outcome:
 def prompt_dataset(runtime: Runtime, episodes: Sequence[Start], chat: PolicyChat | None = None) -> Dataset:
     """The prompts of episodes: columns `prompt` (system and user message), `task_id` and `seed`.
 
-    chat: how a policy is asked; None is for the tools of ARC.
+    Args:
+        runtime: its tasks, tools and budget.
+        episodes: tasks and seeds.
+        chat: how a policy is prompted; None is for tool calls.
     """
-    asked = chat or PolicyChat()
+    own = chat or PolicyChat(runtime.tools)
     texts = {start.task_id: Episode(runtime, runtime.taskset[start.task_id], 0).opening()[0] for start in episodes}
-    prompts = {task_id: [asdict(message) for message in asked.messages(text)] for task_id, text in texts.items()}
+    prompts = {task_id: [asdict(message) for message in own.messages(text)] for task_id, text in texts.items()}
     return Dataset.from_list([{"prompt": prompts[start.task_id], **start._asdict()} for start in episodes])

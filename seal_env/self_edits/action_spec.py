@@ -27,7 +27,7 @@ WORDS_OF_A_TEXT: Final = 6
 MORE_ITEMS: Final = 2
 """A drawn list has so many items more than it must have, at most."""
 TRIES: Final = 100
-"""Draws of a tool's arguments until they are valid; a model may check more than its schema says."""
+"""Draws of a tool's arguments until they are valid: a model may validate more than its schema does."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ActionSpec:
         """Draw a self-edit: one call of each tool, in order.
 
         Switches and choices are uniform, whole numbers uniform, real numbers uniform or, over a factor of 10 and more,
-        log-uniform, with 3 significant digits. Texts are a few random words: a space knows no task.
+        log-uniform, with 3 significant digits. Texts are a few random words, since no task is known here.
 
         Raises:
             SettingError: if no valid arguments of a tool are found, its example included.

@@ -152,7 +152,7 @@ def write_self_edit(tools: Sequence[Tool[Any]], values: Iterable[tuple[Coordinat
 
 
 class NumericActions(ABC):
-    """Turns arrays of one form into self-edits, and back. `coordinates` says what each number of an array stands for."""
+    """Turns arrays of one form into self-edits, and back. `coordinates` are what the numbers of an array stand for."""
 
     def __init__(self, spec: ActionSpec, levels: int = LEVELS) -> None:
         """Raises SettingError, see `coordinates`.

@@ -60,13 +60,13 @@ def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     while lines:
         line = lines.pop(0)
-        asked, both = QUESTION.fullmatch(line), BOTH.fullmatch(line)
-        answer = ANSWER.fullmatch(lines[0]) if lines and asked else None
+        question, both = QUESTION.fullmatch(line), BOTH.fullmatch(line)
+        answer = ANSWER.fullmatch(lines[0]) if lines and question else None
         if both:
             pairs.append({"question": both["text"], "answer": both["answer"]})
-        elif asked and answer:
+        elif question and answer:
             lines.pop(0)
-            pairs.append({"question": asked["text"], "answer": answer["text"]})
+            pairs.append({"question": question["text"], "answer": answer["text"]})
         else:
             texts.append(line)
     calls = [

@@ -76,7 +76,7 @@ def chat_messages(observation: str) -> tuple[Message, ...]:
 
 
 def example_action(tools: Sequence[Tool[Any]]) -> str:
-    """One valid action, in the form that the prompt asks for."""
+    """One valid action, in the form that the prompt requests."""
     return json.dumps([{"name": tool.name, "arguments": example_arguments(tool)} for tool in tools])
 
 

@@ -24,7 +24,7 @@ _STRINGS_AND_OTHER = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[^\[\]{}"]++', re
 
 
 def loads(text: str) -> JSON:
-    """Text -> JSON value. Raises ValueError that says what is wrong, and where."""
+    """Parse a text. Raises ValueError with what is wrong, and where."""
     check_length(text)
     _check_depth(text)
     try:

@@ -1,1 +1,1 @@
-"""In comes how to train, or that the self-edit is complete; out goes the draft that says so. For every domain."""
+"""In come the training config and the end of the self-edit; out goes the draft with them. For every domain."""

@@ -1,4 +1,4 @@
-"""`training`: says how the adapter is trained."""
+"""`training`: sets how the adapter is trained."""
 
 from __future__ import annotations
 

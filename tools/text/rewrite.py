@@ -1,4 +1,4 @@
-"""`rewrite`: the passage told again in other words (SEAL, arXiv 2506.10943, appendix)."""
+"""`rewrite`: the source text in other words (SEAL, arXiv 2506.10943, appendix)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The usual stack for reinforcement learning with vectors: numbers in, features out."""
+"""The default stack for reinforcement learning with arrays: numeric actions in, features out."""
 
 from __future__ import annotations
 
