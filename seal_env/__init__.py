@@ -6,8 +6,9 @@ Importing this package registers the environments and imports no torch:
     env = gym.make("SEAL-ARC-v0", subset="seal-train")
 """
 
-from seal_env.registration import register_all
+from seal_env.registration import register_all, register_domain
 
+__all__ = ["__version__", "register_domain"]
 __version__ = "0.1.0"
 
 register_all()

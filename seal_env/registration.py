@@ -7,7 +7,8 @@ from typing import Any
 
 import gymnasium
 
-from seal_env.domains.registry import domains
+from seal_env.domains.base import DomainSpec
+from seal_env.domains.registry import add_domain, domains
 
 ENTRY_POINT = "seal_env.envs.env:SealEnv"
 CONTINUAL_ENTRY_POINT = "seal_env.envs.continual_env:SealContinualEnv"
@@ -34,3 +35,16 @@ def register_all() -> None:
         together = None if "sequence" in kwargs else VECTOR_ENTRY_POINT  # each copy of a sequence has weights of its own
         entry_point = CONTINUAL_ENTRY_POINT if "sequence" in kwargs else ENTRY_POINT
         gymnasium.register(id=environment_id, entry_point=entry_point, vector_entry_point=together, kwargs=dict(kwargs))
+
+
+def register_domain(spec: DomainSpec) -> None:
+    """Make a domain from outside the package known, and register its environments with Gymnasium.
+
+    Args:
+        spec: Any domain; those in the entry point group `seal_env.domains` are registered by themselves.
+
+    Raises:
+        SettingError: If another domain has this name.
+    """
+    add_domain(spec)
+    register_all()

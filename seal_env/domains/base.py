@@ -31,7 +31,7 @@ class DomainSpec:
     """One kind of task: its task sets, its tools, and how its tasks are rendered and scored.
 
     Adding a domain is a folder below `tasks/`, a module like `seal_env.domains.arc` and a line in the registry; from another
-    package, `register_domain` or an entry point in the group `seal_env.domains`.
+    package, `seal_env.register_domain` or an entry point in the group `seal_env.domains`.
 
     Args:
         name: The value of the setting `domain`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -9,20 +10,22 @@ from typing import Any, Final
 
 from seal_env.domains.arc import ARC
 from seal_env.domains.base import DomainSpec
+from seal_env.domains.custom import CUSTOM
 from seal_env.domains.knowledge import KNOWLEDGE
+from seal_env.domains.reasoning import REASONING
 from seal_env.errors import SettingError
 from seal_env.tools.base import Tool
 from seal_env.tools.registry import registered_tools
 
-_KNOWN: Final[dict[str, DomainSpec]] = {spec.name: spec for spec in (ARC, KNOWLEDGE)}
+_KNOWN: Final[dict[str, DomainSpec]] = {spec.name: spec for spec in (ARC, KNOWLEDGE, REASONING, CUSTOM)}
 
 DEFAULT_DOMAIN: Final = ARC.name
 ENTRY_POINTS: Final = "seal_env.domains"
 """The group in which other packages name a DomainSpec."""
 
 
-def register_domain(spec: DomainSpec) -> None:
-    """Make a domain known by its name; its environments are registered with Gymnasium by `seal_env.registration`.
+def add_domain(spec: DomainSpec) -> None:
+    """Make a domain known by its name; `seal_env.register_domain` registers its environments too.
 
     Raises:
         SettingError: If another domain has this name.
@@ -34,7 +37,10 @@ def register_domain(spec: DomainSpec) -> None:
 @cache
 def _load_entry_points() -> None:
     for point in entry_points(group=ENTRY_POINTS):
-        register_domain(point.load())
+        try:
+            add_domain(point.load())
+        except Exception as error:
+            warnings.warn(f"the domain {point.name!r} of {point.value!r} cannot be loaded: {error!r}", stacklevel=2)
 
 
 def domains() -> Mapping[str, DomainSpec]:

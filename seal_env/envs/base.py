@@ -30,6 +30,8 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         SettingError: For an unknown render mode.
     """
 
+    runtime: Runtime
+
     metadata: dict[str, Any] = {  # noqa: RUF012 (declared so by Gymnasium)
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 1,

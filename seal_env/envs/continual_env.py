@@ -41,6 +41,8 @@ class SealContinualEnv(SealBaseEnv):
     `roll_back` undoes the last merge; see the wrapper `ForgettingGate`.
     """
 
+    runtime: ContinualRuntime
+
     def __init__(self, render_mode: str | None = None, *, runtime: ContinualRuntime | None = None, **settings: Any) -> None:
         """Make an environment.
 

@@ -116,7 +116,7 @@ class SealVectorEnv(SyncVectorEnv):  # without type arguments: not generic befor
 
 
 class _SubEnv(SealEnv):
-    """One environment of many. Its `step` returns the step that the vector environment has played together with the others'."""
+    """One environment of many. `step` returns the step that the vector environment has played together with the others'."""
 
     def __init__(self, index: int, render_mode: str | None, runtime: Runtime) -> None:
         super().__init__(render_mode, runtime=runtime)

@@ -50,7 +50,7 @@ class Runtime:
         return self._inner_loop
 
     def load(self) -> None:
-        """Make the inner loop that the settings name, unless one was passed. Raises ModelError if the model does not load."""
+        """Make the inner loop that the settings name, unless one was passed. Raises ModelError."""
         if not self._injected:
             used = self.settings
             cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)

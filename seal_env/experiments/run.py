@@ -14,7 +14,7 @@ from seal_env.agents.base import Agent, Trajectory
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import check_options, get_agent, make_agent
 from seal_env.agents.rollouts import run_episode
-from seal_env.envs.env import SealEnv
+from seal_env.envs.base import SealBaseEnv
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
@@ -54,7 +54,7 @@ def run(agent_name: str, settings: RunSettings, config: ExperimentConfig, consol
     # Gymnasium's own checker warns of rewards that are not numbers, which here stand for infrastructure failures.
     env: gymnasium.Env[str, str] = gymnasium.make(config.env, disable_env_checker=True, **given)
     seal = env.unwrapped
-    assert isinstance(seal, SealEnv)
+    assert isinstance(seal, SealBaseEnv)
     used = seal.settings
     _check_self_edit(config.options.get("self_edit"), seal.runtime)
     agent = make_agent(agent_name, AgentContext.of(env, settings.seed), **config.options)

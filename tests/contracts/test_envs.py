@@ -12,7 +12,8 @@ from gymnasium.utils import env_checker
 from gymnasium.utils.env_match import check_environments_match
 from gymnasium.wrappers.vector import DictInfoToList
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
+from seal_env.domains.arc import ARC
+from seal_env.domains.registry import get_domain
 from seal_env.envs.vector_env import SealVectorEnv
 from seal_env.registration import environments
 
@@ -114,9 +115,9 @@ TEXTS = {"name": "implications", "arguments": {"texts": ["the old town has a riv
 
 def scripts(environment_id: str) -> list[list[str]]:
     """What each environment is told, whichever turn of whichever episode it is in."""
-    augment, training, finetune = (json.dumps([call]) for call in json.loads(DEFAULT_SELF_EDIT))
-    if environments()[environment_id].get("domain") == "knowledge":
-        augment = json.dumps([TEXTS])
+    _, training, finetune = (json.dumps([call]) for call in json.loads(ARC.default_self_edit))
+    first = json.loads(get_domain(environments()[environment_id]["domain"]).default_self_edit)[0]
+    augment = json.dumps([TEXTS if first["name"] == "finetune" else first])
     once = json.dumps([call for part in (augment, training, finetune) for call in json.loads(part)])
     return [
         [once, once, once],

@@ -26,7 +26,7 @@ def places() -> Iterator[dict[str, dict[str, str]]]:
 @pytest.fixture(params=GRADERS)
 def grader(request: pytest.FixtureRequest, places: dict[str, dict[str, str]]) -> Grader:
     name = request.param
-    return make_grader(name, places[name].get("model"), places[name].get("url"))
+    return make_grader(name, **places.get(name, {}))
 
 
 def test_gold_answer_is_right(grader: Grader) -> None:

@@ -76,7 +76,7 @@ def test_a_name_that_is_taken_and_an_unknown_argument_are_refused() -> None:
 
 
 def test_an_unknown_grader_is_named_with_what_there_is() -> None:
-    with pytest.raises(SettingError, match="grader='last-letter' is not legal; expected 'lexical' or 'judge' or 'first-l"):
+    with pytest.raises(SettingError, match=r"grader='last-letter' is not legal; expected .* or 'first-l"):
         make_grader("last-letter")
 
 
@@ -85,5 +85,5 @@ def test_the_setting_grader_takes_it(chosen: Any) -> None:
     env = gymnasium.make("SEAL-Knowledge-v0", subset="synthetic-train:1", grader=chosen)
     grader: Grader = env.unwrapped.domain.grader  # type: ignore[attr-defined]
     assert grader.grade("Who?", "Ann", "Al")
-    with pytest.raises(SettingError, match="grader='last-letter'"):
+    with pytest.raises(SettingError, match=r"grader='last-letter'"):
         gymnasium.make("SEAL-Knowledge-v0", grader="last-letter")

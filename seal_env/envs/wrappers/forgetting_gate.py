@@ -24,9 +24,9 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
 
     Args:
         env: SEAL-Continual-v0, or wrappers around it.
-        measure: `exact_match`, by how much the mean score on the tasks learned before falls (in [-1, 1]); `bits`, by how many
-            bits a token their gold answers become less likely; `kl`, how far the next-token distributions over their gold
-            answers move, in bits a token. `bits` and `kl` need no answers, only a pass over the gold ones.
+        measure: `exact_match`, by how much the mean score on the tasks learned before falls (in [-1, 1]); `bits`, by how
+            many bits a token their gold answers become less likely; `kl`, how far the next-token distributions over their
+            gold answers move, in bits a token. `bits` and `kl` need no answers, only a pass over the gold ones.
         limit: Of the measure.
 
     Raises:

@@ -13,6 +13,7 @@ from seal_env.errors import SettingError
 
 
 def seal_of(env: gymnasium.Env[Any, Any]) -> SealEnv:
+    """The SealEnv below wrappers. Raises SettingError if there is none."""
     seal = env.unwrapped
     if not isinstance(seal, SealEnv):
         raise SettingError("env", env, "a SealEnv, or wrappers around one")
@@ -20,6 +21,7 @@ def seal_of(env: gymnasium.Env[Any, Any]) -> SealEnv:
 
 
 def seals_of(envs: VectorEnv[Any, Any, Any]) -> tuple[SealEnv, ...]:
+    """The environments of the SealVectorEnv below wrappers. Raises SettingError if there is none."""
     seals = envs.unwrapped
     if not isinstance(seals, SealVectorEnv):
         raise SettingError("env", envs, "a SealVectorEnv, or wrappers around one")

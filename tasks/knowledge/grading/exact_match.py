@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from seal_env.tasks.knowledge.grading.base import Attempt
+
 
 def normalise(text: str) -> str:
     """Small letters, no punctuation, no articles, one space between words."""
@@ -17,3 +19,15 @@ def exact_match(prediction: str, golds: Sequence[str]) -> bool:
     """True if the prediction equals one of the gold answers. One without any word or number equals none."""
     said = normalise(prediction)
     return bool(re.search(r"\w", said)) and said in map(normalise, golds)
+
+
+class ExactMatchGrader:
+    """The strictest grader: see `exact_match`."""
+
+    def grade(self, question: str, gold: str, prediction: str) -> bool:
+        """See Grader."""
+        return exact_match(prediction, [gold])
+
+    def grade_all(self, attempts: Sequence[Attempt]) -> list[bool]:
+        """See Grader."""
+        return [self.grade(*attempt) for attempt in attempts]

@@ -10,6 +10,7 @@ from typing import Any
 from seal_env.errors import SettingError
 from seal_env.serving.address import server_address
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
+from seal_env.tasks.knowledge.grading.exact_match import ExactMatchGrader
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 
 GradeFunction = Callable[[str, str, str], bool]
@@ -98,6 +99,7 @@ def _judge(model: str | None, url: str | None, cache_file: str | Path | None) ->
 
 GRADERS: dict[str, GraderEntry] = {
     "lexical": GraderEntry(LexicalGrader),
+    "exact_match": GraderEntry(ExactMatchGrader),
     "judge": GraderEntry(_judge, ("model", "url", "cache_file")),
 }
 """Every grader by name; `register_grader` adds to it."""

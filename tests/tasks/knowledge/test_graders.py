@@ -26,7 +26,7 @@ def test_default_needs_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "says"),
     [
-        ("exact", {}, "grader='exact' is not legal; expected 'lexical' or 'judge'"),
+        ("exact", {}, "grader='exact' is not legal; expected 'lexical' or 'exact_match' or 'judge'"),
         ("lexical", {"model": "x"}, "grader_model='x' is not legal; expected None where grader='lexical'"),
         ("lexical", {"url": "http://x/v1"}, "grader_url='http://x/v1' is not legal"),
         ("judge", {"url": "nowhere"}, "grader_url='nowhere' is not legal; expected an address"),

@@ -1,0 +1,59 @@
+"""Custom: tasks of one's own, in a file of JSON lines (see `seal_env.tasks.custom.files`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from seal_env.domains.base import DomainSpec
+from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIPE, TOOLS, PairsOptions, columns, validate
+from seal_env.tasks.base import TasksetEntry
+from seal_env.tasks.custom.loader import EXAMPLE, load_custom
+from seal_env.tasks.custom.metrics import Metric, MetricScorer
+from seal_env.tasks.pairs.domain import PairsDomain
+from seal_env.types import Taskset
+
+
+class CustomOptions(PairsOptions):
+    """Settings of tasks of one's own."""
+
+    metric: str | Metric = "exact_match"
+    """What decides on answers, unless a task names its own: a registered grader, or a callable (input, gold, answer) ->
+    score in [0, 1] or bool."""
+    grader_model: str | None = None
+    """The judge's name at its server, for metric='judge'; None is the only model that it serves."""
+    grader_url: str | None = None
+    """Address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
+
+
+def _make(options: CustomOptions, caches: Path | None) -> PairsDomain:
+    return options.domain(MetricScorer(options.metric, options.grader_model, options.grader_url, caches))
+
+
+def _validate(taskset: Taskset[Any, Any], free_answers: bool) -> Mapping[str, Sequence[str]]:
+    return validate(taskset, PairsDomain(MetricScorer("exact_match")))
+
+
+CUSTOM: Final = DomainSpec(
+    name="custom",
+    summary="tasks of your own, from a file of JSON lines",
+    tools=TOOLS,
+    options=CustomOptions,
+    load=lambda subset, options: load_custom(subset),
+    make=_make,
+    environments={"SEAL-Custom-v0": {"subset": EXAMPLE, "max_tokens": 2048, "max_steps": 1000}},
+    tasksets={
+        EXAMPLE: TasksetEntry("three small tasks that show the file's form", lambda count: load_custom(EXAMPLE, count))
+    },
+    train_set=EXAMPLE,
+    held_out=EXAMPLE,
+    partial_metric="mean_score",
+    default_self_edit=DEFAULT_SELF_EDIT,
+    no_update=NO_UPDATE,
+    columns=columns,
+    validate=_validate,
+    defaults={**DEFAULTS, "subset": EXAMPLE},
+    recipe=RECIPE,
+    reads_plain_text=True,
+)
