@@ -79,7 +79,7 @@ class JudgeGrader:
         """`grade_all` for a running event loop.
 
         Raises:
-            GraderError: An attempt cannot be graded. Verdicts on the others are cached, so another call queries what is missing.
+            GraderError: An attempt cannot be graded; the verdicts on the others are cached.
             SettingError: No model is named, and the server does not serve exactly one.
         """
         distinct = list(dict.fromkeys(attempt for attempt in attempts if words(attempt.prediction)))
