@@ -10,29 +10,16 @@ composed rules.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.fast_weights import FastWeights, pad_tasks, task_losses
 from recipes.self_edit_data import EpisodeSettings, Row, UpdateEpisode, draw_episode, self_edit_row
+from recipes.stage import Losses, TrainSettings
 from recipes.stream import StreamSettings, batch_rows
-from recipes.tokenizer import build_tokenizer
-from recipes.train import (
-    MAX_POSITIONS,
-    TrainSettings,
-    build_optimizers,
-    load_checkpoint,
-    rate_factor,
-    save_checkpoint,
-)
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
 from seal_env.tasks.arc.domain import ArcDomain
@@ -140,16 +127,17 @@ PHASES = {"first": FIRST, "second": SECOND, "third": THIRD, "fourth": FOURTH, "f
 class Adaptation:
     """The state of the second stage: base model, adapters, tasks in progress."""
 
-    def __init__(self, model: Any, tokenizer: Any, settings: AdaptSettings, spec: LoraSpec) -> None:
+    def __init__(self, model: Any, tokenizer: Any, settings: AdaptSettings) -> None:
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
         self.encoder = ChatEncoder(tokenizer, MODEL_NAME)
         self.domain = ArcDomain(DEFAULTS["grid_format"])
-        self.fast = FastWeights(model, spec, settings.tasks)
+        self.fast = FastWeights(model, LoraSpec(DEFAULTS["lora_rank"], DEFAULTS["lora_alpha"]), settings.tasks)
         self.episodes: list[UpdateEpisode | None] = [None] * settings.tasks
         self.tokens = 0
 
-    def step(self, number: int) -> dict[str, float]:
-        """Backward of all losses of step `number`, with one or more steps of every adapter. Mean losses by kind."""
+    def step(self, number: int) -> tuple[Losses, int]:
+        """Backward of all losses of a step, with one or more steps of every adapter; mean losses by kind, tokens read."""
+        self.tokens = 0
         rng = np.random.default_rng([self.settings.seed, number])
         inner: list[float] = []
         early: list[float] = []
@@ -180,7 +168,7 @@ class Adaptation:
                 for _ in range(self.settings.self_edits)
             ]
             losses["self-edit"] = self._plain(rows, self.settings.self_edit_weight)
-        return losses
+        return losses, self.tokens
 
     def _refill(self, rng: np.random.Generator) -> None:
         """New tasks in the places of those that are done; at first, with beginnings spread over time."""
@@ -249,78 +237,3 @@ def _mean(values: list[float]) -> float:
 
 def _longest(rows: list[Row]) -> int:
     return max(len(ids) for ids, _ in rows)
-
-
-def carry_over(start: Path, tokenizer: Any) -> Any:
-    """The model with its embeddings moved to `tokenizer`: equal tokens keep theirs, new ones get their parts' mean."""
-    model: Any = AutoModelForCausalLM.from_pretrained(start)
-    old_tokenizer: Any = AutoTokenizer.from_pretrained(start)
-    if old_tokenizer.get_vocab() == tokenizer.get_vocab():
-        return model
-    old, known = model.get_input_embeddings().weight.detach(), old_tokenizer.get_vocab()
-    fresh = torch.empty(len(tokenizer), old.shape[1])
-    for token, index in tokenizer.get_vocab().items():
-        text = tokenizer.decode([index])
-        parts = [known[token]] if token in known else old_tokenizer(text, add_special_tokens=False)["input_ids"] or [0]
-        fresh[index] = old[parts].mean(0)
-    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    model.get_input_embeddings().weight.data.copy_(fresh)
-    return model
-
-
-def adapt(start: Path, out: Path, settings: AdaptSettings, device: str) -> None:
-    """Run, or go on with, the second stage and save the model to `out`/model."""
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer: Any = build_tokenizer(MAX_POSITIONS)
-    model = carry_over(start, tokenizer).to(device)
-    optimizers = build_optimizers(model, settings.optimizer)
-    progress: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "curve": []}
-    if (out / "checkpoint.safetensors").exists():
-        progress = load_checkpoint(out, model, optimizers)
-    state = Adaptation(model, tokenizer, settings, LoraSpec(DEFAULTS["lora_rank"], DEFAULTS["lora_alpha"]))
-    state.tokens = progress["tokens"]
-    base_rates = [settings.optimizer.muon_rate, settings.optimizer.adam_rate]
-    means: dict[str, float] = {}
-    began = time.perf_counter() - progress["seconds"]
-    for number in range(progress["step"], settings.optimizer.steps):
-        for optimizer, rate in zip(optimizers, base_rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * rate_factor(number, settings.optimizer)
-        losses = state.step(number)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
-        for kind, loss in losses.items():
-            if loss == loss:
-                means[kind] = 0.9 * means.get(kind, loss) + 0.1 * loss
-        progress |= {"step": number + 1, "tokens": state.tokens, "seconds": time.perf_counter() - began}
-        if (number + 1) % 10 == 0:
-            shown = " ".join(f"{kind} {loss:.3f}" for kind, loss in means.items())
-            print(f"step {number + 1} {shown} {progress['seconds']:.0f} s", flush=True)
-        if (number + 1) % settings.optimizer.checkpoint_every == 0 or number + 1 == settings.optimizer.steps:
-            progress["curve"].append([number + 1, {kind: round(loss, 4) for kind, loss in means.items()}])
-            save_checkpoint(out, model, optimizers, progress)
-    model.save_pretrained(out / "model")
-    tokenizer.save_pretrained(out / "model")
-    (out / "recipe.json").write_text(json.dumps({"adapt": asdict(settings), **progress}, indent=1))
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--start", type=Path, required=True, help="model of the first stage")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, loss curve and model")
-    parser.add_argument("--phase", choices=PHASES, required=True)
-    parser.add_argument("--steps", type=int, default=0, help="steps of the base weights; 0 is the phase's own number")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's default")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    settings = PHASES[arguments.phase]
-    if arguments.steps:
-        settings = replace(settings, optimizer=replace(settings.optimizer, steps=arguments.steps))
-    adapt(arguments.start, arguments.out, settings, "cuda" if torch.cuda.is_available() else "cpu")
-
-
-if __name__ == "__main__":
-    main()

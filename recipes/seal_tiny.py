@@ -1,49 +1,36 @@
-"""The whole recipe: `python -m recipes.seal_tiny --out DIR`. Can be stopped and started at any time.
+"""The whole recipe of seal-tiny: `python -m recipes.seal_tiny --out DIR`; rerun the same command to resume.
 
-Stage 1 (`train.py`) trains from scratch on plain sequences; stage 2 (`adapt.py`) goes on in phases that train for
-adaptation. Ends with DIR/seal-tiny (model and tokenizer) and DIR/recipe.json (settings, tokens, seconds and loss curve of
-every stage).
+Stage `pretrain` trains from scratch on plain sequences; the stages of `recipes.adapt` train for adaptation. Ends with
+DIR/seal-tiny (model and tokenizer) and DIR/recipe.json (settings, tokens, seconds and losses of each stage).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from recipes.adapt import PHASES, adapt
-from recipes.stream import StreamSettings
-from recipes.train import TrainSettings, train
+from recipes.adapt import PHASES, Adaptation, AdaptSettings
+from recipes.pretrain import PretrainSettings, pretrain_step
+from recipes.stage import MAX_POSITIONS, Step, parse_arguments, run_stages
+from recipes.tokenizer import build_tokenizer
 from seal_env.models.catalog import MODEL_NAME
 
-
-def make(out: Path, device: str, compiled: bool) -> None:
-    """Run all stages, or go on with them, and collect what they made."""
-    train(out / "pretrain", TrainSettings(), StreamSettings(), device, compiled)
-    last = out / "pretrain"
-    stages = {"pretrain": json.loads((last / "recipe.json").read_text())}
-    for name, settings in PHASES.items():
-        adapt(last / "model", out / name, settings, device)
-        last = out / name
-        stages[name] = json.loads((last / "recipe.json").read_text())
-    shutil.copytree(last / "model", out / MODEL_NAME, dirs_exist_ok=True)
-    (out / "recipe.json").write_text(json.dumps(stages, indent=1))
+Settings = PretrainSettings | AdaptSettings
+STAGES: Mapping[str, Settings] = {"pretrain": PretrainSettings(), **PHASES}
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, loss curves and the model")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's default")
-    parser.add_argument("--compile", action="store_true", help="torch.compile stage 1 (needs a C++ compiler)")
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    make(arguments.out, "cuda" if torch.cuda.is_available() else "cpu", arguments.compile)
+def make(out: Path, stages: Mapping[str, Settings], device: str) -> None:
+    """Run or resume the stages."""
+    tokenizer = build_tokenizer(MAX_POSITIONS)
+
+    def make_step(model: Any, settings: Settings) -> Step:
+        if isinstance(settings, PretrainSettings):
+            return pretrain_step(model, tokenizer, settings)
+        return Adaptation(model, tokenizer, settings).step
+
+    run_stages(out, MODEL_NAME, tokenizer, stages, make_step, device)
 
 
 if __name__ == "__main__":
-    main()
+    make(*parse_arguments(__doc__, STAGES))

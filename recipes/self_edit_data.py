@@ -1,4 +1,4 @@
-"""What training for adaptation is made of: a rule, the examples that a random self-edit makes of it, and fresh queries."""
+"""Episodes of training for adaptation: a rule, the examples that a random self-edit makes of it, and fresh queries."""
 
 from __future__ import annotations
 
@@ -31,8 +31,12 @@ Row = tuple[list[int], list[int]]
 class EpisodeSettings:
     """How episodes are drawn.
 
-    learning_rate, epochs: ranges of the random self-edit, log-uniform and uniform. max_steps: episodes end here at the
-    latest. queries: fresh query pairs, asked in turn, `ask` at a time.
+    Attributes:
+        learning_rate: Range of the random self-edit, log-uniform.
+        epochs: Range of the random self-edit, uniform.
+        max_steps: Maximum number of optimizer steps of an adapter.
+        queries: Number of fresh query pairs.
+        ask: How many of them are evaluated at a time, in turn.
     """
 
     learning_rate: tuple[float, float] = (3e-4, 3e-3)
@@ -67,16 +71,16 @@ class UpdateEpisode:
         return self.step >= len(self.batches_S)
 
     def next_queries(self, count: int) -> list[Row]:
-        """The next queries in turn; each comes again when all have been asked."""
+        """The next queries in turn; after the last one, the first again."""
         first, self.asked = self.asked, self.asked + count
         return [self.queries[index % len(self.queries)] for index in range(first, first + min(count, len(self.queries)))]
 
 
-def encode(encoder: ChatEncoder, worded: Example, all_tokens: bool = False) -> Row:
+def encode(encoder: ChatEncoder, rendered: Example, all_tokens: bool = False) -> Row:
     """An example as ids and labels; loss on the answer, or on all tokens."""
-    encoded = encoder.encode_example(worded, Recipe())
-    kept = encoded.supervised("train_using_all_tokens" if all_tokens else "train_using_output_tokens")
-    return list(encoded.ids_T), [token if keep else IGNORED for token, keep in zip(encoded.ids_T, kept, strict=True)]
+    encoded = encoder.encode_example(rendered, Recipe())
+    supervised = encoded.supervised("train_using_all_tokens" if all_tokens else "train_using_output_tokens")
+    return list(encoded.ids_T), [token if loss else IGNORED for token, loss in zip(encoded.ids_T, supervised, strict=True)]
 
 
 def draw_episode(
@@ -143,10 +147,10 @@ def self_edit_row(encoder: ChatEncoder, domain: ArcDomain, rng: np.random.Genera
     turns = int(rng.choice([1, 8]))
     observation = observation_text(domain, arc.TOOLS, domain.render(tuple(pairs[:-1])), budget, turns)
     action = SelfEditSpace(arc.TOOLS, {"training.num_train_epochs": (1, 3)}, seed=rng).sample()
-    worded = Example((*chat_messages(observation), Message("assistant", action)))
-    ids, labels = encode(encoder, worded)
+    rendered = Example((*chat_messages(observation), Message("assistant", action)))
+    ids, labels = encode(encoder, rendered)
     if read_task:
-        text = encoder.render(worded.messages, generation_prompt=False)
+        text = encoder.render(rendered.messages, generation_prompt=False)
         _, spans = encoder.tokenize(text)
         outputs = [match.span(1) for match in SHOWN_OUTPUTS.finditer(text)][1:]
         for index, (start, _) in enumerate(spans[: len(ids)]):

@@ -1,7 +1,7 @@
-"""Texts about an synthetic passage as a self-edit may hold them: what seal-tiny-text learns to write, and to learn from.
+"""Texts about a synthetic passage, as in a self-edit: what seal-tiny-text learns to write, and to learn from.
 
 Drawn at random from the facts, in wordings for training, without looking at what helps: few lines or many, some in another
-form than the style asks for, and, where `wrong` says so, with a fact that is not the passage's.
+form than the style asks for, and a share of `wrong` with a fact that is not the passage's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LINES: Mapping[str, tuple[int, int]] = {
     "relations": (1, 8),
 }
 """Fewest and most texts of a reply, by style."""
-OTHER_FORM, TOLD_OTHERWISE = 0.08, 0.15
+OTHER_FORM, DESCRIBED = 0.08, 0.15
 """How often a text has another style's form, and how often an implication describes the subject by a fact."""
 
 
@@ -50,8 +50,8 @@ def pick(rng: Rng, items: Sequence[ItemT]) -> ItemT:
 def draw_texts(rng: Rng, drawn: SyntheticPassage, style: str, count: int, wrong: float = 0.0) -> list[Drawn]:
     """`count` texts about a passage in a style of `seal_env.agents.lm.text_styles`.
 
-    Facts are taken in turn, in random order, so that few are told twice before all are told. wrong: the share of texts with
-    a wrong fact.
+    Facts are taken in turn, in random order, so that few are stated twice before all have been stated once. wrong: share of
+    texts with a wrong fact.
     """
     texts: list[Drawn] = []
     waiting: list[Fact] = []
@@ -89,7 +89,7 @@ def _another_value(rng: Rng, fact: Fact, facts: tuple[Fact, ...]) -> str:
 
 def _implication(rng: Rng, fact: Fact, facts: tuple[Fact, ...]) -> Drawn:
     """A statement of the fact; or what the thing is, described by the fact."""
-    if fact.relation.known and rng.random() < TOLD_OTHERWISE:
+    if fact.relation.known and rng.random() < DESCRIBED:
         description = fact.subject.fill(pick(rng, fact.relation.known), v=fact.value)
         return Drawn(f"{capital(fact.subject.named)} is {description}.")
     return Drawn(pick(rng, fact.statements()))
@@ -98,8 +98,8 @@ def _implication(rng: Rng, fact: Fact, facts: tuple[Fact, ...]) -> Drawn:
 def _rewrite(rng: Rng, fact: Fact, facts: tuple[Fact, ...]) -> Drawn:
     """All facts, or all but a few, in random order and wordings."""
     count = len(facts) - int(rng.integers(0, 3))
-    told = [facts[index] for index in rng.permutation(len(facts))[:count]]
-    return Drawn(" ".join(_sentence(rng, each, first=number == 0) for number, each in enumerate(told)))
+    chosen = [facts[index] for index in rng.permutation(len(facts))[:count]]
+    return Drawn(" ".join(_sentence(rng, each, first=number == 0) for number, each in enumerate(chosen)))
 
 
 def _sentence(rng: Rng, fact: Fact, first: bool) -> str:
@@ -125,8 +125,8 @@ def _relation(rng: Rng, fact: Fact, facts: tuple[Fact, ...]) -> Drawn:
     if not others or rng.random() < 0.6:
         return Drawn(f"{fact.subject.name}, {fact.value}: {pick(rng, fact.statements())}")
     other = pick(rng, others)
-    told = f"{pick(rng, fact.statements())} {_sentence(rng, other, first=False)}"
-    return Drawn(f"{fact.subject.name}, {fact.value}, {other.value}: {told}")
+    both = f"{pick(rng, fact.statements())} {_sentence(rng, other, first=False)}"
+    return Drawn(f"{fact.subject.name}, {fact.value}, {other.value}: {both}")
 
 
 _FORMS: Mapping[str, Callable[[Rng, Fact, tuple[Fact, ...]], Drawn]] = {

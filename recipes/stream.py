@@ -1,4 +1,4 @@
-"""What the bundled model is trained on: an endless stream of `mini` tasks of the train split, worded as for the inner loop.
+"""Plain sequences for seal-tiny: an endless stream of `mini` tasks of the train split, rendered as for the inner loop.
 
 Each batch is a function of (seed, step) alone, so training resumes exactly. Rule instances of the eval split never occur;
 no ARC task of any set is read. Loss falls on every output grid from the second demonstration on: an output can only be
@@ -61,7 +61,7 @@ def _labels(text: str, ids: list[int], offsets: list[tuple[int, int]]) -> list[i
     """The ids inside outputs, each grid with the token that ends it; IGNORED elsewhere and for the first output."""
     spans = [match.span(1) if match.group(1) is not None else match.span(2) for match in OUTPUTS.finditer(text)][1:]
     keep = [any(start <= begin <= end for start, end in spans) for begin, _ in offsets]
-    return [token if kept else IGNORED for token, kept in zip(ids, keep, strict=True)]
+    return [token if loss else IGNORED for token, loss in zip(ids, keep, strict=True)]
 
 
 def to_tensors(rows: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

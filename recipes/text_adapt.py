@@ -16,6 +16,8 @@ import torch
 
 from recipes.fast_weights import FastWeights, pack_tasks, task_losses
 from recipes.self_texts import Rng, pick
+from recipes.stage import Losses, TrainSettings
+from recipes.text_pretrain import plain_losses
 from recipes.text_stream import (
     Row,
     TextStreamSettings,
@@ -27,8 +29,6 @@ from recipes.text_stream import (
     some_texts,
     whole_passage,
 )
-from recipes.text_train import Losses, plain_losses
-from recipes.train import TrainSettings
 from seal_env.types import LoraSpec
 
 

@@ -1,4 +1,4 @@
-"""Task sets in memory: an ordered collection of tasks under a name."""
+"""Task sets: ordered collections of tasks under a name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ TasksetT_co = TypeVar("TasksetT_co", covariant=True)
 
 @dataclass(frozen=True)
 class ListTaskset(Generic[ContextT_co, QueryT_co]):
-    """Tasks in a fixed order. Raises TaskError if two share an id."""
+    """Tasks in a fixed order, held in memory.
+
+    Raises:
+        TaskError: Two tasks share an id.
+    """
 
     name: str
     tasks: tuple[Task[ContextT_co, QueryT_co], ...]
@@ -27,7 +31,7 @@ class ListTaskset(Generic[ContextT_co, QueryT_co]):
     def __post_init__(self) -> None:
         if len(self._index) < len(self.tasks):
             twice = next(task_id for task_id in self.task_ids if self.task_ids.count(task_id) > 1)
-            raise TaskError(f"task set {self.name}: task {twice} is there more than once")
+            raise TaskError(f"task set {self.name}: task {twice} occurs more than once")
 
     @cached_property
     def _index(self) -> dict[str, Task[ContextT_co, QueryT_co]]:
@@ -50,7 +54,11 @@ class ListTaskset(Generic[ContextT_co, QueryT_co]):
         return self._index[task_id]
 
     def head(self, count: int) -> Self:
-        """The first `count` tasks, or all if there are fewer. Raises SettingError below 0."""
+        """The first `count` tasks, or all if there are fewer.
+
+        Raises:
+            SettingError: `count` is negative.
+        """
         return replace(self, tasks=first(self.tasks, count))
 
     def shuffle(self, seed: int) -> Self:
@@ -92,7 +100,7 @@ def shuffled(items: Sequence[ItemT], seed: int) -> tuple[ItemT, ...]:
 
 
 def unknown_task(task_id: str, where: str, known: Sequence[str]) -> UnknownTaskError:
-    """The error for an id that is not there: names it and what comes close, or else where the list begins."""
+    """The error for an id that does not exist: names it and the closest ids, or else the first ones."""
     close = difflib.get_close_matches(str(task_id), known, n=3)
     if close:
         hint = f"did you mean {' or '.join(close)}?"

@@ -1,10 +1,10 @@
-"""Values from JSON files, said in errors."""
+"""Short descriptions of JSON values for error messages."""
 
 from __future__ import annotations
 
 
 def kind_of(value: object) -> str:
-    """A value from JSON, said in a word or two."""
+    """A value from JSON in a word or two: "nothing", "a list of 3", "an object with 2 fields", or its repr."""
     if value is None:
         return "nothing"
     if isinstance(value, list):

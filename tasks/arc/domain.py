@@ -1,4 +1,4 @@
-"""ARC as a domain: how a task is worded for an agent and for a model, and how a model's answers are scored."""
+"""ARC as a domain: prompts for the agent and for the model, and the scores of the model's answers."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _task_file(path: Path, content: Mapping[str, Any]) -> ArcTask:
 
 
 def _beside(path: Path) -> Path | None:
-    """The solutions file that goes with a challenges file by its name, if it is there."""
+    """The solutions file that belongs to a challenges file by its name, if it exists."""
     partner = path.with_name(path.name.replace("challenges", "solutions"))
     return partner if partner != path and partner.exists() else None
 

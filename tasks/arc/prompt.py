@@ -1,4 +1,4 @@
-"""Wording of an ARC task for the model that solves it: demonstrations, then one input; the answer is the output grid."""
+"""Prompts of an ARC task for the model that solves it: demonstrations, then one input; the answer is the output grid."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def example(demonstrations_D: Sequence[GridPair], pair: GridPair, grid_format: G
 
 
 def query(query_id: str, demonstrations_D: Sequence[GridPair], pair: GridPair, grid_format: GridFormat) -> Query:
-    """The question for `pair.input` and the answer that counts as right."""
+    """The question for `pair.input`, with the gold answer."""
     asked = question(demonstrations_D, pair.input, grid_format)
     return Query(query_id, asked, grid_format.write(pair.output), grid_format.pattern)

@@ -1,4 +1,4 @@
-"""What a task of ARC is made of: its context is the demonstrations, its queries are all its test pairs."""
+"""An ARC task: its context is the demonstrations, its queries are its test pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Knowledge as a domain: a passage for the agent, questions without it for the model, answers judged by a grader."""
+"""Knowledge as a domain: a passage for the agent, questions without it for the model, a grader for the answers."""
 
 from __future__ import annotations
 

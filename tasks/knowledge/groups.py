@@ -1,4 +1,4 @@
-"""Several passages learned in one update, as in continued pretraining: their questions are asked together afterwards."""
+"""Several passages learned in one update, as in continued pretraining, and evaluated together."""
 
 from __future__ import annotations
 

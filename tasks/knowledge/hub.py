@@ -1,4 +1,4 @@
-"""SQuAD from the Hugging Face hub, through the package `datasets`, which is needed for nothing else here."""
+"""SQuAD from the Hugging Face hub, through the optional package `datasets`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ def read_squad(
 ) -> PassageTaskset:
     """The passages of a split, or its first `count`, each with all its questions.
 
-    repository: a dataset of the hub, or a local folder, with the columns of SQuAD (title, context, question, answers).
-    Raises TaskError if `datasets` is missing or the dataset cannot be had.
+    Args:
+        split: Of SQuAD.
+        count: Number of passages; None for all.
+        name: Of the task set.
+        repository: A dataset on the hub, or a local folder, with SQuAD's columns (title, context, question, answers).
+
+    Raises:
+        TaskError: `datasets` is not installed, or the dataset cannot be loaded.
     """
     name = name or f"squad-{split}"
     try:
@@ -31,7 +37,7 @@ def read_squad(
     try:
         rows = load_dataset(repository, split=split)
     except OSError as error:
-        raise TaskError(f"{name}: {repository} cannot be had: {error}; give a file of SQuAD instead") from error
+        raise TaskError(f"{name}: {repository} cannot be loaded: {error}; give a file of SQuAD instead") from error
     return ListTaskset(name, join(map(_task, cast(Iterable[Mapping[str, Any]], rows)))[:count])
 
 

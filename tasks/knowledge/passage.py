@@ -1,4 +1,4 @@
-"""What a knowledge task is made of: its context is a passage, its queries are questions with gold answers."""
+"""A knowledge task: its context is a passage, its queries are questions with gold answers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ class Passage:
 class Question:
     """A question to be answered without the passage.
 
-    answer: the gold answer. alternatives: other answers that count as right, without `answer`. kind, where it is known:
-    `direct` names what it is about and asks for a fact, `reversed` gives the fact and asks for the name, `indirect`
-    describes what it is about by another fact.
+    Attributes:
+        question: The text.
+        answer: The gold answer.
+        alternatives: Other right answers.
+        kind: Where it is known: `direct` names the subject and asks for a fact, `reversed` gives the fact and asks for the
+            subject, `indirect` describes the subject by another fact.
     """
 
     question: str
@@ -43,7 +46,7 @@ class Question:
 
 @dataclass(frozen=True)
 class PassageTask(Task[Passage, Question]):
-    """A passage and its questions. published: self-edits that others wrote for this passage, as their file gives them."""
+    """A passage and its questions. published: self-edits written for this passage by others, as their file has them."""
 
     published: tuple[str, ...] = ()
 
@@ -61,5 +64,5 @@ def passage_id(passage: Passage) -> str:
 
 
 def published(task: Task[Passage, Question]) -> tuple[str, ...]:
-    """The self-edits that came with a task; none unless it is a PassageTask that has some."""
+    """The published self-edits of a task, if it has any."""
     return task.published if isinstance(task, PassageTask) else ()

@@ -1,4 +1,4 @@
-"""How questions are put to the model: as text that its answer goes on from, for models that were never taught to chat."""
+"""Prompts of questions: text that the model continues with its answer, so that models without chat training can answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def question_text(question: str) -> str:
 
 
 def question_and_answer(question: str, answer: str) -> str:
-    """A question with its answer, in the words in which the model is asked."""
+    """A question with its answer, in the format of the prompt."""
     return f"{question_text(question)} {answer.strip()}"
 
 

@@ -1,30 +1,24 @@
-"""The recipe of seal-tiny-text: documents packed in one row, episodes, stages that resume, and what a step trains."""
+"""The recipe of seal-tiny-text: documents packed in one row, episodes, and what a step trains."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from transformers import get_scheduler
 
 from recipes.fast_weights import pack_tasks, pad_tasks, task_losses
-from recipes.seal_tiny_text import STAGES, make
+from recipes.seal_tiny_text import STAGES
+from recipes.stage import MAX_POSITIONS, TrainSettings, build_model
 from recipes.text_adapt import TextAdaptation, TextAdaptSettings, TextEpisodeSettings, draw_episode
 from recipes.text_stream import TextStreamSettings
 from recipes.text_tokenizer import build_text_tokenizer
-from recipes.text_train import ReadSettings
-from recipes.train import MAX_POSITIONS, TrainSettings, build_model
-from seal_env.models.catalog import TEXT_MODEL_NAME
 
 TINY = TrainSettings(steps=4, warmup=2, width=32, layers=1, heads=2, inner_width=32, chunks=2, checkpoint_every=2)
 FEW = TextStreamSettings(reading=1, replies=1, documents=1, questions=2)
-READ = ReadSettings(optimizer=TINY, stream=FEW)
 ADAPT = TextAdaptSettings(tasks=3, chunks=2, optimizer=TINY, episodes=TextEpisodeSettings(max_steps=4), stream=FEW)
 
 
@@ -103,35 +97,3 @@ def test_each_stage_runs(tokenizer: Any) -> None:
         if isinstance(settings, TextAdaptSettings):
             losses, _ = adaptation(tokenizer, replace(settings, tasks=2, stream=FEW)).step(0)
             assert all(loss > 0 for loss in losses.values())
-
-
-def stages(**changes: Any) -> dict[str, Any]:
-    return {"read": READ, "adapt": replace(ADAPT, **changes)}
-
-
-def test_training_that_was_interrupted_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make(tmp_path / "whole", stages(), "cpu")
-    step = TextAdaptation.step
-
-    def stop(self: TextAdaptation, number: int) -> Any:
-        if number == 3:
-            raise KeyboardInterrupt
-        return step(self, number)
-
-    monkeypatch.setattr(TextAdaptation, "step", stop)
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "again", stages(), "cpu")
-    monkeypatch.undo()
-    make(tmp_path / "again", stages(), "cpu")
-    first, second = (load_file(tmp_path / run / TEXT_MODEL_NAME / "model.safetensors") for run in ("whole", "again"))
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_what_is_made_is_a_model_and_the_record_of_every_stage(tmp_path: Path) -> None:
-    make(tmp_path, stages(), "cpu")
-    recipe = json.loads((tmp_path / "recipe.json").read_text())
-    assert list(recipe) == ["read", "adapt"]
-    assert recipe["read"]["step"] == recipe["adapt"]["step"] == 4
-    assert {"asked", "plain"} <= recipe["adapt"]["means"].keys()
-    assert recipe["adapt"]["settings"]["tasks"] == 3

@@ -1,11 +1,10 @@
-"""The embedded text model as shipped, its tokenizer, and what it was trained on."""
+"""seal-tiny-text as shipped, its tokenizer, and what it was trained on."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.self_texts import LINES, draw_texts, reply
+from recipes.stage import MAX_POSITIONS
 from recipes.stream import IGNORED
 from recipes.text_stream import (
     TextStreamSettings,
@@ -28,11 +28,10 @@ from recipes.text_stream import (
     whole_passage,
 )
 from recipes.text_tokenizer import build_text_tokenizer
-from recipes.train import MAX_POSITIONS
 from seal_env.agents.lm.text_styles import STYLES, SYSTEM, style_messages
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
-from seal_env.models.catalog import CARDS, MODEL_DIRECTORIES, TEXT_MODEL_NAME
+from seal_env.models.catalog import MODEL_DIRECTORIES, TEXT_MODEL_NAME
 from seal_env.registration import environments
 from seal_env.self_edits.compile import apply_calls
 from seal_env.self_edits.parse_text import read_texts
@@ -192,20 +191,3 @@ def test_no_pair_of_relation_and_value_of_the_eval_split_is_trained_on() -> None
                 held_out = values_of(fact.relation, "eval")
                 assert fact.value not in held_out
                 assert not texts & {said for value in held_out for said in replace(fact, value=value).statements()}
-
-
-def numbers_named(name: str, recipe: Any) -> list[int]:
-    """All numbers above 0 of that name, of every stage."""
-    if not isinstance(recipe, dict):
-        return []
-    inside = [number for value in recipe.values() for number in numbers_named(name, value)]
-    return [*inside, *([recipe[name]] if isinstance(recipe.get(name), int) and recipe[name] > 0 else [])]
-
-
-def test_card_states_what_it_was_trained_on() -> None:
-    card = CARDS[TEXT_MODEL_NAME].read_text()
-    recipe = json.loads((Path(CARDS[TEXT_MODEL_NAME]).parent / "recipe-text.json").read_text())
-    steps, tokens = numbers_named("step", recipe), numbers_named("tokens", recipe)
-    assert all(f"{count:,}" in card for count in steps)
-    assert all(f"{count / 1e6:.1f} M" in card for count in tokens)
-    assert len(steps) == len(tokens) >= 2

@@ -1,4 +1,4 @@
-"""What an answer says, apart from how it is written: the first answer of a text, and its words in one form.
+"""Normal form of answers: the first answer of a text, and its words, however they are written.
 
 Left out on purpose: synonyms, spelling mistakes and everything else that takes knowledge of the world. Two texts with the
 same words say the same here, whatever their order.
@@ -38,11 +38,10 @@ _ROMAN_DIGITS: Final = {"I": 1, "V": 5, "X": 10}
 def first_answer(text: str, question: str) -> str:
     """The first answer in what a model wrote.
 
-    A base model says the question again before it answers, or goes on with questions of its own after it; neither is an
-    answer.
+    A base model may repeat the question before it answers, or continue with questions of its own; neither is an answer.
     """
     text, asked = (_SPACES.sub(" ", each).strip() for each in (text, question))
-    for _ in range(2):  # a label may stand before the question that is said again, and after it
+    for _ in range(2):  # a label may stand before the repeated question, and after it
         text = _LABEL.sub("", text, count=1) if _LABEL.match(text) else text
         if asked and text.lower().startswith(asked.lower()):
             text = text[len(asked) :].lstrip()

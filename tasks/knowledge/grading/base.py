@@ -1,4 +1,4 @@
-"""What a grader is: it says whether a prediction answers a question as the gold answer does."""
+"""The protocol of graders: whether a prediction answers a question as the gold answer does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 
 class Attempt(NamedTuple):
-    """What is graded: a question, its gold answer, and all that a model wrote for an answer."""
+    """A question, its gold answer, and all of the text that a model answered with."""
 
     question: str
     gold: str
@@ -15,12 +15,16 @@ class Attempt(NamedTuple):
 
 
 class Grader(Protocol):
-    """Equal attempts are graded alike, in whatever order and company they come."""
+    """Grades answers. Equal attempts get equal verdicts, in whatever order and batch they come."""
 
     def grade(self, question: str, gold: str, prediction: str) -> bool:
-        """Whether the prediction is right. Raises GraderError if that cannot be found out, which is never a wrong answer."""
+        """Whether the prediction is right.
+
+        Raises:
+            GraderError: The grader failed; this is an infrastructure failure, never a wrong answer.
+        """
         ...
 
     def grade_all(self, attempts: Sequence[Attempt]) -> list[bool]:
-        """`grade` for each, in order, and faster where a model is asked. Raises GraderError as `grade` does."""
+        """`grade` for each attempt, in order, in one batch where a model grades. Raises GraderError."""
         ...

@@ -1,4 +1,4 @@
-"""The strictest way to compare an answer with gold answers: equal but for case, punctuation, articles and spaces."""
+"""Exact match: an answer equals a gold answer but for case, punctuation, articles and spaces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def normalise(text: str) -> str:
 
 
 def exact_match(prediction: str, golds: Sequence[str]) -> bool:
-    """True if the prediction equals one of the gold answers. One without any word or number equals none."""
+    """True if the prediction equals one of the gold answers; a prediction without words or numbers equals none."""
     said = normalise(prediction)
     return bool(re.search(r"\w", said)) and said in map(normalise, golds)
 

@@ -123,7 +123,7 @@ def test_an_unknown_id_is_named_with_close_matches() -> None:
 
 
 def test_twice_the_same_id_is_refused() -> None:
-    with pytest.raises(TaskError, match="5582e5ca is there more than once"):
+    with pytest.raises(TaskError, match="5582e5ca occurs more than once"):
         load_taskset("5582e5ca,5582e5ca")
 
 

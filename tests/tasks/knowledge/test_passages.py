@@ -188,7 +188,7 @@ def test_more_passages_than_there_are_names_for_are_refused() -> None:
 def test_squad_from_the_hub_says_so_when_it_cannot_be_reached() -> None:
     """Tests run with HF_HUB_OFFLINE=1."""
     pytest.importorskip("datasets")
-    with pytest.raises(TaskError, match=r"squad-validation: rajpurkar/squad cannot be had: .* give a file of SQuAD instead"):
+    with pytest.raises(TaskError, match=r"squad-validation: rajpurkar/squad cannot be loaded: .* give a file"):
         load_passages("squad-validation:20")
 
 
