@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from seal_env.errors import PolicyError
 from seal_env.options import Options
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Agent(ABC):
             A self-edit: tool calls as JSON text, or plain text where the domain reads it.
 
         Raises:
-            PolicyError: If the policy cannot be reached or gives no answer.
+            PolicyError: If there is none, for a reason that says nothing about the policy: its server gives no answer.
         """
 
     def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
@@ -129,7 +130,16 @@ class Agent(ABC):
         Raises:
             PolicyError: If the policy gave no action for any of them.
         """
-        return [self.act(observation, info) for observation, info in zip(observations, infos, strict=True)]
+        actions: list[str | PolicyFailure] = []
+        for observation, info in zip(observations, infos, strict=True):
+            try:
+                actions.append(self.act(observation, info))
+            except PolicyError as error:
+                actions.append(PolicyFailure(str(error)))
+        reasons = [action.reason for action in actions if isinstance(action, PolicyFailure)]
+        if reasons and len(reasons) == len(actions):
+            raise PolicyError(reasons[0])
+        return actions
 
     def seed(self, seed: int) -> None:  # noqa: B027 (not every agent draws)
         """Fix everything random in what is decided from now on."""

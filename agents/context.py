@@ -37,7 +37,7 @@ class AgentContext:
     @property
     def domain(self) -> str:
         """Name of the environment's domain."""
-        return self.runtime.settings.domain
+        return self.runtime.spec.name
 
     @property
     def model(self) -> str:

@@ -18,7 +18,7 @@ from seal_env.intervals import Interval, bootstrap, pass_at_k
 from seal_env.journal import Journal
 
 MANY = 10_000
-"""Evaluations of the base model that are kept."""
+"""Evaluations of the base model that are cached."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from seal_env.agents.base import Agent
+from seal_env.agents.baselines.oracle_texts import OracleTextsAgent
 from seal_env.agents.baselines.replay import ReplayAgent
 from seal_env.agents.baselines.simple import PASSAGE_ONLY, FixedAgent, RandomAgent
 from seal_env.agents.context import NUMERIC_ACTIONS, PLAIN_TEXT, REQUIREMENTS, AgentContext
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions, ServedPolicyOptions
+from seal_env.agents.lm.options import LocalPolicyOptions, ServedPolicyOptions
 from seal_env.errors import SettingError
 from seal_env.options import Options, unknown_setting
 
@@ -36,7 +37,6 @@ class AgentSpec:
         build: (options, context) -> agent.
         options: The agent's own settings.
         requires: What it needs of a domain: names in `seal_env.agents.context.REQUIREMENTS`.
-        extra: The extra of seal-env that brings the packages it needs, if it needs any.
     """
 
     name: str
@@ -44,7 +44,6 @@ class AgentSpec:
     build: Callable[[Any, AgentContext], Agent]
     options: type[Options] = Options
     requires: frozenset[str] = frozenset()
-    extra: str | None = None
 
     @classmethod
     def of(cls, name: str, agent: type[Agent]) -> AgentSpec:
@@ -79,14 +78,12 @@ _KNOWN: Final[dict[str, AgentSpec]] = {
             "Optuna's TPE for each task by itself",
             imported("seal_env.agents.search.tpe:SearchAgent"),
             requires=frozenset({NUMERIC_ACTIONS}),
-            extra="search",
         ),
         AgentSpec(
             "bandit",
             "A contextual bandit over the tools' arguments",
             imported("seal_env.agents.search.bandit:BanditAgent"),
             requires=frozenset({NUMERIC_ACTIONS}),
-            extra="bandit",
         ),
         AgentSpec(
             "passage_only",
@@ -94,17 +91,18 @@ _KNOWN: Final[dict[str, AgentSpec]] = {
             lambda options, context: FixedAgent(PASSAGE_ONLY),
             requires=frozenset({PLAIN_TEXT}),
         ),
+        AgentSpec.of("oracle_texts", OracleTextsAgent),
         AgentSpec.of("replay", ReplayAgent),
         AgentSpec(
             "local_hf",
             "A language model through transformers, the environment's base model by default",
-            imported("seal_env.agents.lm.local_hf:LocalHFAgent"),
+            imported("seal_env.agents.lm.local.local_hf:LocalHFAgent"),
             LocalPolicyOptions,
         ),
         AgentSpec(
             "openai_compatible",
             "A language model behind an OpenAI-compatible server",
-            imported("seal_env.agents.lm.openai_compatible:OpenAICompatibleAgent"),
+            imported("seal_env.agents.lm.served.openai_compatible:OpenAICompatibleAgent"),
             ServedPolicyOptions,
         ),
     )
@@ -167,7 +165,8 @@ def make_agent(name: str, context: AgentContext, **options: Any) -> Agent:
 
     Raises:
         SettingError: For an unknown agent, one that does not work in this domain, an option that is not legal or that
-            this agent does not have, and a package that is missing.
+            this agent does not have.
+        MissingExtraError: For an agent that needs a package of an extra which is not installed.
         ModelError: For a policy model that does not load.
         TaskError: For a file that does not.
     """
@@ -175,13 +174,7 @@ def make_agent(name: str, context: AgentContext, **options: Any) -> Agent:
     if missing := _missing(spec, context):
         names = " or ".join(map(repr, agent_names(context)))
         raise SettingError("agent", name, f"{names} where domain={context.domain!r}: {REQUIREMENTS[missing[0]].summary}")
-    chosen = check_options(spec, options)
-    try:
-        return spec.build(chosen, context)
-    except ModuleNotFoundError as error:
-        if spec.extra is None:
-            raise
-        raise SettingError("agent", name, f"an installed {error.name}: pip install 'seal-env[{spec.extra}]'") from error
+    return spec.build(check_options(spec, options), context)
 
 
 def check_options(spec: AgentSpec, given: Mapping[str, Any]) -> Options:

@@ -23,6 +23,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from seal_env.agents.evaluation import starts
 from seal_env.agents.trainers.grpo import calls_tools
 from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
+from seal_env.domains.registry import get_domain
 from seal_env.episodes.runtime import Runtime
 from seal_env.models.catalog import MODEL_DIRECTORY
 from seal_env.settings import Settings
@@ -49,7 +50,7 @@ class Arguments:
 def main(arguments: Arguments) -> list[dict[str, Any]]:
     """Train; what TRL logged at each step."""
     tokenizer = AutoTokenizer.from_pretrained(arguments.policy)
-    on_cpu, tools = not torch.cuda.is_available(), calls_tools(tokenizer)
+    on_cpu, tools = not torch.cuda.is_available(), calls_tools(tokenizer, get_domain("arc"))
     runtime = Runtime(Settings.resolve(subset=arguments.tasks, model=arguments.model, max_turns=8 if tools else 1))
     runtime.load()
     trainer = GRPOTrainer(

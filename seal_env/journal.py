@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,13 @@ def write_whole(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)
+
+
+def write_folder(directory: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` fill a new folder, which then appears as `directory`, unless that exists already."""
+    if directory.exists():
+        return
+    new = directory.with_name(directory.name + ".new")
+    shutil.rmtree(new, ignore_errors=True)
+    write(new)
+    os.replace(new, directory)

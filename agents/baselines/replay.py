@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from seal_env.agents.base import Agent, Info, PolicyFailure
-from seal_env.agents.lm.policy_chat import shown_task
+from seal_env.agents.base import Agent, Info
 from seal_env.errors import PolicyError, SettingError, TaskError
 from seal_env.options import Options, PathText
 from seal_env.tasks.knowledge.files import read_passages
@@ -31,7 +30,6 @@ class ReplayAgent(Agent):
 
     options = ReplayOptions
     requires = frozenset({"plain_text"})
-    reads_history = True
 
     def __init__(self, published: Mapping[str, Sequence[str]], name: str = "the file", seed: int = 0) -> None:
         """Of several texts for a passage it gives one after the other.
@@ -76,28 +74,14 @@ class ReplayAgent(Agent):
         Raises:
             PolicyError: If there is none.
         """
-        action = self._next(observation)
-        if isinstance(action, PolicyFailure):
-            raise PolicyError(action.reason)
-        return action
-
-    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
-        """See Agent. A passage without a text is a PolicyFailure that names it."""
-        actions = [self._next(observation) for observation in observations]
-        reasons = [action.reason for action in actions if isinstance(action, PolicyFailure)]
-        if reasons and len(reasons) == len(actions):
-            raise PolicyError(reasons[0])
-        return actions
-
-    def _next(self, observation: str) -> str | PolicyFailure:
-        shown = shown_task(observation)
+        shown = str(info["task"]["text"])
         texts = self._published.get(key := _key(shown))
         if texts is None:
             title, _, text = shown.partition("\n")
-            return PolicyFailure(f"{self._name} has no self-edit for the passage {title!r} that begins {text[:60]!r}")
-        place = (self._seed + self._given[key]) % len(texts)
+            raise PolicyError(f"{self._name} has no self-edit for the passage {title!r} that begins {text[:60]!r}")
+        index = (self._seed + self._given[key]) % len(texts)
         self._given[key] += 1
-        return texts[place]
+        return texts[index]
 
 
 def _key(shown: str) -> str:

@@ -1,13 +1,12 @@
 """A contextual bandit over self-edits: what to choose for a task, from a few numbers about its demonstrations.
 
 Left out: interactions between arguments. Each argument of a self-edit is a bandit of its own (its values are the arms), all
-are paid the same reward, and so some hundred episodes are enough to learn from. Vowpal Wabbit does the learning.
+receive the same reward, and so some hundred episodes are enough to learn from. Vowpal Wabbit does the learning.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,16 +15,18 @@ from typing import NamedTuple, Self
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from vowpalwabbit import Workspace
 
 from seal_env.agents.base import Agent, Info, Trajectory
 from seal_env.agents.context import AgentContext
 from seal_env.envs.spaces import SelfEditSpace
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, needs_extra
 from seal_env.options import Options
 from seal_env.self_edits.numeric_actions import Coordinate, DiscreteActions
 from seal_env.tasks.arc.features import context_features, pair_features
-from seal_env.tasks.arc.grid import MAX_SIDE, Grid, GridFormat, GridPair
+from seal_env.tasks.arc.grid import MAX_SIDE, Grid, GridPair
+
+with needs_extra("bandit"):
+    from vowpalwabbit import Workspace
 
 LEVELS = 4
 """Learning rates to choose from."""
@@ -47,34 +48,18 @@ PAIR_FEATURES = (
 )
 """The features of a pair of grids that are used, on average over the demonstrations."""
 
-SHOWN = re.compile(
-    r"Input, \d+ x \d+ \(rows x columns\)\n(.+?)\nOutput, \d+ x \d+ \(rows x columns\)\n(.+?)(?=\n\n|\Z)", re.DOTALL
-)
 
+def features(demonstrations: tuple[GridPair, ...]) -> NDArray[np.float64]:
+    """What the demonstrations of a task say about it.
 
-def demonstrations(observation: str) -> tuple[GridPair, ...]:
-    """The demonstrations that an observation shows, in either grid format; none if it is a tool's reply."""
-    pairs = [(_read(before), _read(after)) for before, after in SHOWN.findall(observation)]
-    return tuple(GridPair(before, after) for before, after in pairs if before is not None and after is not None)
-
-
-def _read(text: str) -> Grid | None:
-    return GridFormat("lettered" if text[:1].isalpha() else "plain").read(text)
-
-
-def features(observation: str) -> NDArray[np.float64]:
-    """What an observation says about its task, as numbers from -1 to 1 of which the first is 1; all others 0 without a task.
-
-    How outputs are related to inputs (see PAIR_FEATURES), what the demonstrations have in common, and the longest side of
-    inputs and outputs as a share of 30.
+    Returns:
+        Numbers from -1 to 1, named by FEATURES: 1, how outputs are related to inputs (see PAIR_FEATURES), what the
+        demonstrations have in common, and the longest side of inputs and outputs as a share of 30.
     """
-    shown = demonstrations(observation)
-    if not shown:
-        return np.array([1.0] + [0.0] * (len(FEATURES) - 1))
-    of_pairs = [pair_features(pair) for pair in shown]
+    of_pairs = [pair_features(pair) for pair in demonstrations]
     means = [float(np.mean([each[name] for each in of_pairs])) for name in PAIR_FEATURES]
-    sides = [max(max(np.shape(pair[index])) for pair in shown) / MAX_SIDE for index in (0, 1)]
-    return np.array([1.0, *means, *context_features(shown).values(), *sides])
+    sides = [max(max(np.shape(pair[index])) for pair in demonstrations) / MAX_SIDE for index in (0, 1)]
+    return np.array([1.0, *means, *context_features(demonstrations).values(), *sides])
 
 
 _ANY = GridPair(((0,),), ((0,),))
@@ -117,7 +102,7 @@ class BanditAgent(Agent):
 
     def act(self, observation: str, info: Info) -> str:
         """A self-edit; any at first, more and more the one that is expected to be best."""
-        context = _context(observation)
+        context = _context(info)
         distributions = [self._probabilities(number, context) for number in range(len(self._learners))]
         values = tuple(int(self._rng.choice(len(each), p=each)) for each in distributions)
         action = self._actions.decode(values)
@@ -135,9 +120,9 @@ class BanditAgent(Agent):
                 if not math.isnan(trajectory.reward):
                     self._learn(choice, trajectory.reward)
 
-    def best(self, observation: str) -> str:
-        """The self-edit that is expected to be best, without trying out anything."""
-        context = _context(observation)
+    def best(self, info: Info) -> str:
+        """The self-edit that is expected to be best, without exploration."""
+        context = _context(info)
         numbers = range(len(self._learners))
         return self._actions.decode([int(np.argmax(self._probabilities(number, context))) for number in numbers])
 
@@ -153,9 +138,22 @@ class BanditAgent(Agent):
             self._learners[number].learn(lines)
 
 
+def _context(info: Info) -> str:
+    """The task in Vowpal Wabbit's text format. One whose data are no grids has no features but the constant."""
+    pairs = info["task"]["data"].get("demonstrations", ())
+    grids = [each[side] for each in pairs for side in ("input", "output")]
+    if not grids or not all(isinstance(row, Sequence) and not isinstance(row, str) for grid in grids for row in grid):
+        return "shared |c 0:1"
+    return _grid_context(tuple(GridPair(_grid(each["input"]), _grid(each["output"])) for each in pairs))
+
+
 @lru_cache(maxsize=1024)
-def _context(observation: str) -> str:
-    return "shared |c " + " ".join(f"{index}:{value:.6g}" for index, value in enumerate(features(observation)))
+def _grid_context(demonstrations: tuple[GridPair, ...]) -> str:
+    return "shared |c " + " ".join(f"{index}:{value:.6g}" for index, value in enumerate(features(demonstrations)))
+
+
+def _grid(rows: Sequence[Sequence[int]]) -> Grid:
+    return tuple(map(tuple, rows))
 
 
 def _lines(context: str, coordinate: Coordinate) -> list[str]:

@@ -15,20 +15,22 @@ from typing import Any, Self
 
 import gymnasium
 import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from seal_env.agents.base import Agent, Info, Trajectory
 from seal_env.agents.context import AgentContext
 from seal_env.agents.rollouts import Start, run_episodes
-from seal_env.agents.trainers.outer_settings import SearchBudget
+from seal_env.agents.search.budget import SearchBudget
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, needs_extra
 from seal_env.journal import Journal
 from seal_env.options import Options
 from seal_env.self_edits.numeric_actions import Coordinate, coordinates, write_self_edit
+
+with needs_extra("search"):
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 KEPT_TASKS = 10_000
 TOGETHER = 8

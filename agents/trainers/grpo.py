@@ -1,7 +1,7 @@
 """GRPO (arXiv 2402.03300) through TRL: a policy learns from the rewards of several self-edits for one prompt.
 
-`Grpo` is a whole run; its prompts, tools and rewards are those of `seal_env.agents.trainers.trl_episodes`, which TRL's own trainer
-takes as well. TRL is not a dependency of seal-env: it comes with the extra `grpo`.
+`Grpo` is a whole run; its prompts, tools and rewards are those of `seal_env.agents.trainers.trl_episodes`, which TRL's own
+trainer takes as well. TRL is not a dependency of seal-env: it comes with the extra `grpo`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,20 +20,27 @@ from peft import LoraConfig
 from transformers import GenerationConfig, PrinterCallback, TrainerCallback
 
 from seal_env.agents.evaluation import EvalSample, difference, sample_tasks, starts, summary
-from seal_env.agents.lm.local_hf import LocalHFAgent
-from seal_env.agents.lm.policy_chat import policy_chat
-from seal_env.agents.lm.policy_model import PolicyModel
-from seal_env.agents.lm.policy_prompt import PolicyPrompt
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.local.local_hf import LocalHFAgent
+from seal_env.agents.lm.local.model import PolicyModel
+from seal_env.agents.lm.local.prompt import PolicyPrompt
+from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.rollouts import Start
-from seal_env.agents.trainers.outer_settings import GrpoSettings
-from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
+from seal_env.agents.trainers.rest_em import refuse_segments
+from seal_env.agents.trainers.settings import GrpoSettings
+from seal_env.agents.trainers.trl_episodes import (
+    SelfEditReward,
+    prompt_dataset,
+    self_edit_environments,
+    whole_actions_only,
+)
+from seal_env.domains.base import DomainSpec
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, needs_extra
 from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
-from seal_env.journal import Journal, write_whole
+from seal_env.journal import Journal, write_folder, write_whole
 
 with needs_extra("grpo"):
     from trl.chat_template_utils import (
@@ -50,15 +55,24 @@ with needs_extra("grpo"):
 STATE: Final = "trainer_state.json"
 
 
-def calls_tools(tokenizer: Any, wanted: str = "auto", domain: str = "arc") -> bool:
-    """Whether a policy can call tools in TRL: its template writes calls and replies, and TRL can read them back.
+def calls_tools(tokenizer: Any, domain: DomainSpec, wanted: str = "auto") -> bool:
+    """Whether a policy calls tools one by one in TRL: its template writes calls and replies, and TRL can read them back.
 
-    In knowledge it never does: its tools take lists of texts, and a completion is a whole action.
-    wanted: `GrpoSettings.tool_calls`. Raises SettingError for "on" where that is not so.
+    Where the domain learns from texts it never does: a completion is a whole action there.
+
+    Args:
+        tokenizer: Of the policy.
+        domain: Of the environment.
+        wanted: `GrpoSettings.tool_calls`.
+
+    Raises:
+        SettingError: For "on" where that is not so.
     """
-    if wanted == "on" and domain != "arc":
-        raise SettingError("tool_calls", wanted, f"'off' where domain={domain!r}: a completion is a whole action there")
-    if wanted == "off" or domain != "arc":
+    if domain.reads_plain_text:
+        if wanted == "on":
+            raise whole_actions_only(domain)
+        return False
+    if wanted == "off":
         return False
     able = supports_tool_calling(tokenizer)
     if able:
@@ -99,11 +113,21 @@ def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Grpo:
-    """One run, in a folder of its own. A run that is killed goes on, with the same command, from its last checkpoint.
+    """One run of GRPO, in a folder of its own. A run that is killed resumes from its last checkpoint.
 
-    base: the policy before training; it stays as it is. runtime: the tasks that are learned from, where the policy calls tools
-    (see `calls_tools`) with a turn for every call; held_out: those on which the policy is measured, with one turn. policy:
-    how it is sampled. report: what is called after each batch of held-out self-edits; log: with the step and TRL's numbers.
+    Args:
+        base: The policy before training; it stays as it is.
+        runtime: The tasks to learn from; where the policy calls tools (see `calls_tools`), with a turn for every call.
+        held_out: The tasks on which the policy is measured, with one turn.
+        settings: Of the run.
+        policy: How the policy is sampled.
+        folder: Where everything is written.
+        report: Called after each batch of held-out self-edits with the step and all of its samples.
+        log: Called with the number of the optimizer step and TRL's numbers.
+
+    Raises:
+        SettingError: For what TRL cannot sample, for tool calls that the policy cannot write, and for tasks of several
+            segments, about which one completion is not enough.
     """
 
     def __init__(
@@ -117,22 +141,16 @@ class Grpo:
         report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
         log: Callable[[int, Mapping[str, float]], None] = lambda _step, _values: None,
     ) -> None:
-        """Raises SettingError for what TRL cannot sample, and for tool calls that the policy cannot write.
-
-        Also for tasks of several passages: one completion is not about all of them.
-        """
         if policy.constrained:
             raise SettingError("constrained", True, "False: TRL samples from the whole vocabulary")
         if policy.temperature == 0:
             raise SettingError("temperature", policy.temperature, "above 0: equal self-edits cannot be compared")
+        refuse_segments(runtime)
         self.base, self.runtime, self.held_out = base, runtime, held_out
         self.settings, self.policy, self.folder = settings, policy, folder
         self.report, self.log = report, log
-        if (segments := runtime.settings.options.segments) > 1:
-            raise SettingError("passages", segments, "1 where a policy is trained")
-        domain = runtime.settings.domain
-        self.tools = calls_tools(base.tokenizer, settings.tool_calls, domain)
-        self.chat = policy_chat(policy.style, domain, runtime.tools)
+        self.tools = calls_tools(base.tokenizer, runtime.spec, settings.tool_calls)
+        self.chat = PolicyChat.of(runtime, policy.style)
 
     def run(self) -> dict[str, Any]:
         """Measure, train, measure; what result.json holds. Raises PolicyError; what is finished stays in the folder."""
@@ -141,8 +159,8 @@ class Grpo:
         if not adapter.exists():
             self._train(adapter)
         trained = merge(self.base, [adapter], f"{self.base.name} after GRPO")
-        if self.settings.merged and not (self.folder / "model").exists():
-            self._replace(self.folder / "model", trained.save)
+        if self.settings.merged:
+            write_folder(self.folder / "model", trained.save)
         after = self._evaluate("after", trained)
         result = {
             "settings": self.settings.model_dump(),
@@ -160,7 +178,7 @@ class Grpo:
 
     def _evaluate(self, step: str, policy: FrozenLM) -> list[EvalSample]:
         """Equal episodes before and after, as ReST-EM has them with that seed, so that they can be compared task by task."""
-        model = PolicyModel(policy, tools=self.tools, chat=self.chat)
+        model = PolicyModel(policy, self.chat, tools=self.tools)
         agent = LocalHFAgent(model, self.policy.temperature, self.policy.max_new_tokens)
         return sample_tasks(
             self.held_out,
@@ -186,16 +204,15 @@ class Grpo:
 
     def left_out(self) -> list[str]:
         """The tasks whose prompts leave no room for an answer of max_new_tokens: TRL cannot shorten an answer."""
-        prompt, room = PolicyPrompt(self.base, self.tools, self.chat), self.base.max_tokens - self.policy.max_new_tokens
-        tasks = {
-            each: Episode(self.runtime, self.runtime.taskset[each], 0).opening()[0] for each in self.runtime.taskset.task_ids
-        }
-        return [task_id for task_id, text in tasks.items() if len(prompt.encode(text)) > room]
+        prompt, room = PolicyPrompt(self.base, self.chat, self.tools), self.base.max_tokens - self.policy.max_new_tokens
+        openings = {task.task_id: Episode(self.runtime, task, 0).opening() for task in self.runtime.taskset}
+        chats = {task_id: self.chat.messages(*opening) for task_id, opening in openings.items()}
+        return [task_id for task_id, chat in chats.items() if len(prompt.encode(chat)) > room]
 
     def trainer(self) -> GRPOTrainer:
         """TRL's trainer of a copy of the policy, with a new adapter."""
         model, tokenizer = copy.deepcopy(self.base.model), copy.deepcopy(self.base.tokenizer)
-        prompt = PolicyPrompt(self.base, self.tools, self.chat)
+        prompt = PolicyPrompt(self.base, self.chat, self.tools)
         model.generation_config = GenerationConfig(
             eos_token_id=list(prompt.stop_ids), pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id
         )
@@ -255,15 +272,7 @@ class Grpo:
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         history = [_numbers(record) for record in trainer.state.log_history if "reward" in record]
         write_whole(self.folder / "training.json", json.dumps(history, indent=1))
-        self._replace(adapter, lambda place: model.save_pretrained(place))
-
-    @staticmethod
-    def _replace(directory: Path, write: Callable[[Path], None]) -> None:
-        """Have `write` fill a folder, whole or not at all."""
-        new = directory.with_name(directory.name + ".new")
-        shutil.rmtree(new, ignore_errors=True)
-        write(new)
-        os.replace(new, directory)
+        write_folder(adapter, model.save_pretrained)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

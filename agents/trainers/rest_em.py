@@ -1,14 +1,12 @@
-"""ReST-EM (arXiv 2312.06585, as SEAL uses it): sample self-edits, keep those that earned a reward, learn from them, repeat.
+"""ReST-EM (arXiv 2312.06585, as SEAL uses it): sample self-edits, keep those that were rewarded, learn from them, repeat.
 
-Every step's outcome is a file that is there whole or not at all. A run that is killed at any moment goes on with the same
+Every step's outcome is a file that is written whole or not at all. A run that is killed at any moment resumes with the same
 command and ends with the same policy.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -19,15 +17,15 @@ import numpy as np
 
 from seal_env.agents.base import Agent
 from seal_env.agents.evaluation import EvalSample, by_task, difference, sample_tasks, starts, summary
-from seal_env.agents.lm.policy_chat import PolicyChat
-from seal_env.agents.trainers.outer_settings import RestEmSettings
+from seal_env.agents.lm.chat import Chat, PolicyChat
+from seal_env.agents.trainers.settings import RestEmSettings
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, UpdateError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
-from seal_env.journal import Journal, write_whole
+from seal_env.journal import Journal, write_folder, write_whole
 from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, TrainingConfig, UpdateJob
 
 
@@ -44,12 +42,27 @@ def choose(samples: Sequence[EvalSample], keep: str) -> list[EvalSample]:
     return chosen
 
 
-class RestEm:
-    """One run, in a folder of its own.
+def refuse_segments(runtime: Runtime) -> None:
+    """Raise SettingError for tasks of several segments, about which a policy writes more than one answer."""
+    if (segments := runtime.settings.options.segments) > 1:
+        raise SettingError("passages", segments, "1 where a policy is trained")
 
-    base: the policy before the first round. make_agent: an agent that samples from a policy. runtime: the tasks on which
-    self-edits are sampled; held_out: those on which the policy is measured. chat: how that agent asks, which is how the
-    policy is taught to answer; None is for the tools of ARC.
+
+class RestEm:
+    """One run of ReST-EM, in a folder of its own.
+
+    Args:
+        base: The policy before the first round.
+        make_agent: An agent that samples from a policy.
+        runtime: The tasks on which self-edits are sampled.
+        held_out: The tasks on which the policy is measured.
+        settings: Of the run.
+        folder: Where everything is written.
+        chat: How that agent prompts the policy, which is how the policy is taught to answer.
+        report: Called after each batch of self-edits with the step and all of its samples.
+
+    Raises:
+        SettingError: For tasks of several segments: what was written about each is no single answer to learn.
     """
 
     def __init__(
@@ -60,13 +73,11 @@ class RestEm:
         held_out: Runtime,
         settings: RestEmSettings,
         folder: Path,
+        chat: PolicyChat,
         report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
-        chat: PolicyChat | None = None,
     ) -> None:
-        """Raises SettingError for tasks of several passages: what was written about each is no one reply to learn."""
-        if (segments := runtime.settings.options.segments) > 1:
-            raise SettingError("passages", segments, "1 where a policy is trained")
-        self.chat = chat or PolicyChat()
+        refuse_segments(runtime)
+        self.chat = chat
         self.base, self.make_agent, self.settings, self.folder = base, make_agent, settings, folder
         self.runtime, self.held_out, self.report = runtime, held_out, report
 
@@ -79,12 +90,12 @@ class RestEm:
         for number in range(1, self.settings.rounds + 1):
             samples = self._sample(number, policy)
             chosen = choose(samples, self.settings.keep)
-            write_whole(self._place(number) / "kept.json", json.dumps([asdict(sample) for sample in chosen], indent=1))
+            write_whole(self._round(number) / "kept.json", json.dumps([asdict(sample) for sample in chosen], indent=1))
             if chosen:
                 adapters.append(self._learn(number, chosen, policy))
                 policy = merge(self.base, adapters, f"{self.base.name} after round {number}")
             if self.settings.merged:
-                self._whole_folder(self._place(number) / "model", policy.save)
+                write_folder(self._round(number) / "model", policy.save)
             evaluated.append(self._evaluate(number, policy))
             rounds.append({"round": number, "sampled": summary(samples), "kept": len(chosen)})
         result = {
@@ -96,7 +107,7 @@ class RestEm:
         write_whole(self.folder / "result.json", json.dumps(result, indent=1))
         return result
 
-    def _place(self, number: int) -> Path:
+    def _round(self, number: int) -> Path:
         return self.folder / f"round-{number}"
 
     def _seed(self, *key: int) -> int:
@@ -104,12 +115,12 @@ class RestEm:
 
     def _sample(self, number: int, policy: FrozenLM) -> list[EvalSample]:
         episodes = starts(self.runtime.taskset.task_ids, self.settings.samples, self._seed(number, 0))
-        return self._run(f"round {number}: sampling", self.runtime, policy, episodes, self._place(number) / "samples.jsonl")
+        return self._run(f"round {number}: sampling", self.runtime, policy, episodes, self._round(number) / "samples.jsonl")
 
     def _evaluate(self, number: int, policy: FrozenLM) -> list[EvalSample]:
         """Equal episodes in every round, so that rounds can be compared task by task."""
         episodes = starts(self.held_out.taskset.task_ids, self.settings.eval_samples, self._seed(0, 1))
-        path = self._place(number) / "held-out.jsonl"
+        path = self._round(number) / "held-out.jsonl"
         return self._run(f"round {number}: held-out tasks", self.held_out, policy, episodes, path)
 
     def _run(self, step: str, runtime: Runtime, policy: FrozenLM, episodes: Any, path: Path) -> list[EvalSample]:
@@ -124,11 +135,11 @@ class RestEm:
 
     def _learn(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM) -> Path:
         """Supervised fine-tuning on the kept self-edits, by the inner loop itself; the adapter's folder, in PEFT format."""
-        directory = self._place(number) / "adapter"
-        self._whole_folder(directory, partial(self._train, number, chosen, policy))
+        directory = self._round(number) / "adapter"
+        write_folder(directory, partial(self._train, number, chosen, policy))
         return directory
 
-    def _train(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM, place: Path) -> None:
+    def _train(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM, directory: Path) -> None:
         given = self.settings
         prompts = {task_id: self._prompt(task_id) for task_id in {sample.task_id for sample in chosen}}
         examples = [Example((*prompts[each.task_id], Message("assistant", each.action))) for each in chosen]
@@ -139,21 +150,11 @@ class RestEm:
             recipe=Recipe(batch_size=given.sft_batch_size, warmup_steps=0),
             seed=self._seed(number, 2),
             queries_Q=(),
-            save_to=place,
+            save_to=directory,
         )
         (result,) = BatchedInnerLoop(policy).run([job])
         if result.outcome is not Outcome.OK:
             raise UpdateError(f"learning from {len(chosen)} self-edits failed: {result.outcome}: {result.reason}")
 
-    def _prompt(self, task_id: str) -> tuple[Message, ...]:
-        return self.chat.messages(Episode(self.runtime, self.runtime.taskset[task_id], 0).opening()[0])
-
-    @staticmethod
-    def _whole_folder(directory: Path, write: Callable[[Path], None]) -> None:
-        """Have `write` fill a folder, unless it is there already; whole or not at all."""
-        if directory.exists():
-            return
-        new = directory.with_name(directory.name + ".new")
-        shutil.rmtree(new, ignore_errors=True)
-        write(new)
-        os.replace(new, directory)
+    def _prompt(self, task_id: str) -> Chat:
+        return self.chat.messages(*Episode(self.runtime, self.runtime.taskset[task_id], 0).opening())

@@ -8,10 +8,10 @@
         environment_factory=self_edit_environments(runtime),  # for models whose template has tool calls
     )
 
-All updates of a batch are one call of the inner loop: tools only note what is decided, the reward function settles it.
-Texts about a passage are no calls of that kind, nor are the lists of texts that the tools of knowledge take: there the
-policy answers in plain words, without environments, and SelfEditReward reads each completion as a whole action.
-`seal_env.agents.trainers.grpo` makes whole runs of it. `datasets` comes with the extra `grpo`.
+All updates of a batch are one call of the inner loop: tools only record what is decided, the reward function settles it.
+Without environments each completion is a whole action, as it always is where the domain learns from texts.
+`seal_env.agents.trainers.grpo` makes whole runs of it. `datasets` is not a dependency of seal-env: it comes with the extra
+`grpo`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from seal_env.agents.evaluation import MANY
-from seal_env.agents.lm.policy_chat import PolicyChat, as_action
+from seal_env.agents.lm.chat import PolicyChat, as_action
 from seal_env.agents.rollouts import Start
+from seal_env.domains.base import DomainSpec
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, settle
@@ -43,6 +44,65 @@ with needs_extra("grpo"):
 
 CLOSED: Final = "The self-edit is closed: the adapter is trained on it and answers the queries."
 OVER: Final = "The episode is over; this call changes nothing."
+
+
+class SelfEditEnvironment:
+    """One episode in which a policy calls the tools of the self-edit one by one, as TRL's `environment_factory` wants it.
+
+    `environment_type` adds a public method for each tool. Each call is a turn of the episode; what was wrong with it
+    is the reply. The update itself is left to SelfEditReward.
+
+    Attributes:
+        episode: The episode.
+        decisions: What came of each turn.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.decisions: list[Step | PendingUpdate] = []
+        self.episode: Episode
+
+    def reset(self, task_id: str, seed: int, **_: Any) -> None:
+        """Begin an episode. Rows of the same prompt share task and seed. Raises UnknownTaskError."""
+        self.episode, self.decisions = Episode(self.runtime, self.runtime.taskset[task_id], int(seed)), []
+
+    def _call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        return self._take([{"name": name, "arguments": dict(arguments)}])
+
+    def _take(self, action: Any) -> str:
+        if self.episode.over:
+            return OVER
+        decision = self.episode.decide(action)
+        self.decisions.append(decision)
+        return CLOSED if isinstance(decision, PendingUpdate) else decision.observation
+
+
+def self_edit_environments(runtime: Runtime) -> Callable[[], SelfEditEnvironment]:
+    """TRL's `environment_factory` for an environment.
+
+    Args:
+        runtime: Of the environment, its model loaded.
+
+    Raises:
+        SettingError: If an episode has too few turns, and where the domain learns from texts.
+    """
+    if runtime.spec.reads_plain_text:
+        raise whole_actions_only(runtime.spec)
+    if runtime.settings.max_turns < len(runtime.tools):
+        legal = f"at least {len(runtime.tools)}: every tool call is a turn"
+        raise SettingError("max_turns", runtime.settings.max_turns, legal)
+    return partial(environment_type(runtime.tools), runtime)
+
+
+def environment_type(tools: Sequence[Tool[Any]]) -> type[SelfEditEnvironment]:
+    """SelfEditEnvironment with a method for each tool: its name, its arguments with their types, and both descriptions."""
+    return type("SelfEditEnvironment", (SelfEditEnvironment,), {tool.name: _tool_method(tool) for tool in tools})
+
+
+def whole_actions_only(domain: DomainSpec) -> SettingError:
+    """The error for tool calls one by one in a domain that learns from texts."""
+    legal = f"'off' where domain={domain.name!r}: a completion is a whole action there"
+    return SettingError("tool_calls", "on", legal)
 
 
 def _tool_method(tool: Tool[Any]) -> Callable[..., str]:
@@ -80,70 +140,21 @@ def _described(schema: Schema, annotation: Any) -> str:
     return words if _plain_type(annotation) == annotation else f"{words} It is {legal_values(schema)}."
 
 
-class SelfEditEnvironment:
-    """One episode in which a policy calls the tools of the self-edit one by one, as TRL's `environment_factory` wants it.
-
-    Every public method but `reset` is a tool; `environment_type` adds them. Each call is a turn of the episode; what was
-    wrong with it is the reply. The update itself is left to SelfEditReward.
-
-    Attributes:
-        decisions: what has come of each turn.
-    """
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-        self.decisions: list[Step | PendingUpdate] = []
-        self.episode: Episode
-
-    def reset(self, task_id: str, seed: int, **_: Any) -> None:
-        """Begin an episode. Rows of the same prompt share task and seed. Raises UnknownTaskError."""
-        self.episode, self.decisions = Episode(self.runtime, self.runtime.taskset[task_id], int(seed)), []
-
-    def _call(self, name: str, arguments: Mapping[str, Any]) -> str:
-        return self._take([{"name": name, "arguments": dict(arguments)}])
-
-    def _take(self, action: Any) -> str:
-        if self.episode.over:
-            return OVER
-        decision = self.episode.decide(action)
-        self.decisions.append(decision)
-        return CLOSED if isinstance(decision, PendingUpdate) else decision[0]
-
-
-def environment_type(tools: Sequence[Tool[Any]]) -> type[SelfEditEnvironment]:
-    """SelfEditEnvironment with a method for each tool: its name, its arguments with their types, and both descriptions."""
-    return type("SelfEditEnvironment", (SelfEditEnvironment,), {tool.name: _tool_method(tool) for tool in tools})
-
-
-def self_edit_environments(runtime: Runtime) -> Callable[[], SelfEditEnvironment]:
-    """TRL's `environment_factory` for a runtime whose model is loaded.
-
-    Raises SettingError if an episode has too few turns, and where a completion is plain text and so a whole action.
-    """
-    if runtime.spec.reads_plain_text:
-        raise SettingError(
-            "tools", "on", f"'off' where domain={runtime.settings.domain!r}: a completion is a whole action there"
-        )
-    if runtime.settings.max_turns < len(runtime.tools):
-        raise SettingError(
-            "max_turns", runtime.settings.max_turns, f"at least {len(runtime.tools)}: every tool call is a turn"
-        )
-    return partial(environment_type(runtime.tools), runtime)
-
-
 class SelfEditReward:
     """TRL's reward function for self-edits: the returns of a batch of episodes, by one call of the inner loop.
 
     With environments, their episodes are settled; a completion that called no tool is read as a whole action. Without, each
     completion is the action of a new episode of `task_id` and `seed`. An episode that is left open is a mistake.
+
+    Args:
+        runtime: Of the environment, its model loaded.
     """
 
     __name__ = "self_edit"
 
     def __init__(self, runtime: Runtime) -> None:
-        """runtime: with its model loaded."""
         self.runtime = runtime
-        self.kept = BaseAnswerCache(MANY)
+        self.base = BaseAnswerCache(MANY)
 
     def __call__(
         self,
@@ -163,7 +174,7 @@ class SelfEditReward:
             if not environment.decisions:
                 environment._take(as_action(_text(completion)))  # noqa: SLF001 (every public method is a tool)
         episodes = [environment.episode for environment in environments]
-        ends = settle(episodes, [environment.decisions[-1] for environment in environments], self.kept)
+        ends = settle(episodes, [environment.decisions[-1] for environment in environments], self.base)
         outcomes = [_outcome(episode, end) for episode, end in zip(episodes, ends, strict=True)]
         log_metric("self_edit/valid", float(np.mean([outcome is Outcome.OK for outcome in outcomes])))
         log_metric("self_edit/failed", float(np.mean([outcome.is_infrastructure for outcome in outcomes])))
@@ -174,8 +185,8 @@ class SelfEditReward:
 
     def _return(self, decisions: Sequence[Step | PendingUpdate], end: Step, outcome: Outcome) -> float | None:
         """Sum of the rewards, the mistake of leaving the episode open included; None if it is no number."""
-        total = sum(turn[1] for turn in decisions[:-1] if not isinstance(turn, PendingUpdate)) + end[1]
-        left_open = outcome is Outcome.MISSING_FINETUNE and end[-1]["outcome"] == Outcome.OK
+        total = sum(turn.reward for turn in decisions[:-1] if not isinstance(turn, PendingUpdate)) + end.reward
+        left_open = outcome is Outcome.MISSING_FINETUNE and end.info["outcome"] == Outcome.OK
         total += self.runtime.settings.invalid_reward if left_open else 0.0
         return None if math.isnan(total) else total
 
@@ -184,24 +195,27 @@ def _text(completion: Any) -> str:
     """The text of a completion, or the content of the last message that the policy wrote."""
     if isinstance(completion, str):
         return completion
-    replies = [message.get("content") for message in completion if message["role"] == "assistant"]
-    return str(replies[-1] or "") if replies else ""
+    contents = [message.get("content") for message in completion if message["role"] == "assistant"]
+    return str(contents[-1] or "") if contents else ""
 
 
 def _outcome(episode: Episode, end: Step) -> Outcome:
-    outcome = Outcome(end[-1]["outcome"])
+    outcome = Outcome(end.info["outcome"])
     return Outcome.MISSING_FINETUNE if outcome is Outcome.OK and not episode.over else outcome
 
 
 def prompt_dataset(runtime: Runtime, episodes: Sequence[Start], chat: PolicyChat | None = None) -> Dataset:
-    """The prompts of episodes: columns `prompt` (system and user message), `task_id` and `seed`.
+    """The prompts of episodes, as TRL's `train_dataset`.
 
     Args:
-        runtime: its tasks, tools and budget.
-        episodes: tasks and seeds.
-        chat: how a policy is prompted; None is for tool calls.
+        runtime: Of the environment.
+        episodes: One for each row.
+        chat: How the policy is prompted; None is for tool calls.
+
+    Returns:
+        Columns `prompt` (system and user message), `task_id` and `seed`.
     """
-    own = chat or PolicyChat(runtime.tools)
-    texts = {start.task_id: Episode(runtime, runtime.taskset[start.task_id], 0).opening()[0] for start in episodes}
-    prompts = {task_id: [asdict(message) for message in own.messages(text)] for task_id, text in texts.items()}
+    asked = chat or PolicyChat(runtime.tools)
+    openings = {start.task_id: Episode(runtime, runtime.taskset[start.task_id], 0).opening() for start in episodes}
+    prompts = {task_id: [asdict(message) for message in asked.messages(*opening)] for task_id, opening in openings.items()}
     return Dataset.from_list([{"prompt": prompts[start.task_id], **start._asdict()} for start in episodes])

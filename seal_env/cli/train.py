@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings
+from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.cli.run import DECIDING, RESUMABLE, experiment, experiment_options, owners
 from seal_env.options import Options

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions
+from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.registry import check_options, get_agent
 from seal_env.episodes.runtime import Runtime
 from seal_env.experiments.run_folder import begin_or_resume, settings_tables, with_cache_file

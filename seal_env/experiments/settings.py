@@ -41,7 +41,7 @@ class TableSettings(Options):
 class ContinualSettings(Options):
     """Settings of `seal-env reproduce continual`."""
 
-    agents: Names = ("passage_only", "local_hf")
+    agents: Names = ("passage_only", "oracle_texts", "local_hf")
     """Agents, separated by commas; each learns the same sequences."""
     sequences: int = 8
     """Sequences for each agent; each begins in the task set where the one before it ended."""

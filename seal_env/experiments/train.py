@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 
 from seal_env.agents.evaluation import EvalSample, summary
-from seal_env.agents.lm.local_hf import LocalHFAgent
-from seal_env.agents.lm.policy_chat import policy_chat
-from seal_env.agents.lm.policy_model import PolicyModel
-from seal_env.agents.lm.policy_settings import SAME
-from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.local.local_hf import LocalHFAgent
+from seal_env.agents.lm.local.model import PolicyModel
+from seal_env.agents.lm.options import SAME
 from seal_env.agents.trainers.rest_em import RestEm
+from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import scalars
@@ -88,14 +88,14 @@ def train_rest_em(
     config.begin({"command": "train rest-em", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     runtime.load()
     other.load()
-    chat = policy_chat(policy.style, runtime.settings.domain, runtime.tools)
+    chat = PolicyChat.of(runtime, policy.style)
 
     def agent(model: FrozenLM) -> LocalHFAgent:
-        prompted = PolicyModel(model, constrained=policy.constrained, tools=False, chat=chat)
+        prompted = PolicyModel(model, chat, constrained=policy.constrained, tools=False)
         return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
 
     with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
-        result = RestEm(base, agent, runtime, other, settings, config.out, progress.report, chat).run()
+        result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report).run()
     config.show(rest_em_table(result), console)
     return result
 
@@ -107,11 +107,11 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
         MissingExtraError: If TRL is not installed.
         SealError: What is finished stays in the folder.
     """
-    from seal_env.agents.trainers.grpo import Grpo, calls_tools  # here: it needs an extra
+    from seal_env.agents.trainers.grpo import Grpo, calls_tools  # here: TRL is an extra
 
     base, policy, used = untrained_policy(config), config.policy, Settings.resolve(**config.environment)
-    turns = used.max_turns if calls_tools(base.tokenizer, settings.tool_calls, used.domain) else 1
     held_out = held_out or used.spec.held_out
+    turns = used.max_turns if calls_tools(base.tokenizer, used.spec, settings.tool_calls) else 1
     runtime, other = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
     config.begin({"command": "train grpo", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     runtime.load()

@@ -56,20 +56,6 @@ def observation_text(
     return "\n\n".join(parts)
 
 
-def is_prompt(text: str) -> bool:
-    """True for a text that `observation_text` made, rather than a reply to an action."""
-    return text.startswith(f"{ROLE}\n")
-
-
-def described_task(observation: str) -> str:
-    """The description that `observation_text` put into a prompt. Raises ValueError for a text that has none."""
-    _, begin, rest = observation.partition("\n\nTask:\n")
-    description, end, _ = rest.rpartition("\n\nTools:\n")
-    if not begin or not end:
-        raise ValueError("the observation is no prompt for a task: it has no part 'Task:' before a part 'Tools:'")
-    return description
-
-
 def chat_messages(observation: str) -> tuple[Message, ...]:
     """An observation as a chat: system message, user message."""
     return (Message("system", SYSTEM), Message("user", observation))

@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2
 from transformers.utils.chat_template_utils import get_json_schema
 from trl.chat_template_utils import qwen2_5_chat_template
 
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions
+from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.rollouts import Start
 from seal_env.agents.trainers.grpo import Grpo, calls_tools
-from seal_env.agents.trainers.outer_settings import GrpoSettings
+from seal_env.agents.trainers.settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import (
     CLOSED,
     OVER,
@@ -57,7 +57,7 @@ def counted(runtime: Runtime, broken: Sequence[int] = ()) -> NotingInnerLoop:
     return counting
 
 
-def begun(runtime: Runtime, place: int = 0, seed: int = 3) -> Any:  # its methods are made from the schemas of the tools
+def begun(runtime: Runtime, place: int = 0, seed: int = 3) -> Any:
     environment = self_edit_environments(runtime)()
     assert environment.reset(task_id=runtime.taskset.task_ids[place], seed=seed, prompt=[]) is None
     return environment
@@ -192,16 +192,16 @@ def test_prompts_are_those_of_the_environment(runtime: Runtime) -> None:
     assert (row["task_id"], row["seed"]) == (task_id, 5)
 
 
-def test_tools_are_called_where_the_template_has_them(tiny_models: dict[str, str]) -> None:
+def test_tools_are_called_where_the_template_has_them(tiny_models: dict[str, str], runtime: Runtime) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_models["qwen2"])
-    assert not calls_tools(tokenizer)
-    with pytest.raises(SettingError, match="tools='on'"):
-        calls_tools(tokenizer, "on")
+    assert not calls_tools(tokenizer, runtime.spec)
+    with pytest.raises(SettingError, match="tool_calls='on'"):
+        calls_tools(tokenizer, runtime.spec, "on")
     tokenizer.chat_template = qwen2_5_chat_template
-    assert calls_tools(tokenizer, "on")
-    assert not calls_tools(tokenizer, "off")
+    assert calls_tools(tokenizer, runtime.spec, "on")
+    assert not calls_tools(tokenizer, runtime.spec, "off")
     assert getattr(tokenizer, "response_template", None) is None
-    assert not calls_tools(load_base_model("seal-tiny", "cpu").tokenizer)
+    assert not calls_tools(load_base_model("seal-tiny", "cpu").tokenizer, runtime.spec)
 
 
 def test_too_few_turns_for_the_tools_are_refused() -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions
+from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.trainers.grpo import Grpo, last_checkpoint
-from seal_env.agents.trainers.outer_settings import GrpoSettings
+from seal_env.agents.trainers.settings import GrpoSettings
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.inner_loop.model.frozen_lm import load_base_model
@@ -81,8 +81,8 @@ import sys
 from pathlib import Path
 import torch
 from seal_env.agents.trainers.grpo import Grpo
-from seal_env.agents.trainers.outer_settings import GrpoSettings
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions
+from seal_env.agents.trainers.settings import GrpoSettings
+from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.episodes.runtime import Runtime
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.settings import Settings

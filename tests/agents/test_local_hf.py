@@ -18,23 +18,28 @@ from peft import PeftModel
 from transformers import AutoTokenizer, GenerationConfig
 
 from seal_env.agents.base import PolicyFailure
-from seal_env.agents.lm.constrained import legal_texts, self_edit_pattern
-from seal_env.agents.lm.local_hf import LocalHFAgent
-from seal_env.agents.lm.policy_chat import as_action
-from seal_env.agents.lm.policy_model import Generation, PolicyModel, SeededDraw
-from seal_env.agents.lm.policy_prompt import PolicyPrompt
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions
+from seal_env.agents.context import AgentContext
+from seal_env.agents.lm.chat import Chat, PolicyChat, as_action
+from seal_env.agents.lm.local.constrained import legal_texts, self_edit_pattern
+from seal_env.agents.lm.local.local_hf import LocalHFAgent
+from seal_env.agents.lm.local.model import PolicyModel
+from seal_env.agents.lm.local.prompt import PolicyPrompt
+from seal_env.agents.lm.local.sampling import Generation, SeededDraw
+from seal_env.agents.registry import make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.envs.env import SealEnv
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import ModelError, PolicyError, SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model, share
 from seal_env.inner_loop.reference.adapter import Adapter
+from seal_env.self_edits.prompt import chat_messages
 from seal_env.types import LoraSpec
 from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
 NONE: list[dict[str, Any]] = [{}, {}, {}]
 SHORT = ["Which self-edit?", "Say how.", "Go on, then: a rather longer question than the other two."]
+CHAT = PolicyChat(ARC_TOOLS)
+CHATS = [chat_messages(text) for text in SHORT]
 ROOM = 96  # tokens of seal-tiny: more than any of its self-edits takes
 SPACE = SelfEditSpace(ARC_TOOLS)
 
@@ -55,13 +60,13 @@ def env() -> SealEnv:
 
 
 @pytest.fixture(scope="module")
-def observations(env: SealEnv) -> list[str]:
-    return [env.reset(seed=0, options={"task_id": task_id})[0] for task_id in env.taskset.task_ids]
+def chats(env: SealEnv) -> list[Chat]:
+    return [chat_messages(env.reset(seed=0, options={"task_id": task_id})[0]) for task_id in env.taskset.task_ids]
 
 
 @pytest.fixture(scope="module")
 def seal_tiny() -> PolicyModel:
-    return PolicyModel(load_base_model("seal-tiny", "cpu"))
+    return PolicyModel(load_base_model("seal-tiny", "cpu"), CHAT)
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +74,19 @@ def llama(tiny_models: dict[str, str]) -> FrozenLM:
     return load_base_model(tiny_models["llama"], "cpu")
 
 
+def make(env: SealEnv, **options: Any) -> LocalHFAgent:
+    agent = make_agent("local_hf", AgentContext.of(env), policy_device="cpu", **options)
+    assert isinstance(agent, LocalHFAgent)
+    return agent
+
+
 def texts(samples: Sequence[Generation]) -> list[str]:
     return [sample.text for sample in samples]
 
 
-def logits(policy: PolicyModel, sample: Generation, observation: str) -> torch.Tensor:
+def logits(policy: PolicyModel, sample: Generation, chat: Chat) -> torch.Tensor:
     """[tokens of the sample, vocabulary], by one pass over prompt and sample."""
-    ids = torch.tensor([[*policy.prompt.encode(observation), *sample.token_ids]])
+    ids = torch.tensor([[*policy.prompt.encode(chat), *sample.token_ids]])
     with torch.no_grad():
         return policy.model(input_ids=ids).logits[0, -len(sample.token_ids) - 1 : -1].double()
 
@@ -91,31 +102,31 @@ def random_adapter(base: FrozenLM, directory: Path, seed: int, rank: int = 4) ->
     return directory
 
 
-def test_self_edits_of_the_embedded_model_are_valid_and_spread(seal_tiny: PolicyModel, observations: list[str]) -> None:
-    samples = seal_tiny.sample(observations, seed=0, max_new_tokens=ROOM)
+def test_self_edits_of_the_embedded_model_are_valid_and_spread(seal_tiny: PolicyModel, chats: list[Chat]) -> None:
+    samples = seal_tiny.sample(chats, seed=0, max_new_tokens=ROOM)
     assert sum(SPACE.contains(sample.action) for sample in samples) >= 0.85 * len(samples)
     assert all(sample.finished for sample in samples)
     assert len(set(texts(samples))) > 0.9 * len(samples)
 
 
-def test_answers_do_not_depend_on_the_batch(seal_tiny: PolicyModel, observations: list[str]) -> None:
-    asked = [*observations[:3], observations[0], *observations[3:6]]
+def test_answers_do_not_depend_on_the_batch(seal_tiny: PolicyModel, chats: list[Chat]) -> None:
+    asked = [*chats[:3], chats[0], *chats[3:6]]
     together = seal_tiny.sample(asked, seed=3, max_new_tokens=ROOM)
     alone = [seal_tiny.sample([each], seed=3, max_new_tokens=ROOM, first=place)[0] for place, each in enumerate(asked)]
     assert texts(together) == texts(alone)
     assert [each.logprob for each in together] == pytest.approx([each.logprob for each in alone], abs=1e-3)
 
 
-def test_equal_prompts_get_different_answers_and_other_seeds_too(seal_tiny: PolicyModel, observations: list[str]) -> None:
-    first = texts(seal_tiny.sample(observations[:1] * 8, seed=0, max_new_tokens=ROOM))
-    other = texts(seal_tiny.sample(observations[:1] * 8, seed=1, max_new_tokens=ROOM))
+def test_equal_prompts_get_different_answers_and_other_seeds_too(seal_tiny: PolicyModel, chats: list[Chat]) -> None:
+    first = texts(seal_tiny.sample(chats[:1] * 8, seed=0, max_new_tokens=ROOM))
+    other = texts(seal_tiny.sample(chats[:1] * 8, seed=1, max_new_tokens=ROOM))
     assert len({*first, *other}) >= 15
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
 def test_prompts_of_any_length_share_a_batch_in_every_architecture(architecture: str, tiny_models: dict[str, str]) -> None:
-    policy = PolicyModel(load_base_model(tiny_models[architecture], "cpu"))
-    asked = [*SHORT, *SHORT]
+    policy = PolicyModel(load_base_model(tiny_models[architecture], "cpu"), CHAT)
+    asked = [*CHATS, *CHATS]
     together = policy.sample(asked, seed=0, max_new_tokens=12)
     alone = [policy.sample([each], seed=0, max_new_tokens=12, first=place)[0] for place, each in enumerate(asked)]
     assert [each.token_ids for each in together] == [each.token_ids for each in alone]
@@ -123,18 +134,18 @@ def test_prompts_of_any_length_share_a_batch_in_every_architecture(architecture:
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
 def test_logprob_is_that_of_the_tokens_that_were_drawn(temperature: float, llama: FrozenLM) -> None:
-    policy = PolicyModel(llama)
-    sample = policy.sample(SHORT[:1], seed=0, temperature=temperature, max_new_tokens=20)[0]
-    logprobs = torch.log_softmax(logits(policy, sample, SHORT[0]) / temperature, -1)
+    policy = PolicyModel(llama, CHAT)
+    sample = policy.sample(CHATS[:1], seed=0, temperature=temperature, max_new_tokens=20)[0]
+    logprobs = torch.log_softmax(logits(policy, sample, CHATS[0]) / temperature, -1)
     expected = logprobs.gather(1, torch.tensor(sample.token_ids)[:, None]).sum()
     assert sample.logprob == pytest.approx(float(expected), abs=1e-3)
 
 
 def test_temperature_0_takes_the_likeliest_tokens(llama: FrozenLM) -> None:
-    policy = PolicyModel(llama)
-    first, second = (policy.sample(SHORT[:1], seed, temperature=0, max_new_tokens=20)[0] for seed in (0, 1))
+    policy = PolicyModel(llama, CHAT)
+    first, second = (policy.sample(CHATS[:1], seed, temperature=0, max_new_tokens=20)[0] for seed in (0, 1))
     assert first == second
-    assert list(first.token_ids) == logits(policy, first, SHORT[0]).argmax(-1).tolist()
+    assert list(first.token_ids) == logits(policy, first, CHATS[0]).argmax(-1).tolist()
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
@@ -153,30 +164,32 @@ def test_impossible_tokens_are_never_drawn() -> None:
     assert SeededDraw(draws, 1.0)(torch.zeros(4, 1), scores).argmax(-1).tolist() == [2, 2, 2, 2]
 
 
-def test_answer_that_does_not_end_is_cut(seal_tiny: PolicyModel, observations: list[str]) -> None:
-    sample = seal_tiny.sample(observations[:1], seed=0, max_new_tokens=3)[0]
+def test_answer_that_does_not_end_is_cut(seal_tiny: PolicyModel, chats: list[Chat]) -> None:
+    sample = seal_tiny.sample(chats[:1], seed=0, max_new_tokens=3)[0]
     assert (len(sample.token_ids), sample.finished) == (3, False)
 
 
 def test_answer_ends_where_the_context_does(llama: FrozenLM) -> None:
-    short_lived = PolicyModel(replace(llama, max_tokens=len(PolicyPrompt(llama).encode(SHORT[2])) + 5, inner_loops={}))
-    samples = short_lived.sample([SHORT[2], SHORT[0]], seed=0, max_new_tokens=8)
+    short_lived = PolicyModel(
+        replace(llama, max_tokens=len(PolicyPrompt(llama, CHAT).encode(CHATS[2])) + 5, inner_loops={}), CHAT
+    )
+    samples = short_lived.sample([CHATS[2], CHATS[0]], seed=0, max_new_tokens=8)
     assert [len(sample.token_ids) for sample in samples] == [5, 8]
 
 
 def test_penalties_that_a_model_asks_for_are_not_applied(llama: FrozenLM) -> None:
-    greedy = PolicyModel(llama).sample(SHORT, seed=0, max_new_tokens=20)
+    greedy = PolicyModel(llama, CHAT).sample(CHATS, seed=0, max_new_tokens=20)
     model = share(llama.model)
     model.generation_config = GenerationConfig(repetition_penalty=3.0, min_new_tokens=30, top_k=1, do_sample=True)
-    assert PolicyModel(replace(llama, model=model, inner_loops={})).sample(SHORT, seed=0, max_new_tokens=20) == greedy
+    assert PolicyModel(replace(llama, model=model, inner_loops={}), CHAT).sample(CHATS, seed=0, max_new_tokens=20) == greedy
 
 
 def test_sampling_leaves_torch_s_random_state_and_the_base_weights_alone(llama: FrozenLM, tmp_path: Path) -> None:
     adapter = random_adapter(llama, tmp_path / "adapter", seed=1)
     weights = {name: weight.clone() for name, weight in llama.model.state_dict().items()}
     state = torch.random.get_rng_state()
-    plain = PolicyModel(llama).sample(SHORT, seed=0, max_new_tokens=20)
-    adapted = PolicyModel(llama, [adapter]).sample(SHORT, seed=0, max_new_tokens=20)
+    plain = PolicyModel(llama, CHAT).sample(CHATS, seed=0, max_new_tokens=20)
+    adapted = PolicyModel(llama, CHAT, [adapter]).sample(CHATS, seed=0, max_new_tokens=20)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert {name: torch.equal(weight, weights[name]) for name, weight in llama.model.state_dict().items()} == dict.fromkeys(
         weights, True
@@ -191,31 +204,29 @@ def test_adapters_add_up(llama: FrozenLM, tmp_path: Path) -> None:
         merged = PeftModel.from_pretrained(merged, str(folder)).merge_and_unload()
     ids = torch.tensor([[1, 2, 3, 4]])
     with torch.no_grad():
-        together, one = (PolicyModel(llama, used).model(input_ids=ids).logits for used in (folders, folders[:1]))
+        together, one = (PolicyModel(llama, CHAT, used).model(input_ids=ids).logits for used in (folders, folders[:1]))
         expected = merged(input_ids=ids).logits
     assert torch.allclose(together, expected, atol=1e-4)
     assert not torch.allclose(one, expected, atol=1e-2)
 
 
-def test_adapters_are_named_with_commas_between(tmp_path: Path) -> None:
+def test_adapters_are_named_with_commas_between(env: SealEnv, tmp_path: Path) -> None:
     base = load_base_model("seal-tiny", "cpu")
     folders = [random_adapter(base, tmp_path / str(seed), seed) for seed in (1, 2)]
-    agent = LocalHFAgent.load(
-        "seal-tiny", LocalPolicyOptions.checked(policy_device="cpu", policy_adapter=",".join(map(str, folders)))
-    )
+    agent = make(env, policy_adapter=",".join(map(str, folders)))
     assert agent.policy.model.base_model.active_adapters == ["0", "1"]
 
 
 def test_adapter_that_is_missing_or_does_not_fit_is_named(llama: FrozenLM, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has no adapter_config"):
-        PolicyModel(llama, [tmp_path / "nowhere"])
+        PolicyModel(llama, CHAT, [tmp_path / "nowhere"])
     other = random_adapter(load_base_model("seal-tiny", "cpu"), tmp_path / "other", seed=1)
     with pytest.raises(ModelError, match="does not fit"):
-        PolicyModel(llama, [other])
+        PolicyModel(llama, CHAT, [other])
 
 
 def test_prompt_longer_than_the_context_is_a_failure_that_names_the_lengths(llama: FrozenLM) -> None:
-    agent = LocalHFAgent(PolicyModel(llama), max_new_tokens=4)
+    agent = LocalHFAgent(PolicyModel(llama, CHAT), max_new_tokens=4)
     long = "word " * 3000
     short, failure = agent.act_all([SHORT[0], long], NONE[:2])
     assert isinstance(short, str)
@@ -224,11 +235,11 @@ def test_prompt_longer_than_the_context_is_a_failure_that_names_the_lengths(llam
     with pytest.raises(PolicyError, match="takes 2048"):
         agent.act(long, {})
     with pytest.raises(PolicyError, match="takes 2048"):
-        agent.policy.sample([SHORT[0], long], seed=0)
+        agent.policy.sample([CHATS[0], chat_messages(long)], seed=0)
 
 
 def test_agent_gives_one_sequence_however_it_is_asked(llama: FrozenLM) -> None:
-    one, other = (LocalHFAgent(PolicyModel(llama), max_new_tokens=8, seed=4) for _ in range(2))
+    one, other = (LocalHFAgent(PolicyModel(llama, CHAT), max_new_tokens=8, seed=4) for _ in range(2))
     sequence = [one.act(each, {}) for each in SHORT]
     assert other.act_all(SHORT, NONE) == sequence
     assert other.act_all(SHORT, NONE) != sequence
@@ -236,42 +247,40 @@ def test_agent_gives_one_sequence_however_it_is_asked(llama: FrozenLM) -> None:
     assert other.act_all(SHORT, NONE) == sequence
 
 
-def test_same_is_the_environment_s_base_model_and_another_name_another_model(tiny_models: dict[str, str]) -> None:
-    settings = LocalPolicyOptions(policy_device="cpu")
-    same = LocalHFAgent.load("seal-tiny", settings)
-    assert same.policy.base is load_base_model("seal-tiny", "cpu")
-    other = LocalHFAgent.load("seal-tiny", settings.model_copy(update={"policy_model": tiny_models["qwen2"]}))
-    assert other.policy.base.name == tiny_models["qwen2"]
+def test_same_is_the_environment_s_base_model_and_another_name_another_model(
+    env: SealEnv, tiny_models: dict[str, str]
+) -> None:
+    assert make(env).policy.base is load_base_model("seal-tiny", "cpu")
+    assert make(env, policy_model=tiny_models["qwen2"]).policy.base.name == tiny_models["qwen2"]
     with pytest.raises(ModelError):
-        LocalHFAgent.load("seal-tiny", settings.model_copy(update={"policy_model": "no/such-model-here"}))
+        make(env, policy_model="no/such-model-here")
 
 
 def test_policy_adapts_the_model_that_it_is(env: SealEnv) -> None:
-    agent = LocalHFAgent.load("seal-tiny", LocalPolicyOptions(policy_device="cpu", constrained=True))
-    trajectory = run_episode(env, agent, seed=0)
+    trajectory = run_episode(env, make(env, constrained=True), seed=0)
     assert (trajectory.info["outcome"], trajectory.info["optimizer_steps"] > 0) == ("ok", True)
 
 
 @pytest.mark.parametrize("which", ["seal-tiny", "llama", "qwen2", "gpt2"])
 def test_every_constrained_answer_is_a_whole_self_edit(which: str, tiny_models: dict[str, str]) -> None:
     base = load_base_model(tiny_models.get(which, which), "cpu")
-    samples = PolicyModel(base, constrained=True).sample(SHORT, seed=0)
+    samples = PolicyModel(base, CHAT, constrained=True).sample(CHATS, seed=0)
     assert all(sample.finished and SPACE.contains(sample.action) for sample in samples)
     assert all(json.loads(sample.text)[-1]["name"] == "finetune" for sample in samples)
     if which != "seal-tiny":  # weights at random: without constraint it writes nonsense
-        assert not any(SPACE.contains(sample.action) for sample in PolicyModel(base).sample(SHORT, seed=0))
+        assert not any(SPACE.contains(sample.action) for sample in PolicyModel(base, CHAT).sample(CHATS, seed=0))
 
 
 def test_constrained_answers_end_at_temperature_0_too(llama: FrozenLM) -> None:
-    sample = PolicyModel(llama, constrained=True).sample(SHORT[:1], seed=0, temperature=0)[0]
+    sample = PolicyModel(llama, CHAT, constrained=True).sample(CHATS[:1], seed=0, temperature=0)[0]
     assert SPACE.contains(sample.action)
 
 
-def test_constraint_only_forbids(seal_tiny: PolicyModel, observations: list[str]) -> None:
+def test_constraint_only_forbids(seal_tiny: PolicyModel, chats: list[Chat]) -> None:
     """Where the unconstrained answer is legal as the constraint writes it, tokens are drawn from the same distribution."""
-    constrained = PolicyModel(seal_tiny.base, constrained=True)
+    constrained = PolicyModel(seal_tiny.base, CHAT, constrained=True)
     free, bound = (
-        policy.sample(observations[:16], seed=0, temperature=0, max_new_tokens=ROOM) for policy in (seal_tiny, constrained)
+        policy.sample(chats[:16], seed=0, temperature=0, max_new_tokens=ROOM) for policy in (seal_tiny, constrained)
     )
     legal = [re.fullmatch(self_edit_pattern(ARC_TOOLS), sample.text) is not None for sample in free]
     assert sum(legal) >= 12
@@ -323,20 +332,22 @@ def test_tools_go_through_a_template_that_writes_calls_which_can_be_read_back(ti
     directory = tiny_models["qwen2"]
     base = load_base_model(directory, "cpu")
     taught = with_template(base, directory, HERMES)
-    prompt = PolicyPrompt(taught)
+    prompt = PolicyPrompt(taught, CHAT)
     assert prompt.has_tools
-    shown = taught.tokenizer.decode(prompt.encode("Which?"))
+    shown = taught.tokenizer.decode(prompt.encode(chat_messages("Which?")))
     assert shown.index('"use_basic_augmentations"') < shown.index("Which?") < shown.index("<|im_start|>assistant")
-    assert not PolicyPrompt(taught, tools=False).has_tools
-    assert not PolicyModel(taught, constrained=True).prompt.has_tools
+    assert not PolicyPrompt(taught, CHAT, tools=False).has_tools
+    assert not PolicyModel(taught, CHAT, constrained=True).prompt.has_tools
     other_words = with_template(base, directory, HERMES.replace('"arguments"', '"parameters"'))
-    assert not PolicyPrompt(other_words).has_tools
-    assert "use_basic_augmentations" not in taught.tokenizer.decode(PolicyPrompt(other_words).encode("Which?"))
+    assert not PolicyPrompt(other_words, CHAT).has_tools
+    assert "use_basic_augmentations" not in taught.tokenizer.decode(
+        PolicyPrompt(other_words, CHAT).encode(chat_messages("Which?"))
+    )
 
 
 def test_templates_without_tool_calls_get_no_tools(seal_tiny: PolicyModel, llama: FrozenLM) -> None:
     assert not seal_tiny.prompt.has_tools
-    assert not PolicyPrompt(llama).has_tools
+    assert not PolicyPrompt(llama, CHAT).has_tools
 
 
 @pytest.mark.parametrize(

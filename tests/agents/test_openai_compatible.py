@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
-from seal_env.agents.lm.openai_forms import FORMS
-from seal_env.agents.lm.policy_settings import SAME, ServedPolicyOptions
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.options import SAME, ServedPolicyOptions
+from seal_env.agents.lm.served.forms import FORMS
+from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import PolicyError, SettingError
 from seal_env.self_edits.parse_calls import parse
@@ -266,10 +267,10 @@ def test_usage_counts_tokens_and_answers_cut_off(server: PolicyServer) -> None:
 @pytest.mark.parametrize("base_url", ["127.0.0.1:8000", "ftp://127.0.0.1/v1", "http://", "/v1", "http://a:b/v1"])
 def test_address_that_is_none_is_refused(base_url: str) -> None:
     with pytest.raises(SettingError, match="base_url"):
-        OpenAICompatibleAgent(ServedPolicyOptions(base_url=base_url))
+        OpenAICompatibleAgent(ServedPolicyOptions(base_url=base_url), PolicyChat(ARC_TOOLS), ())
 
 
 @pytest.mark.parametrize("forms", [(), ("tools", "telepathy")])
 def test_unknown_forms_are_refused(forms: tuple[str, ...]) -> None:
     with pytest.raises(SettingError, match="structured_outputs"):
-        OpenAICompatibleAgent(ServedPolicyOptions(), forms=forms)
+        OpenAICompatibleAgent(ServedPolicyOptions(), PolicyChat(ARC_TOOLS), (), forms=forms)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from seal_env.agents.base import PolicyFailure
-from seal_env.agents.lm.policy_settings import SAME
+from seal_env.agents.lm.options import SAME
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import gymnasium
 import pytest
 
+from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import EvalSample
-from seal_env.agents.lm.local_hf import LocalHFAgent
-from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
-from seal_env.agents.lm.openai_probe import sample_observation
-from seal_env.agents.lm.policy_chat import PolicyChat, as_action, policy_chat, shown_task
-from seal_env.agents.lm.policy_model import PolicyModel
-from seal_env.agents.lm.policy_prompt import PolicyPrompt
-from seal_env.agents.lm.policy_settings import LocalPolicyOptions, ServedPolicyOptions
-from seal_env.agents.lm.text_styles import STYLES, SYSTEM, style_messages
+from seal_env.agents.lm.chat import PolicyChat, as_action
+from seal_env.agents.lm.local.local_hf import LocalHFAgent
+from seal_env.agents.lm.local.model import PolicyModel
+from seal_env.agents.lm.local.prompt import PolicyPrompt
+from seal_env.agents.lm.options import LocalPolicyOptions
+from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
+from seal_env.agents.lm.served.probe import sample_prompt
+from seal_env.agents.lm.text_styles import STYLES, SYSTEM, TOOL_CALL_STYLE, StyleName, style_messages
+from seal_env.agents.registry import make_agent
 from seal_env.agents.rollouts import Start, run_episode
-from seal_env.agents.trainers.outer_settings import RestEmSettings
 from seal_env.agents.trainers.rest_em import RestEm
+from seal_env.agents.trainers.settings import RestEmSettings
 from seal_env.envs.env import SealEnv
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
@@ -28,7 +30,7 @@ from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.registration import environments
 from seal_env.self_edits.parse_calls import parse
-from seal_env.self_edits.prompt import chat_messages, described_task
+from seal_env.self_edits.prompt import chat_messages
 from seal_env.settings import Settings
 from seal_env.tools.registry import openai_tools
 from seal_env.types import UpdateJob
@@ -68,8 +70,9 @@ def env() -> SealEnv:
 
 
 @pytest.fixture(scope="module")
-def observation(env: SealEnv) -> str:
-    return env.reset(seed=0)[0]
+def shown(env: SealEnv) -> tuple[str, dict[str, Any]]:
+    """An observation and its info."""
+    return env.reset(seed=0)
 
 
 @pytest.fixture
@@ -77,36 +80,42 @@ def llama(tiny_models: dict[str, str]) -> FrozenLM:
     return load_base_model(tiny_models["llama"], "cpu")
 
 
-def test_none_is_tools_in_arc_and_implications_in_knowledge() -> None:
-    assert policy_chat(None, "arc") == PolicyChat(ARC_TOOLS, "tools")
-    assert policy_chat(None, "knowledge", KNOWLEDGE_TOOLS) == PolicyChat(KNOWLEDGE_TOOLS, "implications")
-    assert not policy_chat("tools", "knowledge", KNOWLEDGE_TOOLS).wants_texts
+def chat_of(style: str | None) -> PolicyChat:
+    return PolicyChat(KNOWLEDGE_TOOLS, style or "implications")
+
+
+def test_none_is_tools_in_arc_and_implications_in_knowledge(runtime: Runtime) -> None:
+    arc = Runtime(Settings.resolve(subset="mini-train:1"))
+    assert PolicyChat.of(arc, None) == PolicyChat(ARC_TOOLS, "tools")
+    assert PolicyChat.of(runtime, None) == PolicyChat(KNOWLEDGE_TOOLS, "implications")
+    assert not PolicyChat.of(runtime, "tools").wants_texts
     with pytest.raises(SettingError, match=r"style='rewrite'.*domain='arc'"):
-        policy_chat("rewrite", "arc")
-    with pytest.raises(SettingError, match="domain='chess'"):
-        policy_chat(None, "chess")
+        PolicyChat.of(arc, "rewrite")
+
+
+def test_the_styles_are_those_of_the_option() -> None:
+    assert (TOOL_CALL_STYLE, *STYLES) == get_args(StyleName)
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_style_asks_about_the_passage_in_its_own_words(style: str, observation: str) -> None:
-    messages = policy_chat(style, "knowledge", KNOWLEDGE_TOOLS).messages(observation)
-    assert messages == style_messages(style, described_task(observation))
+def test_a_style_asks_about_the_passage_in_its_own_words(style: str, shown: tuple[str, dict[str, Any]]) -> None:
+    messages = chat_of(style).messages(*shown)
+    assert messages == style_messages(style, shown[1]["task"]["text"])
     assert "finetune" not in messages[-1].content
 
 
-def test_tools_ask_with_the_environment_s_own_prompt(observation: str) -> None:
-    assert policy_chat("tools", "knowledge", KNOWLEDGE_TOOLS).messages(observation) == chat_messages(observation)
+def test_tools_ask_with_the_environment_s_own_prompt(shown: tuple[str, dict[str, Any]]) -> None:
+    assert chat_of("tools").messages(*shown) == chat_messages(shown[0])
 
 
-def test_the_newest_passage_is_asked_about_when_several_follow_each_other() -> None:
+def test_each_passage_is_asked_about_when_several_follow_each_other() -> None:
     env = gymnasium.make("SEAL-Knowledge-v0", subset="synthetic-train:2", passages=2).unwrapped
-    first, _ = env.reset(seed=0)
-    second, *_ = env.step(f"About {first.split()[0]}.\nTask:\nno task\n\nTools:\nnone")
-    together = f"{first}\n\nYour reply:\nAbout it.\n\nWhat came of it:\n{second}"
-    assert shown_task(together) == described_task(second) != described_task(first)
-    assert shown_task(f"{together}\n\nYour reply:\nx\n\nWhat came of it:\nAn error.") == described_task(second)
-    with pytest.raises(ValueError, match="no prompt for a task"):
-        shown_task("An error.")
+    assert isinstance(env, SealEnv)
+    _, info = env.reset(seed=0)
+    asked = [chat_of("rewrite").messages("", info)]
+    asked.append(chat_of("rewrite").messages("", env.step("A line.")[4]))
+    contexts = env.taskset[env.taskset.task_ids[0]].context
+    assert asked == [style_messages("rewrite", f"{each.title}\n{each.text}") for each in contexts]
 
 
 @pytest.mark.parametrize(
@@ -132,43 +141,47 @@ def test_texts_cannot_be_constrained(llama: FrozenLM) -> None:
     with pytest.raises(SettingError, match=r"constrained=True.*style='rewrite'"):
         LocalPolicyOptions.checked(style="rewrite", constrained=True)
     with pytest.raises(SettingError, match=r"constrained=True.*style='implications'"):
-        PolicyModel(llama, constrained=True, chat=policy_chat(None, "knowledge"))
+        PolicyModel(llama, chat_of(None), constrained=True)
     with pytest.raises(SettingError, match="constrained=True"):  # nor can the lists of texts that its tools take
-        PolicyModel(llama, constrained=True, chat=policy_chat("tools", "knowledge", KNOWLEDGE_TOOLS))
+        PolicyModel(llama, chat_of("tools"), constrained=True)
 
 
 # A model on this machine
 
 
-def test_a_local_policy_reads_the_style_s_prompt_and_its_reply_is_the_action(llama: FrozenLM, observation: str) -> None:
-    chat = policy_chat("self-qa", "knowledge", KNOWLEDGE_TOOLS)
-    policy = PolicyModel(llama, chat=chat)
-    asked = llama.tokenizer.decode(policy.prompt.encode(observation))
+def test_a_local_policy_reads_the_style_s_prompt_and_its_reply_is_the_action(
+    llama: FrozenLM, shown: tuple[str, dict[str, Any]]
+) -> None:
+    chat = chat_of("self-qa")
+    policy = PolicyModel(llama, chat)
+    asked = llama.tokenizer.decode(policy.prompt.encode(chat.messages(*shown)))
     assert STYLES["self-qa"].instruction in asked
     assert SYSTEM in asked
     agent = LocalHFAgent(policy, max_new_tokens=20, seed=3)
-    assert agent.act(observation, {}) == policy.sample([observation], seed=3, max_new_tokens=20)[0].text
+    assert agent.act(*shown) == policy.sample([chat.messages(*shown)], seed=3, max_new_tokens=20)[0].text
 
 
 def test_the_embedded_model_writes_texts_that_are_learned(env: SealEnv) -> None:
-    settings = LocalPolicyOptions(policy_device="cpu", max_new_tokens=64)
-    agent = LocalHFAgent.load(env.settings.model, settings, domain="knowledge", tools=KNOWLEDGE_TOOLS)
+    agent = make_agent("local_hf", AgentContext.of(env), policy_device="cpu", max_new_tokens=64)
+    assert isinstance(agent, LocalHFAgent)
     trajectory = run_episode(env, agent, seed=1)
     assert trajectory.info["outcome"] == "ok"
     assert trajectory.info["texts"] > 0
     assert agent.policy.prompt.chat.style == "implications"
 
 
-def test_tools_of_knowledge_go_through_a_template_and_texts_do_not(tiny_models: dict[str, str], observation: str) -> None:
+def test_tools_of_knowledge_go_through_a_template_and_texts_do_not(
+    tiny_models: dict[str, str], shown: tuple[str, dict[str, Any]]
+) -> None:
     base = load_base_model(tiny_models["qwen2"], "cpu")
     kept = base.tokenizer.chat_template
     base.tokenizer.chat_template = TOOLS_TEMPLATE
     try:
-        tools, style = (PolicyPrompt(base, chat=policy_chat(name, "knowledge", KNOWLEDGE_TOOLS)) for name in ("tools", None))
+        tools, style = (PolicyPrompt(base, chat_of(name)) for name in ("tools", None))
         assert (tools.has_tools, style.has_tools) == (True, False)
-        shown = base.tokenizer.decode(tools.encode(observation))
-        assert all(json.dumps(tool["function"]["name"]) in shown for tool in openai_tools(KNOWLEDGE_TOOLS))
-        assert '"self_qa"' not in base.tokenizer.decode(style.encode(observation))
+        text = base.tokenizer.decode(tools.encode(tools.chat.messages(*shown)))
+        assert all(json.dumps(tool["function"]["name"]) in text for tool in openai_tools(KNOWLEDGE_TOOLS))
+        assert '"self_qa"' not in base.tokenizer.decode(style.encode(style.chat.messages(*shown)))
     finally:
         base.tokenizer.chat_template = kept
 
@@ -176,41 +189,44 @@ def test_tools_of_knowledge_go_through_a_template_and_texts_do_not(tiny_models: 
 # A model behind a server
 
 
-def served(server: PolicyServer, **policy: object) -> OpenAICompatibleAgent:
-    given = ServedPolicyOptions(**{"base_url": server.base_url, "retries": 0, **policy})  # type: ignore[arg-type]
-    return OpenAICompatibleAgent(given, tools=KNOWLEDGE_TOOLS, domain="knowledge")
+def served(server: PolicyServer, env: SealEnv, **policy: object) -> OpenAICompatibleAgent:
+    options = {"base_url": server.base_url, "retries": 0, **policy}
+    agent = make_agent("openai_compatible", AgentContext.of(env), **options)
+    assert isinstance(agent, OpenAICompatibleAgent)
+    return agent
 
 
 def test_a_server_is_asked_for_texts_in_plain_chat_and_no_forms_are_probed(
-    policy_server: PolicyServer, observation: str
+    policy_server: PolicyServer, env: SealEnv
 ) -> None:
-    agent = served(policy_server, style="rewrite")
-    actions = agent.act_all([observation] * 2, [{}] * 2)
+    observation, info = env.reset(seed=0, options={"task_id": env.taskset.task_ids[1]})
+    agent = served(policy_server, env, style="rewrite")
+    actions = agent.act_all([observation] * 2, [info] * 2)
     about_sample, *asked = policy_server.seen
     assert {form_of(body) for body in policy_server.seen} == {"text"}
     assert sorted(map(str, actions)) == sorted(texts(body["seed"]).partition("</think>")[2] for body in asked)
-    expected = [
-        {"role": each.role, "content": each.content} for each in style_messages("rewrite", described_task(observation))
-    ]
+    expected = [{"role": each.role, "content": each.content} for each in style_messages("rewrite", info["task"]["text"])]
     assert [body["messages"] for body in asked] == [expected] * 2
-    assert described_task(sample_observation("knowledge", KNOWLEDGE_TOOLS)) in about_sample["messages"][-1]["content"]
+    sample = sample_prompt(env.runtime)[1]["task"]["text"]
+    assert sample != info["task"]["text"]
+    assert sample in about_sample["messages"][-1]["content"]
 
 
 def test_a_server_is_asked_for_the_tools_of_knowledge_in_the_strictest_form(
-    policy_server: PolicyServer, env: SealEnv, observation: str
+    policy_server: PolicyServer, env: SealEnv, shown: tuple[str, dict[str, Any]]
 ) -> None:
-    agent = served(policy_server, style="tools")
-    action = agent.act(observation, {})
+    action = served(policy_server, env, style="tools").act(*shown)
     assert env.action_space.contains(action)
     assert policy_server.seen[-1]["tools"] == openai_tools(KNOWLEDGE_TOOLS)
-    assert "Orvel is a village" in policy_server.seen[0]["messages"][-1]["content"]
+    assert "You have one reply." in policy_server.seen[0]["messages"][-1]["content"]
+    assert env.runtime.settings.max_turns > 1
     policy_server.knows = {"structured_outputs"}
-    action = served(policy_server, style="tools").act(observation, {})
+    action = served(policy_server, env, style="tools").act(*shown)
     assert [call.name for call in parse(action)] == KNOWLEDGE_NAMES  # type: ignore[union-attr]
 
 
 def test_what_a_served_policy_writes_is_learned(policy_server: PolicyServer, env: SealEnv) -> None:
-    info = run_episode(env, served(policy_server), seed=0).info
+    info = run_episode(env, served(policy_server, env), seed=0).info
     assert (info["outcome"], info["texts"]) == ("ok", 2)
 
 
@@ -234,9 +250,9 @@ def test_rest_em_teaches_the_texts_in_answer_to_the_style_s_prompt(
         return run(self, given)
 
     monkeypatch.setattr(BatchedInnerLoop, "run", noted)
-    chat = policy_chat("rewrite", "knowledge", KNOWLEDGE_TOOLS)
+    chat = chat_of("rewrite")
     settings = RestEmSettings(rounds=1, samples=1, sft_epochs=1, sft_rank=2)
-    loop = RestEm(llama, lambda _policy: pytest.fail("nothing is sampled"), runtime, runtime, settings, tmp_path, chat=chat)
+    loop = RestEm(llama, lambda _policy: pytest.fail("nothing is sampled"), runtime, runtime, settings, tmp_path, chat)
     task_id = runtime.taskset.task_ids[0]
     chosen = [EvalSample(task_id, 0, "One.\nTwo.", "ok", "", 1.0, 0.0, 1.0, 1, 1, 0.0)]
     loop._learn(1, chosen, llama)
@@ -251,7 +267,15 @@ def test_rest_em_teaches_the_texts_in_answer_to_the_style_s_prompt(
 def test_a_policy_is_not_trained_on_groups_of_passages(llama: FrozenLM, tmp_path: Path) -> None:
     groups = Runtime(knowledge(passages=2))
     with pytest.raises(SettingError, match="passages=2"):
-        RestEm(llama, lambda _policy: pytest.fail("nothing is sampled"), groups, groups, RestEmSettings(), tmp_path)
+        RestEm(
+            llama,
+            lambda _policy: pytest.fail("nothing is sampled"),
+            groups,
+            groups,
+            RestEmSettings(),
+            tmp_path,
+            chat_of(None),
+        )
 
 
 class TestThroughTrl:
@@ -265,7 +289,7 @@ class TestThroughTrl:
         from seal_env.agents.trainers.trl_episodes import prompt_dataset
 
         task_id = runtime.taskset.task_ids[1]
-        chat = policy_chat("relations", "knowledge", KNOWLEDGE_TOOLS)
+        chat = chat_of("relations")
         row: Any = prompt_dataset(runtime, [Start(task_id, 5)], chat)[0]
         context = runtime.taskset[task_id].context
         expected = style_messages("relations", f"{context.title}\n{context.text}")
@@ -290,11 +314,11 @@ class TestThroughTrl:
 
     def test_its_tool_calls_are_for_arc_alone(self, runtime: Runtime, llama: FrozenLM, tmp_path: Path) -> None:
         from seal_env.agents.trainers.grpo import Grpo, calls_tools
-        from seal_env.agents.trainers.outer_settings import GrpoSettings
+        from seal_env.agents.trainers.settings import GrpoSettings
         from seal_env.agents.trainers.trl_episodes import self_edit_environments
 
         with pytest.raises(SettingError, match=r"tool_calls='on'.*domain='knowledge'"):
-            calls_tools(llama.tokenizer, "on", "knowledge")
+            calls_tools(llama.tokenizer, runtime.spec, "on")
         with pytest.raises(SettingError, match="domain='knowledge'"):
             self_edit_environments(Runtime(knowledge(max_turns=8)))
         run = Grpo(llama, runtime, runtime, GrpoSettings(steps=1), LocalPolicyOptions(max_new_tokens=8), tmp_path)
@@ -303,7 +327,7 @@ class TestThroughTrl:
     @pytest.mark.slow
     def test_a_whole_run_of_grpo_with_texts(self, runtime: Runtime, llama: FrozenLM, tmp_path: Path) -> None:
         from seal_env.agents.trainers.grpo import Grpo
-        from seal_env.agents.trainers.outer_settings import GrpoSettings
+        from seal_env.agents.trainers.settings import GrpoSettings
 
         settings = GrpoSettings(steps=2, prompts=1, samples=2, save_every=1, eval_samples=1)
         policy = LocalPolicyOptions(max_new_tokens=16, style="self-qa")

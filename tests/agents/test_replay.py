@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import pytest
@@ -14,21 +15,19 @@ from seal_env.agents.baselines.replay import ReplayAgent
 from seal_env.agents.rollouts import run_episode
 from seal_env.envs.env import SealEnv
 from seal_env.errors import PolicyError, TaskError
-from seal_env.self_edits.prompt import observation_text
-from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.files import read_passages
-from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.passage import Passage, published
-from seal_env.types import Budget
-from tests.helpers.tools import KNOWLEDGE_TOOLS
 
 ORVEL = Passage("Orvel", "Orvel is a village by the sea. Its lamp burns blue oil.")
 TAMIK = Passage("Tamik", "Tamik is a song of the north.")
 
 
-def shown(passage: Passage) -> str:
-    domain = KnowledgeDomain(LexicalGrader())
-    return observation_text(domain, KNOWLEDGE_TOOLS, domain.render(passage), Budget(), max_turns=1)
+def shown(passage: Passage) -> dict[str, Any]:
+    return {"task": {"text": f"{passage.title}\n{passage.text}"}}
+
+
+def ask(agent: ReplayAgent, *passages: Passage) -> list[str | PolicyFailure]:
+    return agent.act_all([""] * len(passages), [shown(passage) for passage in passages])
 
 
 def row(passage: Passage, **texts: object) -> dict[str, object]:
@@ -44,34 +43,34 @@ def agent(folder: Path, *rows: dict[str, object], seed: int = 0) -> ReplayAgent:
 
 def test_a_passage_gets_the_text_that_was_written_for_it(tmp_path: Path) -> None:
     replay = agent(tmp_path, row(ORVEL, self_edit="Blue oil burns.\nOrvel is small."), row(TAMIK, completion="It is sung."))
-    assert replay.act_all([shown(TAMIK), shown(ORVEL)], [{}, {}]) == ["It is sung.", "Blue oil burns.\nOrvel is small."]
+    assert ask(replay, TAMIK, ORVEL) == ["It is sung.", "Blue oil burns.\nOrvel is small."]
 
 
 def test_several_texts_come_in_turn_and_each_passage_has_its_own_turn(tmp_path: Path) -> None:
     rows = (row(ORVEL, completions=["a", "b", "c"]), row(TAMIK, completions=["x", "y"]))
     replay = agent(tmp_path, *rows)
     asked = [ORVEL, TAMIK, ORVEL, ORVEL, TAMIK, ORVEL]
-    assert replay.act_all(list(map(shown, asked)), [{}] * len(asked)) == ["a", "x", "b", "c", "y", "a"]
+    assert ask(replay, *asked) == ["a", "x", "b", "c", "y", "a"]
     replay.seed(1)
-    assert replay.act_all(list(map(shown, asked)), [{}] * len(asked)) == ["b", "y", "c", "a", "x", "b"]
+    assert ask(replay, *asked) == ["b", "y", "c", "a", "x", "b"]
 
 
 def test_spaces_and_line_breaks_of_a_passage_do_not_count(tmp_path: Path) -> None:
     other = Passage(ORVEL.title, ORVEL.text.replace(". ", ".\n  "))
-    assert agent(tmp_path, row(other, self_edit="a")).act(shown(ORVEL), {}) == "a"
+    assert agent(tmp_path, row(other, self_edit="a")).act("", shown(ORVEL)) == "a"
 
 
 def test_a_passage_that_is_not_in_the_file_is_a_failure_that_names_it(tmp_path: Path) -> None:
     replay = agent(tmp_path, row(ORVEL, self_edit="a"))
-    found, failure = replay.act_all([shown(ORVEL), shown(TAMIK)], [{}, {}])
+    found, failure = ask(replay, ORVEL, TAMIK)
     assert found == "a"
     assert isinstance(failure, PolicyFailure)
     assert re.search(
         r"published.jsonl has no self-edit for the passage 'Tamik' that begins 'Tamik is a song", failure.reason
     )
-    for ask in (lambda: replay.act(shown(TAMIK), {}), lambda: replay.act_all([shown(TAMIK)], [{}])):
+    for act in (lambda: replay.act("", shown(TAMIK)), lambda: ask(replay, TAMIK)):
         with pytest.raises(PolicyError, match="'Tamik'"):
-            ask()
+            act()
 
 
 def test_a_file_without_self_edits_is_refused(tmp_path: Path) -> None:
@@ -85,9 +84,7 @@ def test_published_self_edits_are_read_from_the_data_of_the_paper(data_directory
     path = data_directory / "squad_self_edits.jsonl"
     tasks = list(read_passages(path))
     replay = ReplayAgent.load(str(path))
-    assert replay.act_all([shown(task.context) for task in tasks], [{}] * len(tasks)) == [
-        published(task)[0] for task in tasks
-    ]
+    assert ask(replay, *(task.context for task in tasks)) == [published(task)[0] for task in tasks]
     env = gymnasium.make(
         "SEAL-Knowledge-v0", subset=f"{path}:1", max_examples=2, default_num_epochs=1, cache="off"
     ).unwrapped

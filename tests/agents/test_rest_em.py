@@ -16,18 +16,20 @@ import pytest
 from safetensors.numpy import load_file
 
 from seal_env.agents.evaluation import EvalSample
-from seal_env.agents.trainers.outer_settings import RestEmSettings
 from seal_env.agents.trainers.rest_em import choose
+from seal_env.agents.trainers.settings import RestEmSettings
 from seal_env.errors import SettingError
 
 SCRIPT = """
 import sys
 from pathlib import Path
 import torch
-from seal_env.agents.lm.local_hf import LocalHFAgent
-from seal_env.agents.lm.policy_model import PolicyModel
-from seal_env.agents.trainers.outer_settings import RestEmSettings
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.local.local_hf import LocalHFAgent
+from seal_env.agents.lm.local.model import PolicyModel
+from seal_env.agents.trainers.settings import RestEmSettings
 from seal_env.agents.trainers.rest_em import RestEm
+from seal_env.domains import arc
 from seal_env.episodes.runtime import Runtime
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.settings import Settings
@@ -39,12 +41,14 @@ def runtime(subset):
     made.load()
     return made
 
+chat = PolicyChat(arc.TOOLS)
+
 def agent(policy):
-    return LocalHFAgent(PolicyModel(policy, tools=False), max_new_tokens=64)
+    return LocalHFAgent(PolicyModel(policy, chat, tools=False), max_new_tokens=64)
 
 settings = RestEmSettings(rounds=2, samples=3, eval_samples=2, sft_epochs=2, sft_learning_rate=2e-3, in_call=3, merged=True)
 base = load_base_model("seal-tiny", "cpu")
-RestEm(base, agent, runtime("mini-train:5"), runtime("mini-eval:2"), settings, Path(sys.argv[1])).run()
+RestEm(base, agent, runtime("mini-train:5"), runtime("mini-eval:2"), settings, Path(sys.argv[1]), chat).run()
 """
 
 

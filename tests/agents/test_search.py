@@ -12,8 +12,8 @@ import pytest
 from gymnasium.spaces import Text
 
 from seal_env.agents.base import Trajectory, Turn
+from seal_env.agents.search.budget import SearchBudget
 from seal_env.agents.search.tpe import Found, Search, SearchAgent
-from seal_env.agents.trainers.outer_settings import SearchBudget
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, UnknownTaskError

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from pydantic import Field, model_validator
 from transformers.utils.chat_template_utils import get_json_schema
 
-from seal_env.agents.lm.constrained import self_edit_pattern
+from seal_env.agents.lm.local.constrained import self_edit_pattern
 from seal_env.agents.trainers.trl_episodes import environment_type
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.episode import Episode

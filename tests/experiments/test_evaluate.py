@@ -15,7 +15,7 @@ from seal_env.agents.registry import make_agent
 from seal_env.cli import main
 from seal_env.envs.env import SealEnv
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import SettingError
+from seal_env.errors import MissingExtraError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.journal import Journal
 from seal_env.settings import Settings
@@ -71,7 +71,7 @@ def test_a_served_policy_is_measured_with_its_usage(policy_server: PolicyServer)
 def test_a_server_that_is_not_there_ends_in_a_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
     command = ("eval", "--agent", "openai_compatible", "--base-url", "http://127.0.0.1:9/v1", *SMALL, "--out", "run")
     assert main(command) == 2
-    assert "the policy 'same' at http://127.0.0.1:9/v1 cannot be asked" in capsys.readouterr().err
+    assert "the policy 'same' at http://127.0.0.1:9/v1 gives no answer" in capsys.readouterr().err
     assert not Path("run/eval.json").exists()
     assert not Journal(Path("run/samples.jsonl")).read()
 
@@ -135,6 +135,7 @@ def test_a_resumed_agent_that_learns_does_what_it_would_have_done(
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(Settings.resolve(subset="mini-eval:1"))
-    monkeypatch.setitem(sys.modules, "seal_env.agents.search.tpe", None)
-    with pytest.raises(SettingError, match=r"seal-env\[search\]"):
+    monkeypatch.delitem(sys.modules, "seal_env.agents.search.tpe", raising=False)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match=r"optuna .*seal-env\[search\]"):
         make_agent("search", AgentContext.of(SealEnv(runtime=runtime)))

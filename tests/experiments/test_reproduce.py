@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from seal_env.agents.search.budget import SearchBudget
 from seal_env.agents.search.tpe import search_tasks
-from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings, SearchBudget
+from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig

@@ -13,11 +13,13 @@ from typing import Any, Self
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
-from seal_env.agents.lm.openai_forms import FORMS
-from seal_env.agents.lm.policy_settings import ServedPolicyOptions
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.options import ServedPolicyOptions
+from seal_env.agents.lm.served.forms import FORMS
+from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.text_styles import SYSTEM
 from seal_env.envs.spaces import SelfEditSpace
+from seal_env.self_edits.prompt import chat_messages
 from seal_env.tools.base import Tool
 from tests.helpers.tools import ARC_TOOLS, TOOLS
 
@@ -132,7 +134,8 @@ def agent_of(
 ) -> OpenAICompatibleAgent:
     """An agent that asks `server`, patiently and once."""
     usual = {"policy_model": "policy", "base_url": server.base_url, "timeout": 600.0, "retries": 0}
-    return OpenAICompatibleAgent(ServedPolicyOptions(**{**usual, **policy}), seed, forms=forms)
+    options, sample = ServedPolicyOptions.checked(**{**usual, **policy}), chat_messages("A sample task.")
+    return OpenAICompatibleAgent(options, PolicyChat(ARC_TOOLS), sample, seed, forms)
 
 
 def form_of(body: Body) -> str:

@@ -14,9 +14,11 @@ import pytest
 
 from seal_env.agents.base import PolicyFailure
 from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
-from seal_env.agents.lm.openai_compatible import OpenAICompatibleAgent
-from seal_env.agents.lm.openai_forms import FORMS
-from seal_env.agents.lm.policy_settings import SAME, ServedPolicyOptions
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.options import SAME, ServedPolicyOptions
+from seal_env.agents.lm.served.forms import FORMS
+from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
+from seal_env.agents.lm.served.probe import sample_prompt
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
@@ -25,6 +27,7 @@ from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.inner_loop.served import ServedEvaluation
 from seal_env.models.catalog import MODEL_DIRECTORY
 from seal_env.self_edits.parse_calls import parse
+from seal_env.self_edits.prompt import chat_messages
 from seal_env.self_edits.validate import check_calls
 from seal_env.serving.client import ChatServer, run_async
 from seal_env.settings import Settings
@@ -56,7 +59,11 @@ def agent_of(
     server: VllmServer, seed: int = 0, forms: tuple[str, ...] = tuple(FORMS), **policy: Any
 ) -> OpenAICompatibleAgent:
     usual = {"policy_model": SAME, "base_url": server.base_url, "timeout": 300.0, "max_new_tokens": 256}
-    return OpenAICompatibleAgent(ServedPolicyOptions(**{**usual, **policy}), seed, forms=forms)
+    options, sample = (
+        ServedPolicyOptions.checked(**{**usual, **policy}),
+        chat_messages(sample_prompt(Runtime(Settings.resolve(subset="mini-train:1")))[0]),
+    )
+    return OpenAICompatibleAgent(options, PolicyChat(ARC_TOOLS), sample, seed, forms)
 
 
 def ask(agent: OpenAICompatibleAgent, observations: Sequence[str]) -> list[str | PolicyFailure]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-from seal_env.agents.baselines.simple import PASSAGE_ONLY
+from seal_env.agents.context import AgentContext
+from seal_env.agents.registry import make_agent
+from seal_env.agents.rollouts import run_episode
 from seal_env.envs.continual_env import SealContinualEnv
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.frozen_lm import load_base_model
@@ -22,10 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 def test_what_was_learned_is_served(tmp_path: Path) -> None:
     env = gymnasium.make("SEAL-Continual-v0", subset="synthetic-train:2", sequence=2, max_turns=1, device="cpu").unwrapped
     assert isinstance(env, SealContinualEnv)
-    env.reset(seed=0)
-    for _ in range(2):
-        *_, info = env.step(PASSAGE_ONLY)
-    assert info["merged"]
+    run_episode(env, make_agent("oracle_texts", AgentContext.of(env)), seed=0)
+    assert env.position == 2
     env.model.save(tmp_path / "learned")
     own = env.settings
     queries = tuple(query for task in env.taskset for query in env.domain.queries(task, 0))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from seal_env.agents.trainers.outer_settings import GrpoSettings, RestEmSettings, SearchBudget
+from seal_env.agents.search.budget import SearchBudget
+from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.registration import environments
 
 UNTRAINED: Final = "untrained"
@@ -35,6 +36,7 @@ _LEARNED: Final = {
 }
 _GRIDS: Final = {"none": Row("no update", "none"), **_LEARNED, SEARCH: Row("search for each task (oracle)")}
 _TEXTS: Final = {"none": Row("no update", "none"), "passage": Row("passage alone", "passage_only"), **_LEARNED}
+_SYNTHETIC: Final = {**_TEXTS, "oracle": Row("the generator's own texts (oracle)", "oracle_texts")}
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ _KNOWLEDGE: Final = {
         RestEmSettings(rounds=2, samples=8, keep="best", eval_samples=2, sft_learning_rate=1e-3),
         _TINY_GRPO.model_copy(update={"steps": 9}),
         policy={"max_new_tokens": 256},
-        rows=_TEXTS,
+        rows=_SYNTHETIC,
     ),
     "qwen-7b": Preset(
         "SEAL's own passages, model and settings, answers graded by a served model; for a GPU",

@@ -1,8 +1,8 @@
 """`seal-env reproduce arc` and `seal-env reproduce knowledge`: the paper's tables.
 
 Rows are agents that do not learn (no update, the passage alone), self-edits of the policy before training, after GRPO and
-after ReST-EM, and a search for each held-out task's own self-edit, which is the oracle. Every part is a run of
-`seal-env eval` or `seal-env train`, or a journal, in a folder of its own. Resumable: rerun the same command.
+after ReST-EM, and an upper bound: a search for each held-out task's own self-edit, or the generator's own texts. Every part
+is a run of `seal-env eval` or `seal-env train`, or a journal, in a folder of its own. Resumable: rerun the same command.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.console import Console
 
 from seal_env.agents.evaluation import EvalSample, by_task, read_samples
 from seal_env.envs.env import SealEnv
-from seal_env.errors import SettingError, needs_extra
+from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
 from seal_env.experiments.reproduce.presets import GRPO, REST_EM, SEARCH, UNTRAINED, Preset
@@ -127,8 +127,7 @@ class Reproduction:
 
     def _search(self, seed: int) -> Accuracies:
         """A search for each task; what is finished is in a journal. Accuracy is measured with seeds that chose nothing."""
-        with needs_extra("search"):
-            from seal_env.agents.search.tpe import search_tasks
+        from seal_env.agents.search.tpe import search_tasks  # here: Optuna is an extra
 
         config = self._part(seed, SEARCH, subset=self.preset.held_out, reward="accuracy")
         runtime = config.runtime()

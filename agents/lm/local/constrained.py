@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor
 
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, needs_extra
 from seal_env.tools.base import Tool
 from seal_env.tools.registry import json_schemas
 from seal_env.tools.schema import Schema
@@ -91,12 +91,10 @@ class SelfEditGrammar:
     """The self-edits of a set of tools as a grammar over one tokenizer's tokens, by llguidance."""
 
     def __init__(self, tokenizer: Any, stop_ids: Sequence[int], tools: Sequence[Tool[Any]]) -> None:
-        """stop_ids: tokens that may end an answer. Raises SettingError if llguidance is not installed."""
-        try:
+        """stop_ids: tokens that may end an answer. Raises MissingExtraError without llguidance."""
+        with needs_extra("constrained"):
             import llguidance
             from llguidance.hf import from_tokenizer
-        except ImportError as error:
-            raise SettingError("constrained", True, "False unless llguidance is installed: seal-env[constrained]") from error
         grammar = llguidance.LLMatcher.grammar_from_regex(self_edit_pattern(tools))
         self._stop_ids = list(stop_ids)
         self._start = llguidance.LLMatcher(from_tokenizer(tokenizer, eos_token=self._stop_ids), grammar)

@@ -1,0 +1,80 @@
+"""The chat that asks a language model for a self-edit, and how its answer becomes an action."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from seal_env.agents.base import Info
+from seal_env.agents.lm.text_styles import TOOL_CALL_STYLE, style_messages
+from seal_env.episodes.runtime import Runtime
+from seal_env.errors import SettingError
+from seal_env.self_edits.prompt import chat_messages
+from seal_env.tools.base import Tool
+from seal_env.types import Message
+
+Chat = tuple[Message, ...]
+"""Messages of a chat, the last of which is the user's."""
+
+DEFAULT_TEXT_STYLE = "implications"
+"""The style that `style=None` stands for where a domain learns from texts; anywhere else it is TOOL_CALL_STYLE."""
+NATIVE_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+THOUGHT, END_OF_THOUGHT = "<think>", "</think>"
+
+
+@dataclass(frozen=True)
+class PolicyChat:
+    """How a policy is prompted.
+
+    Attributes:
+        tools: The environment's tools.
+        style: TOOL_CALL_STYLE for calls of these tools, by the environment's own prompt, or a style of texts.
+    """
+
+    tools: tuple[Tool[Any], ...]
+    style: str = TOOL_CALL_STYLE
+
+    @classmethod
+    def of(cls, runtime: Runtime, style: str | None) -> PolicyChat:
+        """The chat of an environment.
+
+        Args:
+            runtime: Of the environment.
+            style: `PolicyOptions.style`.
+
+        Raises:
+            SettingError: For a style of texts where the domain does not learn from texts.
+        """
+        reads_text = runtime.spec.reads_plain_text
+        wanted = style or (DEFAULT_TEXT_STYLE if reads_text else TOOL_CALL_STYLE)
+        if wanted != TOOL_CALL_STYLE and not reads_text:
+            legal = f"{TOOL_CALL_STYLE!r} where domain={runtime.spec.name!r}: only tool calls are read there"
+            raise SettingError("style", style, legal)
+        return cls(runtime.tools, wanted)
+
+    @property
+    def wants_texts(self) -> bool:
+        """Whether the answer is plain text, one document a line, and no tool calls."""
+        return self.style != TOOL_CALL_STYLE
+
+    def messages(self, observation: str, info: Info) -> Chat:
+        """The chat for an observation.
+
+        Args:
+            observation: What tool calls are asked for with.
+            info: What came with it; texts are asked for with `info["task"]["text"]`.
+        """
+        return style_messages(self.style, str(info["task"]["text"])) if self.wants_texts else chat_messages(observation)
+
+
+def as_action(answer: str) -> str:
+    """An answer as the environment reads it: without thoughts, and calls in <tool_call> tags as one JSON list.
+
+    An answer that was cut off within its thoughts is empty.
+    """
+    _, ended, text = answer.rpartition(END_OF_THOUGHT)
+    if not ended and answer.lstrip().startswith(THOUGHT):
+        return ""
+    calls = NATIVE_CALL.findall(text)
+    return f"[{', '.join(calls)}]" if calls else text

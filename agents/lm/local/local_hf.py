@@ -1,0 +1,77 @@
+"""A policy that is a causal language model on this machine, through transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from seal_env.agents.base import Agent, Info, PolicyFailure
+from seal_env.agents.context import AgentContext
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.local.model import PolicyModel
+from seal_env.agents.lm.options import SAME, LocalPolicyOptions
+from seal_env.errors import PolicyError
+from seal_env.inner_loop.model.frozen_lm import load_base_model
+
+
+class LocalHFAgent(Agent):
+    """Samples self-edits from a policy model, all observations of a call in batches.
+
+    It keeps nothing from one observation to the next. Equal seeds give equal sequences of actions, whether they are sampled
+    one by one or together.
+
+    Args:
+        policy: The model.
+        temperature: Of sampling; 0 is greedy.
+        max_new_tokens: Most tokens of an answer.
+        seed: Of the sequence.
+    """
+
+    options = LocalPolicyOptions
+    reads_history = True
+
+    def __init__(self, policy: PolicyModel, temperature: float = 1.0, max_new_tokens: int = 512, seed: int = 0) -> None:
+        self.policy, self.temperature, self.max_new_tokens = policy, temperature, max_new_tokens
+        self.seed(seed)
+
+    @classmethod
+    def build(cls, options: LocalPolicyOptions, context: AgentContext) -> Self:
+        """See Agent.
+
+        Raises:
+            ModelError: For a model or an adapter that cannot be loaded.
+            SettingError: For a style that the domain does not read, and for a package that is missing.
+        """
+        chat = PolicyChat.of(context.runtime, options.style)
+        base = load_base_model(
+            context.model if options.policy_model == SAME else options.policy_model, options.policy_device
+        )
+        policy = PolicyModel(base, chat, options.policy_adapter, options.constrained)
+        return cls(policy, options.temperature, options.max_new_tokens, context.seed)
+
+    def seed(self, seed: int) -> None:
+        """Begin the sequence that belongs to `seed`."""
+        self._seed, self._sampled = seed, 0
+
+    def act(self, observation: str, info: Info) -> str:
+        """Sample an answer.
+
+        Raises:
+            PolicyError: If the prompt leaves no room for an answer, or memory runs out.
+        """
+        action = self.act_all([observation], [info])[0]
+        assert isinstance(action, str)  # the only observation failing raises
+        return action
+
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
+        """See Agent. A prompt that leaves no room for an answer is a PolicyFailure; PolicyError if all do."""
+        first = self._sampled
+        self._sampled += len(observations)
+        asked = self.policy.prompt.chat
+        chats = [asked.messages(observation, info) for observation, info in zip(observations, infos, strict=True)]
+        reasons = [self.policy.too_long(chat) for chat in chats]
+        if chats and all(reasons):
+            raise PolicyError(reasons[0])
+        fitting = [chat for chat, reason in zip(chats, reasons, strict=True) if reason is None]
+        samples = iter(self.policy.sample(fitting, self._seed, self.temperature, self.max_new_tokens, first))
+        return [next(samples).action if reason is None else PolicyFailure(reason) for reason in reasons]

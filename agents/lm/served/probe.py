@@ -1,0 +1,40 @@
+"""What a served policy is tried with before its first self-edit, and what is said where that fails."""
+
+from __future__ import annotations
+
+from seal_env.agents.base import Info
+from seal_env.episodes.info import task_info
+from seal_env.episodes.runtime import Runtime
+from seal_env.errors import PolicyError
+from seal_env.self_edits.prompt import observation_text
+from seal_env.serving.client import ServerError
+
+
+def sample_prompt(runtime: Runtime) -> tuple[str, Info]:
+    """The prompt of the environment's first task with a single turn, which calls for a whole self-edit, and its info."""
+    settings, task = runtime.settings, runtime.taskset[runtime.taskset.task_ids[0]]
+    segment = runtime.domain.segments(task.context)[0]
+    text = runtime.domain.render(segment)
+    prompt = observation_text(
+        runtime.domain,
+        runtime.tools,
+        text,
+        settings.budget,
+        max_turns=1,
+        batch_size=settings.recipe.batch_size,
+        defaults=settings.training,
+    )
+    return prompt, {"task": task_info(runtime, segment, text)}
+
+
+def policy_error(base_url: str, model: str, failed: ServerError) -> PolicyError:
+    """The error for a policy that gives no answer: what happened, and what to check."""
+    checks = {
+        None: "whether a server runs there, and base_url",
+        401: "OPENAI_API_KEY",
+        403: "OPENAI_API_KEY",
+        404: "policy_model, and base_url, which ends with /v1",
+        429: "the server's limits, and concurrency",
+    }
+    check = checks.get(failed.status, "the server's log")
+    return PolicyError(f"the policy {model!r} at {base_url} gives no answer: {failed.reason.rstrip('.')}. Check {check}")
