@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 KNOWLEDGE = (ROOT / "docs" / "knowledge.md").read_text(encoding="utf-8")
 PROGRAMS = [
-    block.replace("\n    ", "\n").removeprefix("    ")
+    block
     for text in (README, KNOWLEDGE)
-    for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
-    if re.search(r"^    from \S+ import|^    import gymnasium", block, re.MULTILINE) and "print(" in block
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    if re.search(r"^(from \S+ import|import gymnasium)", block, re.MULTILINE) and "print(" in block
 ]
 BY_ID = {"domain", "subset", "sequence"}
 FEW = {
