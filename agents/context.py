@@ -45,6 +45,11 @@ class AgentContext:
         return self.runtime.settings.model
 
     @property
+    def reads_plain_text(self) -> bool:
+        """Whether plain text is an action, one document a line."""
+        return self.runtime.spec.reads_plain_text
+
+    @property
     def default_self_edit(self) -> str:
         """The self-edit that the domain takes by default, as JSON."""
         return self.runtime.spec.default_self_edit
@@ -78,11 +83,18 @@ def _numeric(context: AgentContext) -> bool:
     return True
 
 
+def _has_passages(context: AgentContext) -> bool:
+    runtime = context.runtime
+    first = runtime.taskset[runtime.taskset.task_ids[0]]
+    return {"title", "text"} <= runtime.domain.as_data(runtime.domain.segments(first.context)[0]).keys()
+
+
+PASSAGES: Final = "passages"
 PLAIN_TEXT: Final = "plain_text"
 NUMERIC_ACTIONS: Final = "numeric_actions"
 REQUIREMENTS: Final[Mapping[str, Requirement]] = {
-    PLAIN_TEXT: Requirement(
-        "it needs a domain that learns from texts", lambda context: context.runtime.spec.reads_plain_text
-    ),
+    PASSAGES: Requirement("it needs tasks that are passages", _has_passages),
+    PLAIN_TEXT: Requirement("it writes plain text, which only some domains read", lambda context: context.reads_plain_text),
     NUMERIC_ACTIONS: Requirement("it needs tools whose arguments are numbers, switches and choices", _numeric),
 }
+"""By the names that `Agent.requires` has."""

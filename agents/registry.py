@@ -7,6 +7,7 @@ Agents of other packages are named by `register_agent`, by an entry point in the
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,10 +16,11 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from seal_env.agents.base import Agent
+from seal_env.agents.baselines.fixed import FINETUNE_ONLY, FixedAgent
 from seal_env.agents.baselines.oracle_texts import OracleTextsAgent
+from seal_env.agents.baselines.random_agent import RandomAgent
 from seal_env.agents.baselines.replay import ReplayAgent
-from seal_env.agents.baselines.simple import PASSAGE_ONLY, FixedAgent, RandomAgent
-from seal_env.agents.context import NUMERIC_ACTIONS, PLAIN_TEXT, REQUIREMENTS, AgentContext
+from seal_env.agents.context import NUMERIC_ACTIONS, PASSAGES, REQUIREMENTS, AgentContext
 from seal_env.agents.lm.options import LocalPolicyOptions, ServedPolicyOptions
 from seal_env.errors import SettingError
 from seal_env.options import Options, unknown_setting
@@ -88,8 +90,8 @@ _KNOWN: Final[dict[str, AgentSpec]] = {
         AgentSpec(
             "passage_only",
             "Learns nothing but the passage itself",
-            lambda options, context: FixedAgent(PASSAGE_ONLY),
-            requires=frozenset({PLAIN_TEXT}),
+            lambda options, context: FixedAgent(FINETUNE_ONLY),
+            requires=frozenset({PASSAGES}),
         ),
         AgentSpec.of("oracle_texts", OracleTextsAgent),
         AgentSpec.of("replay", ReplayAgent),
@@ -122,7 +124,10 @@ def register_agent(spec: AgentSpec) -> None:
 @cache
 def _load_entry_points() -> None:
     for point in entry_points(group=ENTRY_POINTS):
-        register_agent(_as_spec(point.name, point.load()))
+        try:
+            register_agent(_as_spec(point.name, point.load()))
+        except Exception as error:
+            warnings.warn(f"the agent {point.name!r} of {point.value!r} cannot be loaded: {error!r}", stacklevel=2)
 
 
 def agents() -> Mapping[str, AgentSpec]:

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.bundled_policy import measure_policy, policy_table, task_family
 from benchmarks.common import Document, make_parser, new_document, percent, show, write
-from seal_env.agents.baselines.simple import NO_UPDATE
+from seal_env.domains.arc import ARC
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.intervals import bootstrap
 from seal_env.tasks.arc.domain import ArcDomain
@@ -97,7 +97,7 @@ def measure_base(model: str, tasks: int) -> list[float]:
     given: dict[str, Any] = {"subset": f"mini-eval:{tasks}", "model": model, "max_turns": 1, "decode": "never"}
     envs: Any = gymnasium.make_vec("SEAL-ARC-v0", num_envs=tasks, **given)
     envs.reset(seed=0, options={"task_ids": envs.get_attr("taskset")[0].task_ids})
-    return [float(accuracy) for accuracy in envs.step((NO_UPDATE,) * tasks)[4]["accuracy_before"]]
+    return [float(accuracy) for accuracy in envs.step((ARC.no_update,) * tasks)[4]["accuracy_before"]]
 
 
 def adaptation_table(parts: dict[str, list[Row]]) -> Table:

@@ -27,8 +27,8 @@ from scipy import stats
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
 from seal_env.agents.rl.sb3 import Sb3VecEnv
+from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.envs.wrappers import StructuredSelfEdit, numeric_vector_env
 from seal_env.episodes.episode import Episode
@@ -171,8 +171,8 @@ def measure_seed(arguments: Arguments, seed: int) -> dict[str, Any]:
     actions = {
         "ppo": policy_actions(model, arguments, shape, held_out),
         "random": random_actions(held_out, seed),
-        "usual": [DEFAULT_SELF_EDIT] * len(held_out.taskset),
-        "none": [NO_UPDATE] * len(held_out.taskset),
+        "usual": [ARC.default_self_edit] * len(held_out.taskset),
+        "none": [ARC.no_update] * len(held_out.taskset),
     }
     rewards = {name: rewards_of(held_out, mine, seed, arguments.in_call) for name, mine in actions.items()}
     return {

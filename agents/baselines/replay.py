@@ -29,7 +29,7 @@ class ReplayAgent(Agent):
     """Published self-edits from a file of passages."""
 
     options = ReplayOptions
-    requires = frozenset({"plain_text"})
+    requires = frozenset({"passages", "plain_text"})
 
     def __init__(self, published: Mapping[str, Sequence[str]], name: str = "the file", seed: int = 0) -> None:
         """Of several texts for a passage it gives one after the other.

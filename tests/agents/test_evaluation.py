@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from seal_env.agents.base import Agent, Info, PolicyFailure
-from seal_env.agents.baselines.simple import NO_UPDATE, FixedAgent, RandomAgent
+from seal_env.agents.baselines.fixed import FixedAgent
+from seal_env.agents.baselines.random_agent import RandomAgent
 from seal_env.agents.evaluation import EvalSample, difference, sample_tasks, starts, summary
+from seal_env.domains.arc import ARC
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
@@ -43,7 +45,8 @@ class Unreachable(Agent):
         raise PolicyError("no server")
 
     def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
-        return [PolicyFailure("no server") if place % self.every == 0 else NO_UPDATE for place, _ in enumerate(observations)]
+        failure = PolicyFailure("no server")
+        return [failure if index % self.every == 0 else ARC.no_update for index in range(len(observations))]
 
 
 def test_equal_seeds_start_equal_episodes() -> None:
@@ -70,7 +73,7 @@ def test_a_run_that_was_stopped_goes_on_as_it_would_have(runtime: Runtime, tmp_p
 
 def test_samples_hold_what_came_of_the_episodes(runtime: Runtime, tmp_path: Path) -> None:
     episodes = starts(runtime.taskset.task_ids, 1, 1)
-    samples = sample_tasks(runtime, FixedAgent(NO_UPDATE), episodes, 8, Journal(tmp_path / "a.jsonl"))
+    samples = sample_tasks(runtime, FixedAgent(ARC.no_update), episodes, 8, Journal(tmp_path / "a.jsonl"))
     assert all(sample.accuracy == sample.accuracy_before and sample.steps == 0 for sample in samples)
     (mistaken, *_) = sample_tasks(runtime, FixedAgent("?"), episodes, 8, Journal(tmp_path / "b.jsonl"))
     assert (mistaken.outcome, mistaken.accuracy, mistaken.failed) == ("not_json", 0.0, False)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import pytest
 
 from seal_env.agents.base import Agent, Info, PolicyFailure
-from seal_env.agents.baselines.simple import NO_UPDATE, RandomAgent
+from seal_env.agents.baselines.random_agent import RandomAgent
 from seal_env.agents.rollouts import Start, run_episode, run_episodes
+from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
@@ -18,7 +19,7 @@ from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.settings import Settings
 from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
-STEPS = [json.dumps([call]) for call in json.loads(NO_UPDATE)]
+STEPS = [json.dumps([call]) for call in json.loads(ARC.no_update)]
 """The self-edit without an update, one call a turn."""
 
 
@@ -46,7 +47,7 @@ class Unreachable(Agent):
         raise NotImplementedError
 
     def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
-        return [PolicyFailure("it is away"), *([NO_UPDATE] * (len(observations) - 1))]
+        return [PolicyFailure("it is away"), *([ARC.no_update] * (len(observations) - 1))]
 
 
 @pytest.fixture(scope="module")

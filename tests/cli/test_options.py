@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from seal_env.agents.baselines.simple import RandomAgent
+from seal_env.agents.baselines.random_agent import RandomAgent
 from seal_env.agents.registry import agent_options
 from seal_env.cli import commands
 from seal_env.domains import registry

@@ -14,16 +14,25 @@ from seal_env.agents.base import Agent
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import agent_names, agent_options, agents, get_agent, make_agent
 from seal_env.agents.rollouts import run_episode
+from seal_env.domains.base import DomainSpec
+from seal_env.domains.registry import domains
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.options import Options
 from tests.helpers.servers import PolicyServer
 
-ENVIRONMENTS: dict[str, dict[str, Any]] = {
-    "arc": {"id": "SEAL-ARC-Mini-v0", "max_examples": 4, "max_steps": 40},
-    "knowledge": {"id": "SEAL-Knowledge-v0", "subset": "synthetic-train:3", "max_examples": 3, "default_num_epochs": 1},
-}
-ENVS: dict[str, Any] = {domain: gymnasium.make(**settings).unwrapped for domain, settings in ENVIRONMENTS.items()}
+SMALL: dict[str, Any] = {"max_examples": 3, "max_steps": 40, "default_num_epochs": 1}
+SUBSETS = {"arc": "mini-train", "knowledge": "synthetic-train:3"}
+"""Where the tasks of the domain's first environment are large."""
+
+
+def small(spec: DomainSpec) -> Any:
+    """A domain's first environment, with short updates."""
+    subset = {"subset": SUBSETS[spec.name]} if spec.name in SUBSETS else {}
+    return gymnasium.make(next(iter(spec.environments)), **SMALL, **subset).unwrapped
+
+
+ENVS: dict[str, Any] = {name: small(spec) for name, spec in domains().items()}
 PAIRS = [(name, domain) for domain, env in ENVS.items() for name in agent_names(AgentContext.of(env))]
 OPTIONS: dict[str, dict[str, Any]] = {
     "local_hf": {"max_new_tokens": 96, "policy_device": "cpu"},
@@ -101,7 +110,7 @@ def test_an_agent_can_decide_on_many_observations_at_once(
     assert together.act_all(observations, infos) == [one_by_one.act(*each) for each in shown]
 
 
-@pytest.mark.parametrize("domain", ENVIRONMENTS)
+@pytest.mark.parametrize("domain", ENVS)
 def test_no_update_leaves_the_accuracy_as_it_was(envs: dict[str, SealEnv], make: Make, domain: str) -> None:
     info = run_episode(envs[domain], make("none", domain), seed=0).info
     assert info["outcome"] == "ok"
@@ -126,7 +135,7 @@ def test_random_agent_does_not_disturb_the_environment_s_own_space(envs: dict[st
     assert space.sample() == expected
 
 
-@pytest.mark.parametrize("domain", ENVIRONMENTS)
+@pytest.mark.parametrize("domain", ENVS)
 def test_fixed_agent_gives_the_self_edit_that_it_was_given(make: Make, domain: str) -> None:
     assert make("fixed", domain, self_edit="[1]").act("", {}) == "[1]"
 
@@ -151,8 +160,9 @@ def test_unknown_agents_and_options_are_named(make: Make) -> None:
     [
         ("search", "knowledge", "numbers, switches"),
         ("bandit", "knowledge", "numbers, switches"),
-        ("replay", "arc", "learns from texts"),
-        ("passage_only", "arc", "learns from texts"),
+        ("replay", "arc", "that are passages"),
+        ("passage_only", "reasoning", "that are passages"),
+        ("oracle_texts", "custom", "that are passages"),
     ],
 )
 def test_an_agent_that_cannot_work_in_a_domain_is_refused_with_those_that_can(name: str, domain: str, why: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
+from seal_env.domains.arc import ARC
 from seal_env.envs.continual_env import SealContinualEnv
 from seal_env.envs.wrappers.forgetting_gate import MEASURES, ForgettingGate
 from seal_env.errors import SettingError, UpdateError
@@ -26,7 +26,7 @@ SHORT: dict[str, Any] = {
     "max_turns": 2,
 }
 TASKS = ["mini-train-0-0", "mini-train-0-1", "mini-train-0-2"]
-STRONG = json.loads(DEFAULT_SELF_EDIT)
+STRONG = json.loads(ARC.default_self_edit)
 STRONG[1]["arguments"] |= {"learning_rate": 0.003, "num_train_epochs": 3}
 EDIT = json.dumps(STRONG)
 NOTHING = EDIT.replace('"num_train_epochs": 3', '"num_train_epochs": 0')

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import seal_env
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
+from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.tasks.arc.grid import GridFormat
@@ -66,7 +66,7 @@ def calls(*names: str, epochs: int = 2) -> str:
 def test_update_is_paid_the_accuracy_of_the_updated_model(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0, options={"task_id": "5582e5ca"})
-    _, reward, terminated, truncated, info = env.step(DEFAULT_SELF_EDIT)
+    _, reward, terminated, truncated, info = env.step(ARC.default_self_edit)
     assert (reward, terminated, truncated) == (1.0, True, False)
     assert (info["accuracy_before"], info["accuracy_after"], info["outcome"]) == (0.0, 1.0, "ok")
     assert info["predictions_after"] == [[info["gold"][0]]]
@@ -77,7 +77,7 @@ def test_reward_modes(fake: ToldInnerLoop, mode: str, expected: float) -> None:
     fake.base_is_right = True
     env = make(reward=mode)
     env.reset(seed=0)
-    assert env.step(DEFAULT_SELF_EDIT)[1] == expected
+    assert env.step(ARC.default_self_edit)[1] == expected
 
 
 def test_one_shot_and_step_by_step_are_the_same_self_edit(fake: ToldInnerLoop) -> None:
@@ -138,7 +138,7 @@ def test_failing_machine_truncates_and_is_never_scored(fake: ToldInnerLoop) -> N
     env = make()
     for fake.fails in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR):
         env.reset(seed=0)
-        _, reward, terminated, truncated, info = env.step(DEFAULT_SELF_EDIT)
+        _, reward, terminated, truncated, info = env.step(ARC.default_self_edit)
         assert math.isnan(reward)
         assert (terminated, truncated, info["outcome"]) == (False, True, str(fake.fails))
 
@@ -147,7 +147,7 @@ def test_diverged_update_earns_the_invalid_reward(fake: ToldInnerLoop) -> None:
     fake.fails = Outcome.DIVERGED
     env = make(invalid_reward=-0.25)
     env.reset(seed=0)
-    _, reward, terminated, truncated, info = env.step(DEFAULT_SELF_EDIT)
+    _, reward, terminated, truncated, info = env.step(ARC.default_self_edit)
     assert (reward, terminated, truncated, info["outcome"]) == (-0.25, True, False, "diverged")
 
 
@@ -163,7 +163,7 @@ def test_paper_profile_scores_an_edit_without_examples_as_the_base_model(fake: T
     fake.base_is_right = True
     env = make(profile="paper", max_tokens=2)
     env.reset(seed=0, options={"task_id": "5582e5ca"})
-    _, reward, _, _, info = env.step(DEFAULT_SELF_EDIT)
+    _, reward, _, _, info = env.step(ARC.default_self_edit)
     assert (reward, info["outcome"], info["accuracy_after"]) == (1.0, "empty_data", 1.0)
 
 
@@ -171,7 +171,7 @@ def test_base_model_is_asked_once_a_task(fake: ToldInnerLoop) -> None:
     env = make()
     for seed in (0, None, None):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
-        env.step(DEFAULT_SELF_EDIT)
+        env.step(ARC.default_self_edit)
     assert sum(not job.examples_E for job in fake.jobs) == 1
 
 
@@ -179,7 +179,7 @@ def test_base_model_is_asked_once_a_task_whatever_the_seed(fake: ToldInnerLoop) 
     env = make()
     for seed in range(3):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
-        env.step(DEFAULT_SELF_EDIT)
+        env.step(ARC.default_self_edit)
     assert sum(not job.examples_E for job in fake.jobs) == 1
 
 
@@ -188,7 +188,7 @@ def test_evaluations_of_the_base_model_are_kept_within_a_limit(fake: ToldInnerLo
     env = make(evaluation="vote")
     for seed in range(4):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
-        env.step(NO_UPDATE)
+        env.step(ARC.no_update)
     assert len(env._base) == 2
 
 
@@ -197,13 +197,13 @@ def test_examples_too_long_for_the_model_are_dropped(fake: ToldInnerLoop, monkey
     env = make()
     text, _ = env.reset(seed=0)
     assert "Examples of 10 tokens or more are dropped" in text
-    assert env.step(DEFAULT_SELF_EDIT)[4]["outcome"] == "empty_data"
+    assert env.step(ARC.default_self_edit)[4]["outcome"] == "empty_data"
 
 
 def test_no_epochs_leave_the_base_model_s_accuracy(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0)
-    info = env.step(NO_UPDATE)[4]
+    info = env.step(ARC.no_update)[4]
     assert (info["outcome"], info["optimizer_steps"], info["accuracy_after"]) == ("ok", 0, info["accuracy_before"])
 
 
@@ -221,7 +221,7 @@ def test_seed_decides_the_training_examples(fake: ToldInnerLoop) -> None:
     env = make()
     for seed in (0, 0, 1):
         env.reset(seed=seed, options={"task_id": "5582e5ca"})
-        env.step(DEFAULT_SELF_EDIT)
+        env.step(ARC.default_self_edit)
     first, second, third = [job for job in fake.jobs if job.examples_E]
     assert first == second
     assert first.seed != third.seed
@@ -231,9 +231,9 @@ def test_seed_decides_the_training_examples(fake: ToldInnerLoop) -> None:
 def test_stepping_after_the_end_asks_for_a_reset(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0)
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
-        env.step(DEFAULT_SELF_EDIT)
+        env.step(ARC.default_self_edit)
 
 
 def test_unknown_task_and_option_are_named(fake: ToldInnerLoop) -> None:
@@ -276,7 +276,7 @@ def test_infos_hold_no_gold_before_the_end(fake: ToldInnerLoop) -> None:
 def test_timings_are_kept_out_of_infos(fake: ToldInnerLoop) -> None:
     env = make()
     env.reset(seed=0)
-    info = env.step(DEFAULT_SELF_EDIT)[4]
+    info = env.step(ARC.default_self_edit)[4]
     assert not [key for key in info if "second" in key or "time" in key]
     assert env.last_timings["train_seconds"] == 0.1
 
@@ -285,7 +285,7 @@ def test_adapters_are_saved_only_on_request(fake: ToldInnerLoop, tmp_path: Any) 
     env = make(save_adapters=str(tmp_path))
     for _ in range(2):
         env.reset(seed=0, options={"task_id": "5582e5ca"})
-        env.step(DEFAULT_SELF_EDIT)
+        env.step(ARC.default_self_edit)
     saved = [job.save_to for job in fake.jobs if job.save_to]
     assert [path.name for path in saved] == ["0000-5582e5ca", "0001-5582e5ca"]
     assert all(path.parent == tmp_path for path in saved)
@@ -295,7 +295,7 @@ def test_adapters_of_an_earlier_run_are_left_alone(fake: ToldInnerLoop, tmp_path
     (tmp_path / "0000-5582e5ca").mkdir()
     env = make(save_adapters=str(tmp_path))
     env.reset(seed=0, options={"task_id": "5582e5ca"})
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     assert fake.jobs[-1].save_to == tmp_path / "0001-5582e5ca"
 
 
@@ -303,7 +303,7 @@ def test_timings_of_a_base_model_asked_before_are_not_told_again(fake: ToldInner
     env = make()
     for _ in range(2):
         env.reset(seed=0, options={"task_id": "5582e5ca"})
-        env.step(NO_UPDATE)
+        env.step(ARC.no_update)
     assert set(env.last_timings) == {"compile_seconds"}
 
 
@@ -311,7 +311,7 @@ def test_render_ansi_shows_gold_only_after_the_end(fake: ToldInnerLoop) -> None:
     env = make(render_mode="ansi")
     env.reset(seed=0)
     before = env.render()
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     after = env.render()
     assert "gold" not in before
     assert all(caption in after for caption in ("prediction before", "prediction after", "gold"))
@@ -321,7 +321,7 @@ def test_render_rgb_is_a_picture_that_grows_with_the_predictions(fake: ToldInner
     env = make(render_mode="rgb_array")
     env.reset(seed=0, options={"task_id": "6150a2bd"})
     before = env.render()
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     after = env.render()
     assert before.dtype == np.uint8
     assert before.ndim == 3
@@ -331,14 +331,14 @@ def test_render_rgb_is_a_picture_that_grows_with_the_predictions(fake: ToldInner
 def test_decoding_never_leaves_wrong_predictions_out(fake: ToldInnerLoop) -> None:
     env = make(decode="never")
     env.reset(seed=0)
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     assert not any(job.decode for job in fake.jobs)
 
 
 def test_cell_accuracy_is_unknown_without_decoding(fake: ToldInnerLoop) -> None:
     env = make(decode="never")
     env.reset(seed=0)
-    info = env.step(DEFAULT_SELF_EDIT)[4]
+    info = env.step(ARC.default_self_edit)[4]
     assert (info["cell_accuracy_before"], info["accuracy_before"]) == (None, 0.0)
 
 
@@ -352,7 +352,7 @@ def test_sampled_actions_are_within_the_budget(fake: ToldInnerLoop) -> None:
 def test_equal_jobs_are_asked_with_equal_settings(fake: ToldInnerLoop) -> None:
     env = make(lora_rank=4, lora_alpha=8.0, lora_targets="q_proj", batch_size=4)
     env.reset(seed=0)
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     job = fake.jobs[-1]
     assert (job.lora.rank, job.lora.alpha, job.lora.target_modules, job.recipe.batch_size) == (4, 8.0, ("q_proj",), 4)
     assert replace(job, examples_E=()) != job

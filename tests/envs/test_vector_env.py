@@ -13,13 +13,13 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
+from seal_env.domains.arc import ARC
 from seal_env.envs.vector_env import SealVectorEnv
 from seal_env.errors import ModelError, SettingError, UnknownTaskError
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 from tests.helpers.inner_loops import FakeInnerLoop
 
-AUGMENT, TRAINING, FINETUNE = (json.dumps([call]) for call in json.loads(DEFAULT_SELF_EDIT))
+AUGMENT, TRAINING, FINETUNE = (json.dumps([call]) for call in json.loads(ARC.default_self_edit))
 TASKS = ["5582e5ca", "6150a2bd", "44f52bb0"]
 
 
@@ -70,7 +70,7 @@ def make_sync(num_envs: int, autoreset_mode: AutoresetMode = AutoresetMode.NEXT_
 def test_step_is_one_call_of_the_inner_loop(loop: RecordingInnerLoop, num_envs: int) -> None:
     envs = make(num_envs)
     envs.reset(seed=0)
-    envs.step([DEFAULT_SELF_EDIT] * num_envs)
+    envs.step([ARC.default_self_edit] * num_envs)
     assert len(loop.calls) == 1
     assert sum(bool(job.examples_E) for job in loop.calls[0]) == num_envs
     envs.step([""] * num_envs)  # resets all of them
@@ -84,19 +84,19 @@ def test_step_is_one_call_of_the_inner_loop(loop: RecordingInnerLoop, num_envs: 
 def test_call_holds_only_the_updates_of_episodes_that_end(loop: RecordingInnerLoop) -> None:
     envs = make(4)
     envs.reset(seed=0, options={"task_id": TASKS[0]})
-    envs.step([DEFAULT_SELF_EDIT, AUGMENT, "garbage", DEFAULT_SELF_EDIT])
+    envs.step([ARC.default_self_edit, AUGMENT, "garbage", ARC.default_self_edit])
     assert [job.seed for job in loop.calls[0] if job.examples_E] == [0, 3]
-    envs.step([DEFAULT_SELF_EDIT, FINETUNE, FINETUNE, DEFAULT_SELF_EDIT])  # the first and the last one are reset
+    envs.step([ARC.default_self_edit, FINETUNE, FINETUNE, ARC.default_self_edit])  # the first and the last one are reset
     assert [job.seed for job in loop.calls[1]] == [1]
 
 
 def test_base_model_is_asked_once_a_task_in_the_same_call(loop: RecordingInnerLoop) -> None:
     envs = make(4)
     envs.reset(seed=0, options={"task_ids": [TASKS[0], TASKS[1], TASKS[0], TASKS[0]]})
-    envs.step([DEFAULT_SELF_EDIT] * 4)
+    envs.step([ARC.default_self_edit] * 4)
     assert [bool(job.examples_E) for job in loop.calls[0]] == [False, False, True, True, True, True]
     envs.reset(options={"task_id": TASKS[1]})
-    envs.step([DEFAULT_SELF_EDIT] * 4)
+    envs.step([ARC.default_self_edit] * 4)
     assert all(job.examples_E for job in loop.calls[1])
 
 
@@ -104,7 +104,7 @@ def test_base_model_is_asked_for_every_seed_of_a_vote(loop: RecordingInnerLoop, 
     monkeypatch.setattr("seal_env.envs.vector_env.MAX_BASE_ANSWERS", 2)
     envs = make(3, evaluation="vote")
     envs.reset(seed=0, options={"task_id": TASKS[0]})
-    _, rewards, *_ = envs.step([DEFAULT_SELF_EDIT] * 3)  # more answers than are kept
+    _, rewards, *_ = envs.step([ARC.default_self_edit] * 3)  # more answers than are kept
     assert [job.seed for job in loop.calls[0] if not job.examples_E] == [0, 1, 2]
     assert rewards.tolist() == [1.0] * 3
     assert len(envs._base) == 2
@@ -127,7 +127,7 @@ def test_machine_that_fails_one_update_truncates_that_episode_alone(loop: Record
     loop.fails = {1: outcome}
     envs = make(3)
     envs.reset(seed=0)
-    _, rewards, terminations, truncations, infos = envs.step([DEFAULT_SELF_EDIT] * 3)
+    _, rewards, terminations, truncations, infos = envs.step([ARC.default_self_edit] * 3)
     assert np.isnan(rewards).tolist() == truncations.tolist() == [False, True, False]
     assert terminations.tolist() == [True, False, True]
     assert infos["outcome"].tolist() == ["ok", outcome, "ok"]
@@ -141,23 +141,23 @@ def test_base_model_that_could_not_be_asked_is_asked_again(loop: RecordingInnerL
     envs = make(3, autoreset_mode="SameStep")
     envs.reset(seed=0, options={"task_ids": [TASKS[0], TASKS[0], TASKS[1]]})
     loop.base_fails = True
-    *_, truncations, infos = envs.step([DEFAULT_SELF_EDIT, DEFAULT_SELF_EDIT, AUGMENT])
+    *_, truncations, infos = envs.step([ARC.default_self_edit, ARC.default_self_edit, AUGMENT])
     assert truncations.tolist() == [True, True, False]
     assert infos["final_info"]["losses"][0] == []
     loop.base_fails = False
     envs.reset(seed=0, options={"task_id": TASKS[0]})
-    assert envs.step([DEFAULT_SELF_EDIT] * 3)[1].tolist() == [1.0] * 3
+    assert envs.step([ARC.default_self_edit] * 3)[1].tolist() == [1.0] * 3
 
 
 SCRIPT: dict[str, list[list[str]]] = {
-    "of one length": [[DEFAULT_SELF_EDIT, NO_UPDATE, DEFAULT_SELF_EDIT, DEFAULT_SELF_EDIT]] * 5,
+    "of one length": [[ARC.default_self_edit, ARC.no_update, ARC.default_self_edit, ARC.default_self_edit]] * 5,
     "of different lengths": [
-        ["garbage", DEFAULT_SELF_EDIT, AUGMENT, "[]"],
+        ["garbage", ARC.default_self_edit, AUGMENT, "[]"],
         [AUGMENT, AUGMENT, FINETUNE, "{}"],
-        [FINETUNE, DEFAULT_SELF_EDIT, DEFAULT_SELF_EDIT, DEFAULT_SELF_EDIT],
-        [DEFAULT_SELF_EDIT, AUGMENT, "\x00", AUGMENT],
-        [DEFAULT_SELF_EDIT, FINETUNE, FINETUNE, AUGMENT],
-        [AUGMENT, DEFAULT_SELF_EDIT, AUGMENT, FINETUNE],
+        [FINETUNE, ARC.default_self_edit, ARC.default_self_edit, ARC.default_self_edit],
+        [ARC.default_self_edit, AUGMENT, "\x00", AUGMENT],
+        [ARC.default_self_edit, FINETUNE, FINETUNE, AUGMENT],
+        [AUGMENT, ARC.default_self_edit, AUGMENT, FINETUNE],
     ],
 }
 
@@ -192,7 +192,7 @@ def test_does_what_sync_vector_env_does(loop: RecordingInnerLoop, mode: Autorese
 def test_final_observation_and_info_are_those_of_the_last_step(loop: RecordingInnerLoop) -> None:
     envs = make(2, autoreset_mode="SameStep")
     envs.reset(seed=0)
-    observations, _, _, _, infos = envs.step([AUGMENT, DEFAULT_SELF_EDIT])
+    observations, _, _, _, infos = envs.step([AUGMENT, ARC.default_self_edit])
     assert infos["final_obs"][1].startswith("The episode is over")
     assert infos["final_info"]["accuracy_after"][1] == 1.0
     assert infos["_final_info"].tolist() == [False, True]
@@ -231,7 +231,7 @@ def test_seeds_and_tasks_are_given_to_all_or_to_each(loop: RecordingInnerLoop) -
 def test_mask_resets_some(loop: RecordingInnerLoop) -> None:
     envs = make(3, autoreset_mode="Disabled")
     envs.reset(seed=0)
-    before = envs.step([AUGMENT, DEFAULT_SELF_EDIT, DEFAULT_SELF_EDIT])[0]
+    before = envs.step([AUGMENT, ARC.default_self_edit, ARC.default_self_edit])[0]
     options = {"reset_mask": np.array([False, True, False]), "task_ids": TASKS}
     observations, infos = envs.reset(options=options)
     assert set(options) == {"reset_mask", "task_ids"}
@@ -260,7 +260,7 @@ def test_options_that_make_no_sense_are_named(
         make(3).reset(options=options)
 
 
-@pytest.mark.parametrize("actions", [[DEFAULT_SELF_EDIT], "ab", [FINETUNE] * 3, []])
+@pytest.mark.parametrize("actions", [[ARC.default_self_edit], "ab", [FINETUNE] * 3, []])
 def test_actions_must_be_as_many_as_environments(loop: RecordingInnerLoop, actions: Any) -> None:
     envs = make(2)
     envs.reset(seed=0)
@@ -278,18 +278,18 @@ def test_bug_in_the_inner_loop_is_raised_and_a_reset_starts_afresh(loop: Recordi
     envs.reset(seed=0)
     loop.raises = ZeroDivisionError("a bug")
     with pytest.raises(ZeroDivisionError):
-        envs.step([AUGMENT, DEFAULT_SELF_EDIT])
+        envs.step([AUGMENT, ARC.default_self_edit])
     loop.raises = None
     with pytest.raises(gymnasium.error.ResetNeeded):
-        envs.step([AUGMENT, DEFAULT_SELF_EDIT])
+        envs.step([AUGMENT, ARC.default_self_edit])
     envs.reset(seed=0)
-    assert envs.step([AUGMENT, DEFAULT_SELF_EDIT])[4]["turn"].tolist() == [1, 1]
+    assert envs.step([AUGMENT, ARC.default_self_edit])[4]["turn"].tolist() == [1, 1]
 
 
 def test_step_that_was_played_in_vain_is_forgotten(loop: RecordingInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     envs = make(2)
     envs.reset(seed=0)
-    envs.step([DEFAULT_SELF_EDIT, AUGMENT])
+    envs.step([ARC.default_self_edit, AUGMENT])
     with monkeypatch.context() as patch:
         patch.setattr("seal_env.episodes.runtime.make_inner_loop", no_model)
         with pytest.raises(ModelError):
@@ -305,13 +305,13 @@ def no_model(*_: object) -> None:
 def test_one_of_its_environments_can_be_stepped_by_hand(loop: RecordingInnerLoop) -> None:
     envs = make(2)
     envs.reset(seed=0)
-    assert envs.envs[1].step(DEFAULT_SELF_EDIT)[1] == 1.0
+    assert envs.envs[1].step(ARC.default_self_edit)[1] == 1.0
 
 
 def test_adapters_of_one_step_have_directories_of_their_own(loop: RecordingInnerLoop, tmp_path: Path) -> None:
     envs = make(3, save_adapters=str(tmp_path))
     envs.reset(seed=0, options={"task_id": TASKS[0]})
-    envs.step([DEFAULT_SELF_EDIT, NO_UPDATE, DEFAULT_SELF_EDIT])
+    envs.step([ARC.default_self_edit, ARC.no_update, ARC.default_self_edit])
     saved = [job.save_to.name for job in loop.calls[0] if job.save_to]
     assert saved == [f"{number:04d}-{TASKS[0]}" for number in range(3)]
 
@@ -319,7 +319,7 @@ def test_adapters_of_one_step_have_directories_of_their_own(loop: RecordingInner
 def test_timings_are_each_environment_s_own(loop: RecordingInnerLoop) -> None:
     envs = make(2)
     envs.reset(seed=0)
-    envs.step([DEFAULT_SELF_EDIT, AUGMENT])
+    envs.step([ARC.default_self_edit, AUGMENT])
     first, second = envs.get_attr("last_timings")
     assert first["train_seconds"] == 0.5
     assert set(second) == {"compile_seconds"}
@@ -329,7 +329,7 @@ def test_timings_are_each_environment_s_own(loop: RecordingInnerLoop) -> None:
 def test_renders_every_environment(loop: RecordingInnerLoop, mode: str, kind: type) -> None:
     envs = make(2, render_mode=mode)
     envs.reset(seed=0)
-    envs.step([DEFAULT_SELF_EDIT, AUGMENT])
+    envs.step([ARC.default_self_edit, AUGMENT])
     frames = envs.render()
     assert [type(frame) for frame in frames] == [kind] * 2
     if kind is str:
@@ -343,8 +343,8 @@ def test_gymnasium_s_wrappers_work(loop: RecordingInnerLoop, maker: Callable[...
     episodes = RecordEpisodeStatistics(maker(2))
     envs = DictInfoToList(episodes)
     envs.reset(seed=0)
-    envs.step([AUGMENT, DEFAULT_SELF_EDIT])
-    *_, infos = envs.step([FINETUNE, DEFAULT_SELF_EDIT])
+    envs.step([AUGMENT, ARC.default_self_edit])
+    *_, infos = envs.step([FINETUNE, ARC.default_self_edit])
     assert (infos[0]["episode"]["r"], infos[0]["episode"]["l"]) == (1.0, 2)
     assert infos[0]["self_edit"] == json.loads(AUGMENT) + json.loads(FINETUNE)
     assert set(infos[1]) == {"task_id", "turn", "outcome", "reason", "task", "budget", "segment"}
@@ -354,7 +354,7 @@ def test_gymnasium_s_wrappers_work(loop: RecordingInnerLoop, maker: Callable[...
 def test_mask_resets_some_of_the_statistics(loop: RecordingInnerLoop) -> None:
     envs = RecordEpisodeStatistics(make(2, autoreset_mode="Disabled"))
     envs.reset(seed=0)
-    envs.step([AUGMENT, DEFAULT_SELF_EDIT])
+    envs.step([AUGMENT, ARC.default_self_edit])
     envs.reset(options={"reset_mask": np.array([False, True])})
-    envs.step([FINETUNE, DEFAULT_SELF_EDIT])
+    envs.step([FINETUNE, ARC.default_self_edit])
     assert list(envs.length_queue) == [1, 2, 1]

@@ -15,7 +15,7 @@ import gymnasium
 import pytest
 from rich.console import Console
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
+from seal_env.domains.arc import ARC
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.run import run
@@ -260,7 +260,7 @@ def test_memory_of_the_process_serves_all_environments() -> None:
     for _ in range(2):
         env = gymnasium.make("SEAL-ARC-Mini-v0", **REAL)
         env.reset(seed=11)
-        found.append((env.step(DEFAULT_SELF_EDIT), env.unwrapped.last_timings))  # type: ignore[attr-defined]
+        found.append((env.step(ARC.default_self_edit), env.unwrapped.last_timings))  # type: ignore[attr-defined]
     (first, fresh), (second, repeated) = found
     assert first == second
     assert "train_seconds" in fresh
@@ -275,7 +275,7 @@ def test_environment_keeps_results_where_the_variable_says(
     monkeypatch.setenv("SEAL_ENV_CACHE", str(tmp_path / "results"))
     env = gymnasium.make("SEAL-ARC-Mini-v0", cache=cache, **REAL)
     env.reset(seed=0)
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     assert (tmp_path / "results" / "cache.sqlite").exists() == kept
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
+from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.inner_loop import INNER_LOOPS, make_inner_loop
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, attention_over
@@ -55,7 +55,7 @@ def test_automatic_device_is_the_first_gpu() -> None:
 def test_base_model_is_bf16_and_its_adapter_fp32() -> None:
     loop = make_inner_loop("reference", "seal-tiny", "cuda")
     assert isinstance(loop, ReferenceInnerLoop)
-    infos("cuda", DEFAULT_SELF_EDIT, "reference")
+    infos("cuda", ARC.default_self_edit, "reference")
     assert {(weight.dtype, weight.device.type) for weight in loop._adapter.parameters()} == {(torch.float32, "cuda")}
     assert loop.base.model.get_input_embeddings().weight.dtype == torch.bfloat16
 
@@ -65,13 +65,13 @@ def test_base_model_is_bit_identical_after_updates() -> None:
         return {name: weight.clone() for name, weight in load_base_model("seal-tiny", "cuda").model.state_dict().items()}
 
     before = weights()
-    infos("cuda", DEFAULT_SELF_EDIT)
+    infos("cuda", ARC.default_self_edit)
     after = weights()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize("inner_loop", INNER_LOOPS)
-@pytest.mark.parametrize("action", [NO_UPDATE, DEFAULT_SELF_EDIT])
+@pytest.mark.parametrize("action", [ARC.no_update, ARC.default_self_edit])
 def test_rewards_are_those_of_the_cpu(action: str, inner_loop: str) -> None:
     """bf16 may tip one answer in five the other way, not more."""
     here, there = infos("cpu", action), infos("cuda", action, inner_loop)
@@ -81,14 +81,15 @@ def test_rewards_are_those_of_the_cpu(action: str, inner_loop: str) -> None:
 
 @pytest.mark.parametrize("inner_loop", INNER_LOOPS)
 def test_losses_are_those_of_the_cpu(inner_loop: str) -> None:
-    for here, there in zip(infos("cpu", DEFAULT_SELF_EDIT), infos("cuda", DEFAULT_SELF_EDIT, inner_loop), strict=True):
+    self_edit = ARC.default_self_edit
+    for here, there in zip(infos("cpu", self_edit), infos("cuda", self_edit, inner_loop), strict=True):
         assert there["losses"][:5] == pytest.approx(here["losses"][:5], rel=0.05, abs=0.01)
 
 
 def test_paper_profile_trains_on_padding_with_a_mask() -> None:
     env = make("cuda", profile="paper")
     env.reset(seed=0)
-    info = env.step(DEFAULT_SELF_EDIT)[4]
+    info = env.step(ARC.default_self_edit)[4]
     assert info["outcome"] == "ok"
     assert info["losses"][-1] < info["losses"][0]
 
@@ -108,7 +109,7 @@ def test_kernels_of_the_gpu_give_what_single_products_give(profile: str, monkeyp
             "SEAL-ARC-Mini-v0", num_envs=TASKS, device="cuda", max_examples=20, cache="off", profile=profile
         )
         envs.reset(seed=0)
-        return [found[:5] for found in envs.step((DEFAULT_SELF_EDIT,) * TASKS)[4]["losses"]]
+        return [found[:5] for found in envs.step((ARC.default_self_edit,) * TASKS)[4]["losses"]]
 
     fast = losses()
     load_base_model("seal-tiny", "cuda").inner_loops.clear()
@@ -121,7 +122,7 @@ def test_kernels_of_the_gpu_give_what_single_products_give(profile: str, monkeyp
 def test_vote_decodes_on_the_gpu() -> None:
     env = make("cuda", evaluation="vote")
     env.reset(seed=0)
-    info = env.step(DEFAULT_SELF_EDIT)[4]
+    info = env.step(ARC.default_self_edit)[4]
     assert info["outcome"] == "ok"
     assert any(attempt is not None for attempts in info["predictions_after"] for attempt in attempts)
 
@@ -129,6 +130,6 @@ def test_vote_decodes_on_the_gpu() -> None:
 def test_saved_adapter_is_fp32(tmp_path: Path) -> None:
     env = make("cuda", save_adapters=str(tmp_path))
     env.reset(seed=0)
-    env.step(DEFAULT_SELF_EDIT)
+    env.step(ARC.default_self_edit)
     (saved,) = tmp_path.glob("*/adapter_model.safetensors")
     assert {weight.dtype for weight in load_file(saved).values()} == {torch.float32}

@@ -12,7 +12,7 @@ import gymnasium
 import pytest
 import torch
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
+from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop
@@ -40,7 +40,7 @@ def test_directory_is_a_model(architecture: str, profile: str, tiny_models: dict
     before = weights(model)
     env = make(model, profile=profile)
     env.reset(seed=0)
-    _, reward, terminated, truncated, info = env.step(DEFAULT_SELF_EDIT)
+    _, reward, terminated, truncated, info = env.step(ARC.default_self_edit)
     assert (info["outcome"], reward, terminated, truncated) == ("ok", info["accuracy_after"], True, False)
     assert (info["optimizer_steps"], len(info["losses"])) == (6, 6)
     assert all(math.isfinite(loss) for loss in info["losses"])
@@ -54,7 +54,7 @@ def test_examples_that_the_model_cannot_take_are_dropped(tiny_models: dict[str, 
     assert isinstance(env, SealEnv)
     text, _ = env.reset(seed=0, options={"task_id": "5bd6f4ac"})
     assert "Examples of 1025 tokens or more are dropped" in text
-    augment = json.loads(DEFAULT_SELF_EDIT)[0]
+    augment = json.loads(ARC.default_self_edit)[0]
     augment["arguments"]["use_size_augmentations"] = True
     env.step(json.dumps(augment))
     assert env.episode is not None

@@ -12,8 +12,8 @@ from typing import Any
 import gymnasium
 import pytest
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
 from seal_env.cli import main
+from seal_env.domains.arc import ARC
 from seal_env.errors import SettingError
 from seal_env.inner_loop import make_inner_loop
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
@@ -164,7 +164,7 @@ def test_environment_has_the_server_answer_as_the_engine_would(tiny: AdapterServ
     steps = []
     for env in (served_env, engine_env):
         env.reset(seed=0)
-        steps.append(env.step((DEFAULT_SELF_EDIT, DEFAULT_SELF_EDIT)))
+        steps.append(env.step((ARC.default_self_edit, ARC.default_self_edit)))
     (_, rewards, _, _, infos), (_, expected, _, _, expected_infos) = steps
     assert rewards.tolist() == expected.tolist()
     assert infos["accuracy_after"].tolist() == expected_infos["accuracy_after"].tolist()
@@ -177,7 +177,7 @@ def test_server_is_asked_again_for_what_it_has_answered(tiny: AdapterServer) -> 
     env = gymnasium.make("SEAL-ARC-Mini-v0", **SHORT, evaluator_url=tiny.base_url, decode="never")
     for _ in range(2):
         env.reset(seed=0)
-        env.step(DEFAULT_SELF_EDIT)
+        env.step(ARC.default_self_edit)
     assert len(tiny.loaded) == 2
 
 
@@ -245,10 +245,10 @@ def test_query_that_the_server_cannot_take_is_told(base: FrozenLM, server: Adapt
 def test_episode_whose_answers_failed_has_no_reward(tiny: AdapterServer) -> None:
     env = gymnasium.make("SEAL-ARC-Mini-v0", disable_env_checker=True, **SHORT, evaluator_url=tiny.base_url)
     env.reset(seed=0)
-    assert env.step(DEFAULT_SELF_EDIT)[4]["outcome"] == "ok"
+    assert env.step(ARC.default_self_edit)[4]["outcome"] == "ok"
     env.reset(seed=0)
     tiny.faults.append(failing(400))
-    _, reward, terminated, truncated, info = env.step(DEFAULT_SELF_EDIT)
+    _, reward, terminated, truncated, info = env.step(ARC.default_self_edit)
     assert math.isnan(float(reward))
     assert (terminated, truncated, info["outcome"]) == (False, True, "engine_error")
 

@@ -13,12 +13,12 @@ import gymnasium
 import pytest
 
 from seal_env.agents.base import PolicyFailure
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.options import SAME, ServedPolicyOptions
 from seal_env.agents.lm.served.forms import FORMS
 from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.served.probe import sample_prompt
+from seal_env.domains.arc import ARC
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
@@ -137,7 +137,7 @@ def jobs_of(runtime: Runtime) -> list[UpdateJob]:
     jobs = []
     for task in runtime.taskset:
         episode = Episode(runtime, task, seed=0)
-        update = episode.decide(DEFAULT_SELF_EDIT)
+        update = episode.decide(ARC.default_self_edit)
         assert isinstance(update, PendingUpdate)
         job = episode.job(update)
         assert job is not None
@@ -194,7 +194,7 @@ def test_environment_has_the_server_answer(server: VllmServer, runtime: Runtime,
     }
     env = gymnasium.make("SEAL-ARC-v0", **own)
     env.reset(seed=0, options={"task_id": runtime.taskset.task_ids[0]})
-    _, _, _, truncated, info = env.step(DEFAULT_SELF_EDIT)
+    _, _, _, truncated, info = env.step(ARC.default_self_edit)
     assert (truncated, info["outcome"]) == (False, "ok")
     shares = [sum(answers) / len(answers) for answers in engine[:2]]
     assert [info["accuracy_before"], info["accuracy_after"]] == shares

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from seal_env.agents.baselines.simple import DEFAULT_SELF_EDIT, NO_UPDATE
+from seal_env.domains.arc import ARC
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import SettingError
 from seal_env.self_edits.action_spec import ActionSpec
@@ -98,10 +98,10 @@ def test_ranges_are_those_of_the_spec() -> None:
 
 
 def test_the_usual_self_edit_is_an_action_in_every_accepted_form() -> None:
-    augment, training, _ = (call["arguments"] for call in json.loads(DEFAULT_SELF_EDIT))
+    augment, training, _ = (call["arguments"] for call in json.loads(ARC.default_self_edit))
     paper = {"data_generation": augment, "training": training}
     for numeric in BOTH:
-        assert np.array_equal(numeric.encode(DEFAULT_SELF_EDIT), numeric.encode(paper))
+        assert np.array_equal(numeric.encode(ARC.default_self_edit), numeric.encode(paper))
 
 
 @pytest.mark.parametrize("numeric", BOTH)
@@ -110,9 +110,9 @@ def test_the_usual_self_edit_is_an_action_in_every_accepted_form() -> None:
     [
         ("nonsense", "not JSON"),
         ('[{"name": "finetune"}]', "one call each of augment, training, finetune"),
-        (NO_UPDATE, "num_train_epochs=0"),
-        (DEFAULT_SELF_EDIT.replace("0.0003", "0.5"), "a number from 3e-05 to 0.003"),
-        (json.dumps(json.loads(DEFAULT_SELF_EDIT)[:1] + json.loads(DEFAULT_SELF_EDIT)), "one call each"),
+        (ARC.no_update, "num_train_epochs=0"),
+        (ARC.default_self_edit.replace("0.0003", "0.5"), "a number from 3e-05 to 0.003"),
+        (json.dumps(json.loads(ARC.default_self_edit)[:1] + json.loads(ARC.default_self_edit)), "one call each"),
     ],
 )
 def test_what_is_no_action_is_refused(numeric: NumericActions, self_edit: str, message: str) -> None:
