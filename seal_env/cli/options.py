@@ -15,6 +15,7 @@ import click
 from pydantic import BaseModel
 
 HELP_WIDTH: Final = 100
+LONGEST_METAVAR: Final = 40
 _NUMBERS: Final[Mapping[Any, click.ParamType[Any]]] = {int: click.INT, float: click.FLOAT}
 _PARAMETERS: Final = "seal_env.cli.options"
 
@@ -106,12 +107,16 @@ def options_of(
             continue
         default = (defaults or {}).get(name, None if field.is_required() else field.default)
         kind, flag = _type(field.annotation), name.replace("_", "-")
+        text, metavar = _help(field.description or "", default), None
+        if isinstance(kind, click.Choice) and len("|".join(kind.choices)) > LONGEST_METAVAR:
+            text, metavar = f"{text}. One of {', '.join(kind.choices)}", "NAME"
         made.append(
             GroupedOption(
                 [f"--{flag}/--no-{flag}" if kind is click.BOOL else f"--{flag}"],
                 type=kind,
                 default=None,
-                help=_help(field.description or "", default),
+                metavar=metavar,
+                help=text,
                 group=group if isinstance(group, str) else group(name),
             )
         )

@@ -1,0 +1,189 @@
+"""The commands that run experiments: their options come from the settings of the chosen environment, agent and command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from seal_env.agents.registry import agent_options, agents, get_agent
+from seal_env.cli.options import SettingsCommand, given, options_of
+from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
+from seal_env.errors import SettingError
+from seal_env.experiments.config import ExperimentConfig
+from seal_env.options import Options
+from seal_env.registration import environments
+from seal_env.report.tracker import SERVICES
+from seal_env.settings import Settings
+
+DEFAULT_ENVIRONMENT: Final = "SEAL-ARC-v0"
+DEFAULT_AGENT: Final = "random"
+RESUMABLE: Final = "Resumable: rerun the same command."
+Values = Mapping[str, Any]
+"""Options by name."""
+_DECIDING: Final = ("env", "domain", "agent", "agents", "preset")
+_ENVIRONMENT: Final = frozenset(
+    ("domain", "subset", "tools", "model", "device", "reward", "sequence", "reward_over", "invalid_reward", "max_turns")
+)
+"""Shared settings that `--help` lists apart from those of the weight update."""
+_NO_OPTION: Final = ("options",)
+
+
+def chosen_env(values: Values) -> str:
+    """The id that `--env` names."""
+    return str(values.get("env", DEFAULT_ENVIRONMENT))
+
+
+def chosen_agent(values: Values) -> Sequence[str]:
+    """The agent that `--agent` names."""
+    return (values.get("agent", DEFAULT_AGENT),)
+
+
+class ExperimentCommand(SettingsCommand):
+    """A command that runs an experiment in a run folder.
+
+    Args:
+        name: Of the command.
+        run: (settings, experiment, values of all options, console) -> exit code.
+        settings: The command's own settings.
+        own: Options beside those of the settings.
+        env: (values) -> the environment's id; the values may be those of the deciding options alone.
+        overrides: (values) -> settings of the environment that the command gives itself.
+        agents: (values) -> the agents whose settings are options.
+        heading: Of the agents' options in `--help`; None is one with the agent's name.
+        folder: (values) -> name of the default run folder.
+        resumes: Whether an existing run folder is resumed, and its metrics are tracked.
+        kwargs: Of click.Command.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[Any, ExperimentConfig, Values, Console], int],
+        settings: type[Options],
+        *,
+        own: Callable[[], Sequence[click.Parameter]] = list,
+        env: Callable[[Values], str] = chosen_env,
+        overrides: Callable[[Values], Values] = lambda values: {},
+        agents: Callable[[Values], Sequence[str]] = chosen_agent,
+        heading: str | None = None,
+        folder: Callable[[Values], str],
+        resumes: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        def options(values: Values) -> list[click.Parameter]:
+            domain = {"domain": values["domain"]} if "domain" in values else {}
+            return [
+                *own(),
+                *options_of(settings, "Options"),
+                *_folder_options(resumes),
+                *_environment_options({**environments().get(env(values), {}), **overrides(values), **domain}),
+                *_agent_options(agents(values), heading),
+            ]
+
+        @click.pass_obj
+        def callback(console: Console, /, **values: Any) -> int:
+            config = ExperimentConfig(
+                env(values),
+                _given_settings(values),
+                _given_agent_options(values, agents(values)),
+                values["out"] or new_folder(folder(values)),
+                values.get("track", ()),
+            )
+            return run(settings.checked(**given(values, settings)), config, values, console)
+
+        super().__init__(name, callback=callback, options=options, deciding=_DECIDING, elsewhere=_owners, **kwargs)
+
+
+def env_option(sequences: bool = False) -> click.Option:
+    """`--env`. sequences: offer environments whose episodes are sequences of tasks too."""
+    ids = [name for name, settings in environments().items() if sequences or settings.get("sequence", 1) == 1]
+    text = f"The environment; decides which settings there are (default: {DEFAULT_ENVIRONMENT}): {', '.join(ids)}."
+    return click.Option(["--env"], type=click.Choice(ids), default=DEFAULT_ENVIRONMENT, metavar="ID", help=text)
+
+
+def agent_option() -> click.Option:
+    """`--agent`."""
+    known = "; ".join(f"{name}: {spec.summary}" for name, spec in agents().items())
+    text = f"The agent, or package.module:Class; decides which settings there are (default: {DEFAULT_AGENT}). {known}."
+    return click.Option(["--agent"], default=DEFAULT_AGENT, metavar="NAME", help=text)
+
+
+def _folder_options(resumes: bool) -> list[click.Parameter]:
+    if not resumes:
+        return [click.Option(["--out"], type=Path, metavar="DIR", help="A new run folder (default: runs/DATE-TIME-AGENT).")]
+    return [
+        click.Option(["--out"], type=Path, metavar="DIR", help="Run folder; an existing run is resumed."),
+        click.Option(["--track"], multiple=True, type=click.Choice(SERVICES), help="Report metrics to this service too."),
+    ]
+
+
+def _environment_options(settings: Values) -> list[click.Parameter]:
+    """An option for each shared setting and for each of the domain; what these settings resolve to are the defaults."""
+    try:
+        domain = get_domain(settings.get("domain", DEFAULT_DOMAIN))
+        defaults = Settings.resolve(**settings).flat()
+    except SettingError:  # reported when the environment is made
+        domain, defaults = get_domain(DEFAULT_DOMAIN), {}
+    group = {True: "Environment", False: "Weight update"}
+    shared = options_of(Settings, lambda name: group[name in _ENVIRONMENT], defaults, _NO_OPTION)
+    return [*shared, *options_of(domain.options, f"Domain {domain.name}", defaults)]
+
+
+def _agent_options(names: Sequence[str], heading: str | None) -> list[click.Parameter]:
+    """An option for each setting of one of these agents; names that are not known have none."""
+    made: dict[str | None, click.Parameter] = {}
+    for name in names:
+        try:
+            options = get_agent(name).options
+        except SettingError:  # reported when the agent is made
+            continue
+        for option in options_of(options, heading or f"Agent {name}"):
+            made.setdefault(option.name, option)
+    return list(made.values())
+
+
+def _given_settings(values: Values) -> dict[str, Any]:
+    models: list[type[Options]] = [Settings, *(spec.options for spec in domains().values())]
+    return {name: value for model in models for name, value in given(values, model).items() if name not in _NO_OPTION}
+
+
+def _given_agent_options(values: Values, names: Sequence[str]) -> dict[str, Any]:
+    found = {name: value for agent in names for name, value in given(values, get_agent(agent).options).items()}
+    return found | {"self_edit": text_or_file(found["self_edit"])} if "self_edit" in found else found
+
+
+def _owners(option: str) -> str | None:
+    """Which domain or agent has an option, in words; None if none has."""
+    name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
+    found = [f"the domain {spec.name!r}" for spec in domains().values() if name in spec.options.model_fields]
+    found += [f"the agent {agent!r}" for agent, model in agent_options().items() if name in model.model_fields]
+    return f"an option of {' and '.join(found)}" if found else None
+
+
+def text_or_file(value: str) -> str:
+    """A JSON text as it is; anything else is a file with one.
+
+    Raises:
+        SettingError: If the file cannot be read.
+    """
+    if value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return Path(value).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingError("self_edit", value, f"a JSON text or a readable file ({reason})") from error
+
+
+def new_folder(name: str) -> Path:
+    """A folder below `runs` that does not exist: DATE-TIME-NAME, or with -2, -3 ... for runs of the same second."""
+    stem, number = f"{datetime.now():%Y%m%d-%H%M%S}-{name.replace(':', '-')}", 1
+    while os.path.lexists(path := Path("runs") / (stem if number == 1 else f"{stem}-{number}")):
+        number += 1
+    return path
