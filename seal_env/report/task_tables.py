@@ -12,7 +12,7 @@ from rich.text import Text
 
 from seal_env.domains.base import DomainSpec
 from seal_env.envs.render import grid_text
-from seal_env.errors import TaskError
+from seal_env.errors import MissingExtraError, TaskError
 from seal_env.report.formats import DASH, plain_table, plural
 from seal_env.tasks.base import TasksetEntry
 from seal_env.types import Panel, Task, Taskset
@@ -22,7 +22,7 @@ NOTE = "NAME:COUNT takes the first COUNT tasks of a set; generated sets are endl
 
 
 def tasksets_table(specs: Iterable[DomainSpec]) -> RenderableType:
-    """Every task set of the domains by name, with its number of tasks, or a dash if that takes a download."""
+    """Every task set of the domains by name, with its number of tasks, or a dash if that takes a download or a package."""
     table = plain_table("task set", "tasks", "content", "domain")
     for column in table.columns[2:]:
         column.justify = "left"
@@ -38,7 +38,7 @@ def _count(entry: TasksetEntry[Any]) -> str:
         return DASH
     try:
         return str(len(entry()))
-    except TaskError:  # needs another release of a package
+    except (TaskError, MissingExtraError):  # a package is missing, or too old
         return DASH
 
 
