@@ -42,11 +42,11 @@ class ModelError(SealError, OSError):
 
 
 class UpdateError(SealError, RuntimeError):
-    """The machine failed a weight update without which there is no going on, such as a policy's own."""
+    """An infrastructure failure in a weight update that cannot be skipped, such as a policy's own."""
 
 
 class PolicyError(SealError, ConnectionError):
-    """A policy cannot be asked: its server is dead, slow or not the right one. Never a reward."""
+    """A policy gives no action: its server is dead, slow or not the right one. Never a reward."""
 
 
 class RunFolderError(SealError, FileExistsError):

@@ -22,7 +22,7 @@ UpdateMethod = Literal["lora", "full"]
 
 
 class Outcome(StrEnum):
-    """How an action, or the update that it asked for, ended. Every `info` carries one."""
+    """How an action, or its update, ended. Every `info` carries one."""
 
     OK = "ok"
     NOT_JSON = "not_json"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
     @property
     def is_infrastructure(self) -> bool:
-        """True if the machine failed, not the agent: the episode is truncated and its reward is not a number."""
+        """True for an infrastructure failure: the episode is truncated and its reward is NaN."""
         return self in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR)
 
 
@@ -133,8 +133,8 @@ class TrainingConfig:
 class Budget:
     """What one self-edit may cost.
 
-    max_steps: optimizer steps. max_examples: training examples kept after shuffling. max_tokens: an example of this many
-    tokens or more is dropped.
+    max_steps: optimizer steps. max_examples: training examples that remain after shuffling. max_tokens: an example of
+    this many tokens or more is dropped.
     """
 
     max_steps: int = 375
@@ -237,7 +237,7 @@ class UpdateJob:
 
     @property
     def learns(self) -> bool:
-        """False if the base model is asked as it is."""
+        """False if the base model answers as it is."""
         return bool(self.examples_E) and self.training.num_train_epochs > 0
 
 

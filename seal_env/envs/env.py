@@ -17,16 +17,17 @@ from seal_env.types import Step
 
 
 class SealEnv(SealBaseEnv):
-    """SEAL on ARC: decide how a language model fine-tunes itself on a task, and be paid its accuracy afterwards.
+    """SEAL as an environment: an action says how a language model fine-tunes itself on a task; the reward is its accuracy.
 
     ## Description
-    Each episode is one task. The agent reads its demonstrations and answers with a self-edit: JSON tool calls that say how
-    to make training examples from the demonstrations and how to train on them. The environment then trains a LoRA adapter
-    on the frozen base model for real and asks the test inputs of the updated model (arXiv 2506.10943, section 3.2).
+    Each episode is one task. The agent reads its context (ARC: demonstrations; knowledge: a passage) and answers with a
+    self-edit: JSON tool calls that specify training data and hyperparameters. The environment runs the weight update on the
+    frozen base model and evaluates the updated model on the task's queries (arXiv 2506.10943).
 
     ## Action
-    A JSON text. Accepted are a list of `{"name", "arguments"}`, one such object, an OpenAI assistant message or its
-    `tool_calls`, and the paper's object with `data_generation` and `training`.
+    A JSON text: a list of `{"name", "arguments"}`, one such object, an OpenAI assistant message or its `tool_calls`, or the
+    paper's object with `data_generation` and `training`. Domains of text also read plain text, one document per line. The
+    tools are those of the domain; `seal-env tools --domain NAME` shows them. `finetune` is always the last. In ARC:
 
     | tool | arguments |
     |---|---|
@@ -35,35 +36,36 @@ class SealEnv(SealBaseEnv):
     | `finetune` | none; ends the episode |
 
     ## Observation
-    Text: after `reset` the demonstrations, the tools and the budget; after a step without `finetune` the tools' reply, or
-    what was wrong with the action. Test inputs and their outputs never appear in it.
+    Text: after `reset` the task, the tools and the budget; after a step without `finetune` the tools' reply, or what was
+    wrong with the action. Queries and their answers never appear in it.
 
     ## Reward
     0 for a step that only prepares; `invalid_reward` (0) for one with a mistake, which leaves the draft as it was. After
-    `finetune`, by the setting `reward`: `accuracy` = test inputs solved / test inputs; `gain` = accuracy - the base model's
-    accuracy; `solved` = 1 if all are solved; `cell_accuracy` = mean share of right cells. An update that diverged and a
-    self-edit that is empty or over the budget earn `invalid_reward`.
+    `finetune`, by the setting `reward`: `accuracy` = queries solved / queries; `gain` = accuracy - the base model's
+    accuracy; `solved` = 1 if all are solved; the domain's partial credit (ARC: `cell_accuracy`); or a callable of your own. An update
+    that diverged and a self-edit that is empty or over the budget receive `invalid_reward`.
 
     ## Episode end
-    Terminated by `finetune`, or after `max_turns` actions. Truncated, with the reward nan and the outcome `out_of_memory`
-    or `engine_error`, when the machine failed: such an episode says nothing about the agent and is to be dropped.
+    Terminated by `finetune`, or after `max_turns` actions. Truncated, with reward NaN and the outcome `out_of_memory` or
+    `engine_error`, after an infrastructure failure: drop such an episode, it says nothing about the agent.
 
     ## Info
-    `task_id`, `turn`, `outcome` (see Outcome) and `reason` always. After `finetune` also the self-edit as understood, its
-    size, the losses, accuracies and predictions before and after, and the gold grids. Nothing that differs between equal
-    runs: timings (seconds) are in `env.unwrapped.last_timings`.
+    Always: `task_id`, `turn`, `outcome` (see Outcome), `reason`, and as data `task` (domain, text, data), `budget` and
+    `segment`. After `finetune` also the self-edit as understood, its size, the losses, accuracies and predictions before and
+    after, and the gold answers. Nothing differs between equal runs: timings (seconds) are in `env.unwrapped.last_timings`.
 
     ## Seeds
     `reset(seed=...)` fixes the order of tasks, the augmentation, the adapter's initial weights and the order of training
     examples. `reset(options={"task_id": ...})` chooses the task.
 
     ## Registered ids
-    `SEAL-ARC-v0` (12 tasks of ARC-AGI-1 by default), `SEAL-ARC-Mini-v0` (generated, grids up to 4x4). `gymnasium.make_vec`
-    makes a SealVectorEnv of them, in which many episodes train together.
+    `SEAL-ARC-v0` (12 tasks of ARC-AGI-1 by default), `SEAL-ARC-Mini-v0` (generated, grids up to 4x4), `SEAL-Knowledge-v0`
+    (passages), `SEAL-Reasoning-v0` (reasoning-gym), `SEAL-Custom-v0` (your own tasks). `gymnasium.make_vec` makes a
+    SealVectorEnv of them, in which many episodes train together. `SEAL-Continual-v0` is a SealContinualEnv.
 
     ## Cost
-    An update is up to 375 optimizer steps: seconds for the bundled model on two cores, half a minute for a model of 1 B
-    parameters on a GPU.
+    An update is up to 375 optimizer steps: seconds for the bundled models on two cores, half a minute for a model of 1 B
+    parameters on a GPU (estimated; not measured yet).
     """
 
     def __init__(self, render_mode: str | None = None, *, runtime: Runtime | None = None, **settings: Any) -> None:

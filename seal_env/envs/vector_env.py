@@ -24,12 +24,12 @@ Flags = NDArray[np.bool_]
 
 
 class SealVectorEnv(SyncVectorEnv):  # without type arguments: not generic before Gymnasium 1.4
-    """As many SealEnv as asked for, whose updates train together.
+    """Several SealEnv whose updates train together.
 
     It is Gymnasium's SyncVectorEnv in all but one thing: a step plays all episodes at once, with one call of the inner loop
     at most, and hands each environment its own outcome. Spaces, seeds, infos with their masks, autoreset and rendering are
     thus those of `make_vec(..., vectorization_mode="sync")`, and each environment goes through the same episodes as it would
-    alone. An update for which the machine fails truncates the episode that asked for it and no other. Observations and
+    alone. An infrastructure failure in an update truncates its own episode and no other. Observations and
     actions are tuples of one text for each environment.
 
     Autoreset: "NextStep" by default, as with SyncVectorEnv, so that this class changes the speed and nothing else. The step
@@ -95,7 +95,7 @@ class SealVectorEnv(SyncVectorEnv):  # without type arguments: not generic befor
     def step(self, actions: Sequence[Any]) -> tuple[Observations, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         """Take one action in each environment. Whatever the agents write is an outcome, never an exception.
 
-        Rewards are float64 [num_envs], nan where the machine failed; terminations and truncations are bool [num_envs].
+        Rewards are float64 [num_envs], NaN after an infrastructure failure; terminations and truncations bool [num_envs].
         Raises SettingError unless there is one action for each environment.
         """
         if isinstance(actions, str) or len(actions) != self.num_envs:

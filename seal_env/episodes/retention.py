@@ -1,4 +1,4 @@
-"""The retention matrix: how well each task of a sequence is known after each update."""
+"""The retention matrix: the score on each task of a sequence after each update."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Row = tuple[float | None, ...]
 
 @dataclass
 class RetentionMatrix:
-    """Row k: scores, in [0, 1], after k updates; column t: those on task t, None where it was not asked.
+    """Row k: scores, in [0, 1], after k updates; column t: those on task t, None where it was not evaluated.
 
     Row 0 is the base model's, on all tasks. Row k has the tasks 0..k at least: those learned so far, and the next one.
     """
@@ -24,7 +24,7 @@ class RetentionMatrix:
         self.rows.append(tuple(scores))
 
     def replace_last(self, scores: Sequence[float | None]) -> None:
-        """Another last row: the update was taken back."""
+        """Another last row: the update was rolled back."""
         self.rows.pop()
         self.add(scores)
 
@@ -64,7 +64,7 @@ class RetentionMatrix:
 
 
 def _known(score: float | None) -> float:
-    assert score is not None, "every task is asked after each update since it was learned"
+    assert score is not None, "every task is evaluated after each update since it was learned"
     return score
 
 

@@ -30,7 +30,7 @@ class GridFeatures(gymnasium.ObservationWrapper[Any, Any, str], RecordConstructo
     step reads the tools' replies, this is for one whole self-edit.
 
     shape: what grids and demonstrations are padded to; None is the largest of the environment's task set, which an agent
-    that is to act on another one has to be told. parts: which of PARTS. one_hot: ten numbers for each cell of the part
+    for another task set needs to be given. parts: which of PARTS. one_hot: ten numbers for each cell of the part
     `grids`. Raises SettingError, also at `reset` for a task that does not fit the shape.
     """
 

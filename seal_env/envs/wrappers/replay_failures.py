@@ -18,15 +18,21 @@ from seal_env.types import Step
 
 
 class VectorReplayFailures(VectorWrapper):  # without type arguments: not generic before Gymnasium 1.4
-    """Plays an episode that the machine failed (reward nan, truncated) again: same task, same action, another seed.
+    """Repeats an episode that an infrastructure failure truncated (reward NaN): same task and action, another seed.
 
     An agent that learns from every step cannot drop an episode. The seed only decides the augmentation, the adapter's
-    initial weights and the order of the examples, so what the agent is then told is a reward for its action on this task
-    like any other. All replays of a step are one call of the inner loop. What it cannot mend: if the machine fails some
-    self-edits more often than others (large ones, say), rewards are those of the ones that went through.
+    initial weights and the order of the examples, so the agent receives a reward for its action on this task like any other.
+    All replays of a step are one call of the inner loop. What this cannot mend: if some self-edits fail more often than
+    others (large ones, say), rewards are those of the ones that went through.
 
-    replays: further tries for an episode; if the last one fails too, UpdateError is raised. `self.replayed` counts
-    them. For episodes of one turn (SettingError for any other `max_turns`), and any autoreset mode.
+    `replayed` counts the replays. For episodes of one turn and any autoreset mode.
+
+    Args:
+        env: A SealVectorEnv, or wrappers around one.
+        replays: Further tries for an episode.
+
+    Raises:
+        SettingError: For a negative number of replays, or any other `max_turns` than 1.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], replays: int = 2) -> None:
@@ -41,7 +47,7 @@ class VectorReplayFailures(VectorWrapper):  # without type arguments: not generi
         self._base = BaseAnswerCache(MAX_BASE_ANSWERS)
 
     def step(self, actions: Sequence[Any]) -> VectorStep:
-        """A step without a reward that is not a number. Raises UpdateError."""
+        """A step whose rewards are all numbers. Raises UpdateError if the last replay of an episode fails too."""
         episodes = [seal.episode for seal in self._seals]
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         failed = {place: episode for place in np.flatnonzero(truncations).tolist() if (episode := episodes[place])}
