@@ -42,8 +42,8 @@ class SealEnv(SealBaseEnv):
     ## Reward
     0 for a step that only prepares; `invalid_reward` (0) for one with a mistake, which leaves the draft as it was. After
     `finetune`, by the setting `reward`: `accuracy` = queries solved / queries; `gain` = accuracy - the base model's
-    accuracy; `solved` = 1 if all are solved; the domain's partial credit (ARC: `cell_accuracy`); or a callable of your own. An update
-    that diverged and a self-edit that is empty or over the budget receive `invalid_reward`.
+    accuracy; `solved` = 1 if all are solved; the domain's partial credit (ARC: `cell_accuracy`); or a callable of your own.
+    An update that diverged and a self-edit that is empty or over the budget receive `invalid_reward`.
 
     ## Episode end
     Terminated by `finetune`, or after `max_turns` actions. Truncated, with reward NaN and the outcome `out_of_memory` or

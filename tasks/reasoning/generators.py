@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from seal_env.errors import TaskError
+from seal_env.errors import TaskError, needs_extra
 from seal_env.tasks.generated import GeneratedTaskset, TaskGenerator
 from seal_env.tasks.pairs.task import Examples, Pair, PairTask
 from seal_env.types import Task
@@ -29,15 +29,13 @@ EXTRA: Final = "reasoning"
 
 
 def _library() -> Any:
-    try:
+    with needs_extra(EXTRA):
         import reasoning_gym.factory
-    except ModuleNotFoundError as error:
-        raise TaskError(f"reasoning tasks need {error.name}: pip install 'seal-env[{EXTRA}]'") from error
     return reasoning_gym.factory
 
 
 def generator_names() -> tuple[str, ...]:
-    """The generators that make tasks here. Raises TaskError where reasoning-gym is not installed."""
+    """The generators that make tasks here. Raises MissingExtraError where reasoning-gym is not installed."""
     return tuple(name for name, (kind, _) in sorted(_library().DATASETS.items()) if _is_safe(name, kind))
 
 

@@ -41,7 +41,7 @@ def load_reasoning(subset: str, examples: int, queries: int) -> Taskset[Examples
 
     Raises:
         UnknownTaskError: For a generator that does not exist, or whose verifier would run the answer as code.
-        TaskError: Where reasoning-gym is not installed.
+        MissingExtraError: Where reasoning-gym is not installed.
     """
     known = generator_names()
     ids = [part.strip() for part in subset.split(",")]

@@ -17,7 +17,7 @@ from seal_env.agents.rollouts import run_episode
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.registry import domains
 from seal_env.envs.env import SealEnv
-from seal_env.errors import SettingError
+from seal_env.errors import MissingExtraError, SettingError
 from seal_env.options import Options
 from tests.helpers.servers import PolicyServer
 
@@ -27,12 +27,15 @@ SUBSETS = {"arc": "mini-train", "knowledge": "synthetic-train:3"}
 
 
 def small(spec: DomainSpec) -> Any:
-    """A domain's first environment, with short updates."""
-    subset = {"subset": SUBSETS[spec.name]} if spec.name in SUBSETS else {}
-    return gymnasium.make(next(iter(spec.environments)), **SMALL, **subset).unwrapped
+    """A domain's first environment, with short updates; None where its extra is not installed."""
+    subset: dict[str, Any] = {"subset": SUBSETS[spec.name]} if spec.name in SUBSETS else {}
+    try:
+        return gymnasium.make(next(iter(spec.environments)), **SMALL, **subset).unwrapped
+    except MissingExtraError:
+        return None
 
 
-ENVS: dict[str, Any] = {name: small(spec) for name, spec in domains().items()}
+ENVS: dict[str, Any] = {name: env for name, spec in domains().items() if (env := small(spec)) is not None}
 PAIRS = [(name, domain) for domain, env in ENVS.items() for name in agent_names(AgentContext.of(env))]
 OPTIONS: dict[str, dict[str, Any]] = {
     "local_hf": {"max_new_tokens": 96, "policy_device": "cpu"},

@@ -7,7 +7,7 @@ import sys
 import gymnasium
 import pytest
 
-from seal_env.errors import TaskError, UnknownTaskError
+from seal_env.errors import MissingExtraError, TaskError, UnknownTaskError
 from seal_env.tasks.reasoning import generators
 from seal_env.tasks.reasoning.loader import load_reasoning
 
@@ -17,7 +17,7 @@ EVALUATES = ("puzzle24", "countdown", "binary_matrix", "string_insertion", "poly
 def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     monkeypatch.setitem(sys.modules, "reasoning_gym.factory", None)
-    with pytest.raises(TaskError, match=r"pip install 'seal-env\[reasoning\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'seal-env\[reasoning\]'"):
         gymnasium.make("SEAL-Reasoning-v0")
 
 
