@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Final
 
 from seal_env.domains.arc import ARC
 from seal_env.domains.base import DomainSpec
@@ -14,8 +14,6 @@ from seal_env.domains.custom import CUSTOM
 from seal_env.domains.knowledge import KNOWLEDGE
 from seal_env.domains.reasoning import REASONING
 from seal_env.errors import SettingError
-from seal_env.tools.base import Tool
-from seal_env.tools.registry import registered_tools
 
 _KNOWN: Final[dict[str, DomainSpec]] = {spec.name: spec for spec in (ARC, KNOWLEDGE, REASONING, CUSTOM)}
 
@@ -59,8 +57,3 @@ def get_domain(name: str) -> DomainSpec:
     if name not in known:
         raise SettingError("domain", name, " or ".join(map(repr, known)))
     return known[name]
-
-
-def known_tools() -> Mapping[str, Tool[Any]]:
-    """The tools of all domains, and registered ones, by name."""
-    return {**registered_tools(), **{tool.name: tool for spec in domains().values() for tool in spec.tools}}

@@ -15,6 +15,7 @@ from seal_env.agents.base import Trajectory
 from seal_env.inner_loop.cache.loop import CacheStatistics
 from seal_env.report.formats import DASH, duration, number, plural, seconds
 from seal_env.report.self_edit_short import legend, self_edit_short
+from seal_env.tools.base import Tool
 from seal_env.types import Outcome
 
 NAMED_TASKS = 6
@@ -44,17 +45,23 @@ def failure(info: Mapping[str, Any]) -> str:
     return f"{info['outcome']}: {reason}" if reason else str(info["outcome"])
 
 
-def episode_table(trajectories: Sequence[Trajectory], console: Console) -> RenderableType:
-    """One row for each episode: one line if the self-edit fits into the console's width, else two. A legend below."""
-    longest = max((len(_self_edit_cell(trajectory.info, ", ")) for trajectory in trajectories), default=0)
+def episode_table(trajectories: Sequence[Trajectory], console: Console, tools: Sequence[Tool[Any]] = ()) -> RenderableType:
+    """One row for each episode: one line if the self-edit fits into the console's width, else two. A legend below.
+
+    Args:
+        trajectories: The episodes.
+        console: Where the table is to be printed.
+        tools: Those of the environment, whose shorthands abbreviate self-edits.
+    """
+    longest = max((len(_self_edit_cell(trajectory.info, tools, ", ")) for trajectory in trajectories), default=0)
     endless = console.options.update(width=1000)
     id_width = LONGEST_ID if console.width < WIDE else LONGEST_ID_WIDE
-    others = console.measure(_table(trajectories, longest, id_width), options=endless).maximum - longest
-    below = legend(trajectory.info.get("self_edit", []) for trajectory in trajectories)
-    return Group(_table(trajectories, console.width - others, id_width), Text(below, style="dim"))
+    others = console.measure(_table(trajectories, tools, longest, id_width), options=endless).maximum - longest
+    below = legend((trajectory.info.get("self_edit", []) for trajectory in trajectories), tools)
+    return Group(_table(trajectories, tools, console.width - others, id_width), Text(below, style="dim"))
 
 
-def _table(trajectories: Sequence[Trajectory], room: int, longest_id: int) -> Table:
+def _table(trajectories: Sequence[Trajectory], tools: Sequence[Tool[Any]], room: int, longest_id: int) -> Table:
     """The table; `room` and `longest_id` are the most characters in a line of a self-edit and of an id."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     id_width = min(max((len(trajectory.task_id) for trajectory in trajectories), default=0), longest_id)
@@ -67,11 +74,11 @@ def _table(trajectories: Sequence[Trajectory], room: int, longest_id: int) -> Ta
     table.add_column("train/\neval s", justify="right", no_wrap=True)
     for trajectory in trajectories:
         info = trajectory.info
-        cell = _self_edit_cell(info, ", ")
+        cell = _self_edit_cell(info, tools, ", ")
         took = [seconds(trajectory.timings, phase) for phase in ("train_seconds", "evaluate_seconds")]
         table.add_row(
             Text(trajectory.task_id),
-            Text(cell if len(cell) <= room else _self_edit_cell(info, "\n")),
+            Text(cell if len(cell) <= room else _self_edit_cell(info, tools, "\n")),
             str(info.get("examples", 0)),
             str(info.get("optimizer_steps", 0)),
             accuracy_change(info),
@@ -82,9 +89,9 @@ def _table(trajectories: Sequence[Trajectory], room: int, longest_id: int) -> Ta
     return table
 
 
-def _self_edit_cell(info: Mapping[str, Any], separator: str) -> str:
+def _self_edit_cell(info: Mapping[str, Any], tools: Sequence[Tool[Any]], separator: str) -> str:
     """The self-edit, and the outcome where it is not ok."""
-    words = [self_edit_short(info.get("self_edit", []), separator)]
+    words = [self_edit_short(info.get("self_edit", []), tools, separator)]
     if info["outcome"] != Outcome.OK:
         words.append(str(info["outcome"]))
     return separator.join(filter(None, words))

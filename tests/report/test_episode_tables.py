@@ -9,6 +9,8 @@ import pytest
 from rich.console import Console
 
 from seal_env.agents.base import Trajectory, Turn
+from seal_env.domains.arc import ARC
+from seal_env.domains.knowledge import KNOWLEDGE
 from seal_env.report.episode_tables import accuracy_change, episode_table, summary_text
 from seal_env.report.formats import duration, number
 from seal_env.report.progress import Progress
@@ -47,7 +49,7 @@ MIXED = [
 def printed(trajectories: list[Trajectory], width: int, colour: bool = False) -> list[str]:
     console = Console(width=width, force_terminal=colour, color_system="standard" if colour else None)
     with console.capture() as capture:
-        console.print(episode_table(trajectories, console))
+        console.print(episode_table(trajectories, console, ARC.tools))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -142,7 +144,7 @@ def test_summary_names_a_few_of_many() -> None:
     ],
 )
 def test_self_edit_in_few_words(given: list[dict[str, Any]], words: str) -> None:
-    assert self_edit_short(given) == words
+    assert self_edit_short(given, ARC.tools) == words
 
 
 def test_any_tool_call_has_a_shorthand() -> None:
@@ -155,8 +157,8 @@ def test_any_tool_call_has_a_shorthand() -> None:
 def test_lists_are_counted_over_all_calls() -> None:
     texts = [{"name": "implications", "arguments": {"texts": ["a"] * count}} for count in (3, 5)]
     pairs = [{"name": "self_qa", "arguments": {"pairs": [{"question": "q", "answer": "a"}]}}]
-    assert self_edit_short([*texts, *pairs, *calls()[1:]]) == "8 implications, 1 self_qa, out 1.2e-03 x2"
-    assert legend([texts, pairs]) == "self-edit: texts, pairs by tool"
+    assert self_edit_short([*texts, *pairs, *calls()[1:]], KNOWLEDGE.tools) == "8 implications, 1 self_qa, out 1.2e-03 x2"
+    assert legend([texts, pairs], KNOWLEDGE.tools) == "self-edit: texts, pairs by tool"
 
 
 def test_accuracy_that_was_not_measured_is_a_dash() -> None:
