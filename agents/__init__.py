@@ -1,7 +1,7 @@
 """Agents: what decides on self-edits, and the loops that train it. Packaged as `seal_env.agents`.
 
-What comes in is an observation and its info; what goes out is an action: a self-edit, or the PolicyFailure of a policy that
-gave none. `registry` names the agents, `rollouts` plays episodes, `evaluation` measures them.
+An observation and its info come in; an action, or the PolicyFailure of a policy that gave none, goes out. `registry` names
+the agents, `rollouts` plays episodes, `evaluation` measures them.
 """
 
 if __name__ != "seal_env.agents":  # a second copy of every class otherwise

@@ -1,6 +1,6 @@
-"""In comes a tool call with its arguments, the draft of a self-edit and what the domain offers; out goes the new draft.
+"""The tools of a self-edit, packaged as `seal_env.tools`: one a file, an arguments model and one pure function.
 
-One tool a file: a pydantic model of its arguments and one pure function. Packaged as `seal_env.tools`.
+A tool call, the draft of a self-edit and what the domain offers come in; the new draft goes out.
 """
 
 if __name__ != "seal_env.tools":  # a second copy of every class otherwise

@@ -1,5 +1,4 @@
 """Adapters for libraries of reinforcement learning.
 
-What comes in is a vector environment whose actions and observations are numbers; what goes out is the interface of the
-library.
+A vector environment whose actions and observations are numbers comes in; the interface of the library goes out.
 """

@@ -1,4 +1,4 @@
 """Agents that learn by trial: a search for each task, and a contextual bandit over all of them.
 
-What comes in are an action space of numbers and choices, and rewards; what goes out are self-edits that get better.
+An action space of numbers and choices, and rewards come in; self-edits that get better go out.
 """

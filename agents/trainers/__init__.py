@@ -1,5 +1,5 @@
 """Loops that train a policy: ReST-EM with the inner loop itself, GRPO through TRL. Needs torch.
 
-What comes in are a policy, the runtimes of training and held-out tasks, and settings; what goes out is a run folder with
-adapters and measurements, which can be resumed.
+A policy, the runtimes of training and held-out tasks, and settings come in; a resumable run folder with adapters and
+measurements goes out.
 """

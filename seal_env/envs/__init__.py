@@ -1,4 +1,4 @@
 """What `gym.make` returns.
 
-Settings come in as keyword arguments; Gymnasium environments, spaces and pictures go out.
+Settings, as keyword arguments, come in; Gymnasium environments, spaces and pictures go out.
 """

@@ -1,6 +1,7 @@
-"""The inner loop: update jobs come in; models trained and queried for real, and their answers, come out as results.
+"""The inner loop: real weight updates on a frozen base model.
 
-This is the only room that needs torch, and importing it imports none: `make_inner_loop` does.
+Update jobs come in; update results, with the answers of the updated models, go out. This is the only room that needs torch,
+and importing it imports none: `make_inner_loop` does.
 """
 
 from __future__ import annotations

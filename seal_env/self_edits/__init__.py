@@ -1,4 +1,5 @@
-"""In comes an action, text or parsed JSON from any agent; out goes a SelfEdit, or what is wrong with it.
+"""The action language: its prompt, its compiler and numeric actions.
 
-The action language, its prompt, its compiler and numeric actions are here; nothing here knows a task or a model.
+An action, text or parsed JSON from any agent, comes in; a SelfEdit, or what is wrong with the action, goes out. Nothing here
+knows a task or a model.
 """

@@ -1,1 +1,4 @@
-"""Tasks of one's own. A file of JSON lines comes in; a task set of text pairs goes out."""
+"""Tasks of your own.
+
+A file of JSON lines comes in; a task set of text pairs goes out.
+"""

@@ -1,4 +1,5 @@
-"""Tasks of text pairs: solved examples of one kind of problem come in as context, further problems of this kind are queries.
+"""Tasks of text pairs.
 
-What goes out: prompts and training documents in one form, and scores by whatever decides on an answer.
+Solved examples of one kind of problem, and further problems as queries, come in; prompts, training documents and scores go
+out.
 """

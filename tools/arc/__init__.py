@@ -1,1 +1,4 @@
-"""In come the demonstrations of a grid task; out go augmented training examples made from them."""
+"""Tools for grid tasks.
+
+The demonstrations of a task come in; augmented training examples made from them go out.
+"""

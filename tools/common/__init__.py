@@ -1,1 +1,4 @@
-"""In come the training config and the end of the self-edit; out goes the draft with them. For every domain."""
+"""Tools for every domain.
+
+The training config and the end of the self-edit come in; the draft with them goes out.
+"""

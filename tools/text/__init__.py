@@ -1,1 +1,4 @@
-"""In come texts that the agent wrote about a source text; out go documents to learn, counted."""
+"""Tools for texts.
+
+Texts that the agent wrote about a source text come in; documents to learn, counted, go out.
+"""

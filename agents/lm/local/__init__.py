@@ -1,4 +1,4 @@
 """Policies that run on this machine, through transformers. Needs torch.
 
-What comes in are chats and a seed; what goes out are sampled answers with their log-probabilities.
+Chats and a seed come in; sampled answers with their log-probabilities go out.
 """

@@ -1,4 +1,4 @@
 """Policies behind an OpenAI-compatible server.
 
-What comes in are chats and an address; what goes out are the server's answers as actions, or policy failures.
+Chats and an address come in; the server's answers as actions, or policy failures, go out.
 """

@@ -1,6 +1,7 @@
-"""Wrappers. An environment comes in; one with numeric actions, with features, with replays or with a gate goes out.
+"""Wrappers of environments.
 
-Each wrapper for single environments has a `Vector...` sibling for SealVectorEnv; `numeric_vector_env` makes the usual stack.
+An environment comes in; one with numeric actions, with features, with replays or with a gate goes out. Each wrapper for
+single environments has a `Vector...` sibling for SealVectorEnv; `numeric_vector_env` makes the usual stack.
 """
 
 from seal_env.envs.wrappers.forgetting_gate import ForgettingGate

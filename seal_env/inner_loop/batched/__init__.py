@@ -1,4 +1,4 @@
 """The batched inner loop: many adapters train side by side on one frozen base model.
 
-A list of jobs comes in, their examples and queries packed into shared forward passes; results go out in the jobs' order.
+A list of jobs comes in; results, computed in shared forward passes over packed examples and queries, go out in order.
 """
