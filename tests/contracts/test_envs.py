@@ -15,6 +15,7 @@ from gymnasium.wrappers.vector import DictInfoToList
 from seal_env.domains.arc import ARC
 from seal_env.domains.registry import get_domain
 from seal_env.envs.vector_env import SealVectorEnv
+from seal_env.errors import MissingExtraError
 from seal_env.registration import environments
 
 # Few and short updates: the contract is about the interface, and each check trains for real.
@@ -36,7 +37,13 @@ GARBAGE = [
 
 
 def short(environment_id: str) -> dict[str, Any]:
-    """Settings for tests, sequences of two where there are any."""
+    """Settings for tests, sequences of two where there are any. Skips the domains whose extra is not installed."""
+    settings = environments()[environment_id]
+    try:
+        spec = get_domain(settings["domain"])
+        spec.load(settings["subset"], spec.options())
+    except MissingExtraError as error:
+        pytest.skip(str(error))
     return SHORT if environment_id in TOGETHER else {**SHORT, "sequence": 2}
 
 

@@ -66,7 +66,7 @@ def test_files_that_are_not_there_or_empty_or_double_are_errors(tmp_path: Path) 
         load_custom("nowhere.jsonl")
     with pytest.raises(TaskError, match="there is no task in it"):
         load_custom(write(tmp_path, ""))
-    with pytest.raises(TaskError, match="caps is there more than once"):
+    with pytest.raises(TaskError, match="caps occurs more than once"):
         load_custom(write(tmp_path, ROW, ROW))
 
 
