@@ -1,4 +1,4 @@
-"""What an agent is worth: several self-edits for each task of a subset, and what came of them, with intervals."""
+"""Evaluation of agents: several self-edits for each task of a subset, and their results with intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,21 @@ MANY = 10_000
 
 @dataclass(frozen=True)
 class EvalSample:
-    """One self-edit for one task. accuracy: nan if the machine failed, 0 after a mistake. seconds: of its episode."""
+    """One episode in numbers.
+
+    Attributes:
+        task_id: The task.
+        number: Which of the self-edits for this task.
+        action: The last action of the episode.
+        outcome: See `seal_env.types.Outcome`.
+        reason: Why the outcome is not ok.
+        reward: The return; nan after an infrastructure failure.
+        accuracy_before: Of the base model; nan if it was not measured.
+        accuracy: Of the updated model; 0 after a mistake, nan after an infrastructure failure.
+        steps: Optimizer steps.
+        tokens: Of all training examples.
+        seconds: Of the episode.
+    """
 
     task_id: str
     number: int
@@ -39,7 +53,7 @@ class EvalSample:
 
     @property
     def failed(self) -> bool:
-        """The machine failed: says nothing about the agent."""
+        """Whether an infrastructure failure ended the episode: it says nothing about the agent."""
         return math.isnan(self.reward)
 
     @property
@@ -49,7 +63,7 @@ class EvalSample:
 
 
 def sample_of(number: int, trajectory: Trajectory) -> EvalSample:
-    """The numbers of one episode."""
+    """One episode in numbers. number: which of the self-edits for its task."""
     info, mistake = trajectory.info, not trajectory.truncated
     return EvalSample(
         task_id=trajectory.task_id,
@@ -71,11 +85,20 @@ def _number(value: float | None, missing: float) -> float:
 
 
 def starts(task_ids: Sequence[str], samples: int, seed: int) -> list[tuple[int, Start]]:
-    """(number of the sample, start) of every episode. Equal seeds start equal episodes, whoever the agent is."""
+    """Choose the episodes of an evaluation. They depend on the seed alone, so that agents can be compared task by task.
+
+    Args:
+        task_ids: The tasks.
+        samples: Episodes for each task.
+        seed: Of the episodes' own seeds.
+
+    Returns:
+        (number of the sample, start) of every episode.
+    """
     drawn = np.random.SeedSequence(seed).generate_state(len(task_ids) * samples).reshape(len(task_ids), samples) % 2**31
     return [
-        (number, Start(task_id, int(drawn[place, number])))
-        for place, task_id in enumerate(task_ids)
+        (number, Start(task_id, int(drawn[index, number])))
+        for index, task_id in enumerate(task_ids)
         for number in range(samples)
     ]
 
@@ -88,21 +111,33 @@ def sample_tasks(
     journal: Journal,
     on_batch: Callable[[Sequence[EvalSample]], None] | None = None,
 ) -> list[EvalSample]:
-    """Samples of all episodes, `in_call` episodes at a time; those that the journal has already are not run again.
+    """Run episodes in batches, and record them. Batches that are in the journal already are not run again.
 
-    Each line of the journal is a batch, before which the agent is seeded anew: a run that was killed goes on with the
-    batches that it would have had, and ends as it would have.
-    An agent that learns does so from each batch, and from those in the journal first, which wants episodes of one turn
-    (max_turns=1). Raises PolicyError if the agent cannot be asked at all.
+    The agent is seeded before each batch, so that a run that is killed and resumed ends as it would have. An agent that
+    learns does so after each batch, and after those in the journal first, for which episodes must have one turn.
+
+    Args:
+        runtime: Of the environment, its model loaded.
+        agent: Acts in all episodes.
+        episodes: See `starts`.
+        in_call: Episodes of a batch, whose updates train together.
+        journal: A line for each batch.
+        on_batch: Called after each batch with all samples so far.
+
+    Returns:
+        Samples in the order of `episodes`.
+
+    Raises:
+        PolicyError: If the agent's policy gives no action for any episode of a batch.
     """
     done = read_samples(journal)
     if agent.learns:
         _learn_again(runtime, agent, episodes, in_call, done)
-    kept = BaseAnswerCache(MANY)
+    base = BaseAnswerCache(MANY)
     for start in range(len(done), len(episodes), in_call):
         batch = episodes[start : start + in_call]
         agent.seed(batch[0][1].seed)
-        trajectories = run_episodes(runtime, agent, [begin for _, begin in batch], kept)
+        trajectories = run_episodes(runtime, agent, [each for _, each in batch], base)
         fresh = [sample_of(number, each) for (number, _), each in zip(batch, trajectories, strict=True)]
         if agent.learns:
             agent.learn([trajectory for trajectory in trajectories if not trajectory.truncated])
@@ -114,17 +149,17 @@ def sample_tasks(
 
 
 def read_samples(journal: Journal) -> list[EvalSample]:
-    """All samples that are in a journal."""
+    """All samples in a journal."""
     return [EvalSample(**each) for record in journal.read() for each in _with_nan(record["samples"])]
 
 
 def _learn_again(
     runtime: Runtime, agent: Agent, episodes: Sequence[tuple[int, Start]], in_call: int, done: Sequence[EvalSample]
 ) -> None:
-    """Ask a learning agent for what it has decided already, and tell it again what came of that. Nothing is trained."""
+    """Have an agent choose and learn as it did in the run that wrote the journal. Nothing is trained."""
     for start in range(0, len(done), in_call):
-        batch = [begin for _, begin in episodes[start : start + in_call]]
-        openings = [Episode(runtime, runtime.taskset[begin.task_id], begin.seed).opening() for begin in batch]
+        batch = [each for _, each in episodes[start : start + in_call]]
+        openings = [Episode(runtime, runtime.taskset[each.task_id], each.seed).opening() for each in batch]
         agent.seed(batch[0].seed)
         agent.act_all([observation for observation, _ in openings], [info for _, info in openings])
         ended = zip(openings, done[start : start + in_call], strict=True)
@@ -146,7 +181,7 @@ def _with_nan(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def by_task(samples: Iterable[EvalSample]) -> dict[str, list[EvalSample]]:
-    """Those that the machine did not fail, by task."""
+    """Samples by task, without those of infrastructure failures."""
     found: dict[str, list[EvalSample]] = {}
     for sample in samples:
         if not sample.failed:
@@ -155,10 +190,13 @@ def by_task(samples: Iterable[EvalSample]) -> dict[str, list[EvalSample]]:
 
 
 def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
-    """What is reported: means over tasks with 95 % bootstrap intervals, pass@k, cost. Failures of the machine are counted.
+    """Aggregate samples.
 
-    accuracy: of the updated model. solved: share of self-edits after which every query is solved. valid: share that were no
-    mistake. pass_at: chance that the best of k self-edits solves the task, for k = 1, 2, 4 ... up to the samples a task.
+    Returns:
+        `tasks`, `samples` and `failed` (infrastructure failures) as counts; means over tasks with 95 % bootstrap intervals:
+        `accuracy` of the updated model, `reward`, `solved` (share of self-edits after which every query is solved) and
+        `valid` (share of self-edits that were no mistake); `pass_at`, the probability that the best of k self-edits solves
+        the task, for k = 1, 2, 4 ... up to the samples of a task; `cost`, mean optimizer steps, tokens and seconds.
     """
     tasks = by_task(samples)
     report: dict[str, Any] = {"tasks": len(tasks), "samples": len(samples), "failed": sum(each.failed for each in samples)}
@@ -186,7 +224,7 @@ def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
 
 
 def difference(samples: Sequence[EvalSample], others: Sequence[EvalSample]) -> Interval:
-    """Mean accuracy minus that of others on the same tasks, with its interval over tasks."""
+    """Mean accuracy minus that of others on the same tasks, paired by task, with its interval."""
     mine, theirs = by_task(samples), by_task(others)
     return bootstrap(
         [

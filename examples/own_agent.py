@@ -4,6 +4,8 @@ This one doubles its learning rate as long as its updates get less than half of 
 there is less to train on.
 
     python examples/own_agent.py
+
+The command line takes it too: PYTHONPATH=examples seal-env run --env SEAL-ARC-Mini-v0 --agent own_agent:DoublingAgent
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ from seal_env.agents.rollouts import run_episode
 
 
 class DoublingAgent(Agent):
-    """Ten lines that are all an agent needs."""
+    """Doubles its learning rate as long as rewards are low."""
 
     learning_rate = 0.001
 
     def act(self, observation: str, info: Info) -> str:
-        """A self-edit, made from what the observation says."""
-        few = observation.count("\nDemonstration ") <= 3
+        """Choose a self-edit by the number of demonstrations."""
+        few = len(info["task"]["data"]["demonstrations"]) <= 3
         switches = {f"use_{kind}_augmentations": kind == "basic" for kind in ("basic", "size", "chain", "repeat")}
         strategy = "train_using_output_tokens"
         training = {"strategy": strategy, "learning_rate": self.learning_rate, "num_train_epochs": 3 if few else 2}
@@ -39,7 +41,7 @@ class DoublingAgent(Agent):
 
 
 def main(episodes: int = 3, seed: int = 0) -> list[Trajectory]:
-    """Run a few episodes of small generated tasks and print what each was paid."""
+    """Run a few episodes of small generated tasks and print their rewards."""
     env = gymnasium.make("SEAL-ARC-Mini-v0", reward="cell_accuracy", max_examples=8)
     agent = DoublingAgent()
     trajectories = []

@@ -19,7 +19,7 @@ class FixedOptions(Options):
     """Options of FixedAgent."""
 
     self_edit: str | None = None
-    """The self-edit, as JSON or as plain text; the default is the domain's."""
+    """The self-edit, as JSON or as plain text; None is the domain's default."""
 
 
 class FixedAgent(Agent):

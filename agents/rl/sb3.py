@@ -30,16 +30,21 @@ with needs_extra("sb3"):
 class Sb3VecEnv(VecEnv):
     """A vector environment of Gymnasium as one of Stable-Baselines3.
 
-    envs: a SealVectorEnv in the autoreset mode "SameStep", in wrappers that make its actions and observations numbers
-    (`numeric_vector_env` makes one). Episodes begin again at once, as Stable-Baselines3 wants it: the info of a step that
-    ends one is that episode's last, with its `terminal_observation`, and `TimeLimit.truncated`. Rewards are float32.
+    Environments are reset at once when an episode ends, as Stable-Baselines3 expects: the info of that step is the episode's
+    last, with `terminal_observation` and `TimeLimit.truncated`. Rewards are float32.
 
-    An episode that the machine failed is none to learn from. `numeric_vector_env` plays it again; where that wrapper is
-    missing, `step` raises UpdateError rather than hand on a reward that is not a number.
+    An episode that ends with an infrastructure failure says nothing about the policy. `numeric_vector_env` plays it again;
+    without that wrapper `step` raises UpdateError instead of returning a reward that is not a number.
+
+    Args:
+        envs: A SealVectorEnv in the autoreset mode "SameStep", in wrappers that make its actions and observations numbers;
+            `numeric_vector_env` makes one.
+
+    Raises:
+        SettingError: For any other environment.
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, NDArray[Any]]) -> None:
-        """Raises SettingError unless `envs` is such a vector environment."""
         if not isinstance(envs.unwrapped, SealVectorEnv):
             raise SettingError("envs", envs, "a SealVectorEnv in wrappers")
         if envs.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP:
@@ -50,7 +55,7 @@ class Sb3VecEnv(VecEnv):
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
 
     def reset(self) -> VecEnvObs:
-        """Begin an episode in every environment, with the seeds and options set before. Raises as SealVectorEnv's does."""
+        """Begin an episode in every environment, with the seeds and options set before. Raises what SealVectorEnv raises."""
         seeds: Any = list(self._seeds)
         observations, infos = self.envs.reset(seed=seeds, options=self._taken_options())
         self.reset_infos = list(infos)
@@ -68,23 +73,23 @@ class Sb3VecEnv(VecEnv):
         return {"task_ids": [options["task_id"] for options in given]}
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take note of the actions; `step_wait` carries them out."""
+        """Store the actions for `step_wait`."""
         self._actions = np.array(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """One call of the inner loop. Raises UpdateError if the machine failed an episode."""
+        """Take the actions, with one call of the inner loop. Raises UpdateError after an infrastructure failure."""
         observations, rewards, terminations, truncations, infos = self.envs.step(self._actions)
         ended: list[dict[str, Any]] = []
-        for place, info in enumerate(infos):
+        for index, info in enumerate(infos):
             final, observation = info.pop("final_info", None), info.pop("final_obs", None)
             if final is None:
                 ended.append(info | {"TimeLimit.truncated": False})
                 continue
-            if not np.isfinite(rewards[place]):
+            if not np.isfinite(rewards[index]):
                 raise UpdateError(f"the update on task {final['task_id']} failed: {final['reason']}")
-            cut = bool(truncations[place] and not terminations[place])
+            cut = bool(truncations[index] and not terminations[index])
             ended.append(final | {"terminal_observation": observation, "TimeLimit.truncated": cut})
-            self.reset_infos[place] = info
+            self.reset_infos[index] = info
         return observations, rewards.astype(np.float32), terminations | truncations, ended
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ LEVELS = 4
 """Learning rates to choose from."""
 
 LEARNER = "--cb_explore_adf --squarecb --gamma_scale 30 --gamma_exponent 0.5 -q ca --ignore_linear c --quiet -b 12"
-"""A linear model of the reward for each value; the worse a value looks, the more seldom it is chosen (SquareCB)."""
+"""A linear model of the reward of each value; the worse a value looks, the more rarely it is chosen (SquareCB)."""
 
 PAIR_FEATURES = (
     "same size",
@@ -50,7 +50,7 @@ PAIR_FEATURES = (
 
 
 def features(demonstrations: tuple[GridPair, ...]) -> NDArray[np.float64]:
-    """What the demonstrations of a task say about it.
+    """The demonstrations of a task as numbers.
 
     Returns:
         Numbers from -1 to 1, named by FEATURES: 1, how outputs are related to inputs (see PAIR_FEATURES), what the
@@ -68,7 +68,7 @@ FEATURES = ("one", *PAIR_FEATURES, *context_features((_ANY,)), "input side", "ou
 
 
 class _Choice(NamedTuple):
-    """What was chosen for one observation: the features, and of each argument the value's index and its probability."""
+    """A choice for one observation: the features, and the index and probability of each argument's value."""
 
     context: str
     values_C: tuple[int, ...]
@@ -80,10 +80,16 @@ class BanditAgent(Agent):
 
     Learning rates are LEVELS values of the action space's range, everything else has the values that the space samples.
     Equal seeds and equal rewards give equal actions.
+
+    Args:
+        action_space: Whose values are the arms.
+        seed: Of the exploration.
+
+    Raises:
+        SettingError: Unless the space is a SelfEditSpace.
     """
 
     def __init__(self, action_space: gymnasium.Space[str], seed: int = 0) -> None:
-        """Raises SettingError unless the space is a SelfEditSpace."""
         if not isinstance(action_space, SelfEditSpace):
             raise SettingError("action_space", action_space, "a SelfEditSpace, whose values are the arms")
         self._actions = DiscreteActions(action_space.spec, LEVELS)
@@ -101,7 +107,7 @@ class BanditAgent(Agent):
         self._rng = np.random.default_rng(seed)
 
     def act(self, observation: str, info: Info) -> str:
-        """A self-edit; any at first, more and more the one that is expected to be best."""
+        """Choose a self-edit: any at first, more and more often the one with the best expected reward."""
         context = _context(info)
         distributions = [self._probabilities(number, context) for number in range(len(self._learners))]
         values = tuple(int(self._rng.choice(len(each), p=each)) for each in distributions)
@@ -111,27 +117,27 @@ class BanditAgent(Agent):
         return action
 
     def learn(self, trajectories: Sequence[Trajectory]) -> None:
-        """Learn from self-edits that this agent chose; the machine's failures and other agents' self-edits teach nothing."""
+        """Learn from self-edits that this agent chose. Infrastructure failures and other agents' self-edits are ignored."""
         for trajectory in trajectories:
             opening = trajectory.turns[0]
-            waiting = self._chosen.get((opening.observation, opening.action), [])
-            if waiting:
-                choice = waiting.pop(0)
+            pending = self._chosen.get((opening.observation, opening.action), [])
+            if pending:
+                choice = pending.pop(0)
                 if not math.isnan(trajectory.reward):
                     self._learn(choice, trajectory.reward)
 
     def best(self, info: Info) -> str:
-        """The self-edit that is expected to be best, without exploration."""
+        """The self-edit with the best expected reward, without exploration."""
         context = _context(info)
         numbers = range(len(self._learners))
         return self._actions.decode([int(np.argmax(self._probabilities(number, context))) for number in numbers])
 
     def _probabilities(self, number: int, context: str) -> NDArray[np.float64]:
-        said = np.array(self._learners[number].predict(_lines(context, self._actions.coordinates[number])))
-        return np.asarray(said / said.sum(), dtype=np.float64)
+        predicted = np.array(self._learners[number].predict(_lines(context, self._actions.coordinates[number])))
+        return np.asarray(predicted / predicted.sum(), dtype=np.float64)
 
     def _learn(self, choice: _Choice, reward: float) -> None:
-        """Vowpal Wabbit takes costs, and the probability with which they were incurred."""
+        """Vowpal Wabbit takes costs, and the probability of the choice that had them."""
         for number, (value, chance) in enumerate(zip(choice.values_C, choice.probabilities_C, strict=True)):
             lines = _lines(choice.context, self._actions.coordinates[number])
             lines[1 + value] = f"0:{-reward:g}:{chance:.6g} {lines[1 + value]}"

@@ -91,7 +91,7 @@ def calls_tools(tokenizer: Any, domain: DomainSpec, wanted: str = "auto") -> boo
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what TRL and transformers say of themselves: of a new feature, of attributes with new names."""
+    """Without warnings of TRL and transformers about an experimental feature and about renamed attributes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="You are using 'environment_factory'", category=UserWarning)
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
@@ -99,7 +99,7 @@ def _quiet() -> Iterator[None]:
 
 
 class _Report(TrainerCallback):
-    """Hands what TRL logs to `log`, numbers only."""
+    """Passes the numbers that TRL logs to `log`."""
 
     def __init__(self, log: Callable[[int, Mapping[str, float]], None]) -> None:
         self._log = log
@@ -153,7 +153,14 @@ class Grpo:
         self.chat = PolicyChat.of(runtime, policy.style)
 
     def run(self) -> dict[str, Any]:
-        """Measure, train, measure; what result.json holds. Raises PolicyError; what is finished stays in the folder."""
+        """Measure, train, measure.
+
+        Returns:
+            The content of result.json.
+
+        Raises:
+            PolicyError: What is finished stays in the folder.
+        """
         before = self._evaluate("before", self.base)
         adapter = self.folder / "adapter"
         if not adapter.exists():
@@ -177,7 +184,7 @@ class Grpo:
         return int(np.random.SeedSequence((self.settings.seed, *key)).generate_state(1)[0]) % 2**31
 
     def _evaluate(self, step: str, policy: FrozenLM) -> list[EvalSample]:
-        """Equal episodes before and after, as ReST-EM has them with that seed, so that they can be compared task by task."""
+        """The same episodes before and after, and in ReST-EM with this seed, so that they can be compared task by task."""
         model = PolicyModel(policy, self.chat, tools=self.tools)
         agent = LocalHFAgent(model, self.policy.temperature, self.policy.max_new_tokens)
         return sample_tasks(
@@ -190,20 +197,21 @@ class Grpo:
         )
 
     def episodes(self) -> list[Start]:
-        """Where the episodes of all steps begin, in their order: all tasks that fit once, in a random order, then again.
+        """The starts of all episodes, in order: all tasks that fit once, in a random order, then again.
 
-        Raises SettingError if no task leaves the policy room for an answer.
+        Raises:
+            SettingError: If no prompt leaves room for an answer.
         """
         rng, left_out = np.random.default_rng(self._seed(0)), self.left_out()
         fitting = [task_id for task_id in self.runtime.taskset.task_ids if task_id not in left_out]
         if not fitting:
-            raise SettingError("max_new_tokens", self.policy.max_new_tokens, "fewer: no prompt leaves room for as many")
+            raise SettingError("max_new_tokens", self.policy.max_new_tokens, "fewer: no prompt leaves room for that many")
         count = self.settings.steps * self.settings.prompts
         order = [str(task) for _ in range(-(-count // len(fitting))) for task in rng.permutation(fitting)][:count]
         return [Start(task_id, int(rng.integers(2**31))) for task_id in order]
 
     def left_out(self) -> list[str]:
-        """The tasks whose prompts leave no room for an answer of max_new_tokens: TRL cannot shorten an answer."""
+        """Tasks whose prompts leave no room for max_new_tokens: TRL cannot shorten an answer."""
         prompt, room = PolicyPrompt(self.base, self.chat, self.tools), self.base.max_tokens - self.policy.max_new_tokens
         openings = {task.task_id: Episode(self.runtime, task, 0).opening() for task in self.runtime.taskset}
         chats = {task_id: self.chat.messages(*opening) for task_id, opening in openings.items()}

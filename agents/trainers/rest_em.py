@@ -30,7 +30,7 @@ from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, Training
 
 
 def choose(samples: Sequence[EvalSample], keep: str) -> list[EvalSample]:
-    """The self-edits that are learned from, by `RestEmSettings.keep`."""
+    """Choose the self-edits to learn from. keep: see `RestEmSettings.keep`."""
     chosen: list[EvalSample] = []
     for mine in by_task(samples).values():
         solved = [sample for sample in mine if sample.solved]
@@ -62,7 +62,8 @@ class RestEm:
         report: Called after each batch of self-edits with the step and all of its samples.
 
     Raises:
-        SettingError: For tasks of several segments: what was written about each is no single answer to learn.
+        SettingError: For tasks of several segments and for episodes of several turns: the policy learns one answer to one
+            prompt.
     """
 
     def __init__(
@@ -77,12 +78,21 @@ class RestEm:
         report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
     ) -> None:
         refuse_segments(runtime)
+        if runtime.settings.max_turns > 1:
+            raise SettingError("max_turns", runtime.settings.max_turns, "1: ReST-EM learns whole self-edits")
         self.chat = chat
         self.base, self.make_agent, self.settings, self.folder = base, make_agent, settings, folder
         self.runtime, self.held_out, self.report = runtime, held_out, report
 
     def run(self) -> dict[str, Any]:
-        """All rounds; what result.json holds. Raises PolicyError or UpdateError; what is finished stays in the folder."""
+        """Run all rounds.
+
+        Returns:
+            The content of result.json.
+
+        Raises:
+            PolicyError, UpdateError: What is finished stays in the folder.
+        """
         adapters: list[Path] = []
         policy = self.base
         evaluated = [self._evaluate(0, policy)]
@@ -118,7 +128,7 @@ class RestEm:
         return self._run(f"round {number}: sampling", self.runtime, policy, episodes, self._round(number) / "samples.jsonl")
 
     def _evaluate(self, number: int, policy: FrozenLM) -> list[EvalSample]:
-        """Equal episodes in every round, so that rounds can be compared task by task."""
+        """The same episodes in every round, so that rounds can be compared task by task."""
         episodes = starts(self.held_out.taskset.task_ids, self.settings.eval_samples, self._seed(0, 1))
         path = self._round(number) / "held-out.jsonl"
         return self._run(f"round {number}: held-out tasks", self.held_out, policy, episodes, path)
@@ -134,20 +144,20 @@ class RestEm:
         )
 
     def _learn(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM) -> Path:
-        """Supervised fine-tuning on the kept self-edits, by the inner loop itself; the adapter's folder, in PEFT format."""
+        """Supervised fine-tuning on the chosen self-edits, by the inner loop itself. Returns the adapter's folder."""
         directory = self._round(number) / "adapter"
         write_folder(directory, partial(self._train, number, chosen, policy))
         return directory
 
     def _train(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM, directory: Path) -> None:
-        given = self.settings
+        settings = self.settings
         prompts = {task_id: self._prompt(task_id) for task_id in {sample.task_id for sample in chosen}}
         examples = [Example((*prompts[each.task_id], Message("assistant", each.action))) for each in chosen]
         job = UpdateJob(
             examples_E=tuple(examples),
-            training=TrainingConfig("train_using_output_tokens", given.sft_learning_rate, given.sft_epochs),
-            lora=LoraSpec(given.sft_rank, given.sft_alpha),
-            recipe=Recipe(batch_size=given.sft_batch_size, warmup_steps=0),
+            training=TrainingConfig("train_using_output_tokens", settings.sft_learning_rate, settings.sft_epochs),
+            lora=LoraSpec(settings.sft_rank, settings.sft_alpha),
+            recipe=Recipe(batch_size=settings.sft_batch_size, warmup_steps=0),
             seed=self._seed(number, 2),
             queries_Q=(),
             save_to=directory,

@@ -13,7 +13,8 @@ from gymnasium.spaces import Text
 
 from seal_env.agents.base import Trajectory, Turn
 from seal_env.agents.search.budget import SearchBudget
-from seal_env.agents.search.tpe import Found, Search, SearchAgent
+from seal_env.agents.search.per_task import Search, SearchResult
+from seal_env.agents.search.tpe import SearchAgent
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, UnknownTaskError
@@ -59,7 +60,7 @@ def is_good(self_edit: str) -> bool:
     return GOOD[0] < training["learning_rate"] < GOOD[1] and training["strategy"] == "train_using_output_tokens"
 
 
-def seeds_of(found: Found) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def seeds_of(found: SearchResult) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return found.rewards_S, found.fresh_S
 
 

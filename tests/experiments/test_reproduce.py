@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from seal_env.agents.search.budget import SearchBudget
-from seal_env.agents.search.tpe import search_tasks
+from seal_env.agents.search.per_task import search_tasks
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
@@ -37,7 +37,7 @@ SMALL = Preset(
 def test_a_search_of_many_tasks_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: list[int], cut: Callable[[Path, int], None]
 ) -> None:
-    monkeypatch.setattr("seal_env.agents.search.tpe.TOGETHER", 1)
+    monkeypatch.setattr("seal_env.agents.search.per_task.TOGETHER", 1)
     runtime = ExperimentConfig("SEAL-ARC-v0", {"subset": "mini-eval:3", "max_examples": 4}, {}, tmp_path).runtime()
     runtime.load()
     budget, space = SearchBudget(trials=2, width=2, finalists=2, repeats=1, fresh=1), SealEnv(runtime=runtime).action_space

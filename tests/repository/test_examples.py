@@ -25,4 +25,4 @@ def test_own_agent_raises_its_learning_rate_after_a_failure_only() -> None:
     for reward, expected in ((1.0, 0.001), (0.0, 0.002)):
         agent.learn([Trajectory("t", (Turn("", "", reward, {}),), False, {})])
         assert agent.learning_rate == expected
-        assert f'"learning_rate": {expected}' in agent.act("", {})
+        assert f'"learning_rate": {expected}' in agent.act("", {"task": {"data": {"demonstrations": []}}})

@@ -67,8 +67,8 @@ class LocalHFAgent(Agent):
         """See Agent. A prompt that leaves no room for an answer is a PolicyFailure; PolicyError if all do."""
         first = self._sampled
         self._sampled += len(observations)
-        asked = self.policy.prompt.chat
-        chats = [asked.messages(observation, info) for observation, info in zip(observations, infos, strict=True)]
+        chat = self.policy.prompt.chat
+        chats = [chat.messages(observation, info) for observation, info in zip(observations, infos, strict=True)]
         reasons = [self.policy.too_long(chat) for chat in chats]
         if chats and all(reasons):
             raise PolicyError(reasons[0])

@@ -61,11 +61,11 @@ class PolicyPrompt:
     def _writes_calls(self) -> bool:
         """True if a turn of tool calls, written by the template, is read back as these calls."""
         calls = json.loads(example_action(self.chat.tools))
-        asked: list[dict[str, Any]] = [{"role": each.role, "content": each.content} for each in chat_messages("?")]
+        chat: list[dict[str, Any]] = [{"role": each.role, "content": each.content} for each in chat_messages("?")]
         turn = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": each} for each in calls]}
         try:
-            prompt, chat = self._with_tools(asked, prompt=True), self._with_tools([*asked, turn], prompt=False)
+            prompt, whole = self._with_tools(chat, prompt=True), self._with_tools([*chat, turn], prompt=False)
         except (TemplateError, TypeError):
             return False
-        written = parse(as_action(chat.removeprefix(prompt)))
+        written = parse(as_action(whole.removeprefix(prompt)))
         return not isinstance(written, InvalidSelfEdit) and written == parse(json.dumps(calls))

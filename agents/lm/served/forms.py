@@ -1,4 +1,4 @@
-"""The forms in which a served model can be asked for a self-edit, from the strictest on, and how its answer is read."""
+"""The forms of request for a self-edit, strictest first, and how an answer becomes an action."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _structured_outputs(tools: Sequence[Tool[Any]]) -> Fields:
 
 
 def _json_schema(tools: Sequence[Tool[Any]]) -> Fields:
-    """OpenAI wants an object at the root and knows no order of items."""
+    """OpenAI requires an object at the root and cannot express an order of items."""
     schema = {
         "type": "object",
         "properties": {"tool_calls": self_edit_schema(tools)},

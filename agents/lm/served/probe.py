@@ -1,4 +1,4 @@
-"""What a served policy is tried with before its first self-edit, and what is said where that fails."""
+"""The sample request to a served policy, and the error where a policy gives no answer."""
 
 from __future__ import annotations
 

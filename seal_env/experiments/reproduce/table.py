@@ -127,7 +127,7 @@ class Reproduction:
 
     def _search(self, seed: int) -> Accuracies:
         """A search for each task; what is finished is in a journal. Accuracy is measured with seeds that chose nothing."""
-        from seal_env.agents.search.tpe import search_tasks  # here: Optuna is an extra
+        from seal_env.agents.search.per_task import search_tasks  # here: Optuna is an extra
 
         config = self._part(seed, SEARCH, subset=self.preset.held_out, reward="accuracy")
         runtime = config.runtime()

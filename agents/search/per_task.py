@@ -1,0 +1,173 @@
+"""Search for the best self-edit of each task: the oracle row of the paper's table.
+
+The winner is fitted to its task by trial, test answers included in the reward: it shows what the inner loop can reach, not
+what an agent could have known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from seal_env.agents.base import Agent, Info
+from seal_env.agents.rollouts import Start, run_episodes
+from seal_env.agents.search.budget import SearchBudget
+from seal_env.agents.search.tpe import SearchAgent
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache
+from seal_env.journal import Journal
+
+CACHED_TASKS = 10_000
+TOGETHER = 8
+"""Tasks that are searched at one time."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best self-edit that a search found for a task.
+
+    Attributes:
+        task_id: The task.
+        self_edit: The self-edit.
+        rewards_S: Its rewards with the seeds that it was chosen by, which flatters it.
+        fresh_S: Its rewards with other seeds. In both, nan stands for an infrastructure failure.
+    """
+
+    task_id: str
+    self_edit: str
+    rewards_S: tuple[float, ...]
+    fresh_S: tuple[float, ...]
+
+    @property
+    def reward(self) -> float:
+        """Mean reward over the fresh seeds; nan if there is none."""
+        return _mean(self.fresh_S)
+
+
+class _Script(Agent):
+    """The self-edits of a list, in order."""
+
+    def __init__(self, self_edits: Sequence[str]) -> None:
+        self._left = list(reversed(self_edits))
+
+    def act(self, observation: str, info: Info) -> str:
+        return self._left.pop()
+
+
+class Search:
+    """One search on several tasks at once, so that their updates train together.
+
+    Args:
+        runtime: Of the environment, its model loaded.
+        action_space: Whose ranges are searched.
+        budget: Number of episodes for each task.
+        seed: Seed of the first episode; further ones count up, so searches with seeds far apart share none.
+    """
+
+    def __init__(
+        self, runtime: Runtime, action_space: gymnasium.Space[str], budget: SearchBudget | None = None, seed: int = 0
+    ) -> None:
+        self._runtime, self._budget, self._seed = runtime, budget or SearchBudget(), seed
+        self._agent = SearchAgent(action_space, seed)
+        self._base = BaseAnswerCache(CACHED_TASKS)
+        self._rewards: dict[str, dict[str, list[float]]] = {}
+
+    def run(self, task_ids: Sequence[str]) -> list[SearchResult]:
+        """Find the best self-edit of each task. Raises UnknownTaskError."""
+        self._rewards = {task_id: {} for task_id in task_ids}
+        seed = self._try_out(self._seed)
+        newest = {task_id: list(reversed(tried)) for task_id, tried in self._rewards.items()}
+        finalists = {task_id: self._best(task_id, mine, self._budget.finalists) for task_id, mine in newest.items()}
+        while (most := max(map(len, finalists.values()), default=0)) > 1:
+            seed = self._repeat(finalists, seed)
+            finalists = {task_id: self._best(task_id, mine, most // 2) for task_id, mine in finalists.items()}
+        winners = {task_id: mine[0] for task_id, mine in finalists.items()}
+        searched = {task_id: tuple(self._rewards[task_id][self_edit]) for task_id, self_edit in winners.items()}
+        fresh = self._measure([(task_id, winners[task_id]) for task_id in task_ids], seed, self._budget.fresh)
+        return [
+            SearchResult(task_id, winners[task_id], searched[task_id], tuple(mine))
+            for task_id, mine in zip(task_ids, fresh, strict=True)
+        ]
+
+    def _try_out(self, seed: int) -> int:
+        """Try many self-edits for each task, once each. Returns the first seed that is not used yet."""
+        left = self._budget.trials
+        while left:
+            width = min(self._budget.width, left)
+            starts = [Start(task_id, seed + number) for number in range(width) for task_id in self._rewards]
+            trajectories = run_episodes(self._runtime, self._agent, starts, self._base)
+            self._agent.learn(trajectories)
+            for trajectory in trajectories:
+                self._record_rewards(trajectory.task_id, trajectory.turns[0].action, [trajectory.reward])
+            left, seed = left - width, seed + width
+        return seed
+
+    def _repeat(self, finalists: Mapping[str, Sequence[str]], seed: int) -> int:
+        """Try all finalists with the same further seeds. Returns the first seed that is not used yet."""
+        tried = [(task_id, self_edit) for task_id, mine in finalists.items() for self_edit in mine]
+        rewards = self._measure(tried, seed, self._budget.repeats)
+        for (task_id, self_edit), mine in zip(tried, rewards, strict=True):
+            self._record_rewards(task_id, self_edit, mine)
+        return seed + self._budget.repeats
+
+    def _measure(self, tried: Sequence[tuple[str, str]], seed: int, count: int) -> list[list[float]]:
+        """Rewards of (task, self-edit) with each of `count` seeds."""
+        starts = [Start(task_id, seed + number) for task_id, _ in tried for number in range(count)]
+        script = _Script([self_edit for _, self_edit in tried for _ in range(count)])
+        rewards = [each.reward for each in run_episodes(self._runtime, script, starts, self._base)]
+        return [rewards[index * count : (index + 1) * count] for index in range(len(tried))]
+
+    def _record_rewards(self, task_id: str, self_edit: str, rewards: Sequence[float]) -> None:
+        self._rewards[task_id].setdefault(self_edit, []).extend(rewards)
+
+    def _best(self, task_id: str, self_edits: Sequence[str], count: int) -> list[str]:
+        """The `count` best by mean reward, of equal ones the earlier; those without a reward come last."""
+        means = {self_edit: _mean(self._rewards[task_id][self_edit]) for self_edit in self_edits}
+        return sorted(self_edits, key=lambda each: math.inf if math.isnan(means[each]) else -means[each])[:count]
+
+
+def _mean(rewards: Sequence[float]) -> float:
+    """Mean of those that are numbers; nan if none is."""
+    known = [reward for reward in rewards if not math.isnan(reward)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def search_tasks(
+    runtime: Runtime, action_space: gymnasium.Space[str], budget: SearchBudget, seed: int, journal: Journal
+) -> list[SearchResult]:
+    """Search for the best self-edit of every task of a runtime, TOGETHER tasks at a time. Resumable.
+
+    Args:
+        runtime: Of the environment, its model loaded.
+        action_space: Whose ranges are searched.
+        budget: Number of episodes for each task.
+        seed: Of all searches; different ones practically never share a seed.
+        journal: A line for each group of tasks; what is in it is not searched again.
+    """
+    found = [_result(each) for record in journal.read() for each in record["found"]]
+    task_ids = runtime.taskset.task_ids
+    for start in range(len(found), len(task_ids), TOGETHER):
+        own = int(np.random.SeedSequence((seed, start)).generate_state(1)[0]) % 2**30
+        fresh = Search(runtime, action_space, budget, own).run(task_ids[start : start + TOGETHER])
+        journal.append({"found": [_record(each) for each in fresh]})
+        found += fresh
+    return found
+
+
+def _record(found: SearchResult) -> dict[str, Any]:
+    rewards = {name: _without_nan(getattr(found, name)) for name in ("rewards_S", "fresh_S")}
+    return {"task_id": found.task_id, "self_edit": found.self_edit, **rewards}
+
+
+def _without_nan(rewards: Sequence[float]) -> list[float | None]:
+    return [None if math.isnan(reward) else reward for reward in rewards]
+
+
+def _result(record: Mapping[str, Any]) -> SearchResult:
+    rewards = {name: tuple(math.nan if each is None else each for each in record[name]) for name in ("rewards_S", "fresh_S")}
+    return SearchResult(record["task_id"], record["self_edit"], **rewards)
