@@ -108,6 +108,51 @@ def _random_model(name: str, vocabulary: int) -> Any:
     )
 
 
+INTEGRATION = (
+    "agents/test_bandit",
+    "agents/test_evaluation",
+    "agents/test_grpo",
+    "agents/test_local_hf",
+    "agents/test_openai_failures",
+    "agents/test_rest_em",
+    "agents/test_rollouts",
+    "agents/test_search",
+    "benchmarks/",
+    "cli/",
+    "contracts/test_agents",
+    "contracts/test_envs",
+    "contracts/test_outside",
+    "envs/test_continual",
+    "envs/test_knowledge_env",
+    "envs/test_sb3",
+    "experiments/",
+    "inner_loop/test_adapted",
+    "inner_loop/test_answering",
+    "inner_loop/test_batched",
+    "inner_loop/test_cache",
+    "inner_loop/test_forgetting",
+    "inner_loop/test_full_update",
+    "inner_loop/test_merging",
+    "inner_loop/test_models",
+    "inner_loop/test_reference",
+    "inner_loop/test_served",
+    "inner_loop/test_trainer",
+    "recipes/",
+    "repository/test_examples",
+    "repository/test_readme",
+)
+"""Tests that train for real, start processes or servers, beside those that are marked so themselves."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        processes = "outputs_by_hash_seed" in getattr(item, "fixturenames", ())
+        if processes or item.path.relative_to(here).as_posix().startswith(INTEGRATION):
+            item.add_marker(pytest.mark.integration)
+
+
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Architecture -> directory of a random-weight model of that architecture with a tokenizer."""

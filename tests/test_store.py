@@ -100,6 +100,7 @@ for index in range(60):
 """
 
 
+@pytest.mark.integration
 def test_several_processes_write_at_once(path: Path) -> None:
     """From the moment at which none of them has made the file; a warning would end them."""
     command = [sys.executable, "-W", "error", "-c", WRITER, str(path)]

@@ -42,6 +42,7 @@ def test_no_name_is_taken_twice() -> None:
     assert len(MAKERS) == len(arc.TASKSETS) + len(knowledge.TASKSETS)
 
 
+@pytest.mark.integration
 def test_every_task_proves_itself(name: str, validate: Callable[[Task[Any, Any]], list[str]]) -> None:
     tasks = MAKERS[name]()
     ids = tasks.task_ids if len(tasks) <= SMALL else tasks.task_ids[:: len(tasks) // SAMPLE]

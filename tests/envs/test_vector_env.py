@@ -66,6 +66,7 @@ def make_sync(num_envs: int, autoreset_mode: AutoresetMode = AutoresetMode.NEXT_
     return envs
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("num_envs", [1, 3, 8])
 def test_step_is_one_call_of_the_inner_loop(loop: RecordingInnerLoop, num_envs: int) -> None:
     envs = make(num_envs)
@@ -174,6 +175,7 @@ def transcript(envs: Any, script: list[list[str]], mode: AutoresetMode) -> list[
     return seen
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("mode", AutoresetMode)
 @pytest.mark.parametrize("episodes", SCRIPT)
 def test_does_what_sync_vector_env_does(loop: RecordingInnerLoop, mode: AutoresetMode, episodes: str) -> None:

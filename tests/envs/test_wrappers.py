@@ -214,6 +214,7 @@ def test_replays_are_for_one_turn(loop: QuickInnerLoop) -> None:
         VectorReplayFailures(gymnasium.make_vec("SEAL-ARC-Mini-v0", num_envs=1, max_turns=1), -1)
 
 
+@pytest.mark.integration
 def test_a_real_update_is_paid() -> None:
     envs = numeric_vector_env(num_envs=3, actions="box", subset="mini-train:3", max_examples=4, autoreset_mode="SameStep")
     assert isinstance(envs.unwrapped, SealVectorEnv)

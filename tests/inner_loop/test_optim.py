@@ -63,6 +63,7 @@ def test_schedule_is_that_of_transformers(name: str, warmup: int, total: int) ->
     assert [learning_rate(SCHEDULES[name], 0.5, step, warmup, total) for step in range(total)] == pytest.approx(rates)
 
 
+@pytest.mark.integration
 def test_names_are_checked_without_torch() -> None:
     code = (
         "import sys; from seal_env.inner_loop.optim.registry import check_recipe; from seal_env.types import Recipe;"

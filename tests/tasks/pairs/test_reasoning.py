@@ -56,6 +56,7 @@ def test_a_generator_without_written_answers_says_so() -> None:
         list(load_reasoning("boxnet:1", 2, 1))
 
 
+@pytest.mark.integration
 def test_an_episode_is_a_real_update_scored_by_the_verifier() -> None:
     env = gymnasium.make("SEAL-Reasoning-v0", subset="gcd:2", num_examples=3, num_queries=2, max_turns=1, cache="off")
     _, info = env.reset(seed=0)
