@@ -171,7 +171,7 @@ def measure_seed(arguments: Arguments, seed: int) -> dict[str, Any]:
     actions = {
         "ppo": policy_actions(model, arguments, shape, held_out),
         "random": random_actions(held_out, seed),
-        "usual": [ARC.default_self_edit] * len(held_out.taskset),
+        "default": [ARC.default_self_edit] * len(held_out.taskset),
         "none": [ARC.no_update] * len(held_out.taskset),
     }
     rewards = {name: rewards_of(held_out, mine, seed, arguments.in_call) for name, mine in actions.items()}

@@ -68,13 +68,13 @@ def test_ppo_sb3_learns_and_says_by_how_much(sb3: dict[str, Any], loop: PickyInn
     assert json.loads((tmp_path / "summary.json").read_text()) == report
     assert report["mean_reward"]["ppo"] > 0.8
     assert report["mean_reward"]["random"] < 0.7
-    assert (report["mean_reward"]["usual"], report["mean_reward"]["none"]) == (0.0, 0.0)
+    assert (report["mean_reward"]["default"], report["mean_reward"]["none"]) == (0.0, 0.0)
     gained = report["ppo_less_random"]
     assert gained["low"] <= gained["mean"] <= gained["high"]
     seed = json.loads((tmp_path / "seed-1.json").read_text())
     assert len(seed["rollouts"]) == 512 / 32
     assert [len(rewards) for rewards in seed["rewards"].values()] == [12] * 4
-    assert seed["failed"] == {"ppo": 0, "random": 0, "usual": 0, "none": 0}
+    assert seed["failed"] == {"ppo": 0, "random": 0, "default": 0, "none": 0}
 
 
 def test_ppo_sb3_goes_on_where_it_was_stopped(sb3: dict[str, Any], loop: PickyInnerLoop, tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""Markdown pages: links lead somewhere, code has a language, and no name of a removed thing is left."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "seal_env" / "models").glob("*.md")])
+LANGUAGES = {"bash", "json", "mermaid", "python", "text", "toml"}
+HISTORY = {"CHANGELOG.md", "decisions"}
+GONE = re.compile(r"\binvented-|\bembedded\b|\busual_|seal_env/embedded|(?<!tests/)benchmarks/\w+\.py|`template`|world\.")
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def page(request: pytest.FixtureRequest) -> Path:
+    chosen: Path = request.param
+    return chosen
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_links_lead_to_files_that_exist(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", without_code(page.read_text(encoding="utf-8")))
+    assert [link for link in links if not link.startswith("http") and not (page.parent / link).exists()] == []
+
+
+def test_code_is_fenced_and_names_its_language(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    fences = re.findall(r"^```(.*)$", text, re.MULTILINE)
+    assert set(fences[::2]) <= LANGUAGES
+    assert set(fences[1::2]) <= {""}
+    assert re.findall(r"^\n    \S.*$", without_code(text), re.MULTILINE) == []
+
+
+def test_nothing_that_is_gone_is_named(page: Path) -> None:
+    if not HISTORY & {page.name, page.parent.name}:
+        assert GONE.findall(page.read_text(encoding="utf-8")) == []
