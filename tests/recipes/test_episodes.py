@@ -30,6 +30,7 @@ from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tasks.arc.mini.rule import RuleInstance
 from seal_env.tasks.arc.mini.rules import draw_task, mini_task
 from seal_env.tasks.arc.prompt import example
+from seal_env.tasks.arc.task import ArcTask
 from seal_env.types import Recipe
 from tests.helpers.tools import ARC_TOOLS
 
@@ -102,6 +103,12 @@ def emitted(encoder: ChatEncoder) -> Emitted:
         rows += [self_edit_row(encoder, LETTERED, rng(seed)) for seed in range(40)]
     rows += [row for episode in episodes for row in (*rows_of(episode), *episode.queries)]
     return Emitted(episodes, {text_of(encoder, row) for row in rows}, keys)
+
+
+@pytest.fixture(scope="module")
+def held_out() -> list[tuple[str, ArcTask]]:
+    """Keys of rules and tasks of `mini-eval:200`."""
+    return [mini_task("eval", 0, index) for index in range(200)]
 
 
 def test_loss_falls_on_the_answer_or_on_all_tokens(encoder: ChatEncoder, emitted: Emitted) -> None:
@@ -196,9 +203,9 @@ def test_no_rule_of_the_eval_split_is_in_200_episodes(encoder: ChatEncoder, emit
     assert {RuleInstance(key, lambda array: array).split for key in keys} == {"train"}
 
 
-def test_no_rule_of_the_held_out_tasks_is_trained_on(emitted: Emitted) -> None:
+def test_no_rule_of_the_held_out_tasks_is_trained_on(emitted: Emitted, held_out: list[tuple[str, ArcTask]]) -> None:
     assert {episode.key for episode in emitted.episodes} < emitted.keys
-    assert not emitted.keys & {mini_task("eval", 0, index)[0] for index in range(200)}
+    assert not emitted.keys & {key for key, _ in held_out}
 
 
 def test_no_pair_of_real_evaluation_tasks_is_trained_on(emitted: Emitted) -> None:
@@ -208,16 +215,18 @@ def test_no_pair_of_real_evaluation_tasks_is_trained_on(emitted: Emitted) -> Non
     assert not held_out & emitted.pairs
 
 
-def test_no_query_of_the_held_out_tasks_is_trained_on(emitted: Emitted) -> None:
+def test_no_query_of_the_held_out_tasks_is_trained_on(emitted: Emitted, held_out: list[tuple[str, ArcTask]]) -> None:
     """Pairs with fewer than six cells or three colours left out: a grid of one colour comes up by chance."""
-    queries = [mini_task("eval", 0, index)[1].queries[0] for index in range(200)]
+    queries = [task.queries[0] for _, task in held_out]
     telling = [pair for pair in queries if sum(map(len, pair.input)) >= 6 and len(set().union(*pair.input)) >= 3]
     assert len(telling) > 100
     assert not set(map(written, telling)) & emitted.pairs
 
 
-def test_no_question_of_the_held_out_tasks_is_trained_on(encoder: ChatEncoder, emitted: Emitted) -> None:
-    for task in (mini_task("eval", 0, index)[1] for index in range(200)):
+def test_no_question_of_the_held_out_tasks_is_trained_on(
+    encoder: ChatEncoder, emitted: Emitted, held_out: list[tuple[str, ArcTask]]
+) -> None:
+    for _, task in held_out:
         chat = example(task.context, task.queries[0], LETTERED.format).messages
         assert encoder.render(chat, generation_prompt=False) not in emitted.texts
 
