@@ -54,6 +54,7 @@ def test_every_task_of_the_whole_set_proves_itself(name: str, validate: Callable
     assert {task.task_id: problems for task in MAKERS[name]() if (problems := validate(task))} == {}
 
 
+@pytest.mark.integration
 def test_ids_length_iteration_and_lookup_agree(name: str) -> None:
     tasks = load(name)
     assert len(tasks) == len(set(tasks.task_ids)) == len(tasks.task_ids) > 0

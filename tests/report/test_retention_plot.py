@@ -15,7 +15,7 @@ from seal_env.report.retention_plot import draw_retention, retention_figure
 def test_the_picture_is_darker_where_more_is_retained(tmp_path: Path) -> None:
     (axes,) = retention_figure([[0.0, 1.0, None]], "fixed").axes
     (image,) = axes.images
-    light, dark, unknown = (sum(colour[:3]) for colour in image.to_rgba(np.asarray(image.get_array()))[0])
+    light, dark, unknown = (sum(colour[:3]) for colour in image.to_rgba(np.ma.asarray(image.get_array()))[0])
     assert dark < unknown < light
     assert [text.get_text() for text in axes.texts] == ["0", "100"]
 

@@ -42,6 +42,7 @@ def test_what_is_found_fails_the_check(capsys: pytest.CaptureFixture[str]) -> No
     assert "sources keep to the rules" in capsys.readouterr().out
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("code", "rule"),
     [

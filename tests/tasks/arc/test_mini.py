@@ -43,6 +43,7 @@ def test_splits_share_no_rule_instance(keys: dict[str, list[str]]) -> None:
     assert min(len(set(each)) for each in keys.values()) > 20
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["mini-train", "mini-eval"])
 def test_grids_are_no_larger_than_the_shape_allows(name: str) -> None:
     grids = [grid for task in load_taskset(name) for pair in (*task.context, *task.queries) for grid in pair]
