@@ -40,7 +40,7 @@ class DomainSpec:
         options: Its own settings.
         load: (subset, options) -> task set. Raises UnknownTaskError, TaskError or SettingError.
         make: (options, directory of caches or None) -> how its tasks are rendered and scored. Raises SettingError.
-        environments: Gymnasium ids and the settings that each stands for.
+        environments: Gymnasium ids and their settings that are not the domain's defaults.
         tasksets: Task sets by name: what `load` accepts beside paths and ids.
         train_set: Task set to learn from by default.
         held_out: Task set to measure on by default.

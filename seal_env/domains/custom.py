@@ -42,7 +42,7 @@ CUSTOM: Final = DomainSpec(
     options=CustomOptions,
     load=lambda subset, options: load_custom(subset),
     make=_make,
-    environments={"SEAL-Custom-v0": {"subset": EXAMPLE, "max_tokens": 2048, "max_steps": 1000}},
+    environments={"SEAL-Custom-v0": {}},
     tasksets={
         EXAMPLE: TasksetEntry("three small tasks that show the file's form", lambda count: load_custom(EXAMPLE, count))
     },

@@ -86,14 +86,6 @@ def _validate(taskset: Taskset[Any, Any], free_answers: bool) -> Mapping[str, Se
     return validate_all(taskset, spans=not free_answers)
 
 
-_TASKS: Final[Mapping[str, Any]] = {
-    "domain": "knowledge",
-    "subset": "synthetic-train",
-    "model": TEXT_MODEL_NAME,
-    "max_tokens": 2048,
-    "max_steps": 1000,
-}
-
 KNOWLEDGE: Final = DomainSpec(
     name="knowledge",
     summary="passages to learn, and questions about them without the passage",
@@ -101,7 +93,7 @@ KNOWLEDGE: Final = DomainSpec(
     options=KnowledgeOptions,
     load=_load,
     make=_make,
-    environments={"SEAL-Knowledge-v0": _TASKS, "SEAL-Continual-v0": {**_TASKS, "sequence": 8}},
+    environments={"SEAL-Knowledge-v0": {}, "SEAL-Continual-v0": {"sequence": 8}},
     tasksets={**TASKSETS, **HUB_TASKSETS},
     train_set="synthetic-train",
     held_out="synthetic-eval",
@@ -113,6 +105,8 @@ KNOWLEDGE: Final = DomainSpec(
     defaults={
         "model": TEXT_MODEL_NAME,
         "subset": "synthetic-train",
+        "max_tokens": 2048,
+        "max_steps": 1000,
         "lora_rank": 32,
         "lora_alpha": 64.0,
         "batch_size": 1,

@@ -19,6 +19,8 @@ from seal_env.types import Answer, Task, Taskset
 TOOLS: Final = (AUGMENT_PAIRS, *TEXT_TOOLS)
 DEFAULTS: Final[Mapping[str, Any]] = {
     "model": TEXT_MODEL_NAME,
+    "max_tokens": 2048,
+    "max_steps": 1000,
     "lora_rank": 32,
     "lora_alpha": 64.0,
     "batch_size": 1,

@@ -43,7 +43,7 @@ def short(environment_id: str) -> dict[str, Any]:
     settings = environments()[environment_id]
     try:
         spec = get_domain(settings["domain"])
-        spec.load(settings["subset"], spec.options())
+        spec.load(settings.get("subset", spec.defaults["subset"]), spec.options())
     except MissingExtraError as error:
         pytest.skip(str(error))
     chosen = SHORT | SMALL_TASKS.get(environment_id, {})

@@ -225,3 +225,10 @@ def test_only_this_environment_has_sequences() -> None:
 def test_options_that_are_no_sequence_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(SettingError):
         make().reset(options=options)
+
+
+def test_another_domain_brings_its_own_defaults() -> None:
+    env = gymnasium.make("SEAL-Continual-v0", domain="arc", sequence=2).unwrapped
+    assert isinstance(env, SealContinualEnv)
+    used = env.settings
+    assert (used.subset, used.model, used.max_tokens, used.lora_rank) == ("seal-train", "seal-tiny", 8192, 16)
