@@ -12,7 +12,9 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-OUTSIDE = Path(__file__).parents[1] / "helpers" / "outside"
+HELPERS = Path(__file__).parents[1] / "helpers"
+OUTSIDE = (str(HELPERS / "outside"), str(HELPERS / "outside_metadata"))
+"""The package, and beside it its metadata, which would extend the process of the tests too."""
 TOOLS = "repeat,batch,training,finetune"
 
 IN_PROCESS = """
@@ -59,7 +61,7 @@ print("all of it")
 
 
 def run(*command: str, cwd: Path) -> str:
-    paths = os.pathsep.join([str(OUTSIDE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    paths = os.pathsep.join([*OUTSIDE, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": paths, "COLUMNS": "160"}
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, env=environment, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr

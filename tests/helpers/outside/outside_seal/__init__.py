@@ -11,12 +11,9 @@ from pydantic import Field
 
 from seal_env.agents.base import Agent
 from seal_env.domains.base import DomainOptions, DomainSpec
-from seal_env.domains.rewards import register_reward
-from seal_env.inner_loop.optim.registry import register_optimizer
 from seal_env.options import Options
 from seal_env.tasks.base import ListTaskset, TasksetEntry
 from seal_env.tasks.knowledge.grading.base import Attempt
-from seal_env.tasks.knowledge.grading.registry import register_grader
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.common.training import TRAINING
@@ -150,8 +147,3 @@ class FirstLetter:
 
     def grade_all(self, attempts: Any) -> list[bool]:
         return [self.grade(*Attempt(*attempt)) for attempt in attempts]
-
-
-register_grader("first-letter", FirstLetter)
-register_reward("steady", lambda base, adapted: 0.25)
-register_optimizer("sign", "outside_seal.optimizer:Sign")
