@@ -2,7 +2,7 @@
 
 RLlib is not an extra of seal-env, because `ray[rllib]` 2.60 asks for exactly gymnasium 1.2.2. Without that extra it runs:
 
-    pip install 'ray>=2.60,<3' dm_tree lz4 ormsgpack tensorboardX pandas pyarrow scipy
+    pip install 'seal-env[rllib]'
     python examples/rllib_ppo.py --iterations 10
 """
 

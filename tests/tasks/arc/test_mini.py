@@ -85,6 +85,7 @@ def test_a_larger_shape_gives_larger_grids(max_side: int) -> None:
     assert max(side for pairs in tasks for pair in pairs for side in np.shape(pair.input)) == max_side
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["mini-train", "mini-eval"])
 def test_there_are_three_or_four_demonstrations_and_one_query(name: str) -> None:
     assert {(len(task.context), len(task.queries)) for task in load_taskset(name)} == {(3, 1), (4, 1)}
