@@ -1,6 +1,6 @@
 """PPO of RLlib on vectorised episodes: RLlib calls a creator for all environments of a runner, and each step is one batch.
 
-RLlib is not an extra of seal-env, because `ray[rllib]` 2.60 asks for exactly gymnasium 1.2.2. Without that extra it runs:
+The extra brings `ray[rllib]`, which pins gymnasium 1.2.2: use an environment of its own.
 
     pip install 'seal-env[rllib]'
     python examples/rllib_ppo.py --iterations 10
