@@ -4,7 +4,7 @@
     python examples/grpo_trl.py --policy Qwen/Qwen2.5-0.5B-Instruct --steps 50
 
 A policy whose chat template has tool calls uses the tools one by one; another one, as the bundled model, writes its whole
-self-edit as text. `seal-env train grpo` is the same with held-out tasks and a run that can be gone on with.
+self-edit as text. `seal-env train grpo` is the same with held-out tasks and a run that resumes.
 """
 
 from __future__ import annotations

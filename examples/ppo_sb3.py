@@ -152,7 +152,7 @@ def random_actions(held_out: SealEnv, seed: int) -> list[str]:
 
 
 def rewards_of(held_out: SealEnv, actions: Sequence[str], seed: int, in_call: int) -> list[float]:
-    """The reward of an action on each task, with seeds that depend on `seed` alone; nan where the machine failed."""
+    """The reward of an action on each task, with seeds that depend on `seed` alone; nan after an infrastructure failure."""
     drawn = np.random.default_rng(seed).integers(2**31, size=len(actions)).tolist()
     episodes = [Episode(held_out.runtime, task, drawn[place]) for place, task in enumerate(held_out.taskset)]
     kept = BaseAnswerCache(len(episodes))
@@ -227,7 +227,7 @@ def summarise(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _task_rewards(measured: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
-    """Rewards of seeds (rows) on held-out tasks (columns); nan where the machine failed."""
+    """Rewards of seeds (rows) on held-out tasks (columns); nan after an infrastructure failure."""
     return np.array([seed["rewards"][name] for seed in measured], dtype=float)
 
 

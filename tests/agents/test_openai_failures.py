@@ -1,4 +1,4 @@
-"""The policy behind a server that fails: no failure becomes a reward, and each is told in words."""
+"""The policy behind a server that fails: no failure becomes a reward, and each has a reason in words."""
 
 from __future__ import annotations
 

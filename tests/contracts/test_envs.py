@@ -124,7 +124,7 @@ TEXTS = {"name": "implications", "arguments": {"texts": ["the old town has a riv
 
 
 def scripts(environment_id: str) -> list[list[str]]:
-    """What each environment is told, whichever turn of whichever episode it is in."""
+    """The actions of each environment, whichever turn of whichever episode it is in."""
     _, training, finetune = (json.dumps([call]) for call in json.loads(ARC.default_self_edit))
     first = json.loads(get_domain(environments()[environment_id]["domain"]).default_self_edit)[0]
     augment = json.dumps([TEXTS if first["name"] == "finetune" else first])

@@ -1,4 +1,4 @@
-"""AsyncInnerLoop: which jobs share a batch, and who is told what. No test depends on how long anything takes."""
+"""AsyncInnerLoop: which jobs share a batch, and who gets which result. No test depends on how long anything takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiling: the fold of the tools, the examples that are kept, the budget, and what the agent is told."""
+"""Compiling: the fold of the tools, the filter of examples, the budget, and the reply to the agent."""
 
 from __future__ import annotations
 
