@@ -81,8 +81,8 @@ class VectorGridFeatures(VectorWrapper):  # without type arguments: not generic 
     def step(self, actions: Any) -> VectorStep:
         """The features of the tasks after the step; `final_obs` has those of a task whose episode has just ended."""
         _, rewards, terminations, truncations, infos = self.env.step(actions)
-        for place in np.flatnonzero(infos.get("_final_obs", ())):
-            infos["final_obs"][place] = self._rows[place]
+        for index in np.flatnonzero(infos.get("_final_obs", ())):
+            infos["final_obs"][index] = self._rows[index]
         return self._observe(), rewards, terminations, truncations, infos
 
     def _observe(self) -> FeatureDict:

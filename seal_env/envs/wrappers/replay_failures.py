@@ -50,33 +50,33 @@ class VectorReplayFailures(VectorWrapper):  # without type arguments: not generi
         """A step whose rewards are all numbers. Raises UpdateError if the last replay of an episode fails too."""
         episodes = [seal.episode for seal in self._seals]
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        failed = {place: episode for place in np.flatnonzero(truncations).tolist() if (episode := episodes[place])}
+        failed = {index: episode for index in np.flatnonzero(truncations).tolist() if (episode := episodes[index])}
         same_step = self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
         reasons = (infos["final_info"] if same_step else infos)["reason"] if failed else ()
-        steps = self._replay(failed, actions, {place: reasons[place] for place in failed})
-        for place, (text, rewards[place], terminations[place], truncations[place], info) in steps.items():
+        steps = self._replay(failed, actions, {index: reasons[index] for index in failed})
+        for index, (text, rewards[index], terminations[index], truncations[index], info) in steps.items():
             if same_step:
-                infos = self._add_info(infos, {"final_obs": text, "final_info": info}, place)
+                infos = self._add_info(infos, {"final_obs": text, "final_info": info}, index)
             else:
-                observations = (*observations[:place], text, *observations[place + 1 :])
-                infos = self._add_info(infos, info, place)
+                observations = (*observations[:index], text, *observations[index + 1 :])
+                infos = self._add_info(infos, info, index)
         return observations, rewards, terminations, truncations, infos
 
     def _replay(self, failed: dict[int, Episode], actions: Sequence[Any], reasons: dict[int, str]) -> dict[int, Step]:
-        """A step for each failed episode, by its place."""
+        """A step for each failed episode, by its index."""
         mended: dict[int, Step] = {}
         for attempt in range(1, self.replays + 1):
-            left = [place for place in failed if place not in mended]
-            again = [Episode(self._runtime, failed[place].task, _other_seed(failed[place].seed, attempt)) for place in left]
+            left = [index for index in failed if index not in mended]
+            again = [Episode(self._runtime, failed[index].task, _other_seed(failed[index].seed, attempt)) for index in left]
             self.replayed += len(left)
-            for place, step in zip(left, play(again, [actions[place] for place in left], self._base), strict=True):
-                reasons[place] = step[4]["reason"]
+            for index, step in zip(left, play(again, [actions[index] for index in left], self._base), strict=True):
+                reasons[index] = step[4]["reason"]
                 if not step[3]:
-                    mended[place] = step
-        for place, episode in failed.items():
-            if place not in mended:
+                    mended[index] = step
+        for index, episode in failed.items():
+            if index not in mended:
                 tries, task_id = self.replays + 1, episode.task.task_id
-                raise UpdateError(f"the update on task {task_id} failed {tries} times; the last time: {reasons[place]}")
+                raise UpdateError(f"the update on task {task_id} failed {tries} times; the last time: {reasons[index]}")
         return mended
 
 
