@@ -2,7 +2,7 @@
 # A vLLM server on the CPU, in an environment of its own (.venv-vllm). GPUs: see docs/serving.md.
 #
 #   scripts/vllm_cpu.sh install          about 6 minutes and 3.4 GB
-#   scripts/vllm_cpu.sh start [MODEL]    MODEL: a directory; by default the embedded model. Returns once it answers.
+#   scripts/vllm_cpu.sh start [MODEL]    MODEL: a directory; by default seal-tiny. Returns once it answers.
 #   scripts/vllm_cpu.sh stop
 #   scripts/vllm_cpu.sh status           exit status 0 if it answers, 1 if not
 #
@@ -49,7 +49,7 @@ start_vllm() {
   command -v curl >/dev/null || die "curl is not installed"
   if pid >/dev/null; then die "it runs already (process $(pid)): run $0 stop"; fi
   ! answers || die "something else answers at $URL: choose another VLLM_PORT"
-  local model="${1:-seal_env/embedded/seal-tiny}"
+  local model="${1:-seal_env/models/seal-tiny}"
   [[ $# -eq 0 ]] || shift
   mkdir -p "$RUN"
   local options=(
