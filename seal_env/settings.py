@@ -30,12 +30,12 @@ class Settings(Options):
 
     domain: str = DEFAULT_DOMAIN
     """Kind of task; set by the environment's id."""
-    subset: str = "seal-train"
+    subset: PathText = "seal-train"
     """Task set: a name, a name with a count (mini-eval:20), comma-separated task ids, or a path; `seal-env tasks list` shows
     the names."""
     tools: Names | None = None
     """Tools of a self-edit, in order; the default is the domain's."""
-    model: str = MODEL_NAME
+    model: PathText = MODEL_NAME
     """Base model: seal-tiny or seal-tiny-text (bundled), a Hugging Face id or a local directory. Never a live object."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""

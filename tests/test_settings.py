@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle  # noqa: TID251
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +87,9 @@ def test_errors_survive_pickling_and_are_standard_errors(error: SealError) -> No
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert str(again) == str(error)
     assert isinstance(again, ValueError | KeyError | OSError)
+
+
+def test_paths_and_lists_are_accepted(tmp_path: Path) -> None:
+    settings = Settings.resolve(subset=tmp_path, model=tmp_path / "m", lora_targets=["q_proj"], save_adapters=tmp_path)
+    assert (settings.subset, settings.model) == (str(tmp_path), str(tmp_path / "m"))
+    assert (settings.lora_targets, settings.save_adapters) == (("q_proj",), str(tmp_path))
