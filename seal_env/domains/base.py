@@ -53,7 +53,6 @@ class DomainSpec:
         recipe: Fields of `Recipe` that have another value here.
         profiles: Legal values of the setting `profile`.
         reads_plain_text: Whether plain text is an action too, one document a line.
-        extra: The extra of seal-env that brings the packages it needs, if it needs any.
     """
 
     name: str
@@ -75,4 +74,3 @@ class DomainSpec:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     profiles: tuple[str, ...] = ("fixed",)
     reads_plain_text: bool = False
-    extra: str | None = None

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import TEXT_MODEL_NAME
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
-from seal_env.tasks.knowledge.grading.registry import GradeFunction, check_grader, make_grader
+from seal_env.tasks.knowledge.grading.registry import VERDICTS, GradeFunction, check_grader, make_grader
 from seal_env.tasks.knowledge.groups import GroupedTaskset
 from seal_env.tasks.knowledge.loader import HUB_TASKSETS, TASKSETS, load_passages
 from seal_env.tasks.knowledge.passage import Passage, Question, published
@@ -26,8 +26,6 @@ from seal_env.tools.text.self_qa import SELF_QA
 from seal_env.types import Task, Taskset
 
 TOOLS: Final = (IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)
-VERDICTS: Final = "verdicts.sqlite"
-"""Where a judge's verdicts are cached, beside the results of updates."""
 
 
 class KnowledgeOptions(DomainOptions):

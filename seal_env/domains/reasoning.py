@@ -11,7 +11,7 @@ from pydantic import Field
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIPE, TOOLS, PairsOptions, columns, validate
 from seal_env.tasks.pairs.domain import PairsDomain
-from seal_env.tasks.reasoning.generators import EXTRA, score_answers
+from seal_env.tasks.reasoning.generators import score_answers
 from seal_env.tasks.reasoning.loader import TASKSETS, load_reasoning
 from seal_env.types import Taskset
 
@@ -56,5 +56,4 @@ REASONING: Final = DomainSpec(
     defaults={**DEFAULTS, "subset": "chain_sum"},
     recipe=RECIPE,
     reads_plain_text=True,
-    extra=EXTRA,
 )

@@ -7,13 +7,12 @@ from functools import cache
 from pathlib import Path
 
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
-from seal_env.tasks.knowledge.grading.registry import make_grader
+from seal_env.tasks.knowledge.grading.registry import VERDICTS, make_grader
 from seal_env.tasks.pairs.task import Examples, Pair, PairTask
 from seal_env.types import Task
 
 Metric = Callable[[str, str, str], float]
 """(input, gold, answer) -> score in [0, 1]; a bool counts as 0 or 1."""
-VERDICTS = "verdicts.sqlite"
 
 
 class MetricScorer:

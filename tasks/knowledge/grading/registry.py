@@ -13,6 +13,8 @@ from seal_env.tasks.knowledge.grading.base import Attempt, Grader
 from seal_env.tasks.knowledge.grading.exact_match import ExactMatchGrader
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 
+VERDICTS = "verdicts.sqlite"
+"""Name of the file in which a judge's verdicts are cached, beside the results of updates."""
 GradeFunction = Callable[[str, str, str], bool]
 """(question, gold, prediction) -> whether the prediction is right."""
 
