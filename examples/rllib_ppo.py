@@ -19,9 +19,7 @@ try:
     from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
     from ray.tune.registry import register_env
 except ImportError as error:
-    raise SystemExit(
-        f"{error}. What RLlib needs is not there; install this first:{str(__doc__).partition('it runs:')[2]}"
-    ) from error
+    raise SystemExit(f"This example needs RLlib ({error}). Install it with: pip install 'seal-env[rllib]'") from error
 
 NAME = "seal-arc-mini-vectorised"
 

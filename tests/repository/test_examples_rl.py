@@ -186,7 +186,7 @@ def test_help_runs_from_the_repository_root(name: str, needed: tuple[str, ...], 
 
 def test_without_ray_rllib_s_example_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SystemExit, match=r"pip install 'ray>=2.60,<3' dm_tree"):
+    with pytest.raises(SystemExit, match=r"pip install 'seal-env\[rllib\]'"):
         load("rllib_ppo.py")
 
 
