@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,6 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM, MistralConfig, MistralForCausalLM
 
 from seal_env.errors import ModelError
-from seal_env.inner_loop.batched import decode as batched_answers
-from seal_env.inner_loop.batched import lora as lora_stack
-from seal_env.inner_loop.batched import packed_model
-from seal_env.inner_loop.batched.attention import VariableLengthAttention
-from seal_env.inner_loop.batched.grouped_mm import AllAtOnce
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE, Piece, pack
@@ -321,38 +315,6 @@ def test_decoding_ends_where_no_legal_answer_can_follow(llama: FrozenLM) -> None
 
     assert any(tokens(answer) > 5 for answer in result.answers_Q[3:])
     assert all(tokens(answer) < 5 for answer in result.answers_Q[:3])
-
-
-@pytest.mark.parametrize("profile", ["fixed", "paper"])
-def test_kernels_of_a_gpu_do_the_same(profile: str, base: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch's grouped product works on a CPU too; its attention over sequences of any length is written out here."""
-    jobs = [replace(each, recipe=PROFILES[profile]) for each in JOBS[:5]]
-    expected = BatchedInnerLoop(base).run(jobs)
-    calls = []
-
-    def varlen(q: Any, k: Any, v: Any, q_bounds: Any, k_bounds: Any, q_most: int, k_most: int, **named: Any) -> Any:
-        q_bounds, k_bounds = q_bounds.tolist(), k_bounds.tolist()
-        lengths = [[stop - start for start, stop in pairwise(bounds)] for bounds in (q_bounds, k_bounds)]
-        assert (q_most, k_most) == (max(lengths[0]), max(lengths[1]))
-        calls.append(named["window_size"])
-        parts = []
-        for number in range(len(q_bounds) - 1):
-            mine, its = slice(*q_bounds[number : number + 2]), slice(*k_bounds[number : number + 2])
-            query, key, value = (x.transpose(0, 1)[None] for x in (q[mine], k[its], v[its]))
-            causal = {
-                "is_causal": named["window_size"] == (-1, 0),
-                "scale": named["scale"],
-                "enable_gqa": named["enable_gqa"],
-            }
-            parts.append(functional.scaled_dot_product_attention(query, key, value, **causal)[0].transpose(0, 1))
-        return torch.cat(parts)
-
-    monkeypatch.setattr(lora_stack, "choose_products", lambda *_: AllAtOnce())
-    for module in (packed_model, batched_answers):
-        monkeypatch.setattr(module, "attention_over", lambda packed: VariableLengthAttention(packed, varlen))
-    for mine, other in zip(BatchedInnerLoop(base).run(jobs), expected, strict=True):
-        assert_same(mine, other)
-    assert set(calls) == ({(-1, 0)} if profile == "fixed" else {(-1, 0), (-1, -1)})
 
 
 def test_packing_lays_sequences_end_to_end() -> None:

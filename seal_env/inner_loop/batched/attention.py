@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, Protocol
@@ -94,6 +95,8 @@ class VariableLengthAttention:
 
     def __init__(self, packed: Packed, kernel: Any) -> None:
         self._kernel = kernel
+        # Before torch 2.12 the kernel has no such argument and accepts fewer key heads than query heads without it.
+        self._has_gqa_flag = "enable_gqa" in inspect.signature(kernel).parameters
         device = packed.ids.device
         sequences = [(run.start + n * run.length, run.length, run.real) for run in packed.runs for n in range(run.count)]
         self._real = _Part([range(start, start + real) for start, _, real in sequences], device)
@@ -120,6 +123,7 @@ class VariableLengthAttention:
     def _call(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, asking: _Part, scale: float | None, window: tuple[int, int]
     ) -> torch.Tensor:
+        grouped = {"enable_gqa": q.shape[1] != k.shape[1]} if self._has_gqa_flag else {}
         mixed: torch.Tensor = self._kernel(
             q.contiguous(),
             k.contiguous(),
@@ -130,7 +134,7 @@ class VariableLengthAttention:
             self._real.longest,
             scale=scale,
             window_size=window,
-            enable_gqa=q.shape[1] != k.shape[1],
+            **grouped,
         )
         return mixed
 

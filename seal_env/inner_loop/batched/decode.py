@@ -67,6 +67,16 @@ class WrongAnswer:
     token: int
     states: States
 
+    @property
+    def length(self) -> int:
+        """Tokens whose keys and values are known."""
+        return len(self.query.encoded.prompt_T) + self.matched
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of one token's keys and values in all layers."""
+        return sum(state[:, 0].numel() * state.element_size() for states in self.states for state in states)
+
 
 def verify(
     model: PackedReader, stack: LoraStack | None, queries: Sequence[QueryInSlot]
@@ -100,12 +110,13 @@ def verify(
         offset += each.tokens
         positions.extend(range(offset - len(each.encoded.gold_T), offset))
     gold = torch.tensor([token for each in queries for token in each.encoded.gold_T], device=model.base.device)
-    chosen, margins = choose(hidden[torch.tensor(positions, device=model.base.device)], model.head, gold)
+    found = choose(hidden[torch.tensor(positions, device=model.base.device)], model.head, gold)
+    chosen, margins = (values.tolist() for values in found)
     answers: list[tuple[Answer, WrongAnswer | None]] = []
     at = 0
     for each, start in zip(queries, starts, strict=True):
         length = len(each.encoded.gold_T)
-        tokens, margin = chosen[at : at + length].tolist(), float(margins[at : at + length].min())
+        tokens, margin = chosen[at : at + length], min(margins[at : at + length])
         at += length
         same = [token == gold_token for token, gold_token in zip(tokens, each.encoded.gold_T, strict=True)]
         matched = [*same, False].index(False)
@@ -132,57 +143,69 @@ def _storing(attention: Attention, stored: States) -> Attention:
 
 
 class _Rows:
-    """Keys and values of the unfinished answers, by layer [rows, heads, room, d], and how many of them are in use."""
+    """Keys and values of the unfinished answers, by layer [rows, key heads, room, d].
+
+    Attributes:
+        positions: How many of them each row uses, which is the position of its next token, [rows].
+        states: The keys and values.
+    """
 
     def __init__(self, rows: Sequence[WrongAnswer]) -> None:
-        lengths = [len(row.query.encoded.prompt_T) + row.matched for row in rows]
-        device = rows[0].states[0][0].device
-        self.lengths = torch.tensor(lengths, device=device)
-        room = max(lengths) + ROOM
+        self._lengths = [row.length for row in rows]
+        room = _rounded_up(max(self._lengths) + ROOM)
 
         def stacked(layer: int, which: int) -> torch.Tensor:
-            return torch.stack(
-                [
-                    functional.pad(row.states[layer][which], (0, 0, 0, room - length))
-                    for row, length in zip(rows, lengths, strict=True)
-                ]
-            )
+            return torch.stack([functional.pad(row.states[layer][which], (0, 0, 0, room - row.length)) for row in rows])
 
         self.states: States = [(stacked(layer, 0), stacked(layer, 1)) for layer in range(len(rows[0].states))]
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What all layers need for the next token. Key lengths are rounded up, so that a kernel meets few of them."""
+        keys = self.states[0][0]
+        self.positions = torch.tensor(self._lengths, device=keys.device)
+        self._rows = torch.arange(len(self._lengths), device=keys.device)
+        self._longest = _rounded_up(max(self._lengths) + 1)
+        unseen = torch.arange(self._longest, device=keys.device) > self.positions[:, None]
+        self._mask = torch.zeros_like(unseen, dtype=keys.dtype).masked_fill_(unseen, -torch.inf)[:, None, None]
 
     def attend(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
     ) -> torch.Tensor:
-        """Attention of one new token a row, [1, heads, rows, d], over the row's tokens so far and itself."""
+        """Attention of one new token a row, [1, heads, rows, d], over the row's tokens so far and itself.
+
+        Heads that share keys are laid out as queries of one head: kernels that take a mask then need no expanded keys.
+        """
         keys, values = self.states[layer]
-        rows = torch.arange(len(self.lengths), device=keys.device)
-        keys[rows, :, self.lengths] = key[0].transpose(0, 1)
-        values[rows, :, self.lengths] = value[0].transpose(0, 1)
-        longest = int(self.lengths.max()) + 1
-        seen = torch.arange(longest, device=keys.device) <= self.lengths[:, None]
+        keys[self._rows, :, self.positions] = key[0].transpose(0, 1)
+        values[self._rows, :, self.positions] = value[0].transpose(0, 1)
         mixed = functional.scaled_dot_product_attention(
-            query[0].transpose(0, 1)[:, :, None],
-            keys[:, :, :longest],
-            values[:, :, :longest],
-            attn_mask=seen[:, None, None],
+            query[0].transpose(0, 1).unflatten(1, (key.shape[1], -1)),
+            keys[:, :, : self._longest],
+            values[:, :, : self._longest],
+            attn_mask=self._mask,
             scale=scale,
-            enable_gqa=query.shape[1] != key.shape[1],
         )
-        return mixed.transpose(1, 2).flatten(0, 1)[None]
+        return mixed.flatten(1, 2)[None]
 
     def advance(self, alive: list[int]) -> None:
         """Count the new token, drop all rows but `alive`, and make room for the next token."""
-        grow = int(self.lengths.max()) + 2 > self.states[0][0].shape[2]
-        chosen = None if len(alive) == len(self.lengths) else torch.tensor(alive, device=self.lengths.device)
-        self.lengths = (self.lengths + 1) if chosen is None else (self.lengths + 1)[chosen]
-        if chosen is None and not grow:
-            return
+        dropped = len(alive) < len(self._lengths)
+        chosen = torch.tensor(alive, device=self.positions.device) if dropped else None
+        self._lengths = [self._lengths[row] + 1 for row in alive]
+        grow = max(self._lengths) + 1 > self.states[0][0].shape[2]
 
         def resized(state: torch.Tensor) -> torch.Tensor:
             state = state if chosen is None else state[chosen]
             return functional.pad(state, (0, 0, 0, ROOM)) if grow else state
 
-        self.states = [(resized(key), resized(value)) for key, value in self.states]
+        if dropped or grow:
+            self.states = [(resized(key), resized(value)) for key, value in self.states]
+        self._prepare()
+
+
+def _rounded_up(length: int) -> int:
+    return -(-length // ROOM) * ROOM
 
 
 @torch.no_grad()
@@ -198,7 +221,7 @@ def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[WrongAn
     cache = _Rows([wrong[index] for index in alive]) if alive else None
     while alive:
         assert cache is not None
-        packed = _one_token_each([tokens[i] for i in alive], [wrong[i].query.slot for i in alive], cache.lengths, device)
+        packed = _one_token_each([tokens[i] for i in alive], [wrong[i].query.slot for i in alive], cache.positions, device)
         hidden = model.hidden(packed, stack, cache.attend)
         chosen = (hidden @ model.head.T).argmax(1).tolist()
         tokens = dict(zip(alive, chosen, strict=True))

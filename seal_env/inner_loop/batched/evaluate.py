@@ -6,12 +6,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer, decode, verify
+from seal_env.inner_loop.batched.decode import ROOM, QueryInSlot, WrongAnswer, decode, verify
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedReader
-from seal_env.inner_loop.model.memory import in_halves
+from seal_env.inner_loop.model.memory import free_bytes, in_halves
 from seal_env.inner_loop.results import out_of_memory
 from seal_env.types import Answer, UpdateJob, UpdateResult
+
+STATES_SHARE = 0.2
+"""Share of the free memory for keys and values while decoding: they are there once more whenever a row ends."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def evaluate(
 
     for part in _parts(queries, tokens):
         in_halves(part, check, give_up)
-    in_halves(wrong, write, lambda item: give_up(item[0]))
+    for rows in _parts_in_memory(wrong, free_bytes(model.base.device)):
+        in_halves(rows, write, lambda item: give_up(item[0]))
     elapsed, total = time.perf_counter() - began, sum(each.tokens for each in queries)
     replies = {}
     for number in jobs:
@@ -92,4 +96,17 @@ def _parts(queries: Sequence[QueryInSlot], tokens: int) -> list[list[int]]:
             room = tokens
         parts[-1].append(index)
         room -= each.tokens
+    return parts
+
+
+def _parts_in_memory(wrong: Sequence[tuple[int, WrongAnswer]], free: int) -> list[list[tuple[int, WrongAnswer]]]:
+    """Neighbouring wrong answers in parts whose keys and values take at most their share of the free bytes, or of one."""
+    parts: list[list[tuple[int, WrongAnswer]]] = []
+    longest = 0
+    for item in wrong:
+        longest = max(longest, item[1].length + ROOM)
+        if not parts or (len(parts[-1]) + 1) * longest * item[1].token_bytes > STATES_SHARE * free:
+            parts.append([])
+            longest = item[1].length + ROOM
+        parts[-1].append(item)
     return parts

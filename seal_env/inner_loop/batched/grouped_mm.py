@@ -69,9 +69,14 @@ class AllAtOnce:
         total.index_add_(0, packed.slots, product.to(total.dtype))
 
 
+FUSED_CAPABILITIES = (9, 10)
+"""Major compute capabilities on which torch has one kernel for all groups; on others it waits for the GPU at every call."""
+
+
 def choose_products(weights: torch.Tensor, sizes: Sequence[int]) -> Products:
     """The way for adapter weights of this type and device, whose matrices have these numbers of rows and columns."""
     fits = weights.is_cuda and weights.dtype == torch.bfloat16 and hasattr(functional, "grouped_mm")
-    if fits and torch.cuda.get_device_capability(weights.device) >= (8, 0) and all(size % 8 == 0 for size in sizes):
+    fits = fits and all(size % 8 == 0 for size in sizes)
+    if fits and torch.cuda.get_device_capability(weights.device)[0] in FUSED_CAPABILITIES:
         return AllAtOnce()
     return OneByOne()

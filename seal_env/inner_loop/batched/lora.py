@@ -66,6 +66,7 @@ class LoraStack:
             self._used, [spec.rank, *(n for s in self.shapes for n in (s.inputs, s.outputs))]
         )
         self.by_layer = {shape.name: self._views(shape, self._used) for shape in self.shapes}
+        self._drawn: tuple[int, torch.Tensor] | None = None  # jobs of one episode share a seed
         gradients = self.gradients
         self.gradients_by_layer = (
             {} if gradients is None else {shape.name: self._views(shape, gradients) for shape in self.shapes}
@@ -81,13 +82,19 @@ class LoraStack:
     @torch.no_grad()
     def reset(self, slot: int, seed: int) -> None:
         """A fresh adapter: A drawn from the seed as the reference loop draws it, B zero."""
-        generator = torch.Generator().manual_seed(seed)
-        self.weights[slot] = 0
-        for shape in self.shapes:
-            fresh = torch.empty(self.spec.rank, shape.inputs)
-            torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-            self.weights[slot, shape.a_start : shape.b_start] = fresh.flatten().to(self.weights)
+        if self._drawn is None or self._drawn[0] != seed:
+            self._drawn = (seed, self._draw(seed))
+        self.weights[slot] = self._drawn[1]
         self.publish(slot)
+
+    def _draw(self, seed: int) -> torch.Tensor:
+        """The weights of a fresh adapter, [parameters]. Drawn on the CPU, they are the same on every device."""
+        generator = torch.Generator().manual_seed(seed)
+        row = torch.zeros(self.weights.shape[1])
+        for shape in self.shapes:
+            fresh = row[shape.a_start : shape.b_start].view(self.spec.rank, shape.inputs)
+            torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+        return row.to(self.weights)
 
     def tensors(self, slot: int, rows: torch.Tensor, flat: bool) -> list[torch.Tensor]:
         """Views of one adapter's numbers in `rows`, which is `weights` or `gradients`.

@@ -1,0 +1,169 @@
+"""What runs on a GPU, as far as a CPU can prove it: torch's grouped product, kernels written out, and meta tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from seal_env.inner_loop.batched import decode, evaluate, lora, packed_model
+from seal_env.inner_loop.batched.attention import VariableLengthAttention, _kernel
+from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer
+from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne, choose_products
+from seal_env.inner_loop.batched.head import cross_entropy
+from seal_env.inner_loop.batched.loop import BatchedInnerLoop
+from seal_env.inner_loop.batched.lora import LoraStack
+from seal_env.inner_loop.batched.norms import FusedRMSNorm, fuse_norms
+from seal_env.inner_loop.batched.packed_model import PackedModel
+from seal_env.inner_loop.batched.packing import Piece, pack
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model, share
+from seal_env.types import PROFILES, LoraSpec
+from tests.inner_loop.test_batched_inner_loop import JOBS, assert_same
+
+WINDOWS: list[tuple[int, int]] = []
+
+
+def varlen(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, q_bounds: Any, k_bounds: Any, q_most: int, k_most: int,
+    *, scale: float | None, window_size: tuple[int, int], enable_gqa: bool = True,
+) -> torch.Tensor:  # fmt: skip
+    """torch's kernel, sequence by sequence, as torch 2.13 declares it."""
+    bounds = [list(pairwise(each.tolist())) for each in (q_bounds, k_bounds)]
+    assert [max(stop - start for start, stop in each) for each in bounds] == [q_most, k_most]
+    assert enable_gqa or q.shape[1] == k.shape[1]
+    WINDOWS.append(window_size)
+    parts = []
+    for mine, its in zip(*bounds, strict=True):
+        query, key, value = (x.transpose(0, 1)[None] for x in (q[slice(*mine)], k[slice(*its)], v[slice(*its)]))
+        mixed = functional.scaled_dot_product_attention(
+            query, key, value, is_causal=window_size == (-1, 0), scale=scale, enable_gqa=True
+        )
+        parts.append(mixed[0].transpose(0, 1))
+    return torch.cat(parts)
+
+
+def varlen_of_torch_2_11(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, q_bounds: Any, k_bounds: Any, q_most: int, k_most: int,
+    *, return_aux: Any = None, scale: float | None = None, window_size: tuple[int, int] = (-1, -1),
+) -> torch.Tensor:  # fmt: skip
+    """The same without `enable_gqa`, which came later."""
+    assert return_aux is None
+    return varlen(q, k, v, q_bounds, k_bounds, q_most, k_most, scale=scale, window_size=window_size)
+
+
+@pytest.fixture(params=["llama", "qwen2", "gpt2"])
+def base(request: pytest.FixtureRequest, tiny_models: dict[str, str]) -> FrozenLM:
+    return load_base_model(tiny_models[request.param], "cpu")
+
+
+@pytest.fixture
+def llama(tiny_models: dict[str, str]) -> FrozenLM:
+    return load_base_model(tiny_models["llama"], "cpu")
+
+
+def attend_with(kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (packed_model, decode):
+        monkeypatch.setattr(module, "attention_over", lambda packed: VariableLengthAttention(packed, kernel))
+
+
+@pytest.mark.parametrize("kernel", [varlen, varlen_of_torch_2_11])
+@pytest.mark.parametrize("profile", ["fixed", "paper"])
+def test_kernels_of_a_gpu_do_the_same(
+    profile: str, kernel: Callable[..., Any], base: FrozenLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [replace(each, recipe=PROFILES[profile]) for each in JOBS[:5]]
+    expected = BatchedInnerLoop(base).run(jobs)
+    WINDOWS.clear()
+    monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
+    attend_with(kernel, monkeypatch)
+    for mine, other in zip(BatchedInnerLoop(base).run(jobs), expected, strict=True):
+        assert_same(mine, other)
+    assert set(WINDOWS) == ({(-1, 0)} if profile == "fixed" else {(-1, 0), (-1, -1)})
+
+
+def test_fused_norms_do_the_same(llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = BatchedInnerLoop(llama).run(JOBS[:2])
+    monkeypatch.setattr(packed_model, "share", lambda model: _fused(share(model)))
+    loop = BatchedInnerLoop(llama)
+    for mine, other in zip(loop.run(JOBS[:2]), expected, strict=True):
+        assert_same(mine, other)
+    assert any(isinstance(module, FusedRMSNorm) for module in loop._model(JOBS[0].lora).model.modules())
+
+
+def _fused(model: Any) -> Any:
+    assert fuse_norms(model) == 2 * model.config.num_hidden_layers + 1
+    return model
+
+
+SHAPE: dict[str, Any] = {
+    "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "head_dim": 16, "vocab_size": 64,
+}  # fmt: skip
+
+
+def test_norms_that_compute_something_else_stay() -> None:
+    gemma = GemmaForCausalLM(GemmaConfig(**SHAPE))
+    assert fuse_norms(gemma) == 0
+    llama = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    llama.model.norm.forward = lambda x: 2 * x
+    assert fuse_norms(llama) == 4
+
+
+@pytest.mark.parametrize(
+    ("major", "sizes", "expected"),
+    [
+        (9, (8, 64), AllAtOnce),
+        (10, (8, 64), AllAtOnce),
+        (8, (8, 64), OneByOne),
+        (12, (8, 64), OneByOne),
+        (9, (8, 12), OneByOne),
+    ],
+)
+def test_grouped_product_runs_where_torch_has_one_kernel_for_it(
+    major: int, sizes: tuple[int, ...], expected: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnGpu:
+        is_cuda, dtype, device = True, torch.bfloat16, "cuda"
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (major, 0))
+    weights: Any = OnGpu()
+    assert isinstance(choose_products(weights, sizes), expected)
+
+
+def test_decoding_takes_parts_that_fit_into_memory() -> None:
+    states = [(torch.zeros(2, 30, 8), torch.zeros(2, 30, 8))]
+    encoded: Any = type("Encoded", (), {"prompt_T": (0,) * 30, "gold_T": (0,)})()
+    query: Any = None
+    wrong = [(n, WrongAnswer(QueryInSlot(query, encoded, 0, True, 0), 0, 0, states)) for n in range(5)]
+    row = (30 + decode.ROOM) * 2 * 2 * 8 * 4  # positions, keys and values, heads, width, bytes
+    room = 2 * row / evaluate.STATES_SHARE
+    assert [len(part) for part in evaluate._parts_in_memory(wrong, int(room) + 1)] == [2, 2, 1]
+    assert [len(part) for part in evaluate._parts_in_memory(wrong, 1)] == [1] * 5
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("key_heads", [2, 4])
+def test_forward_and_backward_run_on_meta_tensors(
+    key_heads: int, padded: bool, llama: FrozenLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shapes, types and strides as torch's own kernels of a GPU want them."""
+    monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
+    monkeypatch.setattr(PackedModel, "_verify", lambda _: None)
+    attend_with(_kernel(), monkeypatch)
+    with torch.device("meta"):
+        model = LlamaForCausalLM(LlamaConfig(**{**SHAPE, "num_key_value_heads": key_heads})).bfloat16().requires_grad_(False)
+    meta = torch.device("meta")
+    packed_on_meta = PackedModel(replace(llama, model=model, device=meta, inner_loops={}), LoraSpec(8, 16.0))
+    stack = LoraStack(packed_on_meta.spec, packed_on_meta.layers, 2, learn=True)
+    pieces = [Piece([0] * 16, 12 if padded else 16, 1), Piece([0] * 7, 7, 0)]
+    states = packed_on_meta.hidden(pack(pieces, meta), stack)
+    labels = torch.zeros(len(states), dtype=torch.long, device=meta)
+    total, _ = cross_entropy(states, packed_on_meta.head, labels, torch.ones(len(states), device=meta))
+    total.backward()
+    assert (states.shape, states.dtype, total.dtype) == ((23, 64), torch.bfloat16, torch.float32)
