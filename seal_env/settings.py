@@ -206,12 +206,13 @@ def default_of(name: str) -> Any:
 
 
 def _with_defaults(spec: DomainSpec, given: Mapping[str, Any]) -> dict[str, Any]:
-    """`given`, and where it says nothing the defaults of the model, then those of the domain."""
+    """`given`, and where it says nothing the defaults of the model, then those of the task set, then those of the domain."""
     chosen = {name: value for name, value in given.items() if value is not None}
     model = chosen.get("model", spec.defaults.get("model", MODEL_NAME))
     known = Settings.model_fields.keys() | spec.options.model_fields.keys()
     own = {name: value for name, value in MODEL_DEFAULTS.get(model, {}).items() if name in known}
-    return {**spec.defaults, **own, **chosen}
+    subset = chosen.get("subset", spec.defaults.get("subset", Settings.model_fields["subset"].default))
+    return {**spec.defaults, **spec.subset_defaults(str(subset)), **own, **chosen}
 
 
 def _as_data(value: Any) -> Any:

@@ -93,3 +93,22 @@ def test_paths_and_lists_are_accepted(tmp_path: Path) -> None:
     settings = Settings.resolve(subset=tmp_path, model=tmp_path / "m", lora_targets=["q_proj"], save_adapters=tmp_path)
     assert (settings.subset, settings.model) == (str(tmp_path), str(tmp_path / "m"))
     assert (settings.lora_targets, settings.save_adapters) == (("q_proj",), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("subset", "grader"),
+    [
+        (None, "exact_match"),
+        ("synthetic-reworded:9", "exact_match"),
+        ("synthetic-eval-0-7,synthetic-train-0-1", "exact_match"),
+        ("squad-validation:20", "lexical"),
+        ("passages.json", "lexical"),
+        ("./synthetic-eval", "lexical"),
+    ],
+)
+def test_synthetic_passages_are_graded_by_exact_match(subset: str | None, grader: str) -> None:
+    assert Settings.resolve(domain="knowledge", subset=subset).flat()["grader"] == grader
+
+
+def test_a_named_grader_wins_over_that_of_the_passages() -> None:
+    assert Settings.resolve(domain="knowledge", subset="synthetic-eval", grader="lexical").flat()["grader"] == "lexical"

@@ -25,6 +25,11 @@ class DomainOptions(Options):
         """Whether scores depend on the text of answers that are not exactly right."""
         return True
 
+    @property
+    def graded_by(self) -> str:
+        """Name of what decides whether an answer is right."""
+        return "exact_match"
+
 
 @dataclass(frozen=True)
 class DomainSpec:
@@ -53,6 +58,7 @@ class DomainSpec:
         recipe: Fields of `Recipe` that have another value here.
         profiles: Legal values of the setting `profile`.
         reads_plain_text: Whether plain text is an action too, one document a line.
+        subset_defaults: subset -> the settings that have another default for this task set.
     """
 
     name: str
@@ -74,3 +80,4 @@ class DomainSpec:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     profiles: tuple[str, ...] = ("fixed",)
     reads_plain_text: bool = False
+    subset_defaults: Callable[[str], Mapping[str, Any]] = lambda subset: {}

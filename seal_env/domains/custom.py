@@ -11,6 +11,7 @@ from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIP
 from seal_env.tasks.base import TasksetEntry
 from seal_env.tasks.custom.loader import EXAMPLE, load_custom
 from seal_env.tasks.custom.metrics import Metric, MetricScorer
+from seal_env.tasks.knowledge.grading.registry import name_of
 from seal_env.tasks.pairs.domain import PairsDomain
 from seal_env.types import Taskset
 
@@ -25,6 +26,11 @@ class CustomOptions(PairsOptions):
     """The judge's name at its server, for metric='judge'; None is the only model that it serves."""
     grader_url: str | None = None
     """Address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
+
+    @property
+    def graded_by(self) -> str:
+        """The metric's name, or where its function is."""
+        return name_of(self.metric)
 
 
 def _make(options: CustomOptions, caches: Path | None) -> PairsDomain:

@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import TEXT_MODEL_NAME
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
-from seal_env.tasks.knowledge.grading.registry import VERDICTS, GradeFunction, check_grader, make_grader
+from seal_env.tasks.knowledge.grading.registry import VERDICTS, GradeFunction, check_grader, make_grader, name_of
 from seal_env.tasks.knowledge.groups import GroupedTaskset
-from seal_env.tasks.knowledge.loader import HUB_TASKSETS, TASKSETS, load_passages
+from seal_env.tasks.knowledge.loader import HUB_TASKSETS, TASKSETS, is_synthetic, load_passages
 from seal_env.tasks.knowledge.passage import Passage, Question, published
 from seal_env.tasks.knowledge.validate import validate_all
 from seal_env.tools.common.finetune import FINETUNE
@@ -36,8 +36,9 @@ class KnowledgeOptions(DomainOptions):
     learn_passage: bool = True
     """Whether the passage itself is a training document beside those of the self-edit."""
     grader: str | GradeFunction = "lexical"
-    """How answers are graded: lexical (words, numbers and dates), judge (a language model behind an OpenAI-compatible
-    server), a name given to `register_grader`, or a function (question, gold, prediction) -> bool."""
+    """How answers are graded: exact_match, lexical (words, numbers and dates), judge (a language model behind an
+    OpenAI-compatible server), a name given to `register_grader`, or a function (question, gold, prediction) -> bool. The
+    default is exact_match for synthetic passages and lexical for others."""
     grader_model: str | None = None
     """The judge's name at its server; None is the only model that it serves."""
     grader_url: str | None = None
@@ -47,6 +48,11 @@ class KnowledgeOptions(DomainOptions):
     def segments(self) -> int:
         """One for each passage."""
         return self.passages
+
+    @property
+    def graded_by(self) -> str:
+        """The grader's name, or where its function is."""
+        return name_of(self.grader)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -78,6 +84,10 @@ def _columns(task: Task[Passage, Question]) -> Mapping[str, str]:
         "self-edits": str(len(published(task))),
         "title": task.context.title,
     }
+
+
+def _subset_defaults(subset: str) -> Mapping[str, Any]:
+    return {"grader": "exact_match"} if is_synthetic(subset) else {}
 
 
 def _validate(taskset: Taskset[Any, Any], free_answers: bool) -> Mapping[str, Sequence[str]]:
@@ -114,4 +124,5 @@ KNOWLEDGE: Final = DomainSpec(
     },
     recipe={"warmup_steps": 0},
     reads_plain_text=True,
+    subset_defaults=_subset_defaults,
 )

@@ -24,6 +24,11 @@ class ReasoningOptions(PairsOptions):
     num_queries: int = Field(4, ge=1, le=64)
     """Queries of a task."""
 
+    @property
+    def graded_by(self) -> str:
+        """The generator's own verifier."""
+        return "verifier"
+
 
 def _load(subset: str, options: ReasoningOptions) -> Taskset[Any, Any]:
     return load_reasoning(subset, options.num_examples, options.num_queries)

@@ -52,6 +52,7 @@ def update_info(
     """
     decoded, partial = runtime.settings.decode == "failed", runtime.spec.partial_metric
     info: dict[str, Any] = {
+        "grader": runtime.settings.options.graded_by,
         "self_edit": [{"name": call.name, "arguments": dict(call.arguments)} for call in calls],
         "examples": len(edit.examples_E) if edit else 0,
         "optimizer_steps": edit.optimizer_steps if edit else 0,

@@ -59,13 +59,11 @@ def load_passages(subset: str) -> PassageTaskset:
         UnknownTaskError: It is none of these.
         TaskError: A file is malformed, or the hub cannot be reached.
     """
-    counted = _COUNTED.fullmatch(subset)
-    name, count = (counted[1], int(counted[2])) if counted and not os.path.exists(subset) else (subset, None)
+    name, count = _name_and_count(subset)
     known = TASKSETS | HUB_TASKSETS
     if name in known:
         return known[name](count)
-    ids = [part.strip() for part in subset.split(",") if part.strip()]
-    if ids and all(task_id in SYNTHETIC for task_id in ids):
+    if ids := _synthetic_ids(subset):
         return ListTaskset(subset, tuple(SYNTHETIC[task_id] for task_id in ids))
     if name and os.path.exists(name):
         passages = read_passages(Path(name), name=subset)
@@ -76,3 +74,19 @@ def load_passages(subset: str) -> PassageTaskset:
         f"no passages {subset!r}; {hint}There are {', '.join(known)} and the paths of files, each also as NAME:COUNT; and "
         f"ids like synthetic-eval-0-7 with commas between"
     )
+
+
+def is_synthetic(subset: str) -> bool:
+    """Whether `load_passages` makes generated passages of `subset`, about things that do not exist."""
+    return _name_and_count(subset)[0] in TASKSETS or bool(_synthetic_ids(subset))
+
+
+def _name_and_count(subset: str) -> tuple[str, int | None]:
+    counted = _COUNTED.fullmatch(subset)
+    return (counted[1], int(counted[2])) if counted and not os.path.exists(subset) else (subset, None)
+
+
+def _synthetic_ids(subset: str) -> list[str]:
+    """The ids of synthetic passages that `subset` lists; none if one part of it is something else."""
+    ids = [part.strip() for part in subset.split(",") if part.strip()]
+    return ids if all(task_id in SYNTHETIC for task_id in ids) else []

@@ -24,6 +24,10 @@ def make(**settings: Any) -> SealEnv:
     return env
 
 
+def same_letter(question: str, gold: str, prediction: str) -> bool:
+    return prediction[:1] == gold[:1]
+
+
 def jobs_of(env: SealEnv, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The jobs that the inner loop gets from now on."""
     seen: list[Any] = []
@@ -220,3 +224,9 @@ def test_a_grader_that_fails_is_no_reward_of_the_agent(monkeypatch: pytest.Monke
     assert reward != reward
     assert (terminated, truncated, info["outcome"]) == (False, True, Outcome.ENGINE_ERROR)
     assert "does not answer" in info["reason"]
+
+
+def test_info_says_what_graded_the_answers() -> None:
+    assert make().step(FINETUNE)[4]["grader"] == "exact_match"
+    assert make(grader="lexical").step(FINETUNE)[4]["grader"] == "lexical"
+    assert make(grader=same_letter).step(FINETUNE)[4]["grader"].endswith(":same_letter")

@@ -78,6 +78,14 @@ def check_grader(grader: str | GradeFunction, model: str | None = None, url: str
     return entry
 
 
+def name_of(grader: str | Callable[..., Any]) -> str:
+    """A grader's name, or "module:function"."""
+    if isinstance(grader, str):
+        return grader
+    named = grader if hasattr(grader, "__qualname__") else type(grader)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
 @dataclass(frozen=True)
 class FunctionGrader:
     """A function as a grader."""
