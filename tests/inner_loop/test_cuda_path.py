@@ -15,11 +15,11 @@ from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCau
 from seal_env.inner_loop.batched import decode, evaluate, lora, packed_model
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, _kernel
 from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer
+from seal_env.inner_loop.batched.fused import FusedRMSNorm, FusedSwiGLU, fuse
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne, choose_products
 from seal_env.inner_loop.batched.head import cross_entropy
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.lora import LoraStack
-from seal_env.inner_loop.batched.norms import FusedRMSNorm, fuse_norms
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Piece, pack
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model, share
@@ -87,18 +87,23 @@ def test_kernels_of_a_gpu_do_the_same(
     assert set(WINDOWS) == ({(-1, 0)} if profile == "fixed" else {(-1, 0), (-1, -1)})
 
 
-def test_fused_norms_do_the_same(llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
+def silu_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return functional.silu(a) * b
+
+
+def test_fused_layers_do_the_same(llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fused_copy(model: Any) -> Any:
+        copied = share(model)
+        assert len(fuse(copied, silu_product)) == 3 * model.config.num_hidden_layers + 1
+        return copied
+
     expected = BatchedInnerLoop(llama).run(JOBS[:2])
-    monkeypatch.setattr(packed_model, "share", lambda model: _fused(share(model)))
+    monkeypatch.setattr(packed_model, "share", fused_copy)
     loop = BatchedInnerLoop(llama)
     for mine, other in zip(loop.run(JOBS[:2]), expected, strict=True):
         assert_same(mine, other)
-    assert any(isinstance(module, FusedRMSNorm) for module in loop._model(JOBS[0].lora).model.modules())
-
-
-def _fused(model: Any) -> Any:
-    assert fuse_norms(model) == 2 * model.config.num_hidden_layers + 1
-    return model
+    kinds = {type(module) for module in loop._model(JOBS[0].lora).model.modules()}
+    assert {FusedRMSNorm, FusedSwiGLU} <= kinds
 
 
 SHAPE: dict[str, Any] = {
@@ -107,12 +112,22 @@ SHAPE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_norms_that_compute_something_else_stay() -> None:
-    gemma = GemmaForCausalLM(GemmaConfig(**SHAPE))
-    assert fuse_norms(gemma) == 0
+def test_layers_that_compute_something_else_stay() -> None:
+    assert fuse(GemmaForCausalLM(GemmaConfig(**SHAPE)), silu_product) == []  # 1 + weight, and GELU
     llama = LlamaForCausalLM(LlamaConfig(**SHAPE))
     llama.model.norm.forward = lambda x: 2 * x
-    assert fuse_norms(llama) == 4
+    llama.model.layers[1].mlp.act_fn = torch.nn.SiLU(inplace=True)
+    assert "model.norm" not in fuse(llama, lambda a, b: functional.gelu(a) * b)
+    assert not [name for name, module in llama.named_modules() if isinstance(module, FusedSwiGLU)]
+
+
+def test_fused_layers_keep_names_and_order_of_parameters() -> None:
+    llama = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    before = list(llama.named_parameters())
+    assert fuse(llama, silu_product)
+    after = list(llama.named_parameters())
+    assert [name for name, _ in after] == [name for name, _ in before]
+    assert all(ours is theirs for (_, ours), (_, theirs) in zip(after, before, strict=True))
 
 
 @pytest.mark.parametrize(

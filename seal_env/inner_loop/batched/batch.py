@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from seal_env.inner_loop.batched.evaluate import evaluate
@@ -58,6 +59,13 @@ class Batch:
             return
         optimizer = make_optimizer(self.jobs[self._waiting[0]].recipe.optimizer)
         slots = TrainingSlots(self.model, self.slots, int(self.base.tokenizer.pad_token_id), optimizer)
+        ahead = self._encode_ahead()
+        try:
+            self._train(slots)
+        finally:
+            ahead.shutdown(cancel_futures=True)
+
+    def _train(self, slots: TrainingSlots) -> None:
         done = LoraStack(self.model.spec, self.model.layers, self.slots, learn=False)
         free = list(reversed(range(self.slots)))
         while self._waiting or self._active:
@@ -75,6 +83,19 @@ class Batch:
                 if len(self._trained) == self.slots:  # here: several jobs may end with one step
                     self._evaluate_trained(done)
         self._evaluate_trained(done)
+
+    def _encode_ahead(self) -> ThreadPoolExecutor:
+        """On a GPU, encode the jobs that wait while others train; `_begin` then finds their tokens."""
+
+        def encode(job: UpdateJob) -> None:
+            for example in job.examples_E:
+                self.base.encoder.example(example, job.recipe)
+
+        executor = ThreadPoolExecutor(1, "seal-env-encoder")
+        if self.base.device.type == "cuda":
+            for index in self._waiting:
+                executor.submit(encode, self.jobs[index])  # what fails here fails again, and is raised, when its turn comes
+        return executor
 
     def _begin(self, slots: TrainingSlots, slot: int) -> None:
         index = self._waiting.popleft()

@@ -13,8 +13,8 @@ import torch
 
 from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.attention import CURRENT, NAME, Attention, attention_over
+from seal_env.inner_loop.batched.fused import fuse, liger_silu_product
 from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
-from seal_env.inner_loop.batched.norms import fuse_norms
 from seal_env.inner_loop.batched.packing import BASE, Packed, Piece, pack
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.inner_loop.model.targets import find_targets
@@ -60,8 +60,8 @@ class PackedReader:
         self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
         self.model = share(base.model)
         self.model.set_attn_implementation(NAME)
-        if base.device.type == "cuda":  # on a CPU the fused one is no faster
-            fuse_norms(self.model)
+        if base.device.type == "cuda":  # on a CPU the fused ones are no faster
+            fuse(self.model, liger_silu_product())
         self.decoder: Any = self.model.get_decoder()
         self.head: torch.Tensor = self.model.get_output_embeddings().weight
         if not trusted:

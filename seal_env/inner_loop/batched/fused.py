@@ -1,0 +1,95 @@
+"""Fused kernels in place of a model's own chains of elementwise operations, which a GPU spends most of its traffic on.
+
+RMS normalisation is torch's, SwiGLU is Liger Kernel's (extra `gpu`) where that is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+SAMPLE_ROWS = 4
+DIFFERENCE_LIMITS = {torch.bfloat16: 2e-2, torch.float16: 2e-3}
+"""Limits on how far a fused module may be from the model's own, relative in the Euclidean norm; 1e-5 for other types."""
+
+Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class FusedRMSNorm(torch.nn.Module):
+    """x / rms(x) * weight over the last dimension, computed in fp32 and rounded once (arXiv 1910.07467)."""
+
+    def __init__(self, weight: torch.nn.Parameter, epsilon: float) -> None:
+        super().__init__()
+        self.weight, self.epsilon = weight, epsilon
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., width] -> [..., width]."""
+        return functional.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+
+
+class FusedSwiGLU(torch.nn.Module):
+    """down(silu(gate(x)) * up(x)) with one kernel for what stands between the linear layers (arXiv 2002.05202)."""
+
+    def __init__(self, own: Any, product: Product) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj, self.down_proj, self._product = own.gate_proj, own.up_proj, own.down_proj, product
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., width] -> [..., width]."""
+        y: torch.Tensor = self.down_proj(self._product(self.gate_proj(x), self.up_proj(x)))
+        return y
+
+
+def fuse(model: torch.nn.Module, silu_product: Product | None = None) -> list[str]:
+    """Replace a model's RMS normalisations and SwiGLU layers; those that compute something else (Gemma's 1 + weight) stay.
+
+    Args:
+        model: Changed in place. Names, parameters and their order stay the same.
+        silu_product: Computes silu(a) * b and may overwrite a and b in the backward pass. None leaves SwiGLU as it is.
+
+    Returns:
+        The names of what was replaced.
+    """
+    fused = []
+    for name, module in list(model.named_modules()):
+        replacement = _fused_norm(module) or (_fused_swiglu(module, silu_product) if silu_product else None)
+        if replacement is not None and _agree(module, replacement):
+            model.set_submodule(name, replacement.train(module.training))
+            fused.append(name)
+    return fused
+
+
+def liger_silu_product() -> Product | None:
+    """Liger Kernel's silu(a) * b; None if it is not installed."""
+    try:
+        function = import_module("liger_kernel.ops.swiglu").LigerSiLUMulFunction
+    except ImportError:
+        return None
+    return function.apply  # type: ignore[no-any-return]
+
+
+def _fused_norm(module: Any) -> FusedRMSNorm | None:
+    weight, epsilon = getattr(module, "weight", None), getattr(module, "variance_epsilon", None)
+    if not type(module).__name__.endswith("RMSNorm") or epsilon is None or not isinstance(weight, torch.nn.Parameter):
+        return None
+    return FusedRMSNorm(weight, float(epsilon))
+
+
+def _fused_swiglu(module: Any, product: Product) -> FusedSwiGLU | None:
+    parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
+    if not all(isinstance(part, torch.nn.Linear) for part in parts):
+        return None
+    return FusedSwiGLU(module, product) if type(getattr(module, "act_fn", None)).__name__.startswith("SiLU") else None
+
+
+@torch.no_grad()
+def _agree(module: Any, replacement: torch.nn.Module) -> bool:
+    """True if both give a few random rows the same values, apart from rounding."""
+    weight = next(module.parameters())
+    x = torch.randn(1, SAMPLE_ROWS, weight.shape[-1], generator=torch.Generator().manual_seed(0)).to(weight)
+    theirs, ours = module(x).double(), replacement(x).double()
+    return bool((ours - theirs).norm() <= DIFFERENCE_LIMITS.get(weight.dtype, 1e-5) * theirs.norm())
