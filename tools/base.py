@@ -124,6 +124,7 @@ class Tool(Generic[ArgumentsT]):
         makes_examples: whether it makes training examples; messages name those tools where examples are missing.
         source: the protocol that `EditContext.domain` has to follow, None if the tool needs nothing of the domain.
         shorthand: how tables show its calls; None derives it from the arguments.
+        replaces: whether a call takes the place of all earlier ones; of several in one action only the last is applied.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Tool(Generic[ArgumentsT]):
     makes_examples: bool = True
     source: type[Any] | None = None
     shorthand: Shorthand | None = None
+    replaces: bool = False
 
     def __post_init__(self) -> None:
         """Raises SettingError for a name that agents, servers or TRL cannot call, and for fields without a description."""

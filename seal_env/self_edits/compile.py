@@ -52,6 +52,8 @@ def apply_calls(
 ) -> Draft | InvalidSelfEdit:
     """Fold the calls over the draft. All or nothing: no tool runs unless every call is valid.
 
+    Of several calls that replace one another only the last one runs, since each may take a while.
+
     Args:
         draft: the draft so far.
         calls: as parsed from the action, not yet validated.
@@ -66,8 +68,10 @@ def apply_calls(
     checked = check_calls(calls, tools)
     if isinstance(checked, InvalidSelfEdit):
         return checked
-    for tool, arguments in checked:
-        draft = tool.apply(draft, context, arguments)
+    last = {tool.name: index for index, (tool, _) in enumerate(checked)}
+    for index, (tool, arguments) in enumerate(checked):
+        if not tool.replaces or index == last[tool.name]:
+            draft = tool.apply(draft, context, arguments)
     return draft
 
 

@@ -1,31 +1,34 @@
 """Plain text as an action: what a model wrote about a source text, one document a line as in the paper, becomes tool calls.
 
 A line that begins with "Question:" and the line after it, if it begins with "Answer:", are one document. Everything else
-becomes an implication, as it is. The text closes the self-edit: it ends with finetune.
+becomes an implication, as it is; a line that is too long for one document becomes several, divided at white space. The text
+closes the self-edit: it ends with finetune. Documents and calls are limited as in JSON.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from seal_env.self_edits.parse_calls import FENCE, invalid, parse
-from seal_env.self_edits.untrusted_json import check_length
+from seal_env.self_edits.untrusted_json import check_length, check_unicode
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.registry import MAX_CALLS
-from seal_env.tools.text.documents import MAX_TEXTS
+from seal_env.tools.text.documents import MAX_CHARACTERS, MAX_TEXTS
 from seal_env.tools.text.implications import IMPLICATIONS
 from seal_env.tools.text.self_qa import SELF_QA
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 
 _ItemT = TypeVar("_ItemT")
 
-QUESTION = re.compile(r"\W*(?:question|q)\s*[0-9]{0,3}\s*[:.]\W*(?P<text>.*)", re.IGNORECASE)
-ANSWER = re.compile(r"\W*(?:answer|a)\s*[0-9]{0,3}\s*[:.]\s*(?P<text>.*)", re.IGNORECASE)
-BOTH = re.compile(rf"{QUESTION.pattern}\s+answer\s*[0-9]{{0,3}}\s*:\s*(?P<answer>.*)", re.IGNORECASE)
+# No quantifier here can give back what it took, so that a match takes time in proportion to the line.
+QUESTION = re.compile(r"\W*+(?:question|q)\s*+[0-9]{0,3}+\s*+[:.]\W*+(?P<text>.*+)", re.IGNORECASE)
+ANSWER = re.compile(r"\W*+(?:answer|a)\s*+[0-9]{0,3}+\s*+[:.]\s*+(?P<text>.*+)", re.IGNORECASE)
+ANSWER_WITHIN = re.compile(r"(?<=\s)answer\s*+[0-9]{0,3}+\s*+:", re.IGNORECASE)
 
-JSON_BEGINS = re.compile(r"\s*(\{|\[\s*[\[{\]]|\Z)")
+JSON_BEGINS = re.compile(r"\s*+(\{|\[\s*+[\[{\]]|\Z)")
 
 
 def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
@@ -41,8 +44,9 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         return parse(action)
     try:
         check_length(action)
+        check_unicode(action)
     except ValueError as error:
-        return invalid(Outcome.NOT_JSON, f"The answer is too long for plain text: {error}.")
+        return invalid(Outcome.NOT_JSON, f"The answer is no plain text: {error}.")
     return read_texts(str.__str__(action))
 
 
@@ -50,25 +54,22 @@ def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     """Turn a text into calls of `implications` and `self_qa`, each with at most MAX_TEXTS items, and `finetune`.
 
     Args:
-        text: documents, one a line.
+        text: documents, one a line; a line of more than MAX_CHARACTERS is divided into several.
 
     Returns:
-        The calls; INVALID_ARGUMENTS if there are more than MAX_CALLS.
+        The calls; INVALID_ARGUMENTS if there are more than MAX_CALLS: texts and pairs are as many as in calls by hand.
     """
     texts: list[str] = []
     pairs: list[dict[str, str]] = []
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    while lines:
-        line = lines.pop(0)
-        question, both = QUESTION.fullmatch(line), BOTH.fullmatch(line)
-        answer = ANSWER.fullmatch(lines[0]) if lines and question else None
-        if both:
-            pairs.append({"question": both["text"], "answer": both["answer"]})
-        elif question and answer:
-            lines.pop(0)
-            pairs.append({"question": question["text"], "answer": answer["text"]})
+    index = 0
+    while index < len(lines):
+        pair, used = _question(lines[index], "".join(lines[index + 1 : index + 2]))
+        index += used
+        if pair and max(map(len, pair)) <= MAX_CHARACTERS:
+            pairs.append({"question": pair[0], "answer": pair[1]})
         else:
-            texts.append(line)
+            texts += [piece for line in lines[index - used : index] for piece in _pieces(line)]
     calls = [
         *(ToolCall(IMPLICATIONS.name, {"texts": some}) for some in _in_calls(texts)),
         *(ToolCall(SELF_QA.name, {"pairs": some}) for some in _in_calls(pairs)),
@@ -80,6 +81,27 @@ def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         )
         return invalid(Outcome.INVALID_ARGUMENTS, reason)
     return tuple(calls)
+
+
+def _question(line: str, following: str) -> tuple[tuple[str, str] | None, int]:
+    """The question and the answer that a line holds or begins, and how many lines it takes; None for any other line."""
+    question = QUESTION.fullmatch(line)
+    if question is None:
+        return None, 1
+    within = deque(ANSWER_WITHIN.finditer(line, question.start("text")), maxlen=1)
+    if within:
+        return (line[question.start("text") : within[0].start()].rstrip(), line[within[0].end() :].lstrip()), 1
+    answer = ANSWER.fullmatch(following)
+    return ((question["text"], answer["text"]), 2) if answer else (None, 1)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """The line in parts of at most MAX_CHARACTERS, divided at the last space there or, without one, right there."""
+    while len(line) > MAX_CHARACTERS:
+        end = line.rfind(" ", 0, MAX_CHARACTERS + 1)
+        yield line[: end if end > 0 else MAX_CHARACTERS].rstrip()
+        line = line[end if end > 0 else MAX_CHARACTERS :].lstrip()
+    yield line
 
 
 def _in_calls(items: Sequence[_ItemT]) -> Iterator[Sequence[_ItemT]]:

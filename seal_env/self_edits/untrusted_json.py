@@ -32,7 +32,7 @@ def loads(text: str) -> JSON:
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at line {error.lineno} column {error.colno}") from None
     if "\\u" in text or not text.isascii():
-        _check_unicode(json.dumps(value, ensure_ascii=False))
+        check_unicode(json.dumps(value, ensure_ascii=False))
     return value
 
 
@@ -57,19 +57,20 @@ def check_length(text: str) -> None:
         raise ValueError(f"it has {len(text)} characters, and at most {MAX_CHARACTERS} are read")
 
 
+def check_unicode(text: str) -> None:
+    """Raises ValueError if the text has half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it has half of a surrogate pair, which is not a character") from None
+
+
 def _check_depth(text: str) -> None:
     depth = 0
     for bracket in _STRINGS_AND_OTHER.sub("", text):
         depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-
-
-def _check_unicode(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("it has half of a surrogate pair, which is not a character") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,5 +144,5 @@ class _Copier:
         self._characters += len(value)
         if self._characters > MAX_CHARACTERS:
             raise ValueError(f"it has more than {MAX_CHARACTERS} characters")
-        _check_unicode(value)
+        check_unicode(value)
         return str.__str__(value)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, cast
+from itertools import islice
+from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 from pydantic import ValidationError as PydanticError
 
 from seal_env.self_edits.parse_calls import invalid
@@ -23,6 +25,9 @@ from seal_env.tools.base import Arguments, Tool
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.schema import arguments_schema, legal_values
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
+
+MOST_PROBLEMS: Final = 256
+"""Problems of one call that are found before the first to be told is chosen."""
 
 CheckedCall = tuple[Tool[Any], Arguments]
 
@@ -61,7 +66,7 @@ def check_arguments(tool: Tool[Any], arguments: Mapping[str, Any]) -> Arguments 
         arguments: JSON values by name.
     """
     given = dict(arguments)
-    problem = min(_validator(tool).iter_errors(given), key=_rank, default=None)
+    problem = min(islice(_validator(tool).iter_errors(given), MOST_PROBLEMS), key=_rank, default=None)
     if problem is not None:
         return invalid(Outcome.INVALID_ARGUMENTS, _reason(tool, problem))
     try:
@@ -81,9 +86,19 @@ def _unknown_tool(name: str, tool_names: Sequence[str]) -> InvalidSelfEdit:
     return invalid(Outcome.UNKNOWN_TOOL, reason)
 
 
+def _items(validator: Any, items: Mapping[str, Any], given: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    """What is wrong with the items of a list, unless it is too long: that is said already, and each item takes time."""
+    if not isinstance(given, list) or len(given) <= schema.get("maxItems", len(given)):
+        yield from _ITEMS(validator, items, given, schema)
+
+
+_ITEMS = Draft202012Validator.VALIDATORS["items"]
+_Validator: Any = extend(Draft202012Validator, {"items": _items})  # type: ignore[no-untyped-call]
+
+
 @cache
-def _validator(tool: Tool[Any]) -> Draft202012Validator:
-    return Draft202012Validator(arguments_schema(tool))
+def _validator(tool: Tool[Any]) -> Any:
+    return _Validator(arguments_schema(tool))
 
 
 def _rank(problem: ValidationError) -> int:

@@ -76,4 +76,5 @@ AUGMENT = Tool(
     apply=apply,
     source=GridSource,
     shorthand=Shorthand("augmentations", _short),
+    replaces=True,
 )

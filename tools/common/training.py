@@ -56,4 +56,5 @@ TRAINING = Tool(
     apply=apply,
     makes_examples=False,
     shorthand=Shorthand("loss on all or output tokens; learning rate; epochs", _short),
+    replaces=True,
 )

@@ -29,10 +29,12 @@ class AugmentPairsArguments(Arguments):
 
 
 def apply(draft: Draft, context: EditContext, arguments: AugmentPairsArguments) -> Draft:
-    """The draft with a document more for each example and order."""
+    """The draft with a document more for each example and order, unless it is there already."""
     source: PairSource = context.domain
     made = source.leave_one_out(context.segment, arguments.num_orders, context.seed)
-    return replace(draft, candidates=(*(draft.candidates or ()), *(Document("", text) for text in made)))
+    return replace(
+        draft, candidates=tuple(dict.fromkeys([*(draft.candidates or ()), *(Document("", text) for text in made)]))
+    )
 
 
 AUGMENT_PAIRS = Tool(
