@@ -102,23 +102,35 @@ def make_config(shape: Mapping[str, Any]) -> PretrainedConfig:
     return AutoConfig.for_model(fields.pop("model_type"), **fields)
 
 
-def build_model(shape: Mapping[str, Any], folder: Path, device: str) -> str:
-    """Write a model of this shape with random bf16 weights, and its tokenizer, to `folder`; returns the folder.
+def draw_model(shape: Mapping[str, Any], device: str, dtype: torch.dtype) -> tuple[Any, PreTrainedTokenizerFast]:
+    """A model of this shape with random weights, drawn on the device, and its tokenizer.
 
     Args:
         shape: `model_type` and that type's own fields.
-        folder: Where to write.
-        device: Where the weights are drawn; a CPU takes a minute per 10 B parameters.
+        device: Where the weights are; a CPU takes a minute per 10 B parameters.
+        dtype: Of the weights.
     """
-    logging.disable_progress_bar()
     torch.manual_seed(0)
     with torch.device(device):
-        model: Any = AutoModelForCausalLM.from_config(make_config(shape), dtype=torch.bfloat16)
+        model: Any = AutoModelForCausalLM.from_config(make_config(shape), dtype=dtype)
     tokenizer = build_tokenizer(int(shape["max_position_embeddings"]))
     eos = tokenizer.convert_tokens_to_ids("<|eot|>")
     for config in (model.config, model.generation_config):
         config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, eos
         config.pad_token_id = tokenizer.pad_token_id
+    return model, tokenizer
+
+
+def build_model(shape: Mapping[str, Any], folder: Path, device: str) -> str:
+    """Write a model of this shape with random bf16 weights, and its tokenizer, to `folder`; returns the folder.
+
+    Args:
+        shape: See `draw_model`.
+        folder: Where to write.
+        device: Where the weights are drawn.
+    """
+    logging.disable_progress_bar()
+    model, tokenizer = draw_model(shape, device, torch.bfloat16)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     del model

