@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class EvalSample:
         steps: Optimizer steps.
         tokens: Of all training examples.
         seconds: Of the episode.
+        metrics: Further measures of the updated model's answers, by the names in `DomainSpec.metrics`.
     """
 
     task_id: str
@@ -50,6 +51,7 @@ class EvalSample:
     steps: int
     tokens: int
     seconds: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -62,8 +64,14 @@ class EvalSample:
         return self.accuracy == 1.0
 
 
-def sample_of(number: int, trajectory: Trajectory) -> EvalSample:
-    """One episode in numbers. number: which of the self-edits for its task."""
+def sample_of(number: int, trajectory: Trajectory, metrics: Mapping[str, float]) -> EvalSample:
+    """One episode in numbers.
+
+    Args:
+        number: Which of the self-edits for its task.
+        trajectory: The episode.
+        metrics: See `DomainSpec.metrics`.
+    """
     info, mistake = trajectory.info, not trajectory.truncated
     return EvalSample(
         task_id=trajectory.task_id,
@@ -77,6 +85,9 @@ def sample_of(number: int, trajectory: Trajectory) -> EvalSample:
         steps=info.get("optimizer_steps", 0),
         tokens=info.get("tokens", 0),
         seconds=round(sum(trajectory.timings.values()), 4),
+        metrics={
+            name: _number(info.get(f"{name}_after"), missing if mistake else math.nan) for name, missing in metrics.items()
+        },
     )
 
 
@@ -138,7 +149,8 @@ def sample_tasks(
         batch = episodes[start : start + in_call]
         agent.seed(batch[0][1].seed)
         trajectories = run_episodes(runtime, agent, [each for _, each in batch], base)
-        fresh = [sample_of(number, each) for (number, _), each in zip(batch, trajectories, strict=True)]
+        names = runtime.spec.metrics
+        fresh = [sample_of(number, each, names) for (number, _), each in zip(batch, trajectories, strict=True)]
         if agent.learns:
             agent.learn([trajectory for trajectory in trajectories if not trajectory.truncated])
         journal.append({"samples": [_without_nan(vars(sample)) for sample in fresh]})
@@ -150,7 +162,7 @@ def sample_tasks(
 
 def read_samples(journal: Journal) -> list[EvalSample]:
     """All samples in a journal."""
-    return [EvalSample(**each) for record in journal.read() for each in _with_nan(record["samples"])]
+    return [EvalSample(**_with_nan(each)) for record in journal.read() for each in record["samples"]]
 
 
 def _learn_again(
@@ -173,11 +185,14 @@ def _learn_again(
 
 
 def _without_nan(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
+    """The record for JSON, in which a number that is not known is null, also within another record."""
+    known = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
+    return {name: _without_nan(value) if isinstance(value, Mapping) else value for name, value in known.items()}
 
 
-def _with_nan(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: math.nan if value is None else value for name, value in record.items()} for record in records]
+def _with_nan(record: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: math.nan if value is None else value for name, value in record.items()}
+    return {name: _with_nan(value) if isinstance(value, Mapping) else value for name, value in known.items()}
 
 
 def by_task(samples: Iterable[EvalSample]) -> dict[str, list[EvalSample]]:
@@ -196,7 +211,8 @@ def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
         `tasks`, `samples` and `failed` (infrastructure failures) as counts; means over tasks with 95 % bootstrap intervals:
         `accuracy` of the updated model, `reward`, `solved` (share of self-edits after which every query is solved) and
         `valid` (share of self-edits that were no mistake); `pass_at`, the probability that the best of k self-edits solves
-        the task, for k = 1, 2, 4 ... up to the samples of a task; `cost`, mean optimizer steps, tokens and seconds.
+        the task, for k = 1, 2, 4 ... up to the samples of a task; `cost`, mean optimizer steps, tokens and seconds;
+        `metrics`, means over tasks of the domain's further measures.
     """
     tasks = by_task(samples)
     report: dict[str, Any] = {"tasks": len(tasks), "samples": len(samples), "failed": sum(each.failed for each in samples)}
@@ -220,7 +236,19 @@ def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
     report["cost"] = {
         name: float(np.mean([getattr(sample, name) for sample in counted])) for name in ("steps", "tokens", "seconds")
     }
+    names = dict.fromkeys(name for sample in counted for name in sample.metrics)
+    means = {name: list(metric_by_task(counted, name).values()) for name in names}
+    report["metrics"] = {name: bootstrap(values)._asdict() for name, values in means.items() if values}
     return report
+
+
+def metric_by_task(samples: Iterable[EvalSample], name: str) -> dict[str, float]:
+    """Mean of a further measure by task, over the self-edits for which it is known; tasks without one are missing."""
+    known = {
+        task: [value for sample in mine if not math.isnan(value := sample.metrics.get(name, math.nan))]
+        for task, mine in by_task(samples).items()
+    }
+    return {task: float(np.mean(values)) for task, values in known.items() if values}
 
 
 def difference(samples: Sequence[EvalSample], others: Sequence[EvalSample]) -> Interval:

@@ -277,16 +277,18 @@ class UpdateResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The score of one set of answers to a task's queries; all numbers in [0, 1].
+    """The score of one set of answers to a task's queries, in [0, 1].
 
     accuracy: share of queries solved. partial: mean share of what is right within the answers, by the domain's own measure
     (ARC: cells, 0 for an answer of the wrong shape; knowledge: F1 of words).
     predictions_Q: for each query the attempts made, in the domain's own form; None where nothing could be parsed.
+    metrics: further measures, any numbers, by the names in `DomainSpec.metrics`; only those that could be measured.
     """
 
     accuracy: float
     partial: float
     predictions_Q: tuple[tuple[Any, ...], ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def solved(self) -> bool:

@@ -59,6 +59,8 @@ class DomainSpec:
         profiles: Legal values of the setting `profile`.
         reads_plain_text: Whether plain text is an action too, one document a line.
         subset_defaults: subset -> the settings that have another default for this task set.
+        metrics: Names of `Evaluation.metrics`, which tables show beside accuracy, and what each counts in a mean for a
+            self-edit that was a mistake; nan is nothing.
     """
 
     name: str
@@ -81,3 +83,4 @@ class DomainSpec:
     profiles: tuple[str, ...] = ("fixed",)
     reads_plain_text: bool = False
     subset_defaults: Callable[[str], Mapping[str, Any]] = lambda subset: {}
+    metrics: Mapping[str, float] = field(default_factory=dict)

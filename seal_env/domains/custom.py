@@ -13,6 +13,7 @@ from seal_env.tasks.custom.loader import EXAMPLE, load_custom
 from seal_env.tasks.custom.metrics import Metric, MetricScorer
 from seal_env.tasks.knowledge.grading.registry import name_of
 from seal_env.tasks.pairs.domain import PairsDomain
+from seal_env.tasks.text_metrics import TEXT_METRICS
 from seal_env.types import Taskset
 
 
@@ -62,4 +63,5 @@ CUSTOM: Final = DomainSpec(
     defaults={**DEFAULTS, "subset": EXAMPLE},
     recipe=RECIPE,
     reads_plain_text=True,
+    metrics=TEXT_METRICS,
 )

@@ -17,6 +17,7 @@ from seal_env.tasks.knowledge.groups import GroupedTaskset
 from seal_env.tasks.knowledge.loader import HUB_TASKSETS, TASKSETS, is_synthetic, load_passages
 from seal_env.tasks.knowledge.passage import Passage, Question, published
 from seal_env.tasks.knowledge.validate import validate_all
+from seal_env.tasks.text_metrics import TEXT_METRICS
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.common.training import TRAINING
 from seal_env.tools.text.implications import IMPLICATIONS
@@ -125,4 +126,5 @@ KNOWLEDGE: Final = DomainSpec(
     recipe={"warmup_steps": 0},
     reads_plain_text=True,
     subset_defaults=_subset_defaults,
+    metrics=TEXT_METRICS,
 )

@@ -13,6 +13,7 @@ from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIP
 from seal_env.tasks.pairs.domain import PairsDomain
 from seal_env.tasks.reasoning.generators import score_answers
 from seal_env.tasks.reasoning.loader import TASKSETS, load_reasoning
+from seal_env.tasks.text_metrics import TEXT_METRICS
 from seal_env.types import Taskset
 
 
@@ -61,4 +62,5 @@ REASONING: Final = DomainSpec(
     defaults={**DEFAULTS, "subset": "chain_sum"},
     recipe=RECIPE,
     reads_plain_text=True,
+    metrics=TEXT_METRICS,
 )

@@ -62,6 +62,7 @@ def update_info(
     for when, evaluation in evaluations.items():
         info[f"accuracy_{when}"] = evaluation.accuracy if evaluation else None
         info[f"{partial}_{when}"] = evaluation.partial if evaluation and decoded else None
+        info |= {f"{name}_{when}": evaluation.metrics.get(name) if evaluation else None for name in runtime.spec.metrics}
         info[f"predictions_{when}"] = _as_lists(evaluation.predictions_Q) if evaluation else None
     return info | {"gold": _as_lists(runtime.domain.gold(task))}
 

@@ -60,7 +60,15 @@ class TaskSequence:
             "position": self.position,
             "sequence": list(self.retention.task_ids),
             "retention": self.retention.as_lists(),
+            **{f"new_{name}": self._metric(name, self.position - 1) for name in self.runtime.spec.metrics},
+            **{f"seen_{name}": self._metric(name, 0) for name in self.runtime.spec.metrics},
         }
+
+    def _metric(self, name: str, first: int) -> float | None:
+        """Mean of a further measure over the tasks learned so far, from the first one on; None before any was learned."""
+        learned = [self._answers[index].evaluation for index in range(max(0, first), self.position)]
+        values = [each.metrics[name] for each in learned if each is not None and name in each.metrics]
+        return sum(values) / len(values) if values else None
 
     def play(self, action: Any) -> Step:
         """Take one action; one that closes the self-edit also merges the update and evaluates all tasks so far."""

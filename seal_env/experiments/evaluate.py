@@ -60,4 +60,5 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
 
 def scalars(report: Mapping[str, Any]) -> dict[str, float]:
     """The means of a summary that are worth tracking."""
-    return {name: report[name]["mean"] for name in ("accuracy", "reward", "solved", "valid") if name in report}
+    means = {name: report[name] for name in ("accuracy", "reward", "solved", "valid") if name in report}
+    return {name: interval["mean"] for name, interval in {**means, **report.get("metrics", {})}.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
 from seal_env.settings import Settings
-from seal_env.tools.base import Tool
 from seal_env.types import InvalidSelfEdit
 
 DERIVED = ("task", "budget", "segment")
@@ -86,7 +85,7 @@ def run(agent_name: str, settings: RunSettings, config: ExperimentConfig, consol
         elapsed = time.perf_counter() - began
         cached = statistics_of(inner_loop).since(known_before)
         folder.write_cache(cached)
-        _report(trajectories, elapsed, cached, seal.runtime.tools, folder.path, console)
+        _report(trajectories, elapsed, cached, seal.runtime, folder.path, console)
     return trajectories
 
 
@@ -112,15 +111,16 @@ def _report(
     trajectories: list[Trajectory],
     elapsed: float,
     cached: CacheStatistics,
-    tools: Sequence[Tool[Any]],
+    runtime: Runtime,
     path: Path,
     console: Console,
 ) -> None:
     if trajectories:
         console.print()
-        console.print(episode_table(trajectories, console, tools))
+        console.print(episode_table(trajectories, console, runtime.tools, runtime.spec.metrics))
         console.print()
-        console.print(summary_text(trajectories, elapsed, cached), soft_wrap=True, markup=False)
+        text = summary_text(trajectories, elapsed, cached, runtime.spec.metrics)
+        console.print(text, soft_wrap=True, markup=False)
     console.print(f"written   {path}", soft_wrap=True, markup=False)
 
 

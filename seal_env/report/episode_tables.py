@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich import box
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from seal_env.agents.base import Trajectory
 from seal_env.inner_loop.cache.loop import CacheStatistics
-from seal_env.report.formats import DASH, duration, number, plural, seconds
+from seal_env.report.formats import DASH, duration, metric_heading, number, plural, seconds
 from seal_env.report.self_edit_short import legend, self_edit_short
 from seal_env.tools.base import Tool
 from seal_env.types import Outcome
@@ -45,48 +46,72 @@ def failure(info: Mapping[str, Any]) -> str:
     return f"{info['outcome']}: {reason}" if reason else str(info["outcome"])
 
 
-def episode_table(trajectories: Sequence[Trajectory], console: Console, tools: Sequence[Tool[Any]] = ()) -> RenderableType:
+def episode_table(
+    trajectories: Sequence[Trajectory], console: Console, tools: Sequence[Tool[Any]] = (), metrics: Iterable[str] = ()
+) -> RenderableType:
     """One row for each episode: one line if the self-edit fits into the console's width, else two. A legend below.
 
     Args:
         trajectories: The episodes.
         console: Where the table is to be printed.
         tools: Those of the environment, whose shorthands abbreviate self-edits.
+        metrics: Further measures of the updated model, which a narrow terminal shows in place of examples and seconds.
     """
+    names = tuple(metrics)
     longest = max((len(_self_edit_cell(trajectory.info, tools, ", ")) for trajectory in trajectories), default=0)
     endless = console.options.update(width=1000)
     id_width = LONGEST_ID if console.width < WIDE else LONGEST_ID_WIDE
-    others = console.measure(_table(trajectories, tools, longest, id_width), options=endless).maximum - longest
+    wide = console.width >= WIDE or not names
+    table = partial(_table, trajectories, tools, names=names, wide=wide, longest_id=id_width)
+    others = console.measure(table(longest), options=endless).maximum - longest
     below = legend((trajectory.info.get("self_edit", []) for trajectory in trajectories), tools)
-    return Group(_table(trajectories, tools, console.width - others, id_width), Text(below, style="dim"))
+    return Group(table(console.width - others), Text(below, style="dim"))
 
 
-def _table(trajectories: Sequence[Trajectory], tools: Sequence[Tool[Any]], room: int, longest_id: int) -> Table:
+def _table(
+    trajectories: Sequence[Trajectory],
+    tools: Sequence[Tool[Any]],
+    room: int,
+    *,
+    names: Sequence[str],
+    wide: bool,
+    longest_id: int,
+) -> Table:
     """The table; `room` and `longest_id` are the most characters in a line of a self-edit and of an id."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     id_width = min(max((len(trajectory.task_id) for trajectory in trajectories), default=0), longest_id)
     table.add_column("\ntask", overflow="fold", min_width=id_width, max_width=longest_id)
     table.add_column("\nself-edit", overflow="fold", min_width=14)
-    table.add_column("exam-\nples", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("exam-\nples", justify="right", no_wrap=True)
     table.add_column("\nsteps", justify="right", no_wrap=True)
     table.add_column("accuracy\nbefore, after", no_wrap=True)
+    for name in names:
+        table.add_column(metric_heading(name).replace(" ", "\n"), justify="right", no_wrap=True)
     table.add_column("\nreward", justify="right", no_wrap=True)
-    table.add_column("train/\neval s", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("train/\neval s", justify="right", no_wrap=True)
     for trajectory in trajectories:
         info = trajectory.info
         cell = _self_edit_cell(info, tools, ", ")
-        took = [seconds(trajectory.timings, phase) for phase in ("train_seconds", "evaluate_seconds")]
         table.add_row(
             Text(trajectory.task_id),
             Text(cell if len(cell) <= room else _self_edit_cell(info, tools, "\n")),
-            str(info.get("examples", 0)),
+            *([str(info.get("examples", 0))] if wide else []),
             str(info.get("optimizer_steps", 0)),
             accuracy_change(info),
+            *(number(info.get(f"{name}_after")) for name in names),
             number(trajectory.reward),
-            "cache" if "cache_seconds" in trajectory.timings else DASH if took == [DASH, DASH] else "/".join(took),
+            *([_took(trajectory.timings)] if wide else []),
             style=_style(info),
         )
     return table
+
+
+def _took(timings: Mapping[str, float]) -> str:
+    """Seconds of training and evaluation: `41.2/0.3`, `cache`, or a dash."""
+    took = [seconds(timings, phase) for phase in ("train_seconds", "evaluate_seconds")]
+    return "cache" if "cache_seconds" in timings else DASH if took == [DASH, DASH] else "/".join(took)
 
 
 def _self_edit_cell(info: Mapping[str, Any], tools: Sequence[Tool[Any]], separator: str) -> str:
@@ -103,13 +128,19 @@ def _style(info: Mapping[str, Any]) -> str | None:
     return (None, "green", "red")[change(info)]
 
 
-def summary_text(trajectories: Sequence[Trajectory], elapsed: float, cached: CacheStatistics | None = None) -> str:
+def summary_text(
+    trajectories: Sequence[Trajectory],
+    elapsed: float,
+    cached: CacheStatistics | None = None,
+    metrics: Iterable[str] = (),
+) -> str:
     """Means over the episodes with that figure. Infrastructure failures are counted separately, never as reward 0.
 
     Args:
         trajectories: The episodes.
         elapsed: Seconds that they took together.
         cached: Statistics of the cache of updates; None if there was none.
+        metrics: Further measures, before and after the update.
     """
     infos = [trajectory.info for trajectory in trajectories]
     rewards = [trajectory.reward for trajectory in trajectories if not trajectory.truncated]
@@ -122,6 +153,7 @@ def summary_text(trajectories: Sequence[Trajectory], elapsed: float, cached: Cac
     if pairs:
         before, after = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
         lines.append(f"accuracy  {before:.3f} before, {after:.3f} after the update (mean of {len(pairs)})")
+        lines += _metric_lines(infos, metrics)
         lines += [f"{word:<10}{_named(infos, sign)}" for word, sign in (("rose", 1), ("fell", -1))]
     if rewards:
         lines.append(f"reward    {sum(rewards) / len(rewards):.3f} (mean of {len(rewards)})")
@@ -132,6 +164,17 @@ def summary_text(trajectories: Sequence[Trajectory], elapsed: float, cached: Cac
         known = f"{cached.hits + cached.shared} of {cached.jobs} updates and base evaluations"
         lines.append(f"cache     {cached.hit_rate:.2f} hit rate ({known})")
     return "\n".join(lines)
+
+
+def _metric_lines(infos: Sequence[Mapping[str, Any]], metrics: Iterable[str]) -> Iterator[str]:
+    """`word F1   0.021 before, 0.644 after (mean of 10)` for each measure that any episode has."""
+    for name in metrics:
+        pairs = [(info.get(f"{name}_before"), info.get(f"{name}_after")) for info in infos]
+        known = [(before, after) for before, after in pairs if before is not None and after is not None]
+        if known:
+            before, after = (sum(column) / len(known) for column in zip(*known, strict=True))
+            heading = f"{metric_heading(name):<9} "
+            yield f"{heading}{before:.3f} before, {after:.3f} after (mean of {len(known)})"
 
 
 def _measured(info: Mapping[str, Any]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -35,6 +36,21 @@ def number(value: float | None) -> str:
 def percent(interval: Mapping[str, float] | None) -> str:
     """An `Interval` given by its fields as `58 [52, 65]`, or a dash."""
     return DASH if interval is None else Interval(**interval).percent()
+
+
+def metric_heading(name: str) -> str:
+    """What a table calls one of the domain's further measures: `word_f1` is `word F1`."""
+    return name.replace("_f1", "_F1").replace("_", " ")
+
+
+def metric_cell(interval: Mapping[str, float] | None) -> str:
+    """The mean of a further measure, given as an `Interval` by its fields, or a dash."""
+    return DASH if interval is None else number(interval["mean"])
+
+
+def metric_names(reports: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The further measures of any of these reports, in order."""
+    return list(dict.fromkeys(name for report in reports for name in report.get("metrics", {})))
 
 
 def seconds(timings: Mapping[str, float], phase: str) -> str:

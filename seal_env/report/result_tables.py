@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
 
-from seal_env.report.formats import DASH, percent, plain_table
+from seal_env.report.formats import DASH, metric_cell, metric_heading, metric_names, percent, plain_table
 
 CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "forgetting": "forgetting", "merged": "merged"}
 """Columns of the table of continual learning."""
 
 
 def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row for each agent: percentages, with 95 % bootstrap intervals over tasks in brackets."""
+    """A row for each agent: percentages, with 95 % bootstrap intervals over tasks in brackets, and further measures."""
+    names = metric_names(reports.values())
     most = max((int(k) for report in reports.values() for k in report.get("pass_at", {})), default=1)
     table = plain_table(
-        "agent", "tasks", "self-edits", "accuracy", "solved", f"pass@{most}", "valid", "steps", "tokens", "s"
+        *("agent", "tasks", "self-edits", "accuracy", *map(metric_heading, names), "solved", f"pass@{most}", "valid"),
+        *("steps", "tokens", "s"),
     )
     for name, report in reports.items():
         failed = f" ({report['failed']} failed)" if report["failed"] else ""
@@ -26,7 +28,9 @@ def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
             name,
             str(report["tasks"]),
             f"{report['samples']}{failed}",
-            *(percent(report.get(column)) for column in ("accuracy", "solved")),
+            percent(report.get("accuracy")),
+            *_metrics(report, names),
+            percent(report.get("solved")),
             percent(report.get("pass_at", {}).get(str(most))),
             percent(report.get("valid")),
             *(
@@ -37,9 +41,15 @@ def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
+def _metrics(report: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [metric_cell(report.get("metrics", {}).get(name)) for name in names]
+
+
 def rest_em_table(result: Mapping[str, Any]) -> Table:
     """A row for each round: the policy on held-out tasks, and its gain over the untrained policy, paired by task."""
-    table = plain_table("after round", "sampled", "selected", "held out: accuracy", "above untrained", "valid")
+    names = metric_names(result["held_out"])
+    headings = ("after round", "sampled", "selected", "held out: accuracy", *map(metric_heading, names))
+    table = plain_table(*headings, "above untrained", "valid")
     rounds = [{}, *result["rounds"]]
     for number, (learned, held_out, gain) in enumerate(zip(rounds, result["held_out"], result["gain"], strict=True)):
         table.add_row(
@@ -47,6 +57,7 @@ def rest_em_table(result: Mapping[str, Any]) -> Table:
             percent(learned["sampled"].get("accuracy")) if learned else DASH,
             str(learned["kept"]) if learned else DASH,
             percent(held_out.get("accuracy")),
+            *_metrics(held_out, names),
             percent(gain) if number else DASH,
             percent(held_out.get("valid")),
         )
@@ -55,19 +66,23 @@ def rest_em_table(result: Mapping[str, Any]) -> Table:
 
 def grpo_table(result: Mapping[str, Any]) -> Table:
     """The policy on held-out tasks before and after training, and its gain over the untrained policy."""
-    table = plain_table("policy", "held out: accuracy", "above untrained", "valid")
+    names = metric_names(result["held_out"])
+    table = plain_table("policy", "held out: accuracy", *map(metric_heading, names), "above untrained", "valid")
     for name, held_out, gain in zip(("untrained", "trained"), result["held_out"], (None, result["gain"][1]), strict=True):
-        table.add_row(name, percent(held_out.get("accuracy")), percent(gain), percent(held_out.get("valid")))
+        accuracy, valid = (percent(held_out.get(column)) for column in ("accuracy", "valid"))
+        table.add_row(name, accuracy, *_metrics(held_out, names), percent(gain), valid)
     return table
 
 
 def reproduction_table(table: Mapping[str, Any]) -> Table:
     """One of the paper's tables. Intervals are over seeds and tasks; minutes are summed over seeds and include training."""
-    shown = plain_table("", "held out: accuracy", "above untrained", "by seed", "minutes")
+    names = metric_names(table["rows"].values())
+    shown = plain_table("", "held out: accuracy", *map(metric_heading, names), "above untrained", "by seed", "minutes")
     for row, found in table["rows"].items():
         shown.add_row(
             found["label"],
             percent(found["accuracy"]),
+            *_metrics(found, names),
             percent(found["above_untrained"]),
             ", ".join(f"{100 * value:.0f}" for value in found["by_seed"]),
             f"{table['seconds'][row] / 60:.0f}" if row in table["seconds"] else DASH,
@@ -76,8 +91,10 @@ def reproduction_table(table: Mapping[str, Any]) -> Table:
 
 
 def continual_table(table: Mapping[str, Any]) -> Table:
-    """A row for each agent: percentages, with 95 % bootstrap intervals over sequences."""
-    shown = plain_table("agent", "sequences", *CONTINUAL.values())
+    """A row for each agent: percentages, with 95 % bootstrap intervals over sequences, and further measures."""
+    names = metric_names(table["rows"].values())
+    shown = plain_table("agent", "sequences", *CONTINUAL.values(), *map(metric_heading, names))
     for name, found in table["rows"].items():
-        shown.add_row(name, str(found["sequences"]), *(percent(found.get(column)) for column in CONTINUAL))
+        cells = [percent(found.get(column)) for column in CONTINUAL]
+        shown.add_row(name, str(found["sequences"]), *cells, *_metrics(found, names))
     return shown

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
-from seal_env.tasks.knowledge.grading.exact_match import normalise
 from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.tasks.knowledge.prompt import query, question_and_answer
+from seal_env.tasks.text_metrics import text_metrics, word_f1
 from seal_env.types import Answer, Document, Evaluation, Example, Panel, Query, Task
 
 BRIEFING = (
@@ -80,7 +79,8 @@ class KnowledgeDomain:
         right_Q = self._right(pairs)
         words_Q = [0.0 if text is None else max(word_f1(text, gold) for gold in question.golds) for question, text in pairs]
         count = len(pairs)
-        return Evaluation(sum(right_Q) / count, sum(words_Q) / count, tuple((text,) for text in texts_Q))
+        metrics = text_metrics(texts_Q, [question.golds for question in task.queries])
+        return Evaluation(sum(right_Q) / count, sum(words_Q) / count, tuple((text,) for text in texts_Q), metrics)
 
     def _right(self, pairs: Sequence[tuple[Question, str | None]]) -> list[bool]:
         """For each question, whether its answer agrees with one of the gold answers; all are graded in one call."""
@@ -107,10 +107,3 @@ class KnowledgeDomain:
                 row.append(("gold", question.answer))
             rows.append(row)
         return rows
-
-
-def word_f1(prediction: str, gold: str) -> float:
-    """Harmonic mean of the shares of words that are in the other text too (SQuAD, arXiv 1606.05250), in [0, 1]."""
-    said, meant = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
-    common = (said & meant).total()
-    return 2 * common / (said.total() + meant.total()) if common else float(not said and not meant)

@@ -10,6 +10,7 @@ import numpy as np
 
 from seal_env.tasks.knowledge.prompt import ONE_LINE, question_and_answer, question_text
 from seal_env.tasks.pairs.task import Examples, Pair
+from seal_env.tasks.text_metrics import text_metrics
 from seal_env.types import Answer, Document, Evaluation, Example, Panel, Query, Task
 
 BRIEFING: Final = (
@@ -110,7 +111,8 @@ class PairsDomain:
         texts_Q = [None if answer.text is None else answer.text.strip() for answer in answers_Q]
         scores_Q = list(self.score_answers(task, [text or "" for text in texts_Q]))
         right, count = sum(score == 1.0 for score in scores_Q), len(scores_Q)
-        return Evaluation(right / count, sum(scores_Q) / count, tuple((text,) for text in texts_Q))
+        metrics = text_metrics(texts_Q, [(pair.output,) for pair in task.queries])
+        return Evaluation(right / count, sum(scores_Q) / count, tuple((text,) for text in texts_Q), metrics)
 
     def gold(self, task: Task[Examples, Pair]) -> tuple[str, ...]:
         """The answers to the queries."""

@@ -13,7 +13,7 @@ import pytest
 from seal_env.agents.base import Agent, Info, PolicyFailure
 from seal_env.agents.baselines.fixed import FixedAgent
 from seal_env.agents.baselines.random_agent import RandomAgent
-from seal_env.agents.evaluation import EvalSample, difference, sample_tasks, starts, summary
+from seal_env.agents.evaluation import EvalSample, difference, read_samples, sample_tasks, starts, summary
 from seal_env.domains.arc import ARC
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
@@ -96,6 +96,28 @@ def test_summary_counts_by_task() -> None:
     assert found["valid"]["mean"] == pytest.approx(0.75)
     assert {k: value["mean"] for k, value in found["pass_at"].items()} == {"1": 0.25, "2": 0.5}
     assert found["cost"] == {"steps": 7.5, "tokens": 75.0, "seconds": 2.0}
+
+
+def test_a_mistake_counts_in_word_f1_and_has_no_length() -> None:
+    right = replace(SOLVED, metrics={"word_f1": 1.0, "answer_words": 3.0})
+    mistake = replace(MISTAKE, metrics={"word_f1": 0.0, "answer_words": math.nan})
+    means = {name: interval["mean"] for name, interval in summary([right, mistake])["metrics"].items()}
+    assert means == {"word_f1": 0.5, "answer_words": 3.0}
+    assert summary([replace(mistake, metrics={"answer_words": math.nan})])["metrics"] == {}
+
+
+def test_further_measures_of_texts_are_in_the_journal(tmp_path: Path) -> None:
+    settings = Settings.resolve(domain="knowledge", subset="synthetic-eval:2", max_turns=1, default_num_epochs=1)
+    runtime = Runtime(settings)
+    runtime.load()
+    journal, episodes = Journal(tmp_path / "a.jsonl"), starts(runtime.taskset.task_ids, 1, 1)
+    samples = sample_tasks(runtime, FixedAgent('[{"name": "finetune", "arguments": {}}]'), episodes, 8, journal)
+    assert all(0 <= sample.metrics["word_f1"] <= 1 < sample.metrics["answer_words"] for sample in samples)
+    assert read_samples(journal) == samples
+    (mistaken, _) = sample_tasks(runtime, FixedAgent("[]"), episodes, 8, other := Journal(tmp_path / "b.jsonl"))
+    assert mistaken.metrics["word_f1"] == 0.0
+    assert math.isnan(read_samples(other)[0].metrics["answer_words"])
+    assert "NaN" not in other.path.read_text()
 
 
 def test_summary_of_failures_alone_has_no_means() -> None:

@@ -56,6 +56,17 @@ def test_a_sequence_has_a_prompt_for_each_task_and_a_row_for_each_update() -> No
         env.step(EDIT)
 
 
+def test_word_f1_and_length_are_of_the_new_task_and_of_all_so_far() -> None:
+    env = SealContinualEnv(domain="knowledge", subset="synthetic-eval:2", sequence=2, default_num_epochs=1)
+    _, info = env.reset(seed=0)
+    assert info["seen_word_f1"] is info["new_answer_words"] is None
+    first = env.step('[{"name": "finetune", "arguments": {}}]')[4]
+    assert first["new_word_f1"] == first["seen_word_f1"] == first["word_f1_after"]
+    last = env.step('[{"name": "finetune", "arguments": {}}]')[4]
+    assert last["new_answer_words"] == last["answer_words_after"] > 0
+    assert last["seen_answer_words"] != last["new_answer_words"]
+
+
 def test_the_rewards_are_of_the_matrix() -> None:
     found: dict[str, Any] = {}
     for over in ("seen", "new", "change"):

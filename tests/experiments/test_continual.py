@@ -37,6 +37,21 @@ def test_means_over_sequences_leave_out_what_is_not_known() -> None:
     assert summarise([]) == {"sequences": 0, "retention": []}
 
 
+def test_further_measures_are_means_over_the_sequences_that_have_them() -> None:
+    record = {"sequence": MATRIX.task_ids, "retention": MATRIX.as_lists(), "merged": [True]}
+    found = summarise([{**record, "metrics": {"new_word_f1": share}} for share in (0.25, 0.75)] + [record])
+    assert found["metrics"]["new_word_f1"]["mean"] == 0.5
+    assert list(found["metrics"]) == ["new_word_f1"]
+
+
+def test_passages_have_word_f1_and_length_in_the_table(tmp_path: Path) -> None:
+    given = {"subset": "synthetic-eval:2", "sequence": 2, "default_num_epochs": 1}
+    config = ExperimentConfig("SEAL-Continual-v0", given, {}, tmp_path / "run")
+    table = reproduce_continual(ContinualSettings(agents=("fixed",), sequences=1), config, Console(quiet=True))
+    names = ["new_word_f1", "new_answer_words", "end_word_f1", "end_answer_words"]
+    assert list(table["rows"]["fixed"]["metrics"]) == names
+
+
 def test_a_table_is_resumed(tmp_path: Path) -> None:
     console = Console(quiet=True)
     config = ExperimentConfig("SEAL-Continual-v0", ARC, {}, tmp_path / "whole")

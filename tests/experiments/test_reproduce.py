@@ -17,7 +17,7 @@ from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.reproduce.presets import TABLES, Preset
-from seal_env.experiments.reproduce.table import Reproduction, compare
+from seal_env.experiments.reproduce.table import Measured, Reproduction, compare, metric_means
 from seal_env.journal import Journal
 from seal_env.settings import Settings
 
@@ -98,6 +98,16 @@ def test_rows_are_compared_task_by_task() -> None:
     assert rows["search"]["by_seed"] == [1.0, 0.75]
     assert rows["none"]["above_untrained"]["mean"] == pytest.approx(-0.25)  # task b, which has no value, is left out
     assert rows["none"]["above_untrained"]["low"] == pytest.approx(-0.5)
+
+
+def test_further_measures_are_means_over_seeds_and_tasks() -> None:
+    seeds = [
+        Measured({}, {"word_f1": {"a": 0.0, "b": 1.0}, "answer_words": {}}),
+        Measured({}, {"word_f1": {"a": 0.5}, "answer_words": {}}),
+    ]
+    found = metric_means(seeds)
+    assert found["word_f1"]["mean"] == 0.25  # task b is known for one seed only
+    assert "answer_words" not in found
 
 
 @pytest.mark.parametrize(("seeds", "rows", "field"), [(0, ("none",), "seeds=0"), (1, ("all",), "rows='all'")])

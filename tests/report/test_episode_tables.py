@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -46,10 +47,10 @@ MIXED = [
 ]
 
 
-def printed(trajectories: list[Trajectory], width: int, colour: bool = False) -> list[str]:
+def printed(trajectories: list[Trajectory], width: int, colour: bool = False, metrics: Sequence[str] = ()) -> list[str]:
     console = Console(width=width, force_terminal=colour, color_system="standard" if colour else None)
     with console.capture() as capture:
-        console.print(episode_table(trajectories, console, ARC.tools))
+        console.print(episode_table(trajectories, console, ARC.tools, metrics))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -70,6 +71,22 @@ def test_table_of_long_ids_fits_in_80_columns() -> None:
     lines = printed([episode("mini-train-0-99", 0.0, 1.0), episode("a-task-of-my-own-with-a-long-name", 0.0, 0.0)], 80)
     assert max(map(len, lines)) <= 80
     assert row(lines, "mini-train-0-99").endswith("41.2/0.3")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_further_measures_stand_beside_accuracy_within_the_width(width: int) -> None:
+    read = episode("synthetic-train-0-99", 0.0, 1.0, word_f1_after=0.4, answer_words_after=12.25)
+    lines = printed([read], width, metrics=tuple(KNOWLEDGE.metrics))
+    assert max(map(len, lines)) <= width
+    assert all(heading in " ".join(lines[:2]) for heading in ("word", "F1", "answer", "words"))
+    assert row(lines, "synthetic").split()[-3 - (width == 100) :][:3] == ["0.40", "12.25", "1.00"]
+
+
+def test_summary_has_the_means_of_further_measures() -> None:
+    read = episode("a", 0.0, 1.0, word_f1_before=0.0, word_f1_after=0.5, answer_words_before=None, answer_words_after=2.0)
+    text = summary_text([read], 10.0, metrics=tuple(KNOWLEDGE.metrics))
+    assert "word F1   0.000 before, 0.500 after (mean of 1)" in text
+    assert "answer words" not in text  # not measured before
 
 
 def test_wide_table_has_one_line_an_episode() -> None:

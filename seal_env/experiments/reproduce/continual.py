@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -92,11 +92,18 @@ def _sequences(
         if trajectory.truncated:
             console.print(f"{name}, sequence {number}: {trajectory.info['reason']}", style="yellow", markup=False)
             continue
-        journal.append(_record(number, trajectory.info, [turn.info for turn in trajectory.turns]))
+        infos = [turn.info for turn in trajectory.turns]
+        journal.append(_record(number, trajectory.info, infos, seal.runtime.spec.metrics))
     return journal.read()
 
 
-def _record(number: int, last: Mapping[str, Any], infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _record(
+    number: int, last: Mapping[str, Any], infos: Sequence[Mapping[str, Any]], metrics: Iterable[str]
+) -> dict[str, Any]:
+    before = [0, *(info["position"] for info in infos)]
+    updates = [info for info, position in zip(infos, before, strict=False) if info["position"] > position]
+    measured = {f"new_{name}": _mean([info[f"new_{name}"] for info in updates]) for name in metrics}
+    measured |= {f"end_{name}": _mean([last[f"seen_{name}"]]) for name in metrics}
     return {
         "number": number,
         "sequence": last["sequence"],
@@ -104,6 +111,7 @@ def _record(number: int, last: Mapping[str, Any], infos: Sequence[Mapping[str, A
         "outcomes": [info["outcome"] for info in infos],
         "merged": [bool(info.get("merged")) for info in infos],
         "forgetting": [info.get("forgetting") for info in infos],
+        "metrics": {name: value for name, value in measured.items() if not math.isnan(value)},
     }
 
 
@@ -117,7 +125,8 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         `sequences`, their number; `retention`, the mean matrix; and means over sequences with intervals: `before`, the base
         model's score on all tasks; `new`, the score on each task just after it was learned; `end`, the score on all tasks
         after the last one; `forgetting` and `backward_transfer`, see RetentionMatrix; `merged`, the share of updates that
-        were merged. Without a sequence, the first two alone.
+        were merged; `metrics`, the domain's further measures after each update on its own task (`new`) and after the last
+        one on all tasks (`end`). Without a sequence, the first two alone.
     """
     if not records:
         return {"sequences": 0, "retention": []}
@@ -135,7 +144,10 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for row in range(len(matrices[0].rows))
     ]
     intervals = {name: bootstrap(found)._asdict() for name, found in values.items()}
-    return {"sequences": len(records), "retention": mean, **intervals}
+    names = dict.fromkeys(name for each in records for name in each.get("metrics", {}))
+    measured = {name: [each["metrics"][name] for each in records if name in each.get("metrics", {})] for name in names}
+    metrics = {name: bootstrap(values)._asdict() for name, values in measured.items()}
+    return {"sequences": len(records), "retention": mean, **intervals, "metrics": metrics}
 
 
 def _mean(scores: Sequence[float | None]) -> float:

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
-from seal_env.agents.evaluation import EvalSample, by_task, read_samples
+from seal_env.agents.evaluation import EvalSample, by_task, metric_by_task, read_samples
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
@@ -35,6 +35,19 @@ from seal_env.store import FILE_NAME
 
 Accuracies = Mapping[str, float]
 """Mean accuracy of the updated model by task; tasks with infrastructure failures only are missing."""
+
+
+class Measured(NamedTuple):
+    """One row for one seed. metrics: means of the domain's further measures by task, by name."""
+
+    accuracies: Accuracies
+    metrics: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    def of(cls, samples: Sequence[EvalSample]) -> Measured:
+        """What the samples of an evaluation come to."""
+        names = dict.fromkeys(name for sample in samples for name in sample.metrics)
+        return cls(accuracies(samples), {name: metric_by_task(samples, name) for name in names})
 
 
 class Reproduction:
@@ -74,15 +87,19 @@ class Reproduction:
         Raises:
             SealError: What is finished stays in the folder.
         """
-        measure: dict[str, Callable[[int], Accuracies]] = {
+        measure: dict[str, Callable[[int], Measured]] = {
             name: partial(self._agent, row.agent) for name, row in self.preset.rows.items() if row.agent is not None
         }
         measure |= {UNTRAINED: self._untrained, GRPO: self._grpo, REST_EM: self._rest_em, SEARCH: self._search}
-        found: dict[str, list[Accuracies]] = {row: [] for row in self.rows}
+        found: dict[str, list[Measured]] = {row: [] for row in self.rows}
         for seed in range(self.seeds):
-            for row, accuracies in found.items():
-                accuracies.append(measure[row](seed))
-        rows = {name: {"label": self.preset.rows[name].label, **row} for name, row in compare(found).items()}
+            for row, measured in found.items():
+                measured.append(measure[row](seed))
+        compared = compare({row: [each.accuracies for each in measured] for row, measured in found.items()})
+        rows = {
+            name: {"label": self.preset.rows[name].label, **row, "metrics": metric_means(found[name])}
+            for name, row in compared.items()
+        }
         table = {"preset": self.preset.record(), "seeds": self.seeds, "rows": rows, "seconds": self._seconds()}
         write_whole(self.config.out / "table.json", json.dumps(table, indent=1))
         self.config.show(reproduction_table(table), self.console)
@@ -92,20 +109,20 @@ class Reproduction:
         overrides = {**self.config.overrides, **environment}
         return replace(self.config, overrides=overrides, out=self.config.out / f"seed-{seed}" / row)
 
-    def _agent(self, agent: str, seed: int) -> Accuracies:
+    def _agent(self, agent: str, seed: int) -> Measured:
         """An agent that does not learn: one self-edit for each task."""
         config = replace(self._part(seed, agent, subset=self.preset.held_out), options={})
         with self._timed(seed, agent):
             evaluate(agent, EvalSettings(samples=1, seed=seed), config, self.console)
-        return accuracies(read_samples(Journal(config.out / "samples.jsonl")))
+        return Measured.of(read_samples(Journal(config.out / "samples.jsonl")))
 
-    def _untrained(self, seed: int) -> Accuracies:
+    def _untrained(self, seed: int) -> Measured:
         """The policy as ReST-EM measures it before the first round, or GRPO if ReST-EM is not measured."""
         if REST_EM in self.rows:
             return self._held_out(self._train_rest_em(seed) / "round-0")
         return self._held_out(self._train_grpo(seed) / "before")
 
-    def _rest_em(self, seed: int) -> Accuracies:
+    def _rest_em(self, seed: int) -> Measured:
         return self._held_out(self._train_rest_em(seed) / f"round-{self.preset.rest_em.rounds}")
 
     def _train_rest_em(self, seed: int) -> Path:
@@ -115,7 +132,7 @@ class Reproduction:
             train_rest_em(settings, self.preset.held_out, config, self.console)
         return config.out
 
-    def _grpo(self, seed: int) -> Accuracies:
+    def _grpo(self, seed: int) -> Measured:
         return self._held_out(self._train_grpo(seed) / "after")
 
     def _train_grpo(self, seed: int) -> Path:
@@ -125,7 +142,7 @@ class Reproduction:
             train_grpo(settings, self.preset.held_out, config, self.console)
         return config.out
 
-    def _search(self, seed: int) -> Accuracies:
+    def _search(self, seed: int) -> Measured:
         """A search for each task; what is finished is in a journal. Accuracy is measured with seeds that chose nothing."""
         from seal_env.agents.search.per_task import search_tasks  # here: Optuna is an extra
 
@@ -136,11 +153,11 @@ class Reproduction:
         journal = Journal(config.out / "found.jsonl")
         with self._timed(seed, SEARCH):
             found = search_tasks(runtime, SealEnv(runtime=runtime).action_space, self.preset.search, seed, journal)
-        return {each.task_id: each.reward for each in found if not math.isnan(each.reward)}
+        return Measured({each.task_id: each.reward for each in found if not math.isnan(each.reward)}, {})
 
     @staticmethod
-    def _held_out(folder: Path) -> Accuracies:
-        return accuracies(read_samples(Journal(folder / "held-out.jsonl")))
+    def _held_out(folder: Path) -> Measured:
+        return Measured.of(read_samples(Journal(folder / "held-out.jsonl")))
 
     @contextmanager
     def _timed(self, seed: int, part: str) -> Iterator[None]:
@@ -160,6 +177,17 @@ class Reproduction:
 def accuracies(samples: Sequence[EvalSample]) -> Accuracies:
     """Mean accuracy by task."""
     return {task: float(np.mean([sample.accuracy for sample in mine])) for task, mine in by_task(samples).items()}
+
+
+def metric_means(seeds: Sequence[Measured]) -> dict[str, Any]:
+    """Further measures of a row: means over seeds and tasks, with their intervals."""
+    means: dict[str, Any] = {}
+    for name in dict.fromkeys(name for mine in seeds for name in mine.metrics):
+        tasks = sorted({task for mine in seeds for task in mine.metrics.get(name, {})})
+        values_SN = np.array([[mine.metrics.get(name, {}).get(task, math.nan) for task in tasks] for mine in seeds])
+        if not np.isnan(values_SN).any(axis=0).all():
+            means[name] = bootstrap_crossed(values_SN)._asdict()
+    return means
 
 
 def compare(found: Mapping[str, Sequence[Accuracies]]) -> dict[str, Any]:

@@ -58,6 +58,14 @@ def test_accuracy_counts_full_scores_and_partial_credit_is_their_mean() -> None:
     evaluation = DOMAIN.score(TASK, [Answer("0", False, "x", 0.0), Answer("1", False, None, 0.0)], 0)
     assert (evaluation.accuracy, evaluation.partial) == (0.5, 0.75)
     assert evaluation.predictions_Q == (("x",), (None,))
+    assert evaluation.metrics == {}
+
+
+def test_word_f1_and_length_of_the_answers_are_measured() -> None:
+    from seal_env.types import Answer
+
+    evaluation = DOMAIN.score(TASK, [Answer("0", False, "out 7", 0.0), Answer("1", False, "in the end", 0.0)], 0)
+    assert evaluation.metrics == {"word_f1": 0.5, "answer_words": 2.5}
 
 
 def test_the_agent_sees_the_examples_and_no_query() -> None:

@@ -1,0 +1,59 @@
+"""Tables of results: what stands beside accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from seal_env.report.result_tables import (
+    continual_table,
+    evaluation_table,
+    grpo_table,
+    reproduction_table,
+    rest_em_table,
+)
+
+MEAN = {"mean": 0.25, "low": 0.0, "high": 0.5}
+METRICS = {"word_f1": MEAN, "answer_words": {"mean": 3.456, "low": 1.0, "high": 5.0}}
+
+
+def report(**others: Any) -> dict[str, Any]:
+    return {"tasks": 1, "samples": 1, "failed": 0, "accuracy": MEAN, "valid": MEAN, "kept": 1, **others}
+
+
+def tables(report: dict[str, Any]) -> dict[str, Table]:
+    row = {"label": "a row", "above_untrained": None, "by_seed": [0.5], "sequences": 1, "before": MEAN, **report}
+    trained = {"held_out": [report, report], "gain": [MEAN, MEAN], "rounds": [{"sampled": report, "kept": 1}]}
+    return {
+        "eval": evaluation_table({"agent": report}),
+        "rest-em": rest_em_table(trained),
+        "grpo": grpo_table(trained),
+        "reproduce": reproduction_table({"rows": {"row": row}, "seconds": {}}),
+        "continual": continual_table({"rows": {"row": row}}),
+    }
+
+
+def printed(table: Table) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+@pytest.mark.parametrize("name", tables(report()))
+def test_every_table_shows_word_f1_and_length_beside_accuracy(name: str) -> None:
+    text = printed(tables(report(metrics=METRICS))[name])
+    assert all(part in text for part in ("word F1", "answer words", "25 [0, 50]", "0.25", "3.46"))
+
+
+@pytest.mark.parametrize("name", tables(report()))
+def test_a_domain_without_further_measures_has_no_columns_for_them(name: str) -> None:
+    assert "word" not in printed(tables(report())[name])
+
+
+def test_a_row_without_a_measure_has_a_dash() -> None:
+    one, other = printed(evaluation_table({"one": report(metrics=METRICS), "other": report()})).splitlines()[-2:]
+    assert other.count(" - ") == one.count(" - ") + len(METRICS)
