@@ -83,6 +83,9 @@ class Settings(Options):
     """Training examples that are trained on, after shuffling, for each segment; the default is the model's own."""
     max_tokens: int = Field(Budget.max_tokens, ge=2)
     """Training examples of this many tokens or more are dropped."""
+    max_training_tokens: int = Field(Budget.max_training_tokens, ge=0)
+    """Tokens that training may read (those of the examples times the epochs), for each segment; the default is the model's
+    own."""
     batch_size: int = Field(Recipe.batch_size, ge=1)
     """Examples of an optimizer step; the default is the model's or the domain's own."""
     lora_rank: int = Field(LoraSpec.rank, ge=1)
@@ -181,7 +184,8 @@ class Settings(Options):
     def budget(self) -> Budget:
         """What one self-edit may cost, over all segments of a task."""
         segments = self.options.segments
-        return Budget(self.max_steps * segments, self.max_examples * segments, self.max_tokens)
+        tokens = self.max_training_tokens * segments
+        return Budget(self.max_steps * segments, self.max_examples * segments, self.max_tokens, tokens)
 
     @property
     def training(self) -> TrainingConfig:

@@ -134,12 +134,14 @@ class Budget:
     """What one self-edit may cost.
 
     max_steps: optimizer steps. max_examples: training examples that remain after shuffling. max_tokens: an example of
-    this many tokens or more is dropped.
+    this many tokens or more is dropped. max_training_tokens: tokens that training may read, those of the examples times the
+    epochs; by default what 375 steps read of one example each just below the default max_tokens.
     """
 
     max_steps: int = 375
     max_examples: int = 250
     max_tokens: int = 8192
+    max_training_tokens: int = 3_072_000
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class SelfEdit:
         tokens: sum of their lengths.
         candidates: how many there were before the filter and the cap.
         recipe: fields of `Recipe` that this update overrides.
+        training_tokens: what training reads, padding that carries loss included.
     """
 
     examples_E: tuple[Example, ...]
@@ -202,6 +205,7 @@ class SelfEdit:
     tokens: int
     candidates: int
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    training_tokens: int = 0
 
     def recipe_for(self, environment: Recipe) -> Recipe:
         """The environment's recipe with what this self-edit overrides."""

@@ -64,8 +64,9 @@ class SealEnv(SealBaseEnv):
     SealVectorEnv of them, in which many episodes train together. `SEAL-Continual-v0` is a SealContinualEnv.
 
     ## Cost
-    An update is up to 375 optimizer steps: seconds for the bundled models on two cores, half a minute for a model of 1 B
-    parameters on a GPU (estimated; not measured yet).
+    An update is up to 375 optimizer steps and `max_training_tokens` tokens: seconds for the bundled models on two cores, a
+    minute where the budget of tokens is used up; half a minute for a model of 1 B parameters on a GPU (estimated; not
+    measured yet). More is the outcome `over_budget`, before anything is trained.
     """
 
     def __init__(self, render_mode: str | None = None, *, runtime: Runtime | None = None, **settings: Any) -> None:

@@ -25,6 +25,7 @@ def budget_info(runtime: Runtime) -> dict[str, Any]:
         "max_steps": budget.max_steps,
         "max_examples": budget.max_examples,
         "max_tokens": budget.max_tokens,
+        "max_training_tokens": budget.max_training_tokens,
         "batch_size": settings.recipe.batch_size,
         "max_turns": settings.max_turns,
         "default_learning_rate": settings.default_learning_rate,
@@ -57,6 +58,7 @@ def update_info(
         "examples": len(edit.examples_E) if edit else 0,
         "optimizer_steps": edit.optimizer_steps if edit else 0,
         "tokens": edit.tokens if edit else 0,
+        "training_tokens": edit.training_tokens if edit else 0,
         "losses": [loss if math.isfinite(loss) else None for loss in result.losses_S] if result else [],
     }
     for when, evaluation in evaluations.items():

@@ -19,7 +19,13 @@ MODEL_DIRECTORY = MODEL_DIRECTORIES[MODEL_NAME]
 # Small models want other adapters than those that SEAL uses for models of billions of parameters; see docs/decisions/.
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        MODEL_NAME: {"grid_format": "lettered", "lora_rank": 16, "lora_alpha": 256.0, "max_examples": 48},
+        MODEL_NAME: {
+            "grid_format": "lettered",
+            "lora_rank": 16,
+            "lora_alpha": 256.0,
+            "max_examples": 48,
+            "max_training_tokens": 400_000,
+        },
         TEXT_MODEL_NAME: {
             "lora_rank": 8,
             "lora_alpha": 512.0,
@@ -28,6 +34,7 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "batch_size": 4,
             "learn_end": True,
             "max_examples": 64,
+            "max_training_tokens": 250_000,
         },
     }
 )

@@ -110,6 +110,11 @@ def optimizer_steps(n_examples: int, epochs: int, batch_size: int) -> int:
     return epochs * -(-n_examples // batch_size)
 
 
+def tokens_of_an_epoch(lengths_E: Sequence[int], recipe: Recipe) -> int:
+    """Tokens that one pass over the examples reads; with `pad_loss` each is as long as the longest."""
+    return len(lengths_E) * max(lengths_E, default=0) if recipe.pad_loss else sum(lengths_E)
+
+
 def affordable_epochs(budget: Budget, batch_size: int) -> int:
     """The most epochs with which training on `max_examples` examples is within the budget."""
     return _most_passes(budget, batch_size) // budget.max_examples
@@ -118,8 +123,9 @@ def affordable_epochs(budget: Budget, batch_size: int) -> int:
 def compile_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules) -> SelfEdit | InvalidSelfEdit:
     """Compile a closed draft into a self-edit.
 
-    The budget is SEAL's: epochs x examples // batch size may not exceed `max_steps`. It counts a smaller last batch of an
-    epoch in part, so `optimizer_steps` may be a little more.
+    The budget of steps is SEAL's: epochs x examples // batch size may not exceed `max_steps`. It counts a smaller last batch
+    of an epoch in part, so `optimizer_steps` may be a little more. Steps bound neither time nor memory where texts are long;
+    epochs x tokens of the examples, which may not exceed `max_training_tokens`, does.
 
     Args:
         draft: the draft.
@@ -136,17 +142,19 @@ def compile_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules)
         return invalid(Outcome.MISSING_FINETUNE, "The self-edit is not closed. Call finetune to end the episode.")
     if filtered is None or not filtered.examples_E:
         return invalid(Outcome.EMPTY_DATA, f"No examples are left to train on: {_why_empty(draft, rules)}.")
-    training, batch_size = draft.training or rules.default_training, _batch_size(draft, rules)
-    n_examples = len(filtered.examples_E)
-    if _cost(n_examples, training.num_train_epochs, batch_size) > rules.budget.max_steps:
-        return invalid(Outcome.OVER_BUDGET, _over_budget(n_examples, training.num_train_epochs, batch_size, rules.budget))
+    training, recipe = draft.training or rules.default_training, replace(rules.recipe, **draft.recipe)
+    n_examples, epochs = len(filtered.examples_E), training.num_train_epochs
+    over = _over_budget(filtered, epochs, recipe, rules.budget)
+    if over:
+        return invalid(Outcome.OVER_BUDGET, over)
     return SelfEdit(
         examples_E=filtered.examples_E,
         training=training,
-        optimizer_steps=optimizer_steps(n_examples, training.num_train_epochs, batch_size),
+        optimizer_steps=optimizer_steps(n_examples, epochs, recipe.batch_size),
         tokens=sum(filtered.lengths_E),
         candidates=len(draft.candidates or ()),
         recipe=draft.recipe,
+        training_tokens=epochs * tokens_of_an_epoch(filtered.lengths_E, recipe),
     )
 
 
@@ -165,8 +173,8 @@ def describe_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules
         lines.append(f"The {makers} tool made {made} examples and {remaining} are kept, with {tokens} tokens.")
     lines.append(f"Training: {setting}." if draft.training else f"No training is set yet; by default: {setting}.")
     if filtered is not None and filtered.examples_E:
-        batch_size = _batch_size(draft, rules)
-        lines.append(_cost_line(len(filtered.examples_E), training.num_train_epochs, batch_size, rules.budget))
+        recipe = replace(rules.recipe, **draft.recipe)
+        lines.append(_cost_line(filtered, training.num_train_epochs, recipe, rules.budget))
     lines.append("Call finetune to start the update and end the episode.")
     return "\n".join(lines)
 
@@ -180,10 +188,6 @@ def _bytes(example: Example) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
-def _batch_size(draft: Draft, rules: Rules) -> int:
-    return replace(rules.recipe, **draft.recipe).batch_size
-
-
 def _cost(n_examples: int, epochs: int, batch_size: int) -> int:
     return epochs * n_examples // batch_size
 
@@ -193,21 +197,35 @@ def _most_passes(budget: Budget, batch_size: int) -> int:
     return (budget.max_steps + 1) * batch_size - 1
 
 
-def _cost_line(n_examples: int, epochs: int, batch_size: int, budget: Budget) -> str:
-    cost, most = _cost(n_examples, epochs, batch_size), budget.max_steps
-    if cost > most:
-        return _over_budget(n_examples, epochs, batch_size, budget)
-    steps = optimizer_steps(n_examples, epochs, batch_size)
-    return f"Training will take {steps} optimizer steps. {most - cost} of {most} are left."
+def _cost_line(filtered: FilteredExamples, epochs: int, recipe: Recipe, budget: Budget) -> str:
+    over = _over_budget(filtered, epochs, recipe, budget)
+    if over:
+        return over
+    n_examples, most = len(filtered.examples_E), budget.max_steps
+    left = most - _cost(n_examples, epochs, recipe.batch_size)
+    steps = optimizer_steps(n_examples, epochs, recipe.batch_size)
+    return f"Training will take {steps} optimizer steps. {left} of {most} are left."
 
 
-def _over_budget(n_examples: int, epochs: int, batch_size: int, budget: Budget) -> str:
+def _over_budget(filtered: FilteredExamples, epochs: int, recipe: Recipe, budget: Budget) -> str:
+    """What is over the budget, and what would fit; empty if nothing is."""
+    n_examples, batch_size = len(filtered.examples_E), recipe.batch_size
     cost, most = _cost(n_examples, epochs, batch_size), _most_passes(budget, batch_size)
-    return (
-        f"Training will take {cost} optimizer steps of {budget.max_steps}. That is over the "
-        f"budget: use fewer epochs or fewer augmentations. What fits is {most // n_examples} epochs of these {n_examples} "
-        f"examples, or {most // epochs} examples with {epochs} epochs."
-    )
+    if cost > budget.max_steps:
+        return (
+            f"Training will take {cost} optimizer steps of {budget.max_steps}. That is over the budget: use fewer epochs or "
+            f"fewer augmentations. What fits is {most // n_examples} epochs of these {n_examples} examples, or "
+            f"{most // epochs} examples with {epochs} epochs."
+        )
+    tokens = tokens_of_an_epoch(filtered.lengths_E, recipe)
+    if epochs * tokens > budget.max_training_tokens:
+        return (
+            f"Training will read {epochs * tokens} tokens of {budget.max_training_tokens}. That is over the budget: use "
+            f"fewer epochs, or fewer or shorter examples. What fits is {budget.max_training_tokens // tokens} epochs of "
+            f"these {n_examples} examples, or examples of {budget.max_training_tokens // epochs} tokens in all with "
+            f"{epochs} epochs."
+        )
+    return ""
 
 
 def _makers(tools: Sequence[Tool[Any]]) -> str:

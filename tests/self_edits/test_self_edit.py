@@ -245,7 +245,9 @@ def test_optimizer_steps_count_the_last_smaller_batch(n_examples: int, epochs: i
 
 def test_a_self_edit_holds_what_the_inner_loop_needs() -> None:
     draft = replace(fold(AUGMENT, TRAINING, FINETUNE), candidates=tuple(range(10)))
-    assert compile_draft(draft, kept(3), rules()) == SelfEdit(kept(3).examples_E, TrainingConfig(), 4, 21, 10)
+    assert compile_draft(draft, kept(3), rules()) == SelfEdit(
+        kept(3).examples_E, TrainingConfig(), 4, 21, 10, training_tokens=42
+    )
 
 
 def test_without_a_training_call_the_defaults_hold() -> None:
@@ -295,6 +297,29 @@ def test_what_is_said_to_fit_fits_and_one_more_does_not(count: int, epochs: int,
     assert not isinstance(compiled(count, most_epochs + 1, budget), SelfEdit)
     assert most_examples == 0 or isinstance(compiled(most_examples, epochs, budget), SelfEdit)
     assert not isinstance(compiled(most_examples + 1, epochs, budget), SelfEdit)
+
+
+@pytest.mark.parametrize(("count", "epochs", "most"), [(10, 3, 200), (10, 20, 1399), (1, 20, 139), (5, 1, 0)])
+def test_tokens_said_to_fit_fit_and_more_do_not(count: int, epochs: int, most: int) -> None:
+    budget = Budget(max_training_tokens=most)
+    edit = compiled(count, epochs, budget)
+    assert isinstance(edit, InvalidSelfEdit)
+    assert edit.outcome is Outcome.OVER_BUDGET
+    found = re.search(r"read (\d+) tokens of (\d+)\..* fits is (\d+) epochs of .* of (\d+) tokens", edit.reason)
+    assert found is not None
+    tokens, said, fitting_epochs, fitting_tokens = map(int, found.groups())
+    assert (tokens, said, fitting_tokens) == (epochs * count * 7, most, most // epochs)
+    assert isinstance(compiled(count, fitting_epochs, budget), SelfEdit)
+    assert not isinstance(compiled(count, fitting_epochs + 1, budget), SelfEdit)
+
+
+def test_padding_that_carries_loss_counts_as_tokens() -> None:
+    uneven = FilteredExamples((chat("a"), chat("b"), chat("c")), (10, 1, 1))
+    draft = Draft((1, 2, 3), TrainingConfig(num_train_epochs=2), finetune=True)
+    plain, padded = (compile_draft(draft, uneven, rules()._replace(recipe=Recipe(pad_loss=pad))) for pad in (False, True))
+    assert isinstance(plain, SelfEdit)
+    assert isinstance(padded, SelfEdit)
+    assert (plain.training_tokens, padded.training_tokens) == (24, 60)
 
 
 def test_replies_say_what_there_is_what_it_costs_and_what_is_missing() -> None:
