@@ -146,9 +146,9 @@ def measure_row(measurement: Measurement, spec: RowSpec, make: Callable[[], Any]
     """
     done: dict[int, UpdateResult] = {}
     seconds: list[float] = []
-    rows = measurement.document["rows"]
-    rivals = [row["seconds_per_self_edit"] for name, row in rows.items() if "batched" in name and spec.loop == "batched"]
-    expected = spec.in_call * max(rivals, default=0.0)
+    rows = measurement.document["rows"].items()
+    known = [row.get("seconds_per_self_edit", 0.0) for name, row in rows if "batched" in name and spec.loop == "batched"]
+    expected = spec.in_call * max(known, default=0.0)
     with measurement.part(spec.name):
         loop = make()
         jobs = {number: job_of(spec, case, measurement.preset) for number, case in cases.items()}
