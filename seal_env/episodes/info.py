@@ -66,7 +66,12 @@ def update_info(
         info[f"{partial}_{when}"] = evaluation.partial if evaluation and decoded else None
         info |= {f"{name}_{when}": evaluation.metrics.get(name) if evaluation else None for name in runtime.spec.metrics}
         info[f"predictions_{when}"] = _as_lists(evaluation.predictions_Q) if evaluation else None
-    return info | {"gold": _as_lists(runtime.domain.gold(task))}
+    return info | {"gold": gold_lists(runtime, task)}
+
+
+def gold_lists(runtime: Runtime, task: Task[Any, Any]) -> list[Any]:
+    """The gold answer to each query of a task, as lists where it is made of tuples."""
+    return [_as_lists(answer) for answer in runtime.domain.gold(task)]
 
 
 def _as_lists(value: Any) -> Any:

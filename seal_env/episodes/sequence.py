@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seal_env.domains.rewards import Reward
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.episodes.episode import FAILED_REWARD, Episode, PendingUpdate
+from seal_env.episodes.info import gold_lists
 from seal_env.episodes.retention import RetentionMatrix
 from seal_env.episodes.settle import BaseAnswerCache, BaseAnswers, base_answers, settle
 from seal_env.errors import SettingError, UpdateError
@@ -72,6 +73,16 @@ class TaskSequence:
 
     def play(self, action: Any) -> Step:
         """Take one action; one that closes the self-edit also merges the update and evaluates all tasks so far."""
+        return self._gold_at_the_end(self._play(action))
+
+    def _gold_at_the_end(self, step: Step) -> Step:
+        """Gold answers only once the sequence is over, those of all its tasks: until then their queries are asked again."""
+        info = {name: value for name, value in step.info.items() if name != "gold"}
+        if step.terminated or step.truncated:
+            info["gold"] = [gold_lists(self.runtime, task) for task in self.tasks]
+        return step._replace(info=info)
+
+    def _play(self, action: Any) -> Step:
         decision = self.episode.decide(action)
         if not isinstance(decision, PendingUpdate):
             if not decision.terminated:
