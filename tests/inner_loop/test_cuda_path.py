@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from seal_env.inner_loop.batched import decode, evaluate, lora, packed_model
+from seal_env.inner_loop.batched import decode, evaluate, key_cache, lora, packed_model
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, _kernel
 from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer
 from seal_env.inner_loop.batched.fused import FusedRMSNorm, FusedSwiGLU, fuse
@@ -156,7 +156,7 @@ def test_decoding_takes_parts_that_fit_into_memory() -> None:
     encoded: Any = type("Encoded", (), {"prompt_T": (0,) * 30, "gold_T": (0,)})()
     query: Any = None
     wrong = [(n, WrongAnswer(QueryInSlot(query, encoded, 0, True, 0), 0, 0, states)) for n in range(5)]
-    row = (30 + decode.ROOM) * 2 * 2 * 8 * 4  # positions, keys and values, heads, width, bytes
+    row = (30 + key_cache.ROOM) * 2 * 2 * 8 * 4  # positions, keys and values, heads, width, bytes
     room = 2 * row / evaluate.STATES_SHARE
     assert [len(part) for part in evaluate._parts_in_memory(wrong, int(room) + 1)] == [2, 2, 1]
     assert [len(part) for part in evaluate._parts_in_memory(wrong, 1)] == [1] * 5
@@ -169,7 +169,6 @@ def test_forward_and_backward_run_on_meta_tensors(
 ) -> None:
     """Shapes, types and strides as torch's own kernels of a GPU want them."""
     monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
-    monkeypatch.setattr(PackedModel, "_verify", lambda _: None)
     attend_with(_kernel(), monkeypatch)
     with torch.device("meta"):
         model = LlamaForCausalLM(LlamaConfig(**{**SHAPE, "num_key_value_heads": key_heads})).bfloat16().requires_grad_(False)

@@ -127,7 +127,7 @@ def theirs(model: str, job: UpdateJob, start: Ours, collator: Collator, out: Pat
     fresh: Any = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     config = LoraConfig(
         r=8, lora_alpha=16, lora_dropout=0.0, task_type=TaskType.CAUSAL_LM, fan_in_fan_out=fresh.config.model_type == "gpt2",
-        target_modules=find_targets(fresh, job.lora.target_modules, fresh.config.model_type),
+        target_modules=list(find_targets(fresh, job.lora.target_modules).layers),
     )  # fmt: skip
     peft = get_peft_model(fresh, config)
     set_peft_model_state_dict(peft, start.initial)

@@ -1,4 +1,7 @@
-"""Attention over packed sequences: never from one to another; padding sees its sequence's real tokens and no padding."""
+"""Attention over packed sequences: never from one to another; padding sees its sequence's real tokens and no padding.
+
+With a window of W tokens, a token sees itself and the W - 1 before it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from seal_env.errors import ModelError
-from seal_env.inner_loop.batched.packing import Packed
+from seal_env.inner_loop.batched.packing import Packed, Run
 
 NAME = "seal_env_packed"
 """The name under which transformers finds this attention."""
@@ -22,7 +25,13 @@ class Attention(Protocol):
     """Mixes values: query [1, heads, T, d], key and value [1, key heads, T, d] -> [1, T, heads, d]."""
 
     def __call__(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float | None,
+        window: int | None = None,
     ) -> torch.Tensor:
         """One layer's attention."""
         ...
@@ -31,20 +40,25 @@ class Attention(Protocol):
 CURRENT: ContextVar[Attention] = ContextVar("attention")
 
 
+UNKNOWN = {"softcap": "soft caps", "s_aux": "sinks", "position_bias": "biases", "head_mask": "masks of heads"}
+"""Arguments with which some models change what their attention computes."""
+
+
 def _attend(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    _mask: Any,
+    attention_mask: Any = None,
     scaling: float | None = None,
     sliding_window: int | None = None,
-    **_: Any,
+    **named: Any,
 ) -> tuple[torch.Tensor, None]:
     """Called by transformers instead of its own attention."""
-    if sliding_window is not None:
-        raise ModelError(f"attention in windows of {sliding_window} tokens does not run packed. Use inner_loop='reference'")
-    return CURRENT.get()(module.layer_idx, query, key, value, scaling), None
+    for name, meaning in UNKNOWN.items():
+        if named.get(name) is not None:
+            raise ModelError(f"attention with {meaning} ({name}) does not run packed. Use inner_loop='reference'")
+    return CURRENT.get()(module.layer_idx, query, key, value, scaling, sliding_window), None
 
 
 AttentionInterface.register(NAME, _attend)
@@ -68,7 +82,13 @@ class _AttentionByRuns:
         self._runs = packed.runs
 
     def __call__(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float | None,
+        window: int | None = None,
     ) -> torch.Tensor:
         del layer
         parts = []
@@ -76,7 +96,8 @@ class _AttentionByRuns:
         for run, *states in zip(self._runs, *pieces, strict=True):
             q, k, v = (x.unflatten(1, (run.count, run.length)).transpose(0, 1) for x in states)
             real = run.real
-            mixed = _mix(q[:, :, :real], k[:, :, :real], v[:, :, :real], scale, causal=True)
+            seen = _band(run, window, q.device)
+            mixed = _mix(q[:, :, :real], k[:, :, :real], v[:, :, :real], scale, causal=seen is None, seen=seen)
             if real < run.length:
                 padding = _mix(q[:, :, real:], k[:, :, :real], v[:, :, :real], scale, causal=False)
                 mixed = torch.cat([mixed, padding], dim=2)
@@ -84,10 +105,37 @@ class _AttentionByRuns:
         return torch.cat(parts)[None]
 
 
-def _mix(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None, causal: bool) -> torch.Tensor:
+def _mix(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float | None,
+    causal: bool,
+    seen: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Attention within each sequence, [sequences, heads, length, d]; keys may have fewer heads, or another length."""
     grouped = query.shape[1] != key.shape[1]
-    return functional.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scale, enable_gqa=grouped)
+    return functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=seen, is_causal=causal, scale=scale, enable_gqa=grouped
+    )
+
+
+def _band(run: Run, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """What each real token sees, [real, real], if the window is shorter than the sequence."""
+    if window is None or run.length <= window:
+        return None
+    _check_padding(run.real < run.length, window)
+    at = torch.arange(run.real, device=device)
+    apart = at[:, None] - at
+    return (apart >= 0) & (apart < window)
+
+
+def _check_padding(padded: bool, window: int) -> None:
+    if padded:
+        raise ModelError(
+            f"profile='paper': padded sequences longer than the model's window of {window} tokens do not run packed. "
+            f"Use inner_loop='reference', or a max_tokens of at most {window}"
+        )
 
 
 class VariableLengthAttention:
@@ -101,16 +149,27 @@ class VariableLengthAttention:
         sequences = [(run.start + n * run.length, run.length, run.real) for run in packed.runs for n in range(run.count)]
         self._real = _Part([range(start, start + real) for start, _, real in sequences], device)
         self._padding = _Part([range(start + real, start + length) for start, length, real in sequences], device)
+        self._longest = packed.longest
 
     def __call__(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float | None,
+        window: int | None = None,
     ) -> torch.Tensor:
         """See Attention."""
         del layer
         q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
         real, padding = self._real, self._padding
+        before = -1
+        if window is not None and window < self._longest:
+            _check_padding(bool(padding.longest), window)
+            before = window - 1
         if not padding.longest:
-            return self._call(q, k, v, real, scale, (-1, 0))[None]
+            return self._call(q, k, v, real, scale, (before, 0))[None]
         k, v = k[real.tokens], v[real.tokens]
         mixed = torch.cat(
             [

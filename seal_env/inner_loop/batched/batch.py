@@ -147,7 +147,7 @@ class Batch:
         self._trained.append(Trained(index, slot, job.log, job.micro_batch, job.seconds))
         directory = job.job.save_to
         if directory is not None:
-            done.save(slot, directory, self.base.name)
+            done.save(slot, directory, self.base)
 
     def _evaluate_trained(self, done: LoraStack) -> None:
         jobs = {trained.index: (self.jobs[trained.index], trained.slot) for trained in self._trained}
@@ -172,5 +172,5 @@ class Batch:
             if directory is not None:
                 fresh = LoraStack(self.model.spec, self.model.layers, 1, learn=False)
                 fresh.reset(0, job.seed)
-                fresh.save(0, directory, self.base.name)
+                fresh.save(0, directory, self.base)
             self.results[index] = reply.failed or base_result(reply.answers_Q, reply.seconds, directory)

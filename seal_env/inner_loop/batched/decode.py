@@ -6,25 +6,19 @@ Decoding starts at the first token that differs from the gold answer, with the k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
-from seal_env.inner_loop.batched.attention import Attention, attention_over
+from seal_env.inner_loop.batched.attention import attention_over
 from seal_env.inner_loop.batched.head import choose
+from seal_env.inner_loop.batched.key_cache import KeyCache, States, one_token_each, storing
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedReader
-from seal_env.inner_loop.batched.packing import Packed, Piece, pack
+from seal_env.inner_loop.batched.packing import Piece, pack
 from seal_env.inner_loop.tokens.answer import AnswerInProgress, check_length
 from seal_env.inner_loop.tokens.chat_template import EncodedQuery
 from seal_env.types import Answer, Query
-
-ROOM = 64
-"""Tokens by which a row's keys and values grow at a time."""
-
-States = list[tuple[torch.Tensor, torch.Tensor]]
-"""Keys and values by layer."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ def verify(
     attention = attention_over(packed)
     with torch.no_grad():
         decodes = any(each.decode for each in queries)
-        hidden = model.hidden(packed, stack, _storing(attention, stored) if decodes else attention)
+        hidden = model.hidden(packed, stack, storing(attention, stored) if decodes else attention)
     starts: list[int] = []
     positions: list[int] = []
     offset = 0
@@ -131,83 +125,6 @@ def verify(
     return answers
 
 
-def _storing(attention: Attention, stored: States) -> Attention:
-    """Attention that also stores each layer's keys and values, [heads, T, d]."""
-
-    def attend(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> torch.Tensor:
-        assert layer == len(stored)
-        stored.append((key[0], value[0]))
-        return attention(layer, query, key, value, scale)
-
-    return attend
-
-
-class _Rows:
-    """Keys and values of the unfinished answers, by layer [rows, key heads, room, d].
-
-    Attributes:
-        positions: How many of them each row uses, which is the position of its next token, [rows].
-        states: The keys and values.
-    """
-
-    def __init__(self, rows: Sequence[WrongAnswer]) -> None:
-        self._lengths = [row.length for row in rows]
-        room = _rounded_up(max(self._lengths) + ROOM)
-
-        def stacked(layer: int, which: int) -> torch.Tensor:
-            return torch.stack([functional.pad(row.states[layer][which], (0, 0, 0, room - row.length)) for row in rows])
-
-        self.states: States = [(stacked(layer, 0), stacked(layer, 1)) for layer in range(len(rows[0].states))]
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """What all layers need for the next token. Key lengths are rounded up, so that a kernel meets few of them."""
-        keys = self.states[0][0]
-        self.positions = torch.tensor(self._lengths, device=keys.device)
-        self._rows = torch.arange(len(self._lengths), device=keys.device)
-        self._longest = _rounded_up(max(self._lengths) + 1)
-        unseen = torch.arange(self._longest, device=keys.device) > self.positions[:, None]
-        self._mask = torch.zeros_like(unseen, dtype=keys.dtype).masked_fill_(unseen, -torch.inf)[:, None, None]
-
-    def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
-    ) -> torch.Tensor:
-        """Attention of one new token a row, [1, heads, rows, d], over the row's tokens so far and itself.
-
-        Heads that share keys are laid out as queries of one head: kernels that take a mask then need no expanded keys.
-        """
-        keys, values = self.states[layer]
-        keys[self._rows, :, self.positions] = key[0].transpose(0, 1)
-        values[self._rows, :, self.positions] = value[0].transpose(0, 1)
-        mixed = functional.scaled_dot_product_attention(
-            query[0].transpose(0, 1).unflatten(1, (key.shape[1], -1)),
-            keys[:, :, : self._longest],
-            values[:, :, : self._longest],
-            attn_mask=self._mask,
-            scale=scale,
-        )
-        return mixed.flatten(1, 2)[None]
-
-    def advance(self, alive: list[int]) -> None:
-        """Count the new token, drop all rows but `alive`, and make room for the next token."""
-        dropped = len(alive) < len(self._lengths)
-        chosen = torch.tensor(alive, device=self.positions.device) if dropped else None
-        self._lengths = [self._lengths[row] + 1 for row in alive]
-        grow = max(self._lengths) + 1 > self.states[0][0].shape[2]
-
-        def resized(state: torch.Tensor) -> torch.Tensor:
-            state = state if chosen is None else state[chosen]
-            return functional.pad(state, (0, 0, 0, ROOM)) if grow else state
-
-        if dropped or grow:
-            self.states = [(resized(key), resized(value)) for key, value in self.states]
-        self._prepare()
-
-
-def _rounded_up(length: int) -> int:
-    return -(-length // ROOM) * ROOM
-
-
 @torch.no_grad()
 def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[WrongAnswer]) -> list[str]:
     """The greedy answers as text, all rows side by side; rows of one slot must be neighbours."""
@@ -218,10 +135,11 @@ def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[WrongAn
     unfinished = [not answer.full and answer.take(row.token) for answer, row in zip(answers, wrong, strict=True)]
     alive = [index for index, open_ in enumerate(unfinished) if open_]
     tokens = {index: wrong[index].token for index in alive}
-    cache = _Rows([wrong[index] for index in alive]) if alive else None
+    first = [wrong[index] for index in alive]
+    cache = KeyCache([row.states for row in first], [row.length for row in first]) if alive else None
     while alive:
         assert cache is not None
-        packed = _one_token_each([tokens[i] for i in alive], [wrong[i].query.slot for i in alive], cache.positions, device)
+        packed = one_token_each([tokens[i] for i in alive], [wrong[i].query.slot for i in alive], cache, device)
         hidden = model.hidden(packed, stack, cache.attend)
         chosen = (hidden @ model.head.T).argmax(1).tolist()
         tokens = dict(zip(alive, chosen, strict=True))
@@ -229,8 +147,3 @@ def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[WrongAn
         cache.advance(remaining) if remaining else None
         alive = [alive[row] for row in remaining]
     return [answer.text for answer in answers]
-
-
-def _one_token_each(tokens: list[int], slots: list[int], positions: torch.Tensor, device: torch.device) -> Packed:
-    packed = pack([Piece([token], 1, slot) for token, slot in zip(tokens, slots, strict=True)], device)
-    return replace(packed, positions=positions[None])

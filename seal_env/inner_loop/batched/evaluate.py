@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seal_env.inner_loop.batched.decode import ROOM, QueryInSlot, WrongAnswer, decode, verify
+from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer, decode, verify
+from seal_env.inner_loop.batched.key_cache import ROOM
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedReader
 from seal_env.inner_loop.model.memory import free_bytes, in_halves

@@ -10,9 +10,11 @@ from functools import cached_property
 from threading import RLock
 
 from seal_env.inner_loop.batched.batch import Batch
+from seal_env.inner_loop.batched.limits import longest_packed
 from seal_env.inner_loop.batched.lora import LoraStack, layer_shapes
 from seal_env.inner_loop.batched.packed_model import PackedModel, PackedReader
 from seal_env.inner_loop.batched.packing import Piece, pack
+from seal_env.inner_loop.batched.proof import prove
 from seal_env.inner_loop.full.batch import FullBatch
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import bytes_stored, free_bytes, is_device_failure
@@ -49,8 +51,10 @@ class BatchedInnerLoop:
         self._turn = RLock()
 
     def max_tokens(self, recipe: Recipe) -> int:
-        """See InnerLoop."""
-        return self.base.encoder.max_tokens(recipe)
+        """See InnerLoop: less than the model's context where longer sequences cannot share a pass."""
+        context = self.base.max_tokens
+        longest = longest_packed(self.base.model.config) or context
+        return self.base.encoder.max_tokens(recipe) - max(0, context - longest)
 
     def count_tokens(self, examples: Sequence[Example]) -> list[int]:
         """Length of each example in tokens, template included."""
@@ -82,12 +86,12 @@ class BatchedInnerLoop:
     @cached_property
     def _reader(self) -> PackedReader:
         """The base model without adapters."""
-        return PackedReader(self.base)
+        return PackedReader(self.base, prove(self.base, None))
 
     def _model(self, spec: LoraSpec) -> PackedModel:
         if spec not in self._models:
             self._models.clear()
-            self._models[spec] = PackedModel(self.base, spec)
+            self._models[spec] = PackedModel(self.base, spec, prove(self.base, spec))
         return self._models[spec]
 
     def _sizes(self, model: PackedModel, jobs: int, state_tensors: int) -> tuple[int, int]:

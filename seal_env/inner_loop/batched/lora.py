@@ -10,17 +10,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, TaskType
-from safetensors.torch import save_file
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from seal_env.inner_loop.batched.grouped_mm import Products, choose_products
 from seal_env.inner_loop.batched.packing import Packed
+from seal_env.inner_loop.model.adapter_files import save_adapter
 from seal_env.types import LoraSpec
+
+if TYPE_CHECKING:
+    from seal_env.inner_loop.model.frozen_lm import FrozenLM
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,11 @@ def layer_shapes(layers: Mapping[str, torch.nn.Module], rank: int) -> tuple[list
 class LoraStack:
     """Weights of `slots` adapters of one shape, [slots, parameters], with gradients if they are to learn.
 
-    columns: the layers are GPT-2's Conv1D. Where the base model computes in bf16, the weights stay in fp32 and the products
-    use a copy that `publish` refreshes.
+    Where the base model computes in bf16, the weights stay in fp32 and the products use a copy that `publish` refreshes.
     """
 
     def __init__(self, spec: LoraSpec, layers: Mapping[str, torch.nn.Module], slots: int, learn: bool) -> None:
-        some = next(iter(layers.values()))
-        first, self.columns = some.weight, isinstance(some, Conv1D)
+        first = next(iter(layers.values())).weight
         assert isinstance(first, torch.Tensor)
         self.spec, self.scale = spec, spec.alpha / spec.rank
         self.shapes, size = layer_shapes(layers, spec.rank)
@@ -65,14 +65,14 @@ class LoraStack:
         self.products: Products = choose_products(
             self._used, [spec.rank, *(n for s in self.shapes for n in (s.inputs, s.outputs))]
         )
-        self.by_layer = {shape.name: self._views(shape, self._used) for shape in self.shapes}
+        self.by_layer = {shape.name: self.views(shape, self._used) for shape in self.shapes}
         self._drawn: tuple[int, torch.Tensor] | None = None  # jobs of one episode share a seed
         gradients = self.gradients
         self.gradients_by_layer = (
-            {} if gradients is None else {shape.name: self._views(shape, gradients) for shape in self.shapes}
+            {} if gradients is None else {shape.name: self.views(shape, gradients) for shape in self.shapes}
         )
 
-    def _views(self, shape: LayerShape, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def views(self, shape: LayerShape, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """A [slots, rank, inputs] and B [slots, outputs, rank] of one layer, as views."""
         rank, slots = self.spec.rank, len(rows)
         a = rows[:, shape.a_start : shape.b_start].view(slots, rank, shape.inputs)
@@ -106,7 +106,7 @@ class LoraStack:
         """
         if flat:
             return [rows[slot]]
-        return [matrices[slot] for shape in self.shapes for matrices in self._views(shape, rows)]
+        return [matrices[slot] for shape in self.shapes for matrices in self.views(shape, rows)]
 
     def publish(self, slot: int) -> None:
         """Let the products see the slot's weights as they are now."""
@@ -118,27 +118,10 @@ class LoraStack:
         self.weights[slot] = weights
         self.publish(slot)
 
-    def save(self, slot: int, directory: Path, base_name: str) -> None:
+    def save(self, slot: int, directory: Path, base: FrozenLM) -> None:
         """Write an adapter in PEFT format (safetensors) to a directory that must not exist yet."""
-        directory.mkdir(parents=True)
-        names = sorted({shape.name.rpartition(".")[2] for shape in self.shapes})
-        config = LoraConfig(
-            r=self.spec.rank,
-            lora_alpha=self.spec.alpha,  # type: ignore[arg-type]
-            target_modules=names,
-            lora_dropout=0.0,
-            bias="none",
-            fan_in_fan_out=self.columns,
-            task_type=TaskType.CAUSAL_LM,
-            base_model_name_or_path=base_name,
-            inference_mode=True,
-        )
-        config.save_pretrained(str(directory))
-        tensors = {}
-        for shape in self.shapes:
-            for part, weight in zip("AB", self._views(shape, self.weights), strict=True):
-                tensors[f"base_model.model.{shape.name}.lora_{part}.weight"] = weight[slot].cpu().clone()
-        save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+        views = {shape.name: self.views(shape, self.weights) for shape in self.shapes}
+        save_adapter(directory, self.spec, {name: (a[slot], b[slot]) for name, (a, b) in views.items()}, base)
 
 
 class _GroupedLora(torch.autograd.Function):

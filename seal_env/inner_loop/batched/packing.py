@@ -50,6 +50,7 @@ class Packed:
         spans: Each slot with its tokens, in order, without those for the base model.
         slots: The slots of the spans, [groups].
         ends: Where the spans end, int32 [groups].
+        longest: Tokens of the longest sequence, with those before its first token here.
     """
 
     ids: torch.Tensor
@@ -58,6 +59,12 @@ class Packed:
     spans: tuple[tuple[int, slice], ...]
     slots: torch.Tensor
     ends: torch.Tensor
+    longest: int
+
+    @property
+    def padded(self) -> bool:
+        """True if a sequence has padding."""
+        return any(run.real < run.length for run in self.runs)
 
 
 def pack(pieces: Sequence[Piece], device: torch.device) -> Packed:
@@ -78,4 +85,5 @@ def pack(pieces: Sequence[Piece], device: torch.device) -> Packed:
         spans,
         torch.tensor([slot for slot, _ in spans], dtype=torch.long, device=device),
         torch.tensor([span.stop for _, span in spans], dtype=torch.int32, device=device),
+        max((len(piece.ids) for piece in pieces), default=0),
     )

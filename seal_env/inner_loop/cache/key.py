@@ -12,7 +12,7 @@ from typing import Any
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.types import Query, UpdateJob
 
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 """To be raised with every change to an inner loop that changes a number in a result, so that older results are not used."""
 
 LIBRARIES = ("torch", "transformers", "peft")
@@ -59,5 +59,5 @@ class JobKeys:
 
     def _describe(self, query: Query) -> list[Any]:
         encoded = self._base.encoder.query(query)
-        tokens = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids)]
+        tokens = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids), encoded.opening]
         return [query.query_id, query.answer, query.pattern, query.max_answer_tokens, *tokens]

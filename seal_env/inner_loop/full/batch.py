@@ -58,7 +58,7 @@ class FullBatch:
         encoded = [self.base.encoder.example(example, job.recipe) for example in job.examples_E]
         optimizer = make_optimizer(job.recipe.optimizer)
         with learning(self.base, optimizer.state_tensors) as weights:
-            reader = PackedReader(weights.learner, trusted=True)
+            reader = PackedReader(weights.learner, self.reader.proof)
             begun = begin_job(job, BASE, encoded)
             if FullTraining(weights, reader, int(self.base.tokenizer.pad_token_id), optimizer).run(begun):
                 self.results[index] = self._finish(index, begun, weights, reader)

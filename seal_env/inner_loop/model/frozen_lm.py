@@ -6,10 +6,9 @@ import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,11 +17,10 @@ from transformers.utils import logging as transformers_logging
 
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop.model.fingerprint import fingerprint
-from seal_env.inner_loop.model.stamp import Stamp, stamp_of
-from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
+from seal_env.inner_loop.model.targets import Targets, find_targets
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.models.catalog import MODEL_DIRECTORIES
-from seal_env.types import InnerLoop
+from seal_env.types import InnerLoop, LoraSpec
 
 # For tokenizers that come without a chat template: the contents, a blank line between them.
 PLAIN_TEMPLATE = (
@@ -41,7 +39,6 @@ class FrozenLM:
         tokenizer: Its tokenizer.
         device: Where it is.
         max_tokens: Its context length in tokens.
-        template: What its chat template is given beside messages.
         inner_loops: The inner loops on this model, with and without caches, by name.
     """
 
@@ -50,7 +47,6 @@ class FrozenLM:
     tokenizer: Any
     device: torch.device
     max_tokens: int
-    template: TemplateArguments = DEFAULT
     inner_loops: dict[str, InnerLoop] = field(default_factory=dict)
 
     @cached_property
@@ -59,19 +55,24 @@ class FrozenLM:
         return JobEncoder(self)
 
     @cached_property
+    def checks(self) -> dict[Any, Any]:
+        """What was found out about the architecture, by what was asked: see `seal_env.inner_loop.model.plain`."""
+        return {}
+
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of the model and its tokenizer, computed once; see `seal_env.inner_loop.model.fingerprint`."""
         return fingerprint(self.model, self.tokenizer, self.device)
 
-    def beside(self, model: Any) -> FrozenLM:
-        """Another model of this architecture with the same tokenizer; both share what is encoded."""
-        other = replace(self, model=model, inner_loops={})
-        vars(other)["encoder"] = self.encoder
-        return other
+    def targets(self, spec: LoraSpec) -> Targets:
+        """The layers that an adapter of this shape changes; see `find_targets`, whose errors it raises."""
+        return find_targets(self.model, spec.target_modules)
 
-    def with_template(self, template: TemplateArguments) -> FrozenLM:
-        """The same model with other arguments of its chat template."""
-        return replace(self, template=template, tokenizer=copy.deepcopy(self.tokenizer), inner_loops={})
+    def beside(self, model: Any) -> FrozenLM:
+        """Another model of this architecture with the same tokenizer; both share what is encoded and what was checked."""
+        other = replace(self, model=model, inner_loops={})
+        vars(other).update({name: getattr(self, name) for name in ("encoder", "checks")})
+        return other
 
     def save(self, directory: Path) -> None:
         """Write model and tokenizer (safetensors), as transformers and vLLM load them.
@@ -119,49 +120,23 @@ def choose_device(device: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-class _Loaded(NamedTuple):
-    """A model that was loaded from files with this stamp, by what its chat template is given."""
-
-    stamp: Stamp
-    models: dict[TemplateArguments, FrozenLM]
-
-
-_LOADED: dict[tuple[str, torch.device], _Loaded] = {}
-_LOADING = RLock()
-_KEPT = 4
-
-
-def load_base_model(name: str, device: str = "auto", template: TemplateArguments = DEFAULT) -> FrozenLM:
-    """Load a model, in fp32 on a CPU and in bf16 on CUDA.
-
-    Equal arguments give the same object, unless the model's files have changed: then they are loaded anew. Models that
-    differ in `template` share their weights.
+def load_base_model(name: str, device: str = "auto") -> FrozenLM:
+    """Load a model, in fp32 on a CPU and in bf16 on CUDA. Equal arguments give the same object.
 
     Only safetensors are read, and no code of the model's repository is run.
 
     Args:
         name: A bundled model ("seal-tiny", "seal-tiny-text"), a local directory or a Hugging Face id.
         device: See `choose_device`.
-        template: What the chat template is given beside messages.
 
     Raises:
         ModelError: The model or its tokenizer cannot be loaded, or lacks what inner loops need.
         SettingError: There is no such device.
     """
-    source, key = str(MODEL_DIRECTORIES.get(name, name)), (name, choose_device(device))
-    with _LOADING:
-        now, loaded = stamp_of(source), _LOADED.pop(key, None)
-        if loaded is None or loaded.stamp != now:
-            base = _load(name, key[1])
-            loaded = _Loaded(now or stamp_of(source), {base.template: base})  # files of the hub may be new
-        _LOADED[key] = loaded
-        for oldest in list(_LOADED)[:-_KEPT]:
-            del _LOADED[oldest]
-        if template not in loaded.models:
-            loaded.models[template] = next(iter(loaded.models.values())).with_template(template)
-        return loaded.models[template]
+    return _load(name, choose_device(device))
 
 
+@lru_cache(maxsize=4)
 def _load(name: str, device: torch.device) -> FrozenLM:
     source = str(MODEL_DIRECTORIES.get(name, name))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32

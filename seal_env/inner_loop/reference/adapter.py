@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from seal_env.errors import ModelError
+from seal_env.inner_loop.model.adapter_files import save_adapter
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
-from seal_env.inner_loop.model.targets import find_targets
 from seal_env.types import LoraSpec
 
 
@@ -25,8 +27,13 @@ class Adapter:
         self._spec: LoraSpec | None = None
         self._peft: Any = None
 
-    def reset(self, spec: LoraSpec, seed: int) -> PeftModel:
-        """The base model with a fresh adapter of this shape. Equal seeds give equal weights, on every device."""
+    def reset(self, spec: LoraSpec, seed: int) -> Any:
+        """The base model with a fresh adapter of this shape. Equal seeds give equal weights, on every device.
+
+        Raises:
+            SettingError: See `find_targets`.
+            ModelError: See `find_targets`; or PEFT cannot adapt the layers.
+        """
         if spec != self._spec:
             self._attach(spec)
         generator = torch.Generator().manual_seed(seed)
@@ -38,21 +45,18 @@ class Adapter:
                 parameter.data.copy_(fresh)
             elif "lora_B" in name:
                 parameter.data.zero_()
-        peft: PeftModel = self._peft
-        return peft
+        return self._peft
 
     def _attach(self, spec: LoraSpec) -> None:
         self.detach()
-        base = self._model
-        model_type = str(base.config.model_type)
+        layers = self._base.targets(spec).layers
         config = LoraConfig(
             r=spec.rank,
             lora_alpha=spec.alpha,  # type: ignore[arg-type]
-            target_modules=find_targets(base, spec.target_modules, model_type),
+            target_modules=[f"model.{name}" for name in layers],
             lora_dropout=0.0,
             bias="none",
-            fan_in_fan_out=model_type == "gpt2",
-            task_type=TaskType.CAUSAL_LM,
+            fan_in_fan_out=any(type(self._model.get_submodule(name)).__name__ == "Conv1D" for name in layers),
         )
         # PEFT draws weights that `reset` replaces; the caller's random state must not change. PEFT also reads an attribute
         # that transformers has renamed.
@@ -60,12 +64,21 @@ class Adapter:
         with torch.random.fork_rng(devices), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
             try:
-                self._peft = get_peft_model(base, config)
+                get_peft_model(_Untyped(self._model), config)
+                self._check(layers)
+            except ValueError as error:
+                self.detach()
+                raise ModelError(f"model={self._base.name!r} cannot be adapted by PEFT: {error}") from error
             except BaseException:
                 self.detach()
                 raise
-        self._peft.eval()  # no dropout anywhere: train mode would change nothing but cost a walk over all modules
+        self._peft = self._model.eval()  # no dropout anywhere: train mode would change nothing but cost a walk
         self._spec = spec
+
+    def _check(self, layers: tuple[str, ...]) -> None:
+        found = {name for name, module in self._model.named_modules() if isinstance(module, BaseTunerLayer)}
+        if found != set(layers):
+            raise ValueError(f"it changes other layers than were named: {min(found ^ set(layers))}")
 
     def detach(self) -> None:
         """Remove the adapter, even one that was attached only in part."""
@@ -73,8 +86,6 @@ class Adapter:
         for name, module in list(base.named_modules()):
             if isinstance(module, BaseTunerLayer):
                 base.set_submodule(name, module.get_base_layer())
-        if hasattr(base, "peft_config"):
-            del base.peft_config
         self._spec = self._peft = None
 
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -83,5 +94,18 @@ class Adapter:
 
     def save(self, directory: Path) -> None:
         """Write the adapter in PEFT format (safetensors) to a directory that must not exist yet."""
-        directory.mkdir(parents=True)
-        self._peft.save_pretrained(str(directory), save_embedding_layers=False)  # "auto" would ask the hub about the model
+        assert self._spec is not None
+        weights: dict[str, tuple[Any, Any]] = {
+            name: (module.lora_A["default"].weight, module.lora_B["default"].weight)
+            for name, module in self._peft.named_modules()
+            if isinstance(module, LoraLayer)
+        }
+        save_adapter(directory, self._spec, weights, self._base)
+
+
+class _Untyped(torch.nn.Module):
+    """A model without its configuration, by which PEFT would adapt experts in place of the layers that are named."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model

@@ -16,6 +16,7 @@ from typing import Any
 from seal_env.inner_loop.full.weights import FullWeights, learning
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import is_device_failure, is_out_of_memory, release_memory
+from seal_env.inner_loop.model.plain import PlainModel, check_plain
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.reference.adapter import Adapter
 from seal_env.inner_loop.reference.answering import Answerer
@@ -68,6 +69,7 @@ class ReferenceInnerLoop:
         release_memory()
 
     def _attempt(self, job: UpdateJob, micro_batch: int) -> UpdateResult:
+        check_plain(self.base)
         if not job.learns:
             return self._evaluate_base(job)
         if job.method == "full":
@@ -102,18 +104,23 @@ class ReferenceInnerLoop:
         return base_result(answers, seconds, job.save_to)
 
     def _train(self, model: Any, job: UpdateJob, micro_batch: int) -> TrainingLog:
-        trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, self._pad, micro_batch)
+        trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, self._pad, micro_batch, self._plain.keeps)
         return trainer.train(self._encode(job), job.training, job.seed)
 
     def _train_all(self, weights: FullWeights, job: UpdateJob, micro_batch: int) -> TrainingLog:
-        trainer = FullTrainer(weights, job.recipe, self._pad, micro_batch)
+        trainer = FullTrainer(weights, job.recipe, self._pad, micro_batch, self._plain.keeps)
         return trainer.train(self._encode(job), job.training, job.seed)
 
     def _encode(self, job: UpdateJob) -> list[EncodedExample]:
         return [self._encoder.example(example, job.recipe) for example in job.examples_E]
 
+    @property
+    def _plain(self) -> PlainModel:
+        """What the model can do. Raises ModelError if it cannot be used."""
+        return check_plain(self.base)
+
     def _answer(self, model: Any, job: UpdateJob) -> tuple[Answer, ...]:
-        answerer = Answerer(model, self.base.tokenizer, self.base.device, self.base.max_tokens)
+        answerer = Answerer(model, self.base.tokenizer, self.base.device, self.base.max_tokens, self._plain)
         return tuple(answerer.answer(query, self._encoder.query(query), job.decode) for query in job.queries_Q)
 
 

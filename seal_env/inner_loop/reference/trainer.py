@@ -32,7 +32,15 @@ class PaddedBatch:
 class AdapterTrainer:
     """Trains an adapter's parameters."""
 
-    def __init__(self, model: Any, parameters: list[torch.nn.Parameter], recipe: Recipe, pad: int, micro_batch: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        parameters: list[torch.nn.Parameter],
+        recipe: Recipe,
+        pad: int,
+        micro_batch: int,
+        keeps: bool = True,
+    ) -> None:
         """Nothing is allocated yet.
 
         Args:
@@ -41,9 +49,10 @@ class AdapterTrainer:
             recipe: How to train.
             pad: The padding token.
             micro_batch: Rows per forward pass; their gradients add up to the batch's.
+            keeps: See `PlainModel`.
         """
         self.model, self.parameters, self.recipe = model, parameters, recipe
-        self.pad, self.micro_batch = pad, micro_batch
+        self.pad, self.micro_batch, self.keeps = pad, micro_batch, keeps
 
     def train(self, examples_E: Sequence[EncodedExample], training: TrainingConfig, seed: int) -> TrainingLog:
         """Run all epochs, or stop at the first loss or weight that is not finite."""
@@ -104,8 +113,10 @@ class AdapterTrainer:
         """
         at = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
         half = self.model.get_input_embeddings().weight.dtype == torch.bfloat16
+        kept = {"logits_to_keep": at} if self.keeps else {}
         with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
-            logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, logits_to_keep=at, use_cache=False).logits
+            logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **kept).logits
+        logits = logits if self.keeps else logits[:, at]
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
         labels = batch.labels[:, 1:][:, at]
         return functional.cross_entropy(exact.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
@@ -114,9 +125,9 @@ class AdapterTrainer:
 class FullTrainer(AdapterTrainer):
     """Trains all weights of a model."""
 
-    def __init__(self, weights: FullWeights, recipe: Recipe, pad: int, micro_batch: int) -> None:
+    def __init__(self, weights: FullWeights, recipe: Recipe, pad: int, micro_batch: int, keeps: bool = True) -> None:
         """See AdapterTrainer. weights: what is trained."""
-        super().__init__(weights.learner.model, weights.masters, recipe, pad, micro_batch)
+        super().__init__(weights.learner.model, weights.masters, recipe, pad, micro_batch, keeps)
         self.weights = weights
 
     def train(self, examples_E: Sequence[EncodedExample], training: TrainingConfig, seed: int) -> TrainingLog:

@@ -1,0 +1,75 @@
+"""Adapters on the disk, in PEFT format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import LoraConfig, TaskType
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+from safetensors.torch import save_file
+from transformers.pytorch_utils import Conv1D
+
+from seal_env.types import LoraSpec
+
+if TYPE_CHECKING:
+    from seal_env.inner_loop.model.frozen_lm import FrozenLM
+
+
+def save_adapter(
+    directory: Path, spec: LoraSpec, weights: Mapping[str, tuple[torch.Tensor, torch.Tensor]], base: FrozenLM
+) -> None:
+    """Write an adapter (safetensors) to a directory that must not exist yet.
+
+    Args:
+        directory: Where to.
+        spec: The adapter's shape.
+        weights: A [rank, inputs] and B [outputs, rank] by the full name of the layer.
+        base: The model that it adapts.
+    """
+    directory.mkdir(parents=True)
+    adapter_config(base, spec, tuple(weights)).save_pretrained(str(directory))
+    tensors = {
+        f"base_model.model.{name}.lora_{part}.weight": weight.detach().cpu().clone()
+        for name, pair in weights.items()
+        for part, weight in zip("AB", pair, strict=True)
+    }
+    save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def adapter_config(base: FrozenLM, spec: LoraSpec, layers: tuple[str, ...]) -> LoraConfig:
+    """PEFT's description of an adapter of these layers, by which it adapts them and no others."""
+    model = base.model
+    short = {name.rpartition(".")[2] for name in layers}
+    alike = {name for name, _ in model.named_modules() if name.rpartition(".")[2] in short}
+    names = sorted(short) if alike == set(layers) else list(layers)
+    kept = [name for name in names if not _rewritten(name, model)]
+    weights = [f"{name}.weight" for name in layers if not any(f".{name}".endswith(f".{each}") for each in kept)]
+    return LoraConfig(
+        r=spec.rank,
+        lora_alpha=spec.alpha,  # type: ignore[arg-type]
+        target_modules=kept,
+        target_parameters=weights or None,
+        lora_dropout=0.0,
+        bias="none",
+        fan_in_fan_out=isinstance(model.get_submodule(layers[0]), Conv1D),
+        task_type=TaskType.CAUSAL_LM,
+        base_model_name_or_path=base.name,
+        inference_mode=True,
+    )
+
+
+def _rewritten(name: str, model: Any) -> bool:
+    """True if PEFT takes a layer's name for that of experts in one tensor, as it does with models of many experts.
+
+    Such a layer is described by its weight instead.
+    """
+    config = LoraConfig(target_modules=[name, *_PARTNERS])
+    convert_peft_config_for_transformers(config, model, None)
+    return name not in (config.target_modules or ())
+
+
+_PARTNERS = ("gate_proj", "up_proj", "w1", "w3")
+"""PEFT refuses to rewrite one of these without its partner."""
