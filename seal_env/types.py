@@ -34,11 +34,12 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"
     OUT_OF_MEMORY = "out_of_memory"
     ENGINE_ERROR = "engine_error"
+    TASK_TOO_LONG = "task_too_long"
 
     @property
     def is_infrastructure(self) -> bool:
-        """True for an infrastructure failure: the episode is truncated and its reward is NaN."""
-        return self in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR)
+        """True for a failure that is not the agent's: the episode is truncated and its reward is NaN."""
+        return self in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR, Outcome.TASK_TOO_LONG)
 
 
 @dataclass(frozen=True)

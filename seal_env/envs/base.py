@@ -9,11 +9,12 @@ import gymnasium
 
 from seal_env.envs.spaces import PromptSpace, SelfEditSpace
 from seal_env.episodes.episode import Episode
+from seal_env.episodes.fitting import warn_of
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import SettingError, needs_extra
+from seal_env.errors import SettingError, TaskError, needs_extra
 from seal_env.self_edits.compile import affordable_epochs
 from seal_env.tools.common.training import TRAINING
-from seal_env.types import Task
+from seal_env.types import Task, Taskset
 
 MAX_BASE_ANSWERS: Final = 1000
 """Evaluations of the base model that an environment caches."""
@@ -41,15 +42,11 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise SettingError("render_mode", render_mode, "'ansi', 'rgb_array' or None")
         self.render_mode = render_mode
-        self.settings, self.taskset, self.domain, self.tools = (
-            runtime.settings,
-            runtime.taskset,
-            runtime.domain,
-            runtime.tools,
-        )
+        self.settings, self.domain, self.tools = runtime.settings, runtime.domain, runtime.tools
         self.action_space: gymnasium.Space[str] = action_space(runtime)
         self.observation_space: gymnasium.Space[str] = PromptSpace()
         self._order: list[str] = []
+        self._too_long: set[str] = set()
 
     @property
     @abstractmethod
@@ -61,11 +58,27 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         """Seconds by phase of the current episode, of those phases that it had."""
         return self.episode.timings if self.episode else {}
 
+    @property
+    def taskset(self) -> Taskset[Any, Any]:
+        """The tasks; once the model is loaded, by the first `reset`, those that are not too long for it."""
+        return self.runtime.taskset
+
     def _next_task(self) -> Task[Any, Any]:
-        if not self._order:
-            order = self.np_random.permutation(len(self.taskset)).tolist()
-            self._order = [self.taskset.task_ids[index] for index in reversed(order)]
-        return self.taskset[self._order.pop()]
+        """The next task in a seeded order, each once a round; one that is too long for the model is left out."""
+        tasks = self.runtime.all_tasks
+        while True:
+            if not self._order:
+                order = self.np_random.permutation(len(tasks)).tolist()
+                self._order = [tasks.task_ids[index] for index in reversed(order)]
+            task = tasks[self._order.pop()]
+            problem = self.runtime.problem_of(task)
+            if not problem:
+                return task
+            if task.task_id not in self._too_long:
+                self._too_long.add(task.task_id)
+                warn_of({task.task_id: problem}, tasks.name, len(tasks))
+            if len(self._too_long) == len(tasks):
+                raise TaskError(f"no task of {tasks.name} fits the model: {task.task_id}: {problem}")
 
     def _episode_seed(self) -> int:
         return int(self.np_random_seed) % 2**31

@@ -119,15 +119,23 @@ class SealContinualEnv(SealBaseEnv):
         return self._sequence.opening()
 
     def _choose(self, options: Mapping[str, Any]) -> list[str]:
-        length = self.settings.sequence
+        length, ids = self.settings.sequence, self.taskset.task_ids
+        if len(ids) < length:
+            raise SettingError("sequence", length, f"at most {len(ids)}, the tasks that are not too long for the model")
         if "task_ids" in options:
             chosen = [str(task_id) for task_id in options["task_ids"]]
             if len(chosen) != length or len(set(chosen)) < len(chosen):
                 raise SettingError("task_ids", chosen, f"{length} different task ids, as `sequence` says")
+            for task_id in chosen:
+                if problem := self.runtime.problem_of(self.taskset[task_id]):
+                    raise SettingError("task_ids", task_id, f"tasks that are not too long for the model: {problem}")
             return chosen
         if "task_id" in options:
-            ids = self.taskset.task_ids
-            first = ids.index(self.taskset[str(options["task_id"])].task_id)
+            task = self.taskset[str(options["task_id"])]
+            if task.task_id not in ids:
+                legal = f"a task of the task set. {self.runtime.problem_of(task)}".rstrip()
+                raise SettingError("task_id", task.task_id, legal)
+            first = ids.index(task.task_id)
             return [ids[(first + offset) % len(ids)] for offset in range(length)]
         found: list[str] = []
         while len(found) < length:

@@ -47,7 +47,9 @@ class SealEnv(SealBaseEnv):
 
     ## Episode end
     Terminated by `finetune`, or after `max_turns` actions. Truncated, with reward NaN and the outcome `out_of_memory` or
-    `engine_error`, after an infrastructure failure: drop such an episode, it says nothing about the agent.
+    `engine_error`, after an infrastructure failure: drop such an episode, it says nothing about the agent. The same holds
+    for `task_too_long`: the model does not take a query of a task that was chosen by its id; such a task never comes by
+    itself.
 
     ## Info
     Always: `task_id`, `turn`, `outcome` (see Outcome), `reason`, and as data `task` (domain, text, data), `budget` and

@@ -59,8 +59,9 @@ class Episode:
         self._shown: dict[str, Evaluation | None] = {"before": None, "after": None}
 
     def opening(self) -> tuple[str, dict[str, Any]]:
-        """The first observation and its info."""
-        return self._prompt(), self._info(Outcome.OK, "")
+        """The first observation and its info. A task that is too long for the model is said to be so; see `decide`."""
+        problem = self.runtime.problem_of(self.task)
+        return self._prompt(), self._info(Outcome.TASK_TOO_LONG if problem else Outcome.OK, problem)
 
     def _prompt(self) -> str:
         runtime, drafting = self.runtime, self.drafting
@@ -76,10 +77,15 @@ class Episode:
         )
 
     def decide(self, action: Any) -> Step | PendingUpdate:
-        """Take one action: a finished step, or the update that the episode ends with (see `finish`)."""
+        """Take one action: a finished step, or the update that the episode ends with (see `finish`).
+
+        Whatever is done in a task that is too long for the model, its queries cannot be asked: the episode is truncated.
+        """
         assert not self.over
         self._turn += 1
         self._segment_turn += 1
+        if too_long := self.runtime.problem_of(self.task):
+            return self.fail(Outcome.TASK_TOO_LONG, too_long)
         calls = (parse_or_read if self.runtime.spec.reads_plain_text else parse)(action)
         problem = calls if isinstance(calls, InvalidSelfEdit) else self.drafting.apply(calls)
         if problem is not None:

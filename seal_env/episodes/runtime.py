@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from seal_env.domains.rewards import make_reward
+from seal_env.episodes.fitting import FittingTaskset, longest_query
 from seal_env.errors import ModelError
 from seal_env.inner_loop import make_inner_loop
 from seal_env.self_edits.compile import Rules
 from seal_env.settings import Settings
 from seal_env.store import cache_path
 from seal_env.tools.registry import check_tools, choose_tools
-from seal_env.types import InnerLoop
+from seal_env.types import InnerLoop, Task, Taskset
 
 
 class Runtime:
@@ -29,7 +31,10 @@ class Runtime:
     def __init__(self, settings: Settings, inner_loop: InnerLoop | None = None) -> None:
         self.settings = settings
         self.spec = settings.spec
-        self.taskset = self.spec.load(settings.subset, settings.options)
+        self.taskset: Taskset[Any, Any] = self.spec.load(settings.subset, settings.options)
+        """The tasks; once a model is loaded, those that are not too long for it."""
+        self.all_tasks = self.taskset
+        self._problems: dict[str, str] = {}
         results = cache_path(settings.cache_file) if settings.cache == "on" else None
         self.domain = self.spec.make(settings.options, results.parent if results else None)
         self.tools = choose_tools(self.spec.tools, settings.tools)
@@ -57,10 +62,21 @@ class Runtime:
             self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator))
 
     def use(self, inner_loop: InnerLoop) -> None:
-        """Train with `inner_loop`, and let the budget drop examples that its model cannot take."""
-        self._inner_loop = inner_loop
+        """Train with `inner_loop`; the budget drops examples that its model cannot take, and the task set such tasks."""
+        if inner_loop is self._inner_loop and self.taskset is not self.all_tasks:
+            return
+        self._inner_loop, self._problems = inner_loop, {}
+        self.taskset = FittingTaskset(self.all_tasks, self.problem_of)
         longest = inner_loop.max_tokens(self.settings.recipe) + 1
         self.budget = replace(self.settings.budget, max_tokens=min(self.settings.max_tokens, longest))
+
+    def problem_of(self, task: Task[Any, Any]) -> str:
+        """Why the model cannot be asked about a task; empty if it can, and before `load`."""
+        if self._inner_loop is None:
+            return ""
+        if task.task_id not in self._problems:
+            self._problems[task.task_id] = longest_query(self.domain.queries(task, 0), self._inner_loop)
+        return self._problems[task.task_id]
 
     @property
     def rules(self) -> Rules:

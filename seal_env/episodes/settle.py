@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from traceback import format_exc
+from typing import Any, NamedTuple, TypeVar
 
 from seal_env.episodes.episode import BaseKey, Episode, PendingUpdate
 from seal_env.errors import GraderError
 from seal_env.types import Evaluation, Outcome, Step, UpdateJob, UpdateResult
+
+ResultT = TypeVar("ResultT")
 
 
 class BaseAnswers(NamedTuple):
@@ -42,12 +47,43 @@ def base_answers(episode: Episode, result: UpdateResult) -> BaseAnswers:
     try:
         return BaseAnswers(result, episode.score(result))
     except GraderError as error:
-        return BaseAnswers(replace(result, outcome=Outcome.ENGINE_ERROR, reason=str(error)), None)
+        return _unscored(result, str(error))
+
+
+def _unscored(result: UpdateResult, reason: str) -> BaseAnswers:
+    return BaseAnswers(replace(result, outcome=Outcome.ENGINE_ERROR, reason=reason), None)
 
 
 def play(episodes: Sequence[Episode], actions: Sequence[Any], cache: BaseAnswerCache) -> list[Step]:
     """One action in each of several episodes of one runtime; one call of the inner loop at most, see `settle`."""
-    return settle(episodes, [episode.decide(action) for episode, action in zip(episodes, actions, strict=True)], cache)
+    decisions = [
+        _apart(partial(episode.decide, action), partial(episode.fail, Outcome.ENGINE_ERROR), episode, len(episodes))
+        for episode, action in zip(episodes, actions, strict=True)
+    ]
+    return settle(episodes, decisions, cache)
+
+
+def _apart(act: Callable[[], ResultT], instead: Callable[[str], ResultT], episode: Episode, together: int) -> ResultT:
+    """What `act` gives. A bug in it, or in a tool, a reward or a grader from outside, is raised where an episode is alone.
+
+    Beside others it ends this episode only, as an infrastructure failure with a warning: theirs have nothing to do with it,
+    and their updates may have taken minutes.
+
+    Args:
+        act: May meet the bug.
+        instead: What it comes to then, given the reason.
+        episode: That it concerns.
+        together: How many episodes are played together.
+    """
+    try:
+        return act()
+    except Exception as error:
+        if together == 1:
+            raise
+        warnings.warn(
+            f"a bug ended the episode of task {episode.task.task_id}: {format_exc()}", RuntimeWarning, stacklevel=2
+        )
+        return instead(f"a bug: {type(error).__name__}: {error}")
 
 
 def settle(episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate], cache: BaseAnswerCache) -> list[Step]:
@@ -66,10 +102,18 @@ def settle(episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate
     jobs: dict[BaseKey | int, UpdateJob] = {key: episode.base_job() for key, episode in uncached.items()}
     jobs |= {index: job for index, update in updates.items() if (job := episodes[index].job(update)) is not None}
     results = dict(zip(jobs, episodes[0].runtime.inner_loop.run(list(jobs.values())), strict=True)) if jobs else {}
-    fresh = {key: base_answers(episode, results[key]) for key, episode in uncached.items()}
+    fresh = {
+        key: _apart(partial(base_answers, episode, results[key]), partial(_unscored, results[key]), episode, len(episodes))
+        for key, episode in uncached.items()
+    }
     known = ChainMap(fresh, cache)
     steps = [
-        _finish(episode, decision, known[episode.base_key], results.get(index))
+        _apart(
+            partial(_finish, episode, decision, known[episode.base_key], results.get(index)),
+            partial(episode.fail, Outcome.ENGINE_ERROR),
+            episode,
+            len(episodes),
+        )
         if isinstance(decision, PendingUpdate)
         else decision
         for index, (episode, decision) in enumerate(zip(episodes, decisions, strict=True))

@@ -59,10 +59,10 @@ def run(agent_name: str, settings: RunSettings, config: ExperimentConfig, consol
     _check_self_edit(config.options.get("self_edit"), seal.runtime)
     agent = make_agent(agent_name, AgentContext.of(env, settings.seed), **config.options)
     options = check_options(get_agent(agent_name), config.options)
-    count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
     device = resolve_device(used.device)
     with console.status(f"loading {used.model}"):
         seal.runtime.load()
+    count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
     inner_loop = seal.runtime.inner_loop
     known_before = statistics_of(inner_loop)
     episodes = plural(count, "episode")

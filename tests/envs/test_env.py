@@ -194,6 +194,7 @@ def test_evaluations_of_the_base_model_are_kept_within_a_limit(fake: ToldInnerLo
 
 def test_examples_too_long_for_the_model_are_dropped(fake: ToldInnerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake, "max_tokens", lambda recipe: 9)
+    monkeypatch.setattr("seal_env.episodes.runtime.longest_query", lambda queries, inner_loop: "")
     env = make()
     text, _ = env.reset(seed=0)
     assert "Examples of 10 tokens or more are dropped" in text
