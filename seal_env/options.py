@@ -5,6 +5,7 @@ What comes in are keyword arguments of users; what goes out is a frozen model, o
 
 from __future__ import annotations
 
+import json
 import os
 import types
 from collections.abc import Iterable, Mapping
@@ -28,10 +29,21 @@ def _path(value: object) -> object:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
+def _json_object(value: object) -> object:
+    """A JSON object, or its text, as canonical text; anything else as it is."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+        return json.dumps(found, sort_keys=True, allow_nan=False) if isinstance(found, Mapping) else [value]
+    except (ValueError, TypeError, RecursionError):
+        return [value]  # no text, and so not legal
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Names: a list of texts, or one text with commas between them."""
 PathText = Annotated[str, BeforeValidator(_path)]
 """A path: a text or an `os.PathLike`, held as a text."""
+JsonText = Annotated[str, BeforeValidator(_json_object), "a JSON object"]
+"""A JSON object: a mapping or its text, held as a text."""
 
 
 class Options(BaseModel):
@@ -81,7 +93,8 @@ def _setting_error(model: type[Options], error: ValidationError, given: Mapping[
 
 def legal(field: FieldInfo) -> str:
     """What a field may be, in words: `'lora' or 'full'`, `a whole number, at least 1`, `a text or None`."""
-    words, bounds = _legal_type(field.annotation), _bounds(field.metadata)
+    words = next((each for each in field.metadata if isinstance(each, str)), _legal_type(field.annotation))
+    bounds = _bounds(field.metadata)
     return f"{words}, {bounds}" if bounds else words
 
 

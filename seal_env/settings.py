@@ -17,8 +17,9 @@ from seal_env.domains.registry import DEFAULT_DOMAIN, get_domain
 from seal_env.domains.rewards import RELATIVE, Reward, make_reward
 from seal_env.errors import SettingError
 from seal_env.inner_loop.optim.registry import check_recipe
+from seal_env.inner_loop.tokens.arguments import DATE, TemplateArguments, is_date
 from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
-from seal_env.options import Names, Options, PathText, unknown_setting
+from seal_env.options import JsonText, Names, Options, PathText, unknown_setting
 from seal_env.serving.address import server_address
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig, UpdateMethod
 
@@ -39,6 +40,11 @@ class Settings(Options):
     """Base model: seal-tiny or seal-tiny-text (bundled), a Hugging Face id or a local directory. Never a live object."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""
+    chat_template_kwargs: JsonText = "{}"
+    """Arguments of the base model's chat template, as a JSON object: {"enable_thinking": false}. One that the template does
+    not read is refused."""
+    template_date: str = DATE
+    """The date that the chat template writes as today's (Llama 3.2 and gpt-oss write one), as YYYY-MM-DD."""
     inner_loop: str = "batched"
     """What runs the weight updates: batched (many adapters in one pass) or reference (PEFT, one at a time)."""
     profile: Literal["fixed", "paper"] = "fixed"
@@ -135,6 +141,8 @@ class Settings(Options):
             raise SettingError("lora_targets", self.lora_targets, "names of linear layers")
         if self.profile not in self.spec.profiles:
             raise SettingError("profile", self.profile, f"{_or(self.spec.profiles)} where domain={self.domain!r}")
+        if not is_date(self.template_date):
+            raise SettingError("template_date", self.template_date, "a date, as YYYY-MM-DD")
         make_reward(self.reward, self.spec.partial_metric)
         if self.decode == "never" and self.scores_need_text:
             raise SettingError("decode", self.decode, "'failed' where a score needs the text of wrong answers")
@@ -174,6 +182,11 @@ class Settings(Options):
     def spec(self) -> DomainSpec:
         """The domain."""
         return get_domain(self.domain)
+
+    @property
+    def template(self) -> TemplateArguments:
+        """What the base model's chat template is given beside messages."""
+        return TemplateArguments(self.template_date, self.chat_template_kwargs)
 
     @property
     def lora(self) -> LoraSpec:

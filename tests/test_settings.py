@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from seal_env.errors import ModelError, RunFolderError, SealError, SettingError, TaskError, UnknownTaskError
+from seal_env.inner_loop.tokens.arguments import TemplateArguments
 from seal_env.settings import Settings
 
 
@@ -112,3 +113,22 @@ def test_synthetic_passages_are_graded_by_exact_match(subset: str | None, grader
 
 def test_a_named_grader_wins_over_that_of_the_passages() -> None:
     assert Settings.resolve(domain="knowledge", subset="synthetic-eval", grader="lexical").flat()["grader"] == "lexical"
+
+
+@pytest.mark.parametrize("given", [{"enable_thinking": False}, '{"enable_thinking":false}'])
+def test_template_arguments_are_held_as_json(given: Any) -> None:
+    settings = Settings.resolve(chat_template_kwargs=given, template_date="2025-03-01")
+    assert settings.flat()["chat_template_kwargs"] == '{"enable_thinking": false}'
+    assert settings.template == TemplateArguments("2025-03-01", '{"enable_thinking": false}')
+
+
+@pytest.mark.parametrize("given", ["", "[]", "1", "enable_thinking", "{", [], 1, {1: object()}, '{"a": NaN}', "[" * 100_000])
+def test_template_arguments_that_are_no_json_object_are_refused(given: Any) -> None:
+    with pytest.raises(SettingError, match=r"chat_template_kwargs=.*expected a JSON object"):
+        Settings.resolve(chat_template_kwargs=given)
+
+
+@pytest.mark.parametrize("given", ["", "today", "2024-7-26", "20240726", "2024-02-30", "2024-07-26T00:00"])
+def test_template_date_that_is_no_date_is_refused(given: str) -> None:
+    with pytest.raises(SettingError, match=r"template_date=.*expected a date, as YYYY-MM-DD"):
+        Settings.resolve(template_date=given)

@@ -162,6 +162,5 @@ class PublishedRecipe:
         """The tokens before the one that ends the turn, as an answer; the margin is not known."""
         end = next((index for index, token in enumerate(tokens) if token in query.stop_ids), len(tokens))
         answer = tokens[:end]
-        opening = query.opening if tuple(answer[: query.opening]) == query.gold_T[: query.opening] else 0
-        text = str(self.base.tokenizer.decode(answer[opening:], skip_special_tokens=False))
+        text = str(self.base.tokenizer.decode(answer, skip_special_tokens=False))
         return Answer(query_id, end < len(tokens) and tuple(answer) == query.gold_T[:-1], text, 0.0)

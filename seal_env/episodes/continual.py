@@ -44,7 +44,8 @@ class ContinualRuntime(Runtime):
             from seal_env.inner_loop.continual.model import AdaptedModel  # here: torch
             from seal_env.inner_loop.model.frozen_lm import load_base_model
 
-            self._model = AdaptedModel(load_base_model(self.settings.model, self.settings.device))
+            used = self.settings
+            self._model = AdaptedModel(load_base_model(used.model, used.device, used.template))
             self.use(self._model.inner_loop(self.settings.inner_loop))
 
     def adapter_directory(self, task_id: str) -> Path:

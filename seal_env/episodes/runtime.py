@@ -42,7 +42,6 @@ class Runtime:
         self.reward = make_reward(settings.reward, self.spec.partial_metric)
         self.budget = settings.budget
         self._inner_loop = inner_loop
-        self._injected = inner_loop is not None
         self._saved = 0
         if inner_loop is not None:
             self.use(inner_loop)
@@ -55,11 +54,11 @@ class Runtime:
         return self._inner_loop
 
     def load(self) -> None:
-        """Make the inner loop that the settings name, unless one was passed. Raises ModelError."""
-        if not self._injected:
+        """Make the inner loop that the settings name, unless there is one: its model stays the same. Raises ModelError."""
+        if self._inner_loop is None:
             used = self.settings
             cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
-            self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator))
+            self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator, template=used.template))
 
     def use(self, inner_loop: InnerLoop) -> None:
         """Train with `inner_loop`; the budget drops examples that its model cannot take, and the task set such tasks."""

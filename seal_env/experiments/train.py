@@ -9,15 +9,14 @@ from rich.console import Console
 
 from seal_env.agents.evaluation import EvalSample, summary
 from seal_env.agents.lm.chat import PolicyChat
-from seal_env.agents.lm.local.local_hf import LocalHFAgent
+from seal_env.agents.lm.local.local_hf import LocalHFAgent, load_policy
 from seal_env.agents.lm.local.model import PolicyModel
-from seal_env.agents.lm.options import SAME
 from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import scalars
-from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.report.result_tables import grpo_table, rest_em_table
 from seal_env.report.tracker import Tracker
 from seal_env.settings import Settings
@@ -60,8 +59,8 @@ def untrained_policy(config: ExperimentConfig) -> FrozenLM:
     policy = config.policy
     if policy.policy_adapter:
         raise SettingError("policy_adapter", policy.policy_adapter, "none: training begins with policy_model as it is")
-    model = Settings.resolve(**config.environment).model
-    return load_base_model(model if policy.policy_model == SAME else policy.policy_model, policy.policy_device)
+    used = Settings.resolve(**config.environment)
+    return load_policy(policy, used.model, used.template)
 
 
 def train_rest_em(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from seal_env.errors import SettingError
 from seal_env.inner_loop.cache.loop import CachedInnerLoop
 from seal_env.inner_loop.cache.results import open_store
+from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
 from seal_env.store import LOCATION, cache_path
 from seal_env.types import InnerLoop
 
@@ -83,8 +84,12 @@ def make_inner_loop(
     cache_file: str | None = None,
     evaluator_url: str | None = None,
     evaluator_model: str | None = None,
+    *,
+    template: TemplateArguments = DEFAULT,
 ) -> InnerLoop:
-    """An inner loop on a base model. Equal arguments give the same object, so that environments share one model.
+    """An inner loop on a base model.
+
+    Equal arguments give the same object, so that environments share one model, as long as the model's files are the same.
 
     Args:
         name: A registered inner loop.
@@ -94,6 +99,7 @@ def make_inner_loop(
         cache_file: See `seal_env.settings.Settings`.
         evaluator_url: Address of a vLLM server that answers the queries, which are then not cached; None answers locally.
         evaluator_model: The server's name for the base model.
+        template: What the model's chat template is given beside messages.
 
     Raises:
         SettingError: The inner loop or the device is unknown, or a setting contradicts another.
@@ -103,7 +109,7 @@ def make_inner_loop(
     from seal_env.inner_loop.model.frozen_lm import load_base_model
 
     with _MAKING:
-        base = load_base_model(model, device)
+        base = load_base_model(model, device, template)
         inner_loop = inner_loop_on(base, name)
         if evaluator_url is not None:
             return _served(inner_loop, base, name, evaluator_url, evaluator_model)

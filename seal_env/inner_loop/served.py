@@ -50,7 +50,7 @@ class ServedEvaluation:
     """An inner loop that trains with another inner loop and answers with a vLLM server.
 
     An answer is `exact` if greedy decoding gives the gold answer's text, white space around it ignored, and ends there; its
-    `margin` is nan. What a chat template puts before an answer, such as empty thoughts, is part of the prompt here.
+    `margin` is nan.
 
     A server that fails gives the jobs concerned the outcome ENGINE_ERROR; without a server nothing is trained. Thread-safe
     if `inner_loop` is; threads take turns at the server.
@@ -166,10 +166,8 @@ class ServedEvaluation:
 
     async def _answer(self, connection: Connection, model: ServedModel, query: Query, decode: bool) -> Answer:
         encoded = self._encoder.query(query)
-        prompt_T = (*encoded.prompt_T, *encoded.gold_T[: encoded.opening])
-        least = (
-            len(encoded.gold_T) - encoded.opening
-        )  # enough to see whether the answer is right, with the token that ends it
+        prompt_T = encoded.prompt_T
+        least = len(encoded.gold_T)  # enough to see whether the answer is right, with the token that ends it
         room = math.inf if model.max_model_len is None else model.max_model_len - len(prompt_T)
         if room < least:
             whole = f"query {query.query_id!r} takes {len(prompt_T) + least} tokens with its answer"

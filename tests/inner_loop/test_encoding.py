@@ -83,25 +83,13 @@ def test_template_without_a_system_role_gets_the_instruction_in_the_user_turn(ti
     assert "<|im_start|>user\nEvery pair of grids" in text
 
 
-def test_template_that_thinks_first_keeps_the_answer(tiny_models: dict[str, str]) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(tiny_models["qwen2"])
-    thinks = "{% if m['role'] == 'assistant' %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{{ m['content'] + '<|im_end|>'"
-    tokenizer.chat_template = tokenizer.chat_template.replace("m['content'] + '<|im_end|>'", "'' }}" + thinks)
-    encoder = ChatEncoder(tokenizer, "thinks")
-    asked = encoder.encode_query(QUERY)
-    assert tokenizer.decode(list(asked.gold_T[:-1])) == "<think>\n\n</think>\n\n8 7\n6 5"
-
-
-def test_thoughts_that_the_template_writes_are_no_part_of_the_answer(tiny_models: dict[str, str]) -> None:
+def test_thoughts_that_the_template_writes_are_part_of_the_prompt(tiny_models: dict[str, str]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_models["qwen2"])
     told = "{% if m['role'] == 'assistant' %}{{ '<think>\n\n</think>\n\n' }}{% endif %}{{ m['content'] + '<|im_end|>'"
     tokenizer.chat_template = tokenizer.chat_template.replace("m['content'] + '<|im_end|>'", "'' }}" + told)
     asked = ChatEncoder(tokenizer, "thinks").encode_query(QUERY)
-    assert tokenizer.decode(list(asked.gold_T[asked.opening : -1])) == "8 7\n6 5"
-
-
-def test_answer_begins_where_the_prompt_ends(encoder: ChatEncoder) -> None:
-    assert encoder.encode_query(QUERY).opening == 0
+    assert tokenizer.decode(list(asked.gold_T[:-1])) == "8 7\n6 5"
+    assert str(tokenizer.decode(list(asked.prompt_T))).endswith("assistant\n<think>\n\n</think>\n\n")
 
 
 @pytest.mark.parametrize(("after", "ends_with"), [(" ", "<|im_end|>"), ("\n\n", "<|im_end|>"), ("\n", "")])

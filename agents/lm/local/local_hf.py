@@ -11,7 +11,8 @@ from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.local.model import PolicyModel
 from seal_env.agents.lm.options import SAME, LocalPolicyOptions
 from seal_env.errors import PolicyError
-from seal_env.inner_loop.model.frozen_lm import load_base_model
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.tokens.arguments import TemplateArguments
 
 
 class LocalHFAgent(Agent):
@@ -43,9 +44,7 @@ class LocalHFAgent(Agent):
             SettingError: For a style that the domain does not read, and for a package that is missing.
         """
         chat = PolicyChat.of(context.runtime, options.style)
-        base = load_base_model(
-            context.model if options.policy_model == SAME else options.policy_model, options.policy_device
-        )
+        base = load_policy(options, context.model, context.runtime.settings.template)
         policy = PolicyModel(base, chat, options.policy_adapter, options.constrained)
         return cls(policy, options.temperature, options.max_new_tokens, context.seed)
 
@@ -75,3 +74,19 @@ class LocalHFAgent(Agent):
         fitting = [chat for chat, reason in zip(chats, reasons, strict=True) if reason is None]
         samples = iter(self.policy.sample(fitting, self._seed, self.temperature, self.max_new_tokens, first))
         return [next(samples).action if reason is None else PolicyFailure(reason) for reason in reasons]
+
+
+def load_policy(options: LocalPolicyOptions, model: str, template: TemplateArguments) -> FrozenLM:
+    """Load the model that writes self-edits.
+
+    Args:
+        options: Of the policy.
+        model: The base model of the environment.
+        template: What its chat template is given; another model's is given the same date.
+
+    Raises:
+        ModelError: If it cannot be loaded.
+    """
+    if options.policy_model == SAME:
+        return load_base_model(model, options.policy_device, template)
+    return load_base_model(options.policy_model, options.policy_device, TemplateArguments(template.date))

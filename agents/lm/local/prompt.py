@@ -32,9 +32,10 @@ class PolicyPrompt:
 
     def __init__(self, base: FrozenLM, chat: PolicyChat, tools: bool = True) -> None:
         self.chat = chat
-        self._tokenizer = base.tokenizer
-        self._encoder = ChatEncoder(base.tokenizer, base.name)
+        self._encoder = ChatEncoder(base.tokenizer, base.name, base.template)
         self.has_tools = tools and not self.chat.wants_texts and self._writes_calls()
+        if self.has_tools:
+            self._encoder = ChatEncoder(base.tokenizer, base.name, base.template, openai_tools(self.chat.tools))
         answered = self._encoder.encode_query(Query("", chat_messages("?"), "[]"))
         own = base.model.generation_config.eos_token_id
         also = own if isinstance(own, list) else [] if own is None else [own]
@@ -48,15 +49,7 @@ class PolicyPrompt:
         Raises:
             ModelError: If the template fails.
         """
-        if self.has_tools:
-            text = self._with_tools([{"role": each.role, "content": each.content} for each in messages], prompt=True)
-        else:
-            text = self._encoder.render(messages, generation_prompt=True)
-        return tuple(self._encoder.tokenize(text)[0])
-
-    def _with_tools(self, chat: list[dict[str, Any]], prompt: bool) -> str:
-        tools = openai_tools(self.chat.tools)
-        return str(self._tokenizer.apply_chat_template(chat, tools=tools, tokenize=False, add_generation_prompt=prompt))
+        return tuple(self._encoder.prompt(messages))
 
     def _writes_calls(self) -> bool:
         """True if a turn of tool calls, written by the template, is read back as these calls."""
@@ -64,7 +57,8 @@ class PolicyPrompt:
         chat: list[dict[str, Any]] = [{"role": each.role, "content": each.content} for each in chat_messages("?")]
         turn = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": each} for each in calls]}
         try:
-            prompt, whole = self._with_tools(chat, prompt=True), self._with_tools([*chat, turn], prompt=False)
+            tools, template = openai_tools(self.chat.tools), self._encoder.template
+            prompt, whole = template.apply(chat, True, tools), template.apply([*chat, turn], False, tools)
         except (TemplateError, TypeError):
             return False
         written = parse(as_action(whole.removeprefix(prompt)))

@@ -59,5 +59,5 @@ class JobKeys:
 
     def _describe(self, query: Query) -> list[Any]:
         encoded = self._base.encoder.query(query)
-        tokens = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids), encoded.opening]
+        tokens = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids)]
         return [query.query_id, query.answer, query.pattern, query.max_answer_tokens, *tokens]

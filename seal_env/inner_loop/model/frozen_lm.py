@@ -6,9 +6,10 @@ import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from threading import RLock
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +18,9 @@ from transformers.utils import logging as transformers_logging
 
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop.model.fingerprint import fingerprint
+from seal_env.inner_loop.model.stamp import Stamp, stamp_of
 from seal_env.inner_loop.model.targets import Targets, find_targets
+from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.models.catalog import MODEL_DIRECTORIES
 from seal_env.types import InnerLoop, LoraSpec
@@ -39,6 +42,7 @@ class FrozenLM:
         tokenizer: Its tokenizer.
         device: Where it is.
         max_tokens: Its context length in tokens.
+        template: What its chat template is given beside messages.
         inner_loops: The inner loops on this model, with and without caches, by name.
     """
 
@@ -47,6 +51,7 @@ class FrozenLM:
     tokenizer: Any
     device: torch.device
     max_tokens: int
+    template: TemplateArguments = DEFAULT
     inner_loops: dict[str, InnerLoop] = field(default_factory=dict)
 
     @cached_property
@@ -73,6 +78,10 @@ class FrozenLM:
         other = replace(self, model=model, inner_loops={})
         vars(other).update({name: getattr(self, name) for name in ("encoder", "checks")})
         return other
+
+    def with_template(self, template: TemplateArguments) -> FrozenLM:
+        """The same model with other arguments of its chat template."""
+        return replace(self, template=template, tokenizer=copy.deepcopy(self.tokenizer), inner_loops={})
 
     def save(self, directory: Path) -> None:
         """Write model and tokenizer (safetensors), as transformers and vLLM load them.
@@ -120,23 +129,49 @@ def choose_device(device: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def load_base_model(name: str, device: str = "auto") -> FrozenLM:
-    """Load a model, in fp32 on a CPU and in bf16 on CUDA. Equal arguments give the same object.
+class _Loaded(NamedTuple):
+    """A model that was loaded from files with this stamp, by what its chat template is given."""
+
+    stamp: Stamp
+    models: dict[TemplateArguments, FrozenLM]
+
+
+_LOADED: dict[tuple[str, torch.device], _Loaded] = {}
+_LOADING = RLock()
+_KEPT = 4
+
+
+def load_base_model(name: str, device: str = "auto", template: TemplateArguments = DEFAULT) -> FrozenLM:
+    """Load a model, in fp32 on a CPU and in bf16 on CUDA.
+
+    Equal arguments give the same object, unless the model's files have changed: then they are loaded anew. Models that
+    differ in `template` share their weights.
 
     Only safetensors are read, and no code of the model's repository is run.
 
     Args:
         name: A bundled model ("seal-tiny", "seal-tiny-text"), a local directory or a Hugging Face id.
         device: See `choose_device`.
+        template: What the chat template is given beside messages.
 
     Raises:
         ModelError: The model or its tokenizer cannot be loaded, or lacks what inner loops need.
         SettingError: There is no such device.
     """
-    return _load(name, choose_device(device))
+    source, key = str(MODEL_DIRECTORIES.get(name, name)), (name, choose_device(device))
+    with _LOADING:
+        now, loaded = stamp_of(source), _LOADED.pop(key, None)
+        if loaded is None or loaded.stamp != now:
+            base = _load(name, key[1])
+            loaded = _Loaded(now or stamp_of(source), {base.template: base})  # files of the hub may be new
+        _LOADED[key] = loaded
+        for oldest in list(_LOADED)[:-_KEPT]:
+            del _LOADED[oldest]
+        if template not in loaded.models:
+            loaded.models[template] = next(iter(loaded.models.values())).with_template(template)
+        return loaded.models[template]
 
 
-@lru_cache(maxsize=4)
 def _load(name: str, device: torch.device) -> FrozenLM:
     source = str(MODEL_DIRECTORIES.get(name, name))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -18,12 +18,11 @@ class AnswerInProgress:
         self._pattern = regex.compile(query.pattern) if query.pattern else None
         self._stops, self._tokenizer = encoded.stop_ids, tokenizer
         self._answer = list(encoded.gold_T[:verified])
-        self._opening = encoded.opening if verified >= encoded.opening else 0
         self._limit = min(query.max_answer_tokens, max_tokens - len(encoded.prompt_T))
 
     @property
     def ids(self) -> list[int]:
-        """Tokens so far, including what the template puts before the answer."""
+        """Tokens so far."""
         return self._answer
 
     @property
@@ -43,7 +42,7 @@ class AnswerInProgress:
     @property
     def text(self) -> str:
         """The answer so far."""
-        return str(self._tokenizer.decode(self._answer[self._opening :], skip_special_tokens=False))
+        return str(self._tokenizer.decode(self._answer, skip_special_tokens=False))
 
 
 def check_length(query: Query, encoded: EncodedQuery, max_tokens: int) -> None:

@@ -23,7 +23,7 @@ class JobEncoder:
     """
 
     def __init__(self, base: FrozenLM) -> None:
-        self._encoder = ChatEncoder(base.tokenizer, base.name)
+        self._encoder = ChatEncoder(base.tokenizer, base.name, base.template)
         self._longest = base.max_tokens
         self._examples: dict[tuple[Example, bool, bool, bool], EncodedExample] = {}
         self._queries: dict[Query, EncodedQuery] = {}
