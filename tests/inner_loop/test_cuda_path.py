@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from seal_env.inner_loop.batched import decode, evaluate, key_cache, lora, packed_model
+from seal_env.inner_loop.batched import decode, evaluate, fused, key_cache, lora, packed_model
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, _kernel
 from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer
 from seal_env.inner_loop.batched.fused import FusedRMSNorm, FusedSwiGLU, fuse
@@ -21,7 +21,7 @@ from seal_env.inner_loop.batched.head import cross_entropy
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
-from seal_env.inner_loop.batched.packing import Piece, pack
+from seal_env.inner_loop.batched.packing import BASE, Piece, pack
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model, share
 from seal_env.types import PROFILES, LoraSpec
 from tests.inner_loop.test_batched_inner_loop import JOBS, assert_same
@@ -87,7 +87,11 @@ def test_kernels_of_a_gpu_do_the_same(
     assert set(WINDOWS) == ({(-1, 0)} if profile == "fixed" else {(-1, 0), (-1, -1)})
 
 
+LENGTHS: list[int] = []
+
+
 def silu_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    LENGTHS.append(a.shape[-2])
     return functional.silu(a) * b
 
 
@@ -99,11 +103,13 @@ def test_fused_layers_do_the_same(llama: FrozenLM, monkeypatch: pytest.MonkeyPat
 
     expected = BatchedInnerLoop(llama).run(JOBS[:2])
     monkeypatch.setattr(packed_model, "share", fused_copy)
+    monkeypatch.setattr(fused, "FUSED_TOKENS", 300)  # training passes are longer, single tokens shorter
     loop = BatchedInnerLoop(llama)
     for mine, other in zip(loop.run(JOBS[:2]), expected, strict=True):
         assert_same(mine, other)
     kinds = {type(module) for module in loop._model(JOBS[0].lora).model.modules()}
     assert {FusedRMSNorm, FusedSwiGLU} <= kinds
+    assert max(LENGTHS) >= 300
 
 
 SHAPE: dict[str, Any] = {
@@ -162,10 +168,35 @@ def test_decoding_takes_parts_that_fit_into_memory() -> None:
     assert [len(part) for part in evaluate._parts_in_memory(wrong, 1)] == [1] * 5
 
 
+def test_slots_that_are_neighbours_are_one_block() -> None:
+    def block(*slots: int) -> slice | None:
+        return pack([Piece([1, 2], 2, slot) for slot in slots], torch.device("cpu")).block
+
+    assert (block(3, 4, 5), block(2), block(BASE)) == (slice(3, 6), slice(2, 3), None)
+    assert block(0, 2) is None
+    assert block(1, 0) is None
+
+
+@pytest.mark.parametrize("slots", [(2, 3), (3, 1)])
+def test_grouped_products_of_a_block_are_those_of_single_slots(slots: tuple[int, int]) -> None:
+    packed = pack(
+        [Piece([1] * length, length, slot) for length, slot in zip((5, 9), slots, strict=True)], torch.device("cpu")
+    )
+    generator = torch.Generator().manual_seed(0)
+    x, left = torch.randn(14, 16, generator=generator), torch.randn(14, 8, generator=generator)
+    weights = torch.randn(4, 16, 8, generator=generator)
+    torch.testing.assert_close(AllAtOnce().multiply(x, weights, packed), OneByOne().multiply(x, weights, packed))
+    ours, theirs = torch.ones(4, 8, 16), torch.ones(4, 8, 16)
+    AllAtOnce().add_outer(ours, left, x, packed)
+    OneByOne().add_outer(theirs, left, x, packed)
+    torch.testing.assert_close(ours, theirs)
+
+
 @pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("slots", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("key_heads", [2, 4])
 def test_forward_and_backward_run_on_meta_tensors(
-    key_heads: int, padded: bool, llama: FrozenLM, monkeypatch: pytest.MonkeyPatch
+    key_heads: int, slots: tuple[int, int], padded: bool, llama: FrozenLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Shapes, types and strides as torch's own kernels of a GPU want them."""
     monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
@@ -175,7 +206,7 @@ def test_forward_and_backward_run_on_meta_tensors(
     meta = torch.device("meta")
     packed_on_meta = PackedModel(replace(llama, model=model, device=meta, inner_loops={}), LoraSpec(8, 16.0))
     stack = LoraStack(packed_on_meta.spec, packed_on_meta.layers, 2, learn=True)
-    pieces = [Piece([0] * 16, 12 if padded else 16, 1), Piece([0] * 7, 7, 0)]
+    pieces = [Piece([0] * 16, 12 if padded else 16, slots[0]), Piece([0] * 7, 7, slots[1])]
     states = packed_on_meta.hidden(pack(pieces, meta), stack)
     labels = torch.zeros(len(states), dtype=torch.long, device=meta)
     total, _ = cross_entropy(states, packed_on_meta.head, labels, torch.ones(len(states), device=meta))

@@ -12,7 +12,7 @@ from seal_env.inner_loop.batched.evaluate import evaluate
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE
-from seal_env.inner_loop.batched.progress import JobInProgress
+from seal_env.inner_loop.batched.progress import JobInProgress, steps_of
 from seal_env.inner_loop.batched.slots import TrainingSlots
 from seal_env.inner_loop.model.memory import in_halves
 from seal_env.inner_loop.optim.registry import make_optimizer
@@ -48,7 +48,9 @@ class Batch:
         """
         self.model, self.base, self.jobs, self.results = model, model.base, jobs, results
         self.slots, self.tokens = slots, tokens
-        self._waiting = deque(index for index, job in jobs.items() if job.learns)
+        # Longest first: no long job is left to train alone at the end, and slots become free from the last on.
+        learning = [index for index, job in jobs.items() if job.learns]
+        self._waiting = deque(sorted(learning, key=lambda index: -steps_of(jobs[index])))
         self._active: deque[tuple[int, JobInProgress]] = deque()
         self._trained: list[Trained] = []
 
@@ -114,7 +116,7 @@ class Batch:
                 room -= job.tokens
             else:
                 self._active.append((index, job))
-        return chosen
+        return sorted(chosen, key=lambda item: item[1].slot)  # neighbours in memory are one block, see Packed
 
     def _step(self, slots: TrainingSlots, chosen: Sequence[tuple[int, JobInProgress]]) -> None:
         """One optimizer step of each job; a loss that is not finite ends a job."""

@@ -16,6 +16,9 @@ SAMPLE_ROWS = 4
 DIFFERENCE_LIMITS = {torch.bfloat16: 2e-2, torch.float16: 2e-3}
 """Limits on how far a fused module may be from the model's own, relative in the Euclidean norm; 1e-5 for other types."""
 
+FUSED_TOKENS = 2048
+"""A kernel of Triton pays from about so many tokens on: it takes longer to launch than torch's."""
+
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -37,10 +40,12 @@ class FusedSwiGLU(torch.nn.Module):
     def __init__(self, own: Any, product: Product) -> None:
         super().__init__()
         self.gate_proj, self.up_proj, self.down_proj, self._product = own.gate_proj, own.up_proj, own.down_proj, product
+        self.least_tokens = 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., width] -> [..., width]."""
-        y: torch.Tensor = self.down_proj(self._product(self.gate_proj(x), self.up_proj(x)))
+        product = self._product if x.shape[:-1].numel() >= self.least_tokens else _silu_product
+        y: torch.Tensor = self.down_proj(product(self.gate_proj(x), self.up_proj(x)))
         return y
 
 
@@ -58,6 +63,8 @@ def fuse(model: torch.nn.Module, silu_product: Product | None = None) -> list[st
     for name, module in list(model.named_modules()):
         replacement = _fused_norm(module) or (_fused_swiglu(module, silu_product) if silu_product else None)
         if replacement is not None and _agree(module, replacement):
+            if isinstance(replacement, FusedSwiGLU):
+                replacement.least_tokens = FUSED_TOKENS
             model.set_submodule(name, replacement.train(module.training))
             fused.append(name)
     return fused
@@ -70,6 +77,10 @@ def liger_silu_product() -> Product | None:
     except ImportError:
         return None
     return function.apply  # type: ignore[no-any-return]
+
+
+def _silu_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return functional.silu(a) * b
 
 
 def _fused_norm(module: Any) -> FusedRMSNorm | None:

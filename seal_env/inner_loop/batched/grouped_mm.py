@@ -12,7 +12,13 @@ from seal_env.inner_loop.batched.packing import Packed
 
 
 class Products(Protocol):
-    """Rows x [T, n] in the groups of `packed`; the group of slot s uses matrix s of `weights` [slots, n, m]."""
+    """Rows x [T, n] in the groups of `packed`; the group of slot s uses matrix s of `weights` [slots, n, m].
+
+    Attributes:
+        every_row: True if each row must have a group.
+    """
+
+    every_row: bool
 
     def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
         """[T, n] times [slots, n, m] -> [T, m]."""
@@ -29,6 +35,8 @@ class Products(Protocol):
 
 class OneByOne:
     """A product for each group: the fastest way on a CPU, and right everywhere."""
+
+    every_row = False
 
     def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
         """See Products."""
@@ -53,11 +61,14 @@ class OneByOne:
 
 
 class AllAtOnce:
-    """torch's grouped matrix product: one kernel for all groups. It needs every row to have a group."""
+    """torch's grouped matrix product: one kernel for all groups."""
+
+    every_row = True
 
     def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
         """See Products."""
-        return functional.grouped_mm(x, weights[packed.slots], offs=packed.ends)
+        chosen = weights[packed.slots] if packed.block is None else weights[packed.block]
+        return functional.grouped_mm(x, chosen, offs=packed.ends)
 
     def add_product(self, y: torch.Tensor, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> None:
         """See Products."""
@@ -66,7 +77,10 @@ class AllAtOnce:
     def add_outer(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed) -> None:
         """See Products."""
         product = functional.grouped_mm(left.T, right, offs=packed.ends)
-        total.index_add_(0, packed.slots, product.to(total.dtype))
+        if packed.block is None:
+            total.index_add_(0, packed.slots, product.to(total.dtype))
+        else:
+            total[packed.block] += product
 
 
 FUSED_CAPABILITIES = (9, 10)

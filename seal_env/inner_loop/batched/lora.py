@@ -132,10 +132,13 @@ class _GroupedLora(torch.autograd.Function):
         ctx: Any, x: torch.Tensor, anchor: torch.Tensor, layer: LoraLinear, stack: LoraStack, packed: Packed
     ) -> torch.Tensor:
         """x: [T, inputs] -> [T, outputs]. anchor: a scalar that wants a gradient, so that the first layer takes part."""
-        y = layer.base_forward(x)
         a, b = stack.by_layer[layer.name]
         low = stack.products.multiply(x, a.transpose(1, 2), packed).mul_(stack.scale)
-        stack.products.add_product(y, low, b.transpose(1, 2), packed)
+        if stack.products.every_row:  # the frozen layer's product then ends with the sum
+            y = layer.add_base_forward(stack.products.multiply(low, b.transpose(1, 2), packed), x)
+        else:
+            y = layer.base_forward(x)
+            stack.products.add_product(y, low, b.transpose(1, 2), packed)
         ctx.save_for_backward(x, low)
         ctx.layer, ctx.stack, ctx.packed = layer, stack, packed
         return y
@@ -153,8 +156,11 @@ class _GroupedLora(torch.autograd.Function):
         stack.products.add_outer(a_gradient, low_gradient, x, packed)
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
-        x_gradient = layer.base_backward(gradient)
-        stack.products.add_product(x_gradient, low_gradient, a, packed)
+        if stack.products.every_row:
+            x_gradient = layer.add_base_backward(stack.products.multiply(low_gradient, a, packed), gradient)
+        else:
+            x_gradient = layer.base_backward(gradient)
+            stack.products.add_product(x_gradient, low_gradient, a, packed)
         return x_gradient, None, None, None, None
 
 
@@ -175,6 +181,17 @@ class LoraLinear(torch.nn.Module):
         """Gradient of the frozen layer's input, [T, outputs] -> [T, inputs]."""
         weight = self.base.weight
         return gradient @ (weight.T if self._columns else weight)  # type: ignore[operator]
+
+    def add_base_forward(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Y [T, outputs] plus `base_forward` of x [T, inputs], in place."""
+        base: Any = self.base
+        y.addmm_(x, base.weight if self._columns else base.weight.T)
+        return y if base.bias is None else y.add_(base.bias)
+
+    def add_base_backward(self, x_gradient: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """x_gradient [T, inputs] plus `base_backward` of gradient [T, outputs], in place."""
+        base: Any = self.base
+        return x_gradient.addmm_(gradient, base.weight.T if self._columns else base.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[1, T, inputs] -> [1, T, outputs]."""

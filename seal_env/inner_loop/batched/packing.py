@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, groupby, pairwise
 
 import torch
@@ -65,6 +66,13 @@ class Packed:
     def padded(self) -> bool:
         """True if a sequence has padding."""
         return any(run.real < run.length for run in self.runs)
+
+    @cached_property
+    def block(self) -> slice | None:
+        """The slots of the spans as a range; None if they are not neighbours in ascending order."""
+        slots = [slot for slot, _ in self.spans]
+        found = slice(slots[0], slots[0] + len(slots)) if slots else None
+        return found if found and slots == list(range(found.start, found.stop)) else None
 
 
 def pack(pieces: Sequence[Piece], device: torch.device) -> Packed:

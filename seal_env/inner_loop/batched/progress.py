@@ -74,6 +74,11 @@ class JobInProgress:
             self.advance()
 
 
+def steps_of(job: UpdateJob) -> int:
+    """Optimizer steps of a job."""
+    return job.training.num_train_epochs * math.ceil(len(job.examples_E) / job.recipe.batch_size)
+
+
 def begin_job(job: UpdateJob, slot: int, examples_E: Sequence[EncodedExample]) -> JobInProgress:
     """A job with at least one optimizer step, before the first of them."""
     recipe, epochs = job.recipe, job.training.num_train_epochs
@@ -81,7 +86,7 @@ def begin_job(job: UpdateJob, slot: int, examples_E: Sequence[EncodedExample]) -
         job,
         slot,
         seeded_batches(examples_E, epochs, job.seed, recipe.batch_size),
-        epochs * math.ceil(len(examples_E) / recipe.batch_size),
+        steps_of(job),
         max(len(example.ids_T) for example in examples_E) if recipe.pad_loss else None,
         recipe.batch_size,
     )
