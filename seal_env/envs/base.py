@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Final
 
 import gymnasium
+import numpy as np
 
 from seal_env.envs.spaces import PromptSpace, SelfEditSpace
 from seal_env.episodes.episode import Episode
@@ -47,6 +48,7 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         self.observation_space: gymnasium.Space[str] = PromptSpace()
         self._order: list[str] = []
         self._too_long: set[str] = set()
+        self._drawn_from: np.random.Generator | None = None
 
     @property
     @abstractmethod
@@ -80,8 +82,18 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
             if len(self._too_long) == len(tasks):
                 raise TaskError(f"no task of {tasks.name} fits the model: {task.task_id}: {problem}")
 
+    def _begin(self, seed: int | None) -> None:
+        """Seed everything random, if there is a seed; the order of the tasks begins anew."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self._order = []
+
     def _episode_seed(self) -> int:
-        return int(self.np_random_seed) % 2**31
+        """The seed of a seeded `reset` for the first episode after it, then numbers of the stream that it seeded."""
+        stream = self.np_random
+        fresh, self._drawn_from = stream is not self._drawn_from, stream
+        seed = int(self.np_random_seed)  # negative for a stream that somebody else has made
+        return seed % 2**31 if fresh and seed >= 0 else int(stream.integers(2**31))
 
     def render(self) -> Any:
         """Draw the task: `ansi` gives text with coloured cells, `rgb_array` uint8 [height, width, 3].

@@ -97,7 +97,7 @@ class SealContinualEnv(SealBaseEnv):
         """Start a sequence with the base model.
 
         Args:
-            seed: Fixes everything random from here on.
+            seed: Fixes everything random from here on; without one, the stream of the last seed goes on.
             options: {"task_ids": [...]} chooses the tasks; {"task_id": ...} the first one, and those after it in the task
                 set follow. Otherwise tasks come in a seeded order. {"keep": True}: continue with the model as it is now.
 
@@ -105,12 +105,10 @@ class SealContinualEnv(SealBaseEnv):
             UnknownTaskError, SettingError: For tasks or options that do not exist.
             ModelError, UpdateError: If the model does not load or cannot be evaluated.
         """
-        super().reset(seed=seed)
+        self._begin(seed)
         chosen = without_unknown(
             options, "{'task_ids': [...]}, {'task_id': ...}, {'keep': True}", {"task_id", "task_ids", "keep"}
         )
-        if seed is not None:
-            self._order = []
         self.runtime.load()
         if not chosen.get("keep", False):
             self.model.reset()

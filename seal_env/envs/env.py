@@ -58,7 +58,8 @@ class SealEnv(SealBaseEnv):
 
     ## Seeds
     `reset(seed=...)` fixes the order of tasks, the augmentation, the adapter's initial weights and the order of training
-    examples. `reset(options={"task_id": ...})` chooses the task.
+    examples, of this episode and of those after it: `reset()` goes on with the stream of the last seed, so that each episode
+    has a seed of its own. `reset(options={"task_id": ...})` chooses the task.
 
     ## Registered ids
     `SEAL-ARC-v0` (12 tasks of ARC-AGI-1 by default), `SEAL-ARC-Mini-v0` (generated, grids up to 4x4), `SEAL-Knowledge-v0`
@@ -98,16 +99,14 @@ class SealEnv(SealBaseEnv):
         """Start an episode.
 
         Args:
-            seed: Fixes everything random from here on.
+            seed: Fixes everything random from here on; without one, the stream of the last seed goes on.
             options: {"task_id": ...} chooses the task; without it tasks come in a seeded order, each once a round.
 
         Raises:
             UnknownTaskError, SettingError: For a task or an option that does not exist.
             ModelError: If the model does not load.
         """
-        super().reset(seed=seed)
-        if seed is not None:
-            self._order = []
+        self._begin(seed)
         chosen = without_unknown(options, "{'task_id': ...}", {"task_id"})
         self.runtime.load()
         task = self.taskset[str(chosen["task_id"])] if chosen else self._next_task()

@@ -58,7 +58,7 @@ class Runtime:
         if self._inner_loop is None:
             used = self.settings
             cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
-            self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator, template=used.template))
+            self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator, used.template))
 
     def use(self, inner_loop: InnerLoop) -> None:
         """Train with `inner_loop`; the budget drops examples that its model cannot take, and the task set such tasks."""

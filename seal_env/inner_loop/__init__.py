@@ -84,7 +84,6 @@ def make_inner_loop(
     cache_file: str | None = None,
     evaluator_url: str | None = None,
     evaluator_model: str | None = None,
-    *,
     template: TemplateArguments = DEFAULT,
 ) -> InnerLoop:
     """An inner loop on a base model.

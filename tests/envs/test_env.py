@@ -218,6 +218,42 @@ def test_every_task_comes_once_a_round_in_a_seeded_order(fake: ToldInnerLoop) ->
     assert orders[0] == orders[1] != orders[2]
 
 
+def seeds(env: SealEnv, *given: int | None) -> list[int]:
+    found = []
+    for seed in given:
+        env.reset(seed=seed, options={"task_id": "5582e5ca"})
+        assert env.episode is not None
+        found.append(env.episode.seed)
+    return found
+
+
+def test_episodes_after_a_seeded_one_have_seeds_of_their_own_that_it_decides(fake: ToldInnerLoop) -> None:
+    first = seeds(make(), 7, *[None] * 20)
+    assert first[0] == 7
+    assert len(set(first)) == 21
+    assert first == seeds(make(), 7, *[None] * 20)
+    assert set(first[1:]).isdisjoint(seeds(make(), 8, *[None] * 20))
+
+
+def test_seed_begins_the_same_episodes_whatever_came_before(fake: ToldInnerLoop) -> None:
+    env = make()
+    assert seeds(env, 3, None, None, 3, None, None, 2**40 + 3)[3:] == [*seeds(env, 3, None, None), 3]
+
+
+def test_unseeded_environments_differ(fake: ToldInnerLoop) -> None:
+    assert len({*seeds(make(), None, None), *seeds(make(), None, None)}) == 4
+
+
+def test_generator_of_one_s_own_decides_the_seeds(fake: ToldInnerLoop) -> None:
+    found = []
+    for _ in range(2):
+        env = make()
+        env.np_random = np.random.default_rng(5)
+        found.append(seeds(env, None, None))
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 2
+
+
 def test_seed_decides_the_training_examples(fake: ToldInnerLoop) -> None:
     env = make()
     for seed in (0, 0, 1):

@@ -293,7 +293,7 @@ def test_step_that_was_played_in_vain_is_forgotten(loop: RecordingInnerLoop, mon
     envs.reset(seed=0)
     envs.step([ARC.default_self_edit, AUGMENT])
     with monkeypatch.context() as patch:
-        patch.setattr("seal_env.episodes.runtime.make_inner_loop", no_model)
+        patch.setattr("seal_env.episodes.runtime.Runtime.load", no_model)
         with pytest.raises(ModelError):
             envs.step(["", TRAINING])  # the first is to be reset, the second has its step already
     envs.reset(seed=0)

@@ -245,8 +245,8 @@ def test_real_results_are_the_same_with_and_without(engine: str, tiny_models: di
 
 
 def test_engines_and_places_have_loops_of_their_own(tiny_models: dict[str, str], tmp_path: Path) -> None:
-    def make(*cache: str) -> object:
-        return make_inner_loop("reference", tiny_models["llama"], "cpu", *cache)
+    def make(cache: str = "off", file: str | None = None) -> object:
+        return make_inner_loop("reference", tiny_models["llama"], "cpu", cache, file)
 
     plain, loop = make(), make("on", str(tmp_path))
     assert isinstance(loop, CachedInnerLoop)

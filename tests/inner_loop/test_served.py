@@ -182,8 +182,8 @@ def test_server_is_asked_again_for_what_it_has_answered(tiny: AdapterServer) -> 
 
 
 def test_one_evaluation_for_one_place(tiny: AdapterServer) -> None:
-    def make(*evaluator: str | None) -> InnerLoop:
-        return make_inner_loop("batched", "seal-tiny", "cpu", "off", None, *evaluator)
+    def make(url: str | None = None, model: str | None = None) -> InnerLoop:
+        return make_inner_loop("batched", "seal-tiny", "cpu", "off", None, url, model)
 
     plain, first = make(), make(tiny.base_url)
     assert isinstance(first, ServedEvaluation)
