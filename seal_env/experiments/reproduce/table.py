@@ -88,7 +88,7 @@ class Reproduction:
             SealError: What is finished stays in the folder.
         """
         measure: dict[str, Callable[[int], Measured]] = {
-            name: partial(self._agent, row.agent) for name, row in self.preset.rows.items() if row.agent is not None
+            name: partial(self._agent, name, row.agent) for name, row in self.preset.rows.items() if row.agent is not None
         }
         measure |= {UNTRAINED: self._untrained, GRPO: self._grpo, REST_EM: self._rest_em, SEARCH: self._search}
         found: dict[str, list[Measured]] = {row: [] for row in self.rows}
@@ -109,10 +109,10 @@ class Reproduction:
         overrides = {**self.config.overrides, **environment}
         return replace(self.config, overrides=overrides, out=self.config.out / f"seed-{seed}" / row)
 
-    def _agent(self, agent: str, seed: int) -> Measured:
+    def _agent(self, row: str, agent: str, seed: int) -> Measured:
         """An agent that does not learn: one self-edit for each task."""
         config = replace(self._part(seed, agent, subset=self.preset.held_out), options={})
-        with self._timed(seed, agent):
+        with self._timed(seed, row):
             evaluate(agent, EvalSettings(samples=1, seed=seed), config, self.console)
         return Measured.of(read_samples(Journal(config.out / "samples.jsonl")))
 
