@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,11 @@ from seal_env.agents.base import Info
 from seal_env.agents.lm.text_styles import TOOL_CALL_STYLE, style_messages
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
+from seal_env.self_edits.call_forms.cursor import UnreadableError
+from seal_env.self_edits.call_forms.table import first_mark
+from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages
+from seal_env.self_edits.thoughts import after_thoughts, has_thought
 from seal_env.tools.base import Tool
 from seal_env.types import Message
 
@@ -19,8 +23,6 @@ Chat = tuple[Message, ...]
 
 DEFAULT_TEXT_STYLE = "implications"
 """The style that `style=None` stands for where a domain learns from texts; anywhere else it is TOOL_CALL_STYLE."""
-NATIVE_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
-THOUGHT, END_OF_THOUGHT = "<think>", "</think>"
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,19 @@ class PolicyChat:
 
 
 def as_action(answer: str) -> str:
-    """An answer as the environment reads it: without thoughts, and calls in <tool_call> tags as one JSON list.
+    """An answer as the environment reads it: without thoughts, and calls in a model family's own form as one JSON list.
 
-    An answer that was cut off within its thoughts is empty.
+    An answer that was cut off within its thoughts is empty. What has neither thoughts nor the mark of a call, and what
+    cannot be read, stays as it is.
     """
-    _, ended, text = answer.rpartition(END_OF_THOUGHT)
-    if not ended and answer.lstrip().startswith(THOUGHT):
+    if first_mark(answer) is None and not has_thought(answer):
+        return answer
+    try:
+        text = after_thoughts(answer)
+    except UnreadableError:
         return ""
-    calls = NATIVE_CALL.findall(text)
-    return f"[{', '.join(calls)}]" if calls else text
+    mark = first_mark(text)
+    calls = parse(text) if mark == 0 or (mark and text[0] not in "[{") else None
+    if not isinstance(calls, tuple):
+        return text
+    return json.dumps([{"name": call.name, "arguments": dict(call.arguments)} for call in calls])

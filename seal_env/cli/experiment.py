@@ -19,6 +19,7 @@ from seal_env.experiments.config import ExperimentConfig
 from seal_env.options import Options
 from seal_env.registration import environments
 from seal_env.report.tracker import SERVICES
+from seal_env.self_edits.untrusted_json import WHITE_SPACE
 from seal_env.settings import Settings
 
 DEFAULT_ENVIRONMENT: Final = "SEAL-ARC-v0"
@@ -172,10 +173,10 @@ def text_or_file(value: str) -> str:
     Raises:
         SettingError: If the file cannot be read.
     """
-    if value.lstrip().startswith(("{", "[")):
+    if value.lstrip(WHITE_SPACE).startswith(("{", "[")):
         return value
     try:
-        return Path(value).read_text(encoding="utf-8")
+        return Path(value).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingError("self_edit", value, f"a JSON text or a readable file ({reason})") from error

@@ -1,14 +1,21 @@
 """Read an agent's action: every accepted form -> tool calls, or what is wrong with it.
 
-The forms: (1) a list of {"name", "arguments"}; (2) one such object; (3) an OpenAI assistant message, its `tool_calls`, or
-Responses items; (4) the paper's {"data_generation", "training"}, which implies `finetune`. The text is bare JSON or holds
-one fenced block; other text around JSON is refused, because guessing where it begins would make two readings possible.
-Whatever the action is, this returns; names and arguments are checked later, against the tools.
+The forms: (1) a list of {"name", "arguments"}; (2) one such object, or one a line; (3) an OpenAI assistant message, its
+`tool_calls`, or Responses items; (4) the paper's {"data_generation", "training"}, which implies `finetune`; (5) what the
+chat templates of model families write, see `call_forms.table`. Forms 1 to 4 are bare JSON or one fenced block; other text
+around JSON is refused, because guessing where it begins would make two readings possible. Thoughts before an answer are no
+part of it. Whatever the action is, this returns; names and arguments are checked later, against the tools.
 """
 
 from __future__ import annotations
 
-from seal_env.self_edits.untrusted_json import JSON, WHITE_SPACE, check_length, cut, loads, plain, shown
+import re
+
+from seal_env.self_edits.call_forms.cursor import Cursor, UnreadableError
+from seal_env.self_edits.call_forms.json_calls import sequence
+from seal_env.self_edits.call_forms.table import begins_with_call, first_mark, read_calls, read_python
+from seal_env.self_edits.thoughts import after_thoughts, has_thought
+from seal_env.self_edits.untrusted_json import JSON, check_length, cut, loads, plain, shown
 from seal_env.tools.registry import MAX_CALLS
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 
@@ -17,8 +24,23 @@ MAX_REASON = 400
 
 FENCE = "```"
 CALL_FORM = 'a list of tool calls, each with "name" and "arguments"'
-_CALL_KEYS = {"name", "arguments", "id", "type", "call_id", "status", "index"}
-_SPEECH = ("reasoning", "message")
+_NAME_KEYS = ("name", "tool_name", "recipient_name", "tool", "action", "function")
+_ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "action_input")
+_OTHER_KEYS = {"id", "type", "call_id", "tool_call_id", "status", "index"}
+_WRAPPERS = ("function", "functionCall", "function_call")
+"""Keys of a call under which there may be an object with its name and arguments: OpenAI, Gemini."""
+_PYTHON = ("tool_code", "python")
+_SPEECH = ("reasoning", "message", "text", "output_text", "thinking")
+_NAMESPACES = ("functions.", "default_api.")
+_BEGINS_CALLS = re.compile(r"\[TOOL_CALLS\]|\[\s*+[A-Za-z_][\w.]*+\(")
+LIKE_A_CALL = re.compile(
+    r"""\{\s*+["'](?:name|function|tool_name|recipient_name|tool|tool_calls|arguments|parameters|data_generation)["']\s*+:
+    |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
+    |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\], ;\t]*+$
+    |^[ \t]*+[A-Za-z_][\w.]*+(?::[0-9]++)?+(?:[ \t]*+\n)?+\{[ ]*+["}]""",
+    re.VERBOSE | re.MULTILINE,
+)
+"""What begins like a call that has no mark: in JSON, in Python on a line of its own, or a name and an object."""
 
 
 class _MistakeError(Exception):
@@ -50,40 +72,76 @@ def invalid(outcome: Outcome, reason: str) -> InvalidSelfEdit:
     return InvalidSelfEdit(outcome, cut(" ".join(reason.split()), MAX_REASON))
 
 
+def holds_a_call(text: str) -> bool:
+    """Whether a text has the mark of a form of tool calls or of a thought, or something that begins like a call."""
+    return first_mark(text) is not None or has_thought(text) or LIKE_A_CALL.search(text) is not None
+
+
 def _value(action: object) -> JSON:
     try:
         if isinstance(action, str):
             text = str.__str__(action)
             check_length(text)
-            return loads(_json_part(text))
+            return _text_value(after_thoughts(text))
         if isinstance(action, dict | list | tuple):
             return plain(action)
+    except UnreadableError as error:
+        reason = f"The answer has tool calls or thoughts that cannot be read: {error}. Reply with {CALL_FORM}."
+        raise _MistakeError(Outcome.NOT_JSON, reason) from None
     except ValueError as error:
         raise _MistakeError(Outcome.NOT_JSON, f"The answer is not JSON: {error}. Reply with {CALL_FORM}.") from None
     kind = cut(type(action).__name__, 60)
     raise _MistakeError(Outcome.NOT_JSON, f"The answer is not JSON: it is of type {kind}, not text. Reply with {CALL_FORM}.")
 
 
-def _json_part(text: str) -> str:
-    text = text.strip(WHITE_SPACE)
+def _text_value(text: str) -> JSON:
+    """The calls that an answer has, as JSON."""
     if not text:
         raise ValueError("it is empty")
-    if text[0] in "[{":
-        return text
+    if text[0] in "[{" and not _BEGINS_CALLS.match(text):
+        return _json_value(text)
+    mark, fence = 0 if begins_with_call(text) else first_mark(text), text.find(FENCE)
+    if fence < 0 or (mark is not None and mark < fence):
+        calls = read_calls(text)
+        if calls is not None:
+            return [*calls]
+    return _fenced_value(text)
+
+
+def _json_value(text: str) -> JSON:
+    """JSON, or several objects one after the other."""
+    try:
+        return loads(text)
+    except ValueError:
+        if text[0] == "{":
+            try:
+                return [*sequence(Cursor(text))]
+            except UnreadableError:
+                pass
+        raise
+
+
+def _fenced_value(text: str) -> JSON:
+    """The only fenced block of an answer, JSON or calls in Python, around which there are words but no other calls."""
     parts = text.split(FENCE)
-    if len(parts) == 3:
-        language, line_end, block = parts[1].partition("\n")
-        if line_end and language.strip().lower() in ("", "json"):
-            return block
     if len(parts) > 3:
         raise ValueError("it has more than one fenced block")
-    raise ValueError(f"it begins with {shown(text, 40)}, not with [ or {{")
+    language, line_end, block = parts[1].partition("\n") if len(parts) == 3 else ("", "", "")
+    language = language.strip().lower() if line_end else FENCE
+    calls = read_python(block) if language in _PYTHON else None
+    if calls is None and language not in ("", "json"):
+        raise ValueError(f"it begins with {shown(text, 40)}, not with [ or {{")
+    if holds_a_call(parts[0]) or holds_a_call(parts[2]):
+        raise UnreadableError("beside the fenced block there may be another call")
+    return loads(block) if calls is None else [*calls]
 
 
 def _calls(value: JSON) -> tuple[ToolCall, ...]:
     if isinstance(value, dict):
         if "tool_calls" in value or "role" in value:
             return _message_calls(value)
+        if set(value) == {"tool_uses"}:
+            return _calls(value["tool_uses"])
         if "data_generation" in value:
             return _paper_calls(value)
         value = [value]
@@ -115,40 +173,65 @@ def _message_calls(message: dict[str, JSON]) -> tuple[ToolCall, ...]:
     if message.get("role", "assistant") != "assistant":
         raise _not_calls(f'a message needs the role "assistant", not {shown(message["role"], 40)}')
     calls, content = message.get("tool_calls"), message.get("content")
+    if not calls and "function_call" in message:
+        calls = [message["function_call"]]
     if isinstance(calls, list) and calls:
+        if isinstance(content, str):
+            _check_beside(content)
         return _calls(calls)
+    if not calls and isinstance(content, list):
+        return _calls(content)
     if not calls and isinstance(content, str):
         return _calls(_value(content))  # ends: each message inside a message needs twice the backslashes
     raise _not_calls("the message has neither a list of tool calls nor text")
 
 
+def _check_beside(content: str) -> None:
+    """Refuse tool calls beside which a message has others, which its server did not read, in its text."""
+    try:
+        lost = holds_a_call(after_thoughts(content))
+    except UnreadableError:
+        lost = True
+    if lost:
+        raise _MistakeError(Outcome.NOT_JSON, "The message has tool calls, and others or a thought in its text.")
+
+
 def _call(item: JSON, number: int) -> ToolCall:
     if not isinstance(item, dict):
         raise _not_calls(f"item {number} is {shown(item, 40)}")
-    if item.get("type") != "function_call" and "function" in item:
-        function = item["function"]
-        if not isinstance(function, dict):
-            raise _not_calls(f'"function" of item {number} is {shown(function, 40)}')
-        item = {"name": function.get("name"), "arguments": function.get("arguments")}
-    elif item.get("type") != "function_call" and not set(item) <= _CALL_KEYS:
-        extra = next(key for key in item if key not in _CALL_KEYS)
-        raise _not_calls(f"item {number} has the unknown key {shown(extra, 40)}")
-    name = item.get("name")
+    if item.get("type") == "function_call":
+        return _named(item.get("name"), item.get("arguments"), "name", number)
+    inner = next((each for each in map(item.get, _WRAPPERS) if isinstance(each, dict)), None)
+    if inner is not None and "arguments" in inner:  # an API may say more about a call
+        return _named(inner.get("name"), inner["arguments"], "name", number)
+    item = item if inner is None else inner
+    names = [key for key in _NAME_KEYS if key in item]
+    arguments = [key for key in _ARGUMENT_KEYS if key in item]
+    for extra in item:
+        if extra not in (*names[:1], *arguments[:1], *_OTHER_KEYS):
+            raise _not_calls(f"item {number} has the unknown key {shown(extra, 40)}")
+    if not names:
+        raise _not_calls(f'the "name" of item {number} is null')
+    return _named(item[names[0]], item[arguments[0]] if arguments else None, names[0], number)
+
+
+def _named(name: JSON, arguments: JSON, key: str, number: int) -> ToolCall:
     if not isinstance(name, str):
-        raise _not_calls(f'the "name" of item {number} is {shown(name, 40)}')
-    return ToolCall(name, _arguments(item.get("arguments"), name))
+        raise _not_calls(f'the "{key}" of item {number} is {shown(name, 40)}')
+    name = next((name.removeprefix(each) for each in _NAMESPACES if name.startswith(each)), name)
+    return ToolCall(name, _arguments(arguments, name))
 
 
 def _arguments(value: JSON, owner: str) -> dict[str, JSON]:
-    """Arguments as an object; a JSON text is read, and nothing at all means none."""
+    """Arguments as an object; a JSON text is read, also one that was encoded twice, and nothing at all means none."""
     if value is None or value == "":
         return {}
-    if isinstance(value, str):
-        try:
-            value = loads(value)
-        except ValueError as error:
-            reason = f"The arguments of {shown(owner, 40)} are not JSON: {error}."
-            raise _MistakeError(Outcome.INVALID_ARGUMENTS, reason) from None
+    try:
+        for _ in range(2):
+            value = loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        reason = f"The arguments of {shown(owner, 40)} are not JSON: {error}."
+        raise _MistakeError(Outcome.INVALID_ARGUMENTS, reason) from None
     if not isinstance(value, dict):
         reason = f"The arguments of {shown(owner, 40)} are {shown(value, 40)}; expected an object."
         raise _MistakeError(Outcome.INVALID_ARGUMENTS, reason)

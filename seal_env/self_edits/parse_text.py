@@ -12,7 +12,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from seal_env.self_edits.parse_calls import FENCE, invalid, parse
+from seal_env.self_edits.call_forms.cursor import UnreadableError
+from seal_env.self_edits.parse_calls import FENCE, holds_a_call, invalid, parse
+from seal_env.self_edits.refusals import is_refusal
+from seal_env.self_edits.thoughts import after_thoughts
 from seal_env.self_edits.untrusted_json import check_length, check_unicode
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.registry import MAX_CALLS
@@ -32,7 +35,11 @@ JSON_BEGINS = re.compile(r"\s*+(\{|\[\s*+[\[{\]]|\Z)")
 
 
 def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
-    """Read an action, where plain text is one too: whatever neither begins like JSON nor has a fenced block. Never raises.
+    """Read an action, where plain text is one too. Never raises.
+
+    Plain text is what neither begins like JSON nor has a fenced block, the mark of a tool call or of a thought, or something
+    that begins like a call: such a text is read as calls, or it is a mistake. Thoughts before a plain text are no part of
+    it. A refusal, see `is_refusal`, is a mistake too.
 
     Args:
         action: a text, or what `parse` reads.
@@ -47,7 +54,15 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         check_unicode(action)
     except ValueError as error:
         return invalid(Outcome.NOT_JSON, f"The answer is no plain text: {error}.")
-    return read_texts(str.__str__(action))
+    try:
+        text = after_thoughts(str.__str__(action))
+    except UnreadableError:
+        return parse(action)
+    if JSON_BEGINS.match(text) or holds_a_call(text):
+        return parse(action)
+    if is_refusal(text):
+        return invalid(Outcome.NOT_JSON, f"The answer is a refusal, which is no text to learn: {text}")
+    return read_texts(text)
 
 
 def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:

@@ -338,7 +338,7 @@ def test_tools_go_through_a_template_that_writes_calls_which_can_be_read_back(ti
     assert shown.index('"use_basic_augmentations"') < shown.index("Which?") < shown.index("<|im_start|>assistant")
     assert not PolicyPrompt(taught, CHAT, tools=False).has_tools
     assert not PolicyModel(taught, CHAT, constrained=True).prompt.has_tools
-    other_words = with_template(base, directory, HERMES.replace('"arguments"', '"parameters"'))
+    other_words = with_template(base, directory, HERMES.replace("<tool_call>", "<calling>"))
     assert not PolicyPrompt(other_words, CHAT).has_tools
     assert "use_basic_augmentations" not in taught.tokenizer.decode(
         PolicyPrompt(other_words, CHAT).encode(chat_messages("Which?"))
@@ -354,9 +354,14 @@ def test_templates_without_tool_calls_get_no_tools(seal_tiny: PolicyModel, llama
     ("answer", "action"),
     [
         ("[1]", "[1]"),
-        ("<think>\n[2] or so\n</think>\n\n[1]", "\n\n[1]"),
-        ('<tool_call>\n{"name": "a"}\n</tool_call>\n<tool_call>{"name": "b"}</tool_call>', '[{"name": "a"}, {"name": "b"}]'),
-        ("<tool_call>nothing</tool_call>", "<tool_call>nothing</tool_call>"),
+        ("<think>\n[2] or so\n</think>\n\n[1]", "[1]"),
+        (
+            '<tool_call>\n{"name": "a"}\n</tool_call>\n<tool_call>{"name": "b"}</tool_call>',
+            '[{"name": "a", "arguments": {}}, {"name": "b", "arguments": {}}]',
+        ),
+        ("<tool_call>nothing</tool_call>", '[{"name": "nothing", "arguments": {}}]'),
+        ("<tool_call>nothing at all</tool_call>", "<tool_call>nothing at all</tool_call>"),
+        ("<think>hm</think> <tool_call>nothing", "<tool_call>nothing"),
     ],
 )
 def test_answers_as_actions(answer: str, action: str) -> None:

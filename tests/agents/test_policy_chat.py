@@ -204,7 +204,7 @@ def test_a_server_is_asked_for_texts_in_plain_chat_and_no_forms_are_probed(
     actions = agent.act_all([observation] * 2, [info] * 2)
     about_sample, *asked = policy_server.seen
     assert {form_of(body) for body in policy_server.seen} == {"text"}
-    assert sorted(map(str, actions)) == sorted(texts(body["seed"]).partition("</think>")[2] for body in asked)
+    assert sorted(map(str, actions)) == sorted(texts(body["seed"]).partition("</think>")[2].strip() for body in asked)
     expected = [{"role": each.role, "content": each.content} for each in style_messages("rewrite", info["task"]["text"])]
     assert [body["messages"] for body in asked] == [expected] * 2
     sample = sample_prompt(env.runtime)[1]["task"]["text"]

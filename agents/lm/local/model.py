@@ -19,6 +19,8 @@ from seal_env.agents.lm.local.sampling import Generation, Prompt, SeededDraw, ba
 from seal_env.errors import PolicyError, SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.inner_loop.model.memory import in_halves
+from seal_env.self_edits.call_forms.table import first_mark
+from seal_env.self_edits.thoughts import has_thought
 
 
 class PolicyModel:
@@ -161,7 +163,9 @@ class PolicyModel:
     def _generation(self, ids: list[int], logprobs: list[float]) -> Generation:
         end = next((index for index, token in enumerate(ids) if token in self.prompt.stop_ids), None)
         sampled = ids if end is None else ids[: end + 1]
-        text = str(self.base.tokenizer.decode(ids[:end], skip_special_tokens=True))
+        text = str(self.base.tokenizer.decode(ids[:end]))
+        if first_mark(text) is None and not has_thought(text):
+            text = str(self.base.tokenizer.decode(ids[:end], skip_special_tokens=True))
         return Generation(text, tuple(sampled), end is not None, float(sum(logprobs[: len(sampled)])))
 
 

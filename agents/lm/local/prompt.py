@@ -20,9 +20,8 @@ class PolicyPrompt:
     """Renders chats for one model.
 
     The prompt is the chat in the model's chat template. A template that has a place for tools gets them there too, but only
-    if it writes tool calls in a form that `as_action` reads: one that teaches the model another form of call (Llama's
-    "parameters", XML) would make it answer what no environment understands. The user message describes the tools in any
-    case.
+    if it writes several tool calls in a form that `as_action` reads: one that teaches the model another form of call would
+    make it answer what no environment understands. The user message describes the tools in any case.
 
     Args:
         base: The model.

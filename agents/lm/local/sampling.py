@@ -22,7 +22,7 @@ class Generation:
     """One answer of a policy model.
 
     Attributes:
-        text: The answer, without special tokens.
+        text: The answer; without special tokens, unless some of them mark thoughts or tool calls.
         token_ids: As sampled, with the token that ended the turn.
         finished: Whether there was one.
         logprob: Natural logarithm of the probability with which token_ids were drawn, temperature and constraint included;

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from seal_env.agents.lm.chat import as_action
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.validate import check_calls
 from seal_env.serving.client import ChatReply
@@ -55,9 +56,9 @@ environment's own prompt and nothing else."""
 
 
 def action_of(reply: ChatReply) -> str:
-    """An answer as an action: the assistant message as JSON if it has tool calls, otherwise its text, whatever that is."""
+    """An answer as an action: the assistant message as JSON if it has tool calls, otherwise its text, see `as_action`."""
     if not reply.tool_calls:
-        return reply.text
+        return as_action(reply.text)
     return json.dumps({"role": "assistant", "content": reply.text or None, "tool_calls": reply.tool_calls})
 
 

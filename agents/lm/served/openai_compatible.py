@@ -15,7 +15,7 @@ import numpy as np
 
 from seal_env.agents.base import Agent, Info, PolicyFailure
 from seal_env.agents.context import AgentContext
-from seal_env.agents.lm.chat import Chat, PolicyChat, as_action
+from seal_env.agents.lm.chat import Chat, PolicyChat
 from seal_env.agents.lm.options import SAME, ServedPolicyOptions
 from seal_env.agents.lm.served.forms import FORMS, PLAIN, action_of, not_in_effect
 from seal_env.agents.lm.served.probe import policy_error, sample_prompt
@@ -103,10 +103,7 @@ class OpenAICompatibleAgent(Agent):
         failed = [reply for reply in replies if isinstance(reply, ServerError)]
         if len(failed) == len(replies):
             raise policy_error(self._server.base_url, contact.model, failed[0])
-        return [PolicyFailure(str(reply)) if isinstance(reply, ServerError) else self._action(reply) for reply in replies]
-
-    def _action(self, reply: ChatReply) -> str:
-        return as_action(reply.text) if self._chat.wants_texts else action_of(reply)
+        return [PolicyFailure(str(reply)) if isinstance(reply, ServerError) else action_of(reply) for reply in replies]
 
     async def _make_contact(self, connection: Connection) -> Contact:
         base_url, contact = self._server.base_url, Contact(self._policy.policy_model)

@@ -1,0 +1,50 @@
+"""Replies by which a model declines, so that they are not learned as if they were texts about a passage.
+
+What is left out: everything that is not surely a refusal. A reply is one if it has at most MAX_LINES lines and its first
+sentence says, in the first person, that the writer cannot or will not do what was requested: an inability followed by a
+verb of service ("help with", "assist", "comply", "provide") or the words "as an AI". A text that quotes such a sentence, or
+says in the first person that something else is impossible, is a text like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_LINES: Final = 4
+
+_SORRY = r"(?:(?:i[ ]am|i'm)[ ](?:\w+[ ])?(?:sorry|afraid)|sorry|apologies|my[ ]apologies|i[ ]apologi[sz]e|unfortunately)"
+_CANNOT = (
+    r"i(?:[ ](?:can't|cannot|can[ ]not|won't|will[ ]not|am[ ]unable[ ]to|am[ ]not[ ](?:able|allowed|permitted|going)[ ]to)"
+    r"|'m[ ](?:unable|not[ ](?:able|allowed|permitted|going))[ ]to)(?:[ ]\w+ly)?"
+)
+_REQUEST = r"(?:(?:with[ ])?(?:that|this|these|those|it|your|you|the|such|any)|(?:content|information|texts?|statements?)\b)"
+_SERVE = (
+    rf"(?:(?:assist|comply)\b|(?:help|fulfil+|engage|continue|proceed|respond|answer|provide|write|create|generate|produce"
+    rf"|complete|process|perform|do|discuss|share|summari[sz]e|rewrite|support)[ ]{_REQUEST})"
+)
+_DECLINE = r"i[ ](?:must|have[ ]to|will[ ]have[ ]to|need[ ]to)[ ](?:\w+[ ])?(?:decline|refuse)"
+_AS_AN_AI = (
+    r"as[ ]an?[ ](?:ai|artificial[ ]intelligence|(?:large[ ])?language[ ]model)\b[^.\n]{0,80}?"
+    rf"(?:{_CANNOT}|i[ ]don't|i[ ]do[ ]not)"
+)
+_OTHER_LANGUAGES = (
+    r"(?:es[ ]tut[ ]mir[ ]leid|entschuldigung)[,.]?[ ](?:aber[ ])?(?:ich|da(?:bei|mit|s))[ ]kann"
+    r"|(?:je[ ]suis[ ])?désolée?[ ,]+(?:mais[ ])?je[ ]ne[ ]peux[ ]pas"
+    r"|lo[ ](?:siento|lamento)[ ,]+(?:pero[ ])?no[ ]puedo"
+    r"|(?:很?抱歉|对不起|對不起)[,，]?\s?我(?:无法|無法|不能)"
+    r"|申し訳(?:ありません|ございません)が"
+)
+_FIRST_SENTENCE = re.compile(
+    rf"(?:{_SORRY}[ ,.!—-]*(?:but[ ])?)?+(?:{_CANNOT}[ ]{_SERVE}|{_DECLINE})|{_AS_AN_AI}|{_OTHER_LANGUAGES}"
+)
+_APOLOGY_ONLY = re.compile(rf"{_SORRY}[ ,.!—-]*(?:but[ ])?(?:that|this)(?:[ ]is|'s)[ ](?:not[ ])?something[ ]i")
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a reply is nothing but a refusal."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not 0 < len(lines) <= MAX_LINES:
+        return False
+    first = " ".join(lines[0][:400].replace("’", "'").lower().split())
+    return bool(_FIRST_SENTENCE.match(first) or _APOLOGY_ONLY.match(first))

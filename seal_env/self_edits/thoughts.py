@@ -1,0 +1,136 @@
+"""What a model thinks before it answers, and the answer after it.
+
+The one place that knows how thoughts are marked. They end where their closing mark says so, or the answer was cut off; a
+closing mark alone ends a thought that the prompt had opened. Within JSON with which a text begins there are no marks, so
+that those in its strings stay there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from seal_env.self_edits.call_forms.cursor import SPACE, UnreadableError, json_end
+from seal_env.self_edits.untrusted_json import WHITE_SPACE
+
+_PAIRS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<scratch_pad>": "</scratch_pad>",
+    "<scratchpad>": "</scratchpad>",
+    "<seed:think>": "</seed:think>",
+    "<mm:think>": "</mm:think>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
+    "<|open|>think<|sep|>": "<|close|>think<|sep|>",
+    "<|channel>thought": "<channel|>",
+    "<|channel|>analysis<|message|>": "<|end|>",
+    "<|content_thinking|>": "<|end_message|>",
+}
+"""Marks by family: most; Hermes; Seed-OSS; MiniMax; Magistral; Kimi-VL; Command A; Apertus; Kimi K3; Gemma 4; gpt-oss;
+Inkling."""
+_ENDS_OTHERS_TOO = ("<|end|>", "<|end_message|>")
+
+_ANSWERS = {
+    "<answer>": "</answer>",
+    "<response>": "</response>",
+    "<|START_RESPONSE|>": "<|END_RESPONSE|>",
+    "<|START_TEXT|>": "<|END_TEXT|>",
+    "<|open|>response<|sep|>": "<|close|>response<|sep|>",
+    "<|content_text|>": "<|end_message|>",
+    "<|channel|>final<|message|>": "<|return|>",
+    "<|channel|>final <|constrain|>json<|message|>": "<|return|>",
+}
+_TURNS = ("<|start|>assistant", "<|message_model|>", "<|im_start|>assistant", "<|assistant|>")
+END_TOKENS = (
+    *("<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>"),
+    *("</s>", "<eos>", "<end_of_turn>", "<turn|>", "<|eot|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "[EOS]"),
+    *("<|user|>", "<|observation|>", "<|flush|>", "[e~[", "<|end_message|>", "<|content_model_end_sampling|>"),
+    *("<|assistant_end|>", "<|endofturn|>", "<|endofresponse|>", "[|endofturn|]", "<seed:eos>", "<|im_middle|>"),
+)
+
+
+def _any_of(marks: Iterable[str]) -> str:
+    return "|".join(map(_pattern, sorted(marks, key=len, reverse=True)))
+
+
+def _pattern(mark: str) -> str:
+    """Tags of XML are written in upper case too; tokens of a vocabulary are not."""
+    return f"(?i:{mark})" if _TAG.fullmatch(mark) else re.escape(mark)
+
+
+_TAG = re.compile(r"</?[a-z_]+>")
+THOUGHT = re.compile(rf"(?:(?:{_any_of(_TURNS)})[{WHITE_SPACE}]*+)?({_any_of(_PAIRS)})")
+"""Where a thought begins; group 1 is the mark."""
+_MARK = re.compile(f"(?P<begins>{_any_of(_PAIRS)})|{_any_of(set(_PAIRS.values()) - set(_ENDS_OTHERS_TOO))}")
+_ENDS = {mark.lower(): re.compile(_pattern(end)) for mark, end in _PAIRS.items()}
+ANSWER = re.compile(rf"(?:(?:{_any_of(_TURNS)})[{WHITE_SPACE}]*+)?(?:{_any_of(_ANSWERS)})")
+ANSWER_MARKS = re.compile(_any_of((*_ANSWERS, *_ANSWERS.values())))
+"""Marks around an answer, which are no part of it."""
+_CLOSERS = (*END_TOKENS, *_ANSWERS.values())
+
+
+def after_thoughts(reply: str) -> str:
+    """The answer in a reply, without thoughts before it, marks around it, end tokens and white space.
+
+    Args:
+        reply: all that a model wrote.
+
+    Raises:
+        UnreadableError: if it ends within a thought.
+    """
+    reply = reply[: _end(reply)]
+    before, position = -1, 0
+    while position > before:
+        before, position = position, _past_thought(reply, position)
+    answer = ANSWER.match(reply, position)
+    return reply[answer.end() if answer else position :].strip(WHITE_SPACE)
+
+
+def has_thought(text: str) -> bool:
+    """Whether there is a mark of a thought anywhere."""
+    return _MARK.search(text) is not None
+
+
+def end_of_thought(text: str, mark: re.Match[str]) -> int:
+    """Index behind the thought that begins with a match of THOUGHT; UnreadableError if it does not end."""
+    found = _ENDS[mark[1].lower()].search(text, mark.end())
+    if found is None:
+        raise UnreadableError("it was cut off within its thoughts")
+    return found.end()
+
+
+def _past_thought(text: str, position: int) -> int:
+    found = SPACE.match(text, position)
+    position = found.end() if found else position
+    thought = THOUGHT.match(text, position)
+    if thought:
+        return end_of_thought(text, thought)
+    mark = _MARK.search(text, _past_json(text, position))
+    return mark.end() if mark and not mark["begins"] else position
+
+
+def _past_json(text: str, position: int) -> int:
+    """Index behind the JSON that begins here; that of the end if it does not end; the same if there is none."""
+    if not text.startswith(("[", "{"), position):
+        return position
+    try:
+        return json_end(text, position)
+    except UnreadableError:
+        return len(text)
+
+
+def _end(text: str) -> int:
+    """Index behind the last character that is neither white space nor part of an end token or a mark."""
+    end = len(text)
+    while True:
+        while end and text[end - 1] in WHITE_SPACE:
+            end -= 1
+        closer = next((each for each in _CLOSERS if text.endswith(each, 0, end)), None)
+        if closer is None:
+            return end
+        end -= len(closer)
