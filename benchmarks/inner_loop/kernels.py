@@ -123,7 +123,7 @@ def logit_errors(base: FrozenLM) -> dict[str, float]:
 
     Both as shares: of the largest logit, and of the root mean square of the logits.
     """
-    reader = PackedReader(base, trusted=True)
+    reader = PackedReader(base)
     texts = [list(range(24)), list(range(24))[::-2]]
     packed = pack([Piece(ids, len(ids), BASE) for ids in texts], base.device)
     ours = (reader.hidden(packed, None) @ reader.head.T).float()

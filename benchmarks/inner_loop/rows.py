@@ -8,6 +8,7 @@ original grants 8,192.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft import LoraConfig, TaskType, get_peft_model
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, default_data_collator
 from transformers.trainer_callback import PrinterCallback
 
-from seal_env.inner_loop.model.frozen_lm import FrozenLM
-from seal_env.inner_loop.reference.adapter import Adapter
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedQuery
-from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
+from seal_env.types import Answer, LoraSpec, Outcome, UpdateJob, UpdateResult
 
 IGNORED = -100
 
@@ -79,7 +80,8 @@ class PublishedRecipe:
 
     def __init__(self, base: FrozenLM, pad_to: int | None) -> None:
         self.base, self.pad_to = base, pad_to
-        self._adapter = Adapter(base)
+        self._spec: LoraSpec | None = None
+        self._peft: Any = None
         self._encoder = ChatEncoder(base.tokenizer, base.name)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
@@ -89,7 +91,7 @@ class PublishedRecipe:
     def _run_job(self, job: UpdateJob) -> UpdateResult:
         with tempfile.TemporaryDirectory(prefix="seal-published-") as name:
             began = time.perf_counter()
-            model = self._adapter.reset(job.lora, job.seed)
+            model = self._fresh_adapter(job.lora, job.seed)
             losses = self._train(model, job, name)
             trained = time.perf_counter()
             model.save_pretrained(name, save_embedding_layers=False)
@@ -97,6 +99,24 @@ class PublishedRecipe:
             answers = self._answer(model, job, name)
             timings = {"train_seconds": trained - began, "evaluate_seconds": time.perf_counter() - trained}
         return UpdateResult(Outcome.OK, "", answers, losses, timings=timings)
+
+    def _fresh_adapter(self, spec: LoraSpec, seed: int) -> Any:
+        """PEFT's model with a fresh adapter: A drawn from the seed as the other rows draw it, B zero."""
+        if spec != self._spec:
+            config = LoraConfig(
+                r=spec.rank, lora_alpha=spec.alpha, target_modules=list(spec.target_modules),  # type: ignore[arg-type]
+                lora_dropout=0.0, bias="none", task_type=TaskType.CAUSAL_LM,
+            )  # fmt: skip
+            self._peft, self._spec = get_peft_model(share(self.base.model), config), spec
+        generator = torch.Generator().manual_seed(seed)
+        for name, parameter in self._peft.named_parameters():
+            if "lora_A" in name:
+                fresh = torch.empty(parameter.shape)
+                torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+                parameter.data.copy_(fresh)
+            elif "lora_B" in name:
+                parameter.data.zero_()
+        return self._peft
 
     def _train(self, model: Any, job: UpdateJob, folder: str) -> tuple[float, ...]:
         recipe, cuda = job.recipe, self.base.device.type == "cuda"
