@@ -36,6 +36,8 @@ class RestEmSettings(Options):
     """Episodes whose updates train together."""
     merged: bool = False
     """Also write the policy after each round as a model of its own."""
+    allow_overlap: bool = False
+    """Whether tasks to learn from may be among the held-out ones, as where it is measured how well they were learned."""
     seed: int = Field(0, ge=0)
     """Fixes everything random."""
 
@@ -72,6 +74,8 @@ class GrpoSettings(Options):
     """Held-out episodes whose updates train together."""
     merged: bool = False
     """Also write the trained policy as a model of its own."""
+    allow_overlap: bool = False
+    """Whether tasks to learn from may be among the held-out ones, as where it is measured how well they were learned."""
     seed: int = Field(0, ge=0)
     """Fixes everything random."""
 

@@ -43,7 +43,7 @@ def _table_command(name: str, table: Table) -> ExperimentCommand:
         preset = preset_of(values)
         train_set, held_out = values["subset"] or preset.train_set, settings.held_out or preset.held_out
         preset = replace(preset, train_set=train_set, held_out=held_out)
-        Reproduction(preset, settings.seeds, settings.rows, config, console).run()
+        Reproduction(preset, settings.seeds, settings.rows, config, console, settings.allow_overlap).run()
         return 0
 
     return ExperimentCommand(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import click
 from rich.console import Console
 
 from seal_env.domains.base import DomainSpec
+from seal_env.domains.overlap import shared_tasks
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.report.task_tables import task_panels, taskset_table, tasksets_table
 from seal_env.types import Taskset
@@ -53,20 +55,23 @@ def show(console: Console, task_id: str, subset: str | None, domain: str) -> Non
 
 
 @tasks.command()
+@click.argument("sets", nargs=-1)
 @subset_option("or several sets; by default all that need no download, which takes minutes")
 @click.option("--free-answers", is_flag=True, help="Answers need not be literal parts of the context.")
 @domain_option
 @click.pass_obj
-def validate(console: Console, subset: str | None, free_answers: bool, domain: str) -> int:
+def validate(console: Console, sets: Sequence[str], subset: str | None, free_answers: bool, domain: str) -> int:
     """Check tasks without a model: right answers score 1, wrong ones 0, and no answer leaks.
 
-    Exits with 1 if a task has a problem.
+    Of several SETS it also shows the tasks that they share, by what is in them and not by their ids alone.
+
+    Exits with 1 if a task has a problem, or is in two SETS.
     """
     spec = get_domain(domain)
     seen: set[str] = set()
     count = failed = 0
-    for name in _names(spec, subset):
-        taskset = _load(spec, name)
+    loaded = {name: _load(spec, name) for name in (*sets, *([] if sets and subset is None else _names(spec, subset)))}
+    for name, taskset in loaded.items():
         if seen.issuperset(taskset.task_ids):  # a second name of the same set
             continue
         seen.update(taskset.task_ids)
@@ -74,7 +79,20 @@ def validate(console: Console, subset: str | None, free_answers: bool, domain: s
             found = spec.validate(taskset, free_answers)
         count, failed = count + len(taskset), failed + _show_problems(found, console)
     console.print(f"{count} task{'' if count == 1 else 's'}, {failed or 'none'} with problems")
-    return 1 if failed else 0
+    shared = _show_overlaps(spec, [loaded[name] for name in dict.fromkeys(sets)], console)
+    return 1 if failed or shared else 0
+
+
+def _show_overlaps(spec: DomainSpec, sets: Sequence[Taskset[Any, Any]], console: Console) -> int:
+    """Print what each two task sets share; how many tasks that is."""
+    count = 0
+    for one, other in combinations(sets, 2):
+        shared = shared_tasks(spec, one, other)
+        tasks = f"{len(shared) or 'no'} task{'' if len(shared) == 1 else 's'}"
+        ids = f": {', '.join(map(str, shared))}" if shared else ""
+        console.print(f"{one.name} and {other.name} share {tasks}{ids}", markup=False, soft_wrap=True)
+        count += len(shared)
+    return count
 
 
 def _load(spec: DomainSpec, subset: str) -> Taskset[Any, Any]:

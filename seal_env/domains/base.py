@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seal_env.options import Options
+from seal_env.tasks.content import content as any_content
 from seal_env.tools.base import Tool
 from seal_env.types import Task, TaskDomain, Taskset
 
@@ -58,6 +59,7 @@ class DomainSpec:
         recipe: Fields of `Recipe` that have another value here.
         profiles: Legal values of the setting `profile`.
         reads_plain_text: Whether plain text is an action too, one document a line.
+        content: Digests of what a task is, whatever its id: two tasks that share one are the same task.
         subset_defaults: subset -> the settings that have another default for this task set.
         metrics: Names of `Evaluation.metrics`, which tables show beside accuracy, and what each counts in a mean for a
             self-edit that was a mistake; nan is nothing.
@@ -82,5 +84,6 @@ class DomainSpec:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     profiles: tuple[str, ...] = ("fixed",)
     reads_plain_text: bool = False
+    content: Callable[[Task[Any, Any]], Sequence[str]] = any_content
     subset_defaults: Callable[[str], Mapping[str, Any]] = lambda subset: {}
     metrics: Mapping[str, float] = field(default_factory=dict)

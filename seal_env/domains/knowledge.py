@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import TEXT_MODEL_NAME
+from seal_env.tasks.knowledge.content import content
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.registry import VERDICTS, GradeFunction, check_grader, make_grader, name_of
 from seal_env.tasks.knowledge.groups import GroupedTaskset
@@ -111,6 +112,7 @@ KNOWLEDGE: Final = DomainSpec(
     no_update=_no_update(),
     columns=_columns,
     validate=_validate,
+    content=content,
     defaults={
         "model": TEXT_MODEL_NAME,
         "subset": "synthetic-train",

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIPE, TOOLS, PairsOptions, columns, validate
+from seal_env.tasks.pairs.content import content
 from seal_env.tasks.pairs.domain import PairsDomain
 from seal_env.tasks.reasoning.generators import score_answers
 from seal_env.tasks.reasoning.loader import TASKSETS, load_reasoning
@@ -59,6 +60,7 @@ REASONING: Final = DomainSpec(
     no_update=NO_UPDATE,
     columns=columns,
     validate=_validate,
+    content=content,
     defaults={**DEFAULTS, "subset": "chain_sum"},
     recipe=RECIPE,
     reads_plain_text=True,

@@ -34,6 +34,8 @@ class TableSettings(Options):
     """Number of repetitions of the whole experiment."""
     held_out: str | None = None
     """Task set to measure on; None is the preset's."""
+    allow_overlap: bool = False
+    """Whether tasks to learn from may be among the held-out ones."""
     rows: Names | None = None
     """Rows to measure, separated by commas; None is all of the table."""
 

@@ -13,6 +13,7 @@ from seal_env.agents.lm.local.local_hf import LocalHFAgent, load_policy
 from seal_env.agents.lm.local.model import PolicyModel
 from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
+from seal_env.domains.overlap import refuse_overlap
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import scalars
@@ -84,6 +85,8 @@ def train_rest_em(
     runtime = config.runtime()
     held_out = held_out or runtime.spec.held_out
     other = config.runtime(subset=held_out)
+    if not settings.allow_overlap:
+        refuse_overlap(runtime.spec, runtime.taskset, other.taskset)
     config.begin({"command": "train rest-em", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     runtime.load()
     other.load()
@@ -112,6 +115,8 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
     held_out = held_out or used.spec.held_out
     turns = used.max_turns if calls_tools(base.tokenizer, used.spec, settings.tool_calls) else 1
     runtime, other = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
+    if not settings.allow_overlap:
+        refuse_overlap(runtime.spec, runtime.taskset, other.taskset)
     config.begin({"command": "train grpo", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     runtime.load()
     other.load()

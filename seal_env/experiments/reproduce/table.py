@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from seal_env.agents.evaluation import EvalSample, by_task, metric_by_task, read_samples
+from seal_env.domains.overlap import refuse_overlap
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
@@ -31,6 +32,7 @@ from seal_env.experiments.train import train_grpo, train_rest_em
 from seal_env.intervals import Interval, bootstrap_crossed
 from seal_env.journal import Journal, write_whole
 from seal_env.report.result_tables import reproduction_table
+from seal_env.settings import Settings
 from seal_env.store import FILE_NAME
 
 Accuracies = Mapping[str, float]
@@ -59,13 +61,20 @@ class Reproduction:
         rows: Names of the rows to measure; None is all of the preset's.
         config: Overrides and options go before the preset's; the folder is the table's.
         console: Where progress and the table are shown.
+        allow_overlap: Whether tasks to learn from may be among the held-out ones.
 
     Raises:
-        SettingError: For a row that the preset does not have, or no seed.
+        SettingError: For a row that the preset does not have, no seed, or task sets that share tasks.
     """
 
     def __init__(
-        self, preset: Preset, seeds: int, rows: Sequence[str] | None, config: ExperimentConfig, console: Console
+        self,
+        preset: Preset,
+        seeds: int,
+        rows: Sequence[str] | None,
+        config: ExperimentConfig,
+        console: Console,
+        allow_overlap: bool = False,
     ) -> None:
         if seeds < 1:
             raise SettingError("seeds", seeds, "at least 1")
@@ -77,6 +86,11 @@ class Reproduction:
         self.preset, self.seeds, self.console = preset, seeds, console
         self.rows = [row for row in preset.rows if rows is None or row in rows]
         self.config = replace(config, overrides=overrides, options={**preset.policy, **config.options})
+        self.allow_overlap = allow_overlap
+        if not allow_overlap and {UNTRAINED, GRPO, REST_EM} & set(self.rows):
+            used = Settings.resolve(**self.config.environment)
+            train, held_out = (used.spec.load(name, used.options) for name in (preset.train_set, preset.held_out))
+            refuse_overlap(used.spec, train, held_out)
 
     def run(self) -> dict[str, Any]:
         """Measure the table.
@@ -128,9 +142,12 @@ class Reproduction:
     def _train_rest_em(self, seed: int) -> Path:
         config = self._part(seed, REST_EM, subset=self.preset.train_set)
         with self._timed(seed, REST_EM):
-            settings = self.preset.rest_em.model_copy(update={"seed": seed})
+            settings = self.preset.rest_em.model_copy(update=self._update(seed))
             train_rest_em(settings, self.preset.held_out, config, self.console)
         return config.out
+
+    def _update(self, seed: int) -> dict[str, Any]:
+        return {"seed": seed, "allow_overlap": self.allow_overlap}
 
     def _grpo(self, seed: int) -> Measured:
         return self._held_out(self._train_grpo(seed) / "after")
@@ -138,7 +155,7 @@ class Reproduction:
     def _train_grpo(self, seed: int) -> Path:
         config = self._part(seed, GRPO, subset=self.preset.train_set)
         with self._timed(seed, GRPO):
-            settings = self.preset.grpo.model_copy(update={"seed": seed})
+            settings = self.preset.grpo.model_copy(update=self._update(seed))
             train_grpo(settings, self.preset.held_out, config, self.console)
         return config.out
 

@@ -1,0 +1,30 @@
+"""Commands do not measure on tasks that were learned from, and show which tasks two sets share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.cli import Call
+
+
+@pytest.mark.parametrize("command", ["train rest-em", "train grpo", "reproduce arc --rows rest-em"])
+def test_tasks_that_are_learned_are_not_measured_on(command: str, seal_env: Call) -> None:
+    said = seal_env(*command.split(), "--subset", "mini-eval:3", "--held-out", "mini-eval:2", "--out", "run")
+    assert (said.code, said.out) == (2, "")
+    assert "2 are in both: mini-eval-0-0, mini-eval-0-1" in said.err
+    assert not Path("run").exists()
+
+
+def test_validation_shows_what_two_sets_share(seal_env: Call) -> None:
+    said = seal_env("tasks", "validate", "mini-eval:3", "mini-eval:2", "mini-train:2")
+    assert said.code == 1
+    lines = said.out.splitlines()
+    assert lines[0] == "5 tasks, none with problems"
+    assert [line.partition(" share ")[2] for line in lines[1:]] == [
+        "2 tasks: mini-eval-0-0, mini-eval-0-1",
+        "no tasks",
+        "no tasks",
+    ]
+    assert seal_env("tasks", "validate", "mini-eval:2", "mini-train:2").code == 0
