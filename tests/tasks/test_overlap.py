@@ -62,7 +62,7 @@ def test_one_task_of_arc_1_is_in_training_and_in_evaluation() -> None:
 @pytest.mark.parametrize("change", ["other id", "other order", "one less", "other test"])
 def test_copies_of_grids_are_found(subset: str, change: str, tmp_path: Path) -> None:
     original = load("arc", subset)
-    task = next(task for task in original if min(len(pair.input) * len(pair.input[0]) for pair in task.context) >= 9)
+    task = max(original, key=lambda task: max(len(pair.input) * len(pair.input[0]) for pair in task.context[:-1]))
     pairs = [pair._asdict() for pair in task.context]
     changes: dict[str, Any] = {
         "other id": {},
