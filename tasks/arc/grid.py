@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ COLOURS = 10
 Grid = tuple[tuple[int, ...], ...]
 Array = NDArray[np.int8]
 
+_DIGITS = bytes(ord(str(colour)) if colour < COLOURS else 0 for colour in range(256))
 ROW_LABELS = string.ascii_lowercase + string.ascii_uppercase[: MAX_SIDE - 26]
 
 
@@ -50,8 +52,12 @@ def check_grid(rows: object, where: str) -> Grid:
         raise TaskError(f"{where}: {len(rows)} rows; at most {MAX_SIDE}")
     checked = []
     for index, row in enumerate(rows):
-        if not isinstance(row, Sequence) or isinstance(row, str) or not 1 <= len(row) <= MAX_SIDE:
+        if not isinstance(row, Sequence) or isinstance(row, str) or not row:
             raise TaskError(f"{where}, row {index}: expected a list of 1 to {MAX_SIDE} colours, got {_short(row)}")
+        if len(row) > MAX_SIDE:
+            raise TaskError(
+                f"{where}, row {index}: {len(row)} columns; at most {MAX_SIDE}, and 1 to {MAX_SIDE} colours a row"
+            )
         if len(row) != len(rows[0]):
             raise TaskError(f"{where}, row {index}: {len(row)} columns, but row 0 has {len(rows[0])}")
         for cell in row:
@@ -86,10 +92,7 @@ class GridFormat:
 
     def write(self, grid: Grid) -> str:
         """Grid -> text without a final newline."""
-        rows = (" ".join(map(str, row)) for row in grid)
-        if self.name == "plain":
-            return "\n".join(rows)
-        return "\n".join(f"{label} {row}" for label, row in zip(ROW_LABELS, rows, strict=False))
+        return _written(grid, self.name == "lettered")
 
     def read(self, text: str) -> Grid | None:
         """Text -> grid, or None if it is not exactly one grid in this format (outer white space is forgiven)."""
@@ -111,6 +114,13 @@ class GridFormat:
         if not re.fullmatch(r"[0-9](?: [0-9]){0,29}", line):
             return None
         return tuple(map(int, line.split(" ")))
+
+
+@lru_cache(maxsize=2048)
+def _written(grid: Grid, lettered: bool) -> str:
+    """The examples of a task show the same grids again and again."""
+    rows = (" ".join(bytes(row).translate(_DIGITS).decode("ascii")) for row in grid)
+    return "\n".join(f"{label} {row}" for label, row in zip(ROW_LABELS, rows, strict=False)) if lettered else "\n".join(rows)
 
 
 def cell_accuracy(prediction: Grid | None, gold: Grid) -> float:

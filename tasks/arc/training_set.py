@@ -97,7 +97,7 @@ def _permuted(example: ArcExample, rng: Rng, colours: bool) -> ArcExample:
     shuffled = tuple(example.demonstrations[index] for index in rng.permutation(len(example.demonstrations)))
     if not colours:
         return ArcExample(shuffled, example.pair)
-    used = frozenset(cell for pair in (*shuffled, example.pair) for grid in pair for row in grid for cell in row)
+    used = frozenset[int]().union(*(row for pair in (*shuffled, example.pair) for grid in pair for row in grid))
     table = draw_colours(used, rng)
 
     def recolour(pair: GridPair) -> GridPair:
