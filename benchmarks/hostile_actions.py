@@ -152,8 +152,8 @@ def table_of(found: Mapping[str, Chunk]) -> list[Table | str]:
     verdict = "met" if not whole.raised and worst < TARGET_MS else "missed"
     summary = (
         f"{total} actions, {len(whole.raised)} exceptions, {len(whole.disagreed)} taken by the action space and not by the "
-        f"step; slowest step {worst:.1f} ms of processor time (target {TARGET_MS:.0f}: {verdict}), {whole.wall_ms:.1f} ms on "
-        "the clock"
+        f"step; slowest step {worst:.1f} ms of processor time (target {TARGET_MS:.0f}: {verdict}), {whole.wall_ms:.1f} ms "
+        "on the clock"
     )
     return [rows, kinds, summary, *(f"{number}, {kind}: {what}" for number, kind, what in whole.raised[:20])]
 

@@ -14,6 +14,7 @@ from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.loader import TASKSETS, load_taskset
 from seal_env.tasks.arc.task import ArcTask
 from seal_env.tasks.arc.validate import validate
+from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tools.arc.augment import AUGMENT
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.common.training import TRAINING
@@ -30,6 +31,9 @@ class ArcOptions(DomainOptions):
     prompts, two attempts)."""
     grid_format: Literal["plain", "lettered"] = "plain"
     """How grids are written: plain or lettered (each row begins with its letter); the default is the model's own."""
+    bad_tasks: BadTasks = "error"
+    """Malformed tasks of a folder or a file: error (a message names them) or skip (they are left out, and a warning lists
+    them)."""
 
     @property
     def needs_text(self) -> bool:
@@ -67,7 +71,7 @@ ARC: Final = DomainSpec(
     summary="few-shot puzzles on grids",
     tools=TOOLS,
     options=ArcOptions,
-    load=lambda subset, options: load_taskset(subset),
+    load=lambda subset, options: load_taskset(subset, options.bad_tasks),
     make=_make,
     environments={"SEAL-ARC-v0": {}, "SEAL-ARC-Mini-v0": {"subset": "mini-train"}},
     tasksets=TASKSETS,

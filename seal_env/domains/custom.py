@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIPE, TOOLS, PairsOptions, columns, validate
+from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.base import TasksetEntry
 from seal_env.tasks.custom.loader import EXAMPLE, load_custom
 from seal_env.tasks.custom.metrics import Metric, MetricScorer
@@ -28,6 +29,8 @@ class CustomOptions(PairsOptions):
     """The judge's name at its server, for metric='judge'; None is the only model that it serves."""
     grader_url: str | None = None
     """Address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
+    bad_tasks: BadTasks = "error"
+    """Malformed lines of a file: error (a message names them) or skip (they are left out, and a warning lists them)."""
 
     @property
     def graded_by(self) -> str:
@@ -48,7 +51,7 @@ CUSTOM: Final = DomainSpec(
     summary="tasks of your own, from a file of JSON lines",
     tools=TOOLS,
     options=CustomOptions,
-    load=lambda subset, options: load_custom(subset),
+    load=lambda subset, options: load_custom(subset, bad_tasks=options.bad_tasks),
     make=_make,
     environments={"SEAL-Custom-v0": {}},
     tasksets={

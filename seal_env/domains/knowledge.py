@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import TEXT_MODEL_NAME
+from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.knowledge.content import content
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.registry import VERDICTS, GradeFunction, check_grader, make_grader, name_of
@@ -45,6 +46,8 @@ class KnowledgeOptions(DomainOptions):
     """The judge's name at its server; None is the only model that it serves."""
     grader_url: str | None = None
     """Address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
+    bad_tasks: BadTasks = "error"
+    """Malformed passages of a file: error (a message names them) or skip (they are left out, and a warning lists them)."""
 
     @property
     def segments(self) -> int:
@@ -63,7 +66,7 @@ class KnowledgeOptions(DomainOptions):
 
 
 def _load(subset: str, options: KnowledgeOptions) -> GroupedTaskset:
-    return GroupedTaskset(load_passages(subset), options.passages)
+    return GroupedTaskset(load_passages(subset, options.bad_tasks), options.passages)
 
 
 def _make(options: KnowledgeOptions, caches: Path | None) -> KnowledgeDomain:

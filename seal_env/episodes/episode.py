@@ -74,6 +74,7 @@ class Episode:
             batch_size=runtime.settings.recipe.batch_size,
             segment=(drafting.index + 1, len(drafting.segments)),
             defaults=runtime.settings.training,
+            names_tokens=runtime.settings.prompt_names_tokens,
         )
 
     def decide(self, action: Any) -> Step | PendingUpdate:

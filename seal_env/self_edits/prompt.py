@@ -33,6 +33,7 @@ def observation_text(
     batch_size: int = Recipe.batch_size,
     segment: tuple[int, int] = (1, 1),
     defaults: TrainingConfig = DEFAULTS,
+    names_tokens: bool = False,
 ) -> str:
     """The prompt: role, task, tools, budget, form of the reply.
 
@@ -45,12 +46,13 @@ def observation_text(
         batch_size: examples of an optimizer step.
         segment: number of the segment, from 1, and how many there are.
         defaults: how a self-edit without a `training` call is trained.
+        names_tokens: whether the budget of training tokens is named, see `Settings.prompt_names_tokens`.
     """
     parts = [
         f"{ROLE}\n{domain.briefing}",
         f"Task:\n{description}",
         "Tools:\n" + "\n".join(map(_tool_text, tools)),
-        _budget_text(budget, max_turns, batch_size, *segment, defaults),
+        _budget_text(budget, max_turns, batch_size, *segment, defaults, names_tokens),
         f"{REPLY}\n{example_action(tools)}",
     ]
     return "\n\n".join(parts)
@@ -72,7 +74,9 @@ def _tool_text(tool: Tool[Any]) -> str:
     return "\n".join([f"{tool.name}: {tool.description}", *lines])
 
 
-def _budget_text(budget: Budget, max_turns: int, batch_size: int, part: int, parts: int, defaults: TrainingConfig) -> str:
+def _budget_text(
+    budget: Budget, max_turns: int, batch_size: int, part: int, parts: int, defaults: TrainingConfig, names_tokens: bool
+) -> str:
     turns = (
         "You have one reply."
         if max_turns == 1
@@ -84,7 +88,8 @@ def _budget_text(budget: Budget, max_turns: int, batch_size: int, part: int, par
     if defaults != DEFAULTS:
         rate, epochs = defaults.learning_rate, defaults.num_train_epochs
         turns = f"Without a training call: learning rate {rate:g}, {epochs} epochs. {turns}"
+    tokens = f" and {budget.max_training_tokens} training tokens (epochs x tokens of the examples)" if names_tokens else ""
     return (
-        f"Budget: at most {budget.max_steps} optimizer steps (epochs x examples / {batch_size}). Examples of "
+        f"Budget: at most {budget.max_steps} optimizer steps (epochs x examples / {batch_size}){tokens}. Examples of "
         f"{budget.max_tokens} tokens or more are dropped, and at most {budget.max_examples} are kept. {turns}"
     )

@@ -5,36 +5,42 @@
 - A challenges file with its solutions file (ARC Prize, Kaggle): `{id: {"train": [...], "test": [{"input"}, ...]}}` and
   `{id: [output, ...]}`. `NAME_challenges.json` finds `NAME_solutions.json` beside it.
 
-Files are untrusted: whatever is wrong with one is a TaskError that says file, task, pair, row and value.
+Files are untrusted: whatever is wrong with one is a TaskError that says file, task, pair, row and value. Hidden files of a
+folder, as macOS puts them there (`._NAME.json`), are none of it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from seal_env.errors import TaskError
 from seal_env.tasks.arc.grid import Grid, GridPair, check_grid
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
+from seal_env.tasks.bad_tasks import BadTasks, read_all
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
 from seal_env.types import Task
 
 
-def read_taskset(path: Path, solutions: Path | None = None, name: str | None = None) -> ArcTaskset:
+def read_taskset(
+    path: Path, solutions: Path | None = None, name: str | None = None, bad_tasks: BadTasks = "error"
+) -> ArcTaskset:
     """The tasks of a folder, of a task file, or of a challenges file; solutions only go with the last. Raises TaskError."""
     name = name or str(path)
     if path.is_dir():
-        files = sorted(path.glob("*.json"))
+        files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
         if not files:
             raise TaskError(f"{path}: no .json file in this folder")
-        return ListTaskset(name, tuple(_task_file(file, _read_json(file)) for file in files))
+        read = read_all((partial(_read_task_file, file) for file in files), name, bad_tasks)
+        return ListTaskset(name, tuple(read))
     content = _read_json(path)
     if "train" in content or "test" in content:
         return ListTaskset(name, (_task_file(path, content),))
-    return ListTaskset(name, _challenges(path, content, solutions or _beside(path)))
+    return ListTaskset(name, _challenges(path, content, solutions or _beside(path), bad_tasks))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -52,6 +58,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _read_task_file(path: Path) -> ArcTask:
+    return _task_file(path, _read_json(path))
+
+
 def _task_file(path: Path, content: Mapping[str, Any]) -> ArcTask:
     if "train" not in content and content and all(isinstance(value, Mapping) for value in content.values()):
         raise TaskError(f"{path}: holds many tasks; give the path of this file instead of its folder")
@@ -64,19 +74,22 @@ def _beside(path: Path) -> Path | None:
     return partner if partner != path and partner.exists() else None
 
 
-def _challenges(path: Path, content: Mapping[str, Any], solutions_path: Path | None) -> tuple[ArcTask, ...]:
+def _challenges(
+    path: Path, content: Mapping[str, Any], solutions_path: Path | None, bad_tasks: BadTasks
+) -> tuple[ArcTask, ...]:
     solutions = _read_json(solutions_path) if solutions_path else {}
-    tasks = []
-    for task_id, task in content.items():
-        where = f"{path}: task {task_id}"
+
+    def read(task_id: str) -> ArcTask:
+        task, where = content[task_id], f"{path}: task {task_id}"
         if not isinstance(task, Mapping):
             raise TaskError(f"{where}: expected an object with 'train' and 'test', got {kind_of(task)}")
         if solutions_path and task_id not in solutions:
             raise TaskError(f"{where}: no solution in {solutions_path}")
-        tasks.append(_task(task_id, task, where, solutions.get(task_id)))
-    if not tasks:
+        return _task(task_id, task, where, solutions.get(task_id))
+
+    if not content:
         raise TaskError(f"{path}: no tasks")
-    return tuple(tasks)
+    return tuple(read_all((partial(read, task_id) for task_id in content), f"{path}", bad_tasks))
 
 
 def _task(task_id: str, content: Mapping[str, Any], where: str, outputs: object = None) -> ArcTask:

@@ -55,9 +55,7 @@ def check_grid(rows: object, where: str) -> Grid:
         if not isinstance(row, Sequence) or isinstance(row, str) or not row:
             raise TaskError(f"{where}, row {index}: expected a list of 1 to {MAX_SIDE} colours, got {_short(row)}")
         if len(row) > MAX_SIDE:
-            raise TaskError(
-                f"{where}, row {index}: {len(row)} columns; at most {MAX_SIDE}, and 1 to {MAX_SIDE} colours a row"
-            )
+            raise TaskError(f"{where}, row {index}: {len(row)} columns; expected a list of 1 to {MAX_SIDE} colours")
         if len(row) != len(rows[0]):
             raise TaskError(f"{where}, row {index}: {len(row)} columns, but row 0 has {len(rows[0])}")
         for cell in row:

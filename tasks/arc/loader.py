@@ -16,6 +16,7 @@ from seal_env.tasks.arc.files import read_taskset
 from seal_env.tasks.arc.grid import GridPair, check_grid
 from seal_env.tasks.arc.mini.taskset import MINI
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
+from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.base import ListTaskset, TasksetEntry
 from seal_env.types import Task
 
@@ -89,7 +90,7 @@ TASKSETS: dict[str, TasksetEntry[ArcTaskset]] = {
 }
 
 
-def load_taskset(subset: str) -> ArcTaskset:
+def load_taskset(subset: str, bad_tasks: BadTasks = "error") -> ArcTaskset:
     """The task set that `subset` names.
 
     Args:
@@ -101,6 +102,7 @@ def load_taskset(subset: str) -> ArcTaskset:
               (mini-SPLIT-SEED-INDEX);
             - a path: a folder of task files, a task file, a challenges file beside its solutions file, or
               CHALLENGES.json:SOLUTIONS.json. Write ./NAME for a path that reads like a name.
+        bad_tasks: What becomes of malformed tasks of a folder or a file.
 
     Raises:
         UnknownTaskError: It is none of these.
@@ -113,7 +115,7 @@ def load_taskset(subset: str) -> ArcTaskset:
     if ids and all(_ARC_ID.fullmatch(part) or part in MINI for part in ids):
         return ListTaskset(subset, tuple(map(_by_id, ids)))
     if files := _files(subset):
-        return read_taskset(*files, name=subset)
+        return read_taskset(*files, name=subset, bad_tasks=bad_tasks)
     raise _unknown(subset, ids)
 
 

@@ -13,46 +13,56 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from seal_env.errors import TaskError
+from seal_env.tasks.bad_tasks import BadTasks, read_all
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
 from seal_env.tasks.pairs.task import Examples, Pair, PairTask
 
 FIELDS: Final = {"id", "examples", "queries", "metric"}
 TASK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
+HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 
-def read_tasks(path: Path, name: str, metrics: Collection[str]) -> ListTaskset[Examples, Pair]:
+def read_tasks(
+    path: Path, name: str, metrics: Collection[str], bad_tasks: BadTasks = "error"
+) -> ListTaskset[Examples, Pair]:
     """The tasks of a file.
 
     Args:
         path: Of the file, in UTF-8.
         name: Of the task set.
         metrics: Graders that a task may name.
+        bad_tasks: What becomes of malformed lines.
 
     Raises:
-        TaskError: For a file that cannot be read, a malformed line (named with its field) or an id that comes twice.
+        TaskError: For a file that cannot be read, malformed lines (named with their fields) or an id that comes twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a line break within a text may be any other
     except (OSError, UnicodeDecodeError) as error:
         raise TaskError(f"{path}: cannot be read: {error}") from error
-    tasks = [
-        _task(f"{path}, line {number}", line, f"{path.stem}-{number}", metrics)
+    stem = NOT_IN_ID.sub("-", path.stem).strip(".-_")[:80] or "task"
+    readers = [
+        partial(_task, f"{path}, line {number}", line, f"{stem}-{number}", metrics)
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
-    if not tasks:
+    if not readers:
         raise TaskError(f"{path}: there is no task in it; expected a JSON object on each line")
-    return ListTaskset(name, tuple(tasks))
+    return ListTaskset(name, tuple(read_all(readers, f"{path}", bad_tasks)))
 
 
 def _task(where: str, line: str, default_id: str, metrics: Collection[str]) -> PairTask:
     try:
         row = json.loads(line)
+    except RecursionError as error:
+        raise TaskError(f"{where}: no task: nested too deeply") from error
     except ValueError as error:
         raise TaskError(f"{where}: not JSON: {error}") from error
     if not isinstance(row, dict):
@@ -81,4 +91,6 @@ def _pair(where: str, item: Any) -> Pair:
     for field, text in item.items():
         if not isinstance(text, str) or not text.strip():
             raise TaskError(f"{where}.{field}={kind_of(text)} is not legal; expected a text that is not empty")
+        if HALF_CHARACTER.search(text):
+            raise TaskError(f"{where}.{field} holds half a character, which is no text")
     return Pair(item["input"], item["output"])

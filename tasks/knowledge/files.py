@@ -3,23 +3,28 @@
 - SEAL's: a list of passages, or JSON lines (`.jsonl`) with one in each:
   `{"title", "context", "questions": [{"question", "answer"}, ...]}`. Published self-edits may stand beside them, one text or
   a list of texts, as "self_edit", "completion" or "completions".
-- SQuAD's (version 1.1): `{"data": [{"title", "paragraphs": [{"context", "qas": [{"question", "answers": [{"text"}, ...]},
-  ...]}]}]}`.
+- SQuAD's (versions 1.1 and 2.0): `{"data": [{"title", "paragraphs": [{"context", "qas": [{"question", "answers": [{"text"},
+  ...]}, ...]}]}]}`.
+- The rows of such a data set as `datasets` writes them, one question each, as a list, as JSON lines or as the hub's API
+  gives them: `{"title", "context", "question", "answers": {"text": [...]}}`.
 
-A passage that occurs more than once is one task with the questions and self-edits of all. Files are untrusted: whatever is
+A passage that occurs more than once is one task with the questions and self-edits of all. A question without an answer, as
+SQuAD 2.0 has them, is left out, and so is a passage without any question, with a warning. Files are untrusted: whatever is
 wrong with one is a TaskError that says file, passage, question and value.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from seal_env.errors import TaskError
+from seal_env.tasks.bad_tasks import BadTasks, read_all, warn_of_no_questions
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
 from seal_env.tasks.knowledge.passage import Passage, PassageTask, PassageTaskset, Question, passage_id
@@ -28,14 +33,24 @@ PUBLISHED = ("self_edit", "completion", "completions")
 """Fields of SEAL's form that may hold self-edits."""
 
 
-def read_passages(path: Path, name: str | None = None) -> PassageTaskset:
-    """The passages of a file, in its order. Raises TaskError."""
+def read_passages(path: Path, name: str | None = None, bad_tasks: BadTasks = "error") -> PassageTaskset:
+    """The passages of a file, in its order. bad_tasks: what becomes of malformed ones. Raises TaskError."""
     content = _read_json(path)
     if isinstance(content, Mapping) and "data" in content:
-        found = _squad(content["data"], f"{path}")
+        readers = list(_squad(content["data"], f"{path}"))
     else:
-        found = _seal(content if isinstance(content, list) else [content], path)
-    return ListTaskset(name or str(path), join(found))
+        rows = content if isinstance(content, list) else [content]
+        if isinstance(content, Mapping) and isinstance(content.get("rows"), list):  # as the hub's API gives them
+            rows = [row["row"] if isinstance(row, Mapping) and "row" in row else row for row in content["rows"]]
+        readers = [partial(_row, row, f"{path}: passage {number}") for number, row in enumerate(rows, 1)]
+    if not readers:
+        raise TaskError(f"{path}: no passages")
+    tasks = join(read_all(readers, f"{path}", bad_tasks))
+    asked = [task for task in tasks if task.queries]
+    if not asked:
+        raise TaskError(f"{path}: no passage has a question with an answer")
+    warn_of_no_questions([task.context.title for task in tasks if not task.queries], f"{path}")
+    return ListTaskset(name or str(path), tuple(asked))
 
 
 def join(tasks: Iterable[PassageTask]) -> tuple[PassageTask, ...]:
@@ -84,19 +99,20 @@ def _parse(text: str, where: str) -> Any:
         raise TaskError(f"{where}: not JSON: {error}") from error
 
 
-def _seal(rows: list[Any], path: Path) -> Iterator[PassageTask]:
-    if not rows:
-        raise TaskError(f"{path}: no passages")
-    for number, row in enumerate(rows, 1):
-        where = f"{path}: passage {number}"
-        content = _object(row, where, "'title', 'context' and 'questions'")
-        passage = Passage(_text(content, "title", where), _text(content, "context", where))
-        questions = []
-        for index, item in enumerate(_list(content, "questions", where), 1):
-            place = f"{where}: question {index}"
-            asked = _object(item, place, "'question' and 'answer'")
-            questions.append(Question(_text(asked, "question", place), _text(asked, "answer", place)))
-        yield PassageTask(passage_id(passage), passage, tuple(questions), tuple(_published(content, where)))
+def _row(row: Any, where: str) -> PassageTask:
+    """A passage in SEAL's form, or a question in the form of `datasets`."""
+    content = _object(row, where, "'title', 'context' and 'questions'")
+    if "answers" in content and "question" in content:
+        passage = squad_passage(_text(content, "title", where), _text(content, "context", where))
+        asked = _question(content, where)
+        return PassageTask(passage_id(passage), passage, (asked,) if asked else ())
+    passage = Passage(_text(content, "title", where), _text(content, "context", where))
+    questions = []
+    for index, item in enumerate(_list(content, "questions", where, least=0), 1):
+        place = f"{where}: question {index}"
+        pair = _object(item, place, "'question' and 'answer'")
+        questions.append(Question(_text(pair, "question", place), _text(pair, "answer", place)))
+    return PassageTask(passage_id(passage), passage, tuple(questions), tuple(_published(content, where)))
 
 
 def _published(content: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -108,28 +124,36 @@ def _published(content: Mapping[str, Any], where: str) -> Iterator[str]:
             yield _whole(text, field, where)
 
 
-def _squad(articles: object, where: str) -> Iterator[PassageTask]:
+def _squad(articles: object, where: str) -> Iterator[Callable[[], PassageTask]]:
     for number, item in enumerate(_list({"data": articles}, "data", where), 1):
         place = f"{where}: article {number}"
         article = _object(item, place, "'title' and 'paragraphs'")
         title = _text(article, "title", place)
         for index, paragraph in enumerate(_list(article, "paragraphs", place), 1):
-            yield _paragraph(title, paragraph, f"{place}: paragraph {index}")
+            yield partial(_paragraph, title, paragraph, f"{place}: paragraph {index}")
 
 
 def _paragraph(title: str, paragraph: object, where: str) -> PassageTask:
     content = _object(paragraph, where, "'context' and 'qas'")
     passage = squad_passage(title, _text(content, "context", where))
-    questions = []
-    for index, item in enumerate(_list(content, "qas", where), 1):
-        place = f"{where}: question {index}"
-        asked = _object(item, place, "'question' and 'answers'")
-        answers = [
-            _text(_object(answer, f"{place}: answer {count}", "'text'"), "text", f"{place}: answer {count}")
-            for count, answer in enumerate(_list(asked, "answers", place), 1)
-        ]
-        questions.append(squad_question(_text(asked, "question", place), answers))
-    return PassageTask(passage_id(passage), passage, tuple(questions))
+    items = enumerate(_list(content, "qas", where, least=0), 1)
+    places = ((item, f"{where}: question {index}") for index, item in items)
+    questions = (_question(_object(item, place, "'question' and 'answers'"), place) for item, place in places)
+    return PassageTask(passage_id(passage), passage, tuple(question for question in questions if question))
+
+
+def _question(content: Mapping[str, Any], where: str) -> Question | None:
+    """A question of SQuAD; None if it has no answer."""
+    answers = content.get("answers")
+    if isinstance(answers, Mapping):  # columns instead of rows, as `datasets` has them
+        answers = [{"text": text} for text in _list(answers, "text", f"{where}: answers", least=0)]
+    listed = _list({"answers": answers}, "answers", where, least=0)
+    texts = [
+        _text(_object(answer, f"{where}: answer {count}", "'text'"), "text", f"{where}: answer {count}")
+        for count, answer in enumerate(listed, 1)
+    ]
+    question = _text(content, "question", where)
+    return squad_question(question, texts) if texts else None
 
 
 def _object(value: object, where: str, fields: str) -> Mapping[str, Any]:
@@ -138,10 +162,11 @@ def _object(value: object, where: str, fields: str) -> Mapping[str, Any]:
     return value
 
 
-def _list(content: Mapping[str, Any], field: str, where: str) -> list[Any]:
+def _list(content: Mapping[str, Any], field: str, where: str, least: int = 1) -> list[Any]:
     value = content.get(field)
-    if not isinstance(value, list) or not value:
-        raise TaskError(f"{where}: expected {field!r} to be a list of at least one, got {kind_of(value)}")
+    if not isinstance(value, list) or len(value) < least:
+        size = " of at least one" if least else ""
+        raise TaskError(f"{where}: expected {field!r} to be a list{size}, got {kind_of(value)}")
     return value
 
 

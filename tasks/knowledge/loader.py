@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from seal_env.errors import UnknownTaskError
+from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.base import ListTaskset, TasksetEntry
 from seal_env.tasks.knowledge.files import read_passages
 from seal_env.tasks.knowledge.hub import read_squad
@@ -44,16 +45,18 @@ HUB_TASKSETS: dict[str, TasksetEntry[PassageTaskset]] = {
 _COUNTED = re.compile(r"(.+):([1-9][0-9]{0,8})", re.DOTALL)
 
 
-def load_passages(subset: str) -> PassageTaskset:
+def load_passages(subset: str, bad_tasks: BadTasks = "error") -> PassageTaskset:
     """The task set that `subset` names.
 
     Args:
         subset: One of
 
             - a name of `TASKSETS` or `HUB_TASKSETS`; the synthetic sets have 100 passages by default;
-            - the path of a file in SEAL's or in SQuAD's format. Write ./NAME for a path that reads like a name;
+            - the path of a file in SEAL's or in SQuAD's format, or of rows as `datasets` writes them. Write ./NAME for a path
+              that reads like a name;
             - either as NAME:COUNT, for the first COUNT passages: `synthetic-eval:50`, `squad-validation:20`, `mine.json:9`;
             - ids of synthetic passages (synthetic-SET-SEED-INDEX), separated by commas.
+        bad_tasks: What becomes of malformed passages of a file.
 
     Raises:
         UnknownTaskError: It is none of these.
@@ -66,7 +69,7 @@ def load_passages(subset: str) -> PassageTaskset:
     if ids := _synthetic_ids(subset):
         return ListTaskset(subset, tuple(SYNTHETIC[task_id] for task_id in ids))
     if name and os.path.exists(name):
-        passages = read_passages(Path(name), name=subset)
+        passages = read_passages(Path(name), name=subset, bad_tasks=bad_tasks)
         return passages if count is None else ListTaskset(subset, tuple(passages)[:count])
     close = difflib.get_close_matches(name, known, n=2)
     hint = f"did you mean {' or '.join(close)}? " if close else ""

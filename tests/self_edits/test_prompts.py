@@ -48,6 +48,22 @@ def test_the_budget_is_there() -> None:
     assert "You have 8 replies" in TEXT
 
 
+def test_the_budget_of_tokens_is_there_where_it_is_to_be_named() -> None:
+    text = observation_text(ARC, ARC_TOOLS, "", Budget(11, 22, 33, 44), max_turns=1, names_tokens=True)
+    assert (
+        "at most 11 optimizer steps (epochs x examples / 2) and 44 training tokens (epochs x tokens of the examples)."
+        in text
+    )
+    assert "training tokens" not in TEXT
+
+
+def test_the_budget_of_tokens_is_named_unless_it_is_a_bundled_model_s_own() -> None:
+    assert not Settings.resolve().prompt_names_tokens
+    assert not Settings.resolve(domain="knowledge").prompt_names_tokens
+    assert Settings.resolve(max_training_tokens=1000).prompt_names_tokens
+    assert Settings.resolve(model="some/other").prompt_names_tokens
+
+
 def test_the_example_is_valid_and_within_the_usual_budget() -> None:
     assert TEXT.endswith(example_action(ARC_TOOLS))
     assert example_action(ARC_TOOLS) in SelfEditSpace(ARC_TOOLS)

@@ -23,6 +23,7 @@ def sample_prompt(runtime: Runtime) -> tuple[str, Info]:
         max_turns=1,
         batch_size=settings.recipe.batch_size,
         defaults=settings.training,
+        names_tokens=settings.prompt_names_tokens,
     )
     return prompt, {"task": task_info(runtime, segment, text)}
 

@@ -106,7 +106,8 @@ def test_a_passage_that_comes_twice_is_one_task_with_all_its_questions_and_self_
         ([changed(ROW, context=["x"])], "passage 1: expected 'context' to be a text that is not empty, got a list of 1"),
         ([changed(ROW, context=" ")], "passage 1: expected 'context' to be a text that is not empty, got ' '"),
         ([changed(ROW, context="\ud83d")], "passage 1: 'context' holds half a character: '\\\\ud83d'"),
-        ([changed(ROW, questions=[])], "passage 1: expected 'questions' to be a list of at least one, got a list of 0"),
+        ([changed(ROW, questions=[])], "no passage has a question with an answer"),
+        ([changed(ROW, questions=None)], "passage 1: expected 'questions' to be a list, got nothing"),
         (
             [changed(ROW, questions=[QUESTION, 7])],
             "passage 1: question 2: expected an object with 'question' and 'answer', got 7",
@@ -117,8 +118,8 @@ def test_a_passage_that_comes_twice_is_one_task_with_all_its_questions_and_self_
         ({"data": {}}, "expected 'data' to be a list of at least one, got an object with 0 fields"),
         ({"data": [{"title": "A"}]}, "article 1: expected 'paragraphs' to be a list of at least one, got nothing"),
         (
-            {"data": [{"title": "A", "paragraphs": [changed(PARAGRAPH, qas=[QA, changed(QA, answers=[])])]}]},
-            "article 1: paragraph 1: question 2: expected 'answers' to be a list of at least one, got a list of 0",
+            {"data": [{"title": "A", "paragraphs": [changed(PARAGRAPH, qas=[QA, changed(QA, answers=7)])]}]},
+            "article 1: paragraph 1: question 2: expected 'answers' to be a list, got 7",
         ),
         (
             {"data": [{"title": "A", "paragraphs": [changed(PARAGRAPH, qas=[changed(QA, answers=["Kiel"])])]}]},

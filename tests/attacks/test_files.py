@@ -1,0 +1,143 @@
+"""Folders and files as they are found: what cannot be read is named, or left out and listed; the rest is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seal_env.errors import TaskError
+from seal_env.tasks.arc.loader import load_taskset
+from seal_env.tasks.custom.loader import load_custom
+from seal_env.tasks.knowledge.loader import load_passages
+
+GRID = [[1, 2], [3, 4]]
+PAIR = {"input": GRID, "output": GRID}
+TASK = {"train": [PAIR, PAIR], "test": [PAIR]}
+WIDE = {"train": [PAIR], "test": [{"input": [[0] * 31], "output": GRID}]}
+
+
+def folder(path: Path, **files: Any) -> str:
+    for name, content in files.items():
+        (path / f"{name}.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(path)
+
+
+def test_hidden_files_of_a_folder_are_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / "._aa.json").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
+    assert load_taskset(folder(tmp_path, aa=TASK)).task_ids == ("aa",)
+
+
+def test_every_bad_file_of_a_folder_is_named_with_what_is_wrong(tmp_path: Path) -> None:
+    path = folder(tmp_path, aa=TASK, bb="{", cc=WIDE)
+    with pytest.raises(TaskError) as error:
+        load_taskset(path)
+    said = str(error.value).splitlines()
+    assert said[0].startswith(f"{tmp_path / 'bb.json'}: not JSON")
+    assert said[1].startswith(
+        f"{tmp_path / 'cc.json'}: task cc: test pair 0: input, row 0: 31 columns; expected a list of 1"
+    )
+    assert said[2:] == ["bad_tasks='skip' leaves them out"]
+
+
+def test_bad_files_are_left_out_where_that_is_asked_for_and_listed(tmp_path: Path) -> None:
+    path = folder(tmp_path, aa=TASK, bb="{", cc=WIDE)
+    with pytest.warns(UserWarning, match=r"2 of 3 of .* are left out:\n.*bb\.json: not JSON.*\n.*cc\.json: .* 31 columns"):
+        assert load_taskset(path, "skip").task_ids == ("aa",)
+
+
+def test_bad_tasks_of_a_challenges_file_are_left_out_too(tmp_path: Path) -> None:
+    path = folder(tmp_path, all={"aa": TASK, "bb": 3}) + "/all.json"
+    with pytest.raises(TaskError, match="task bb: expected an object"):
+        load_taskset(path)
+    with pytest.warns(UserWarning, match="1 of 2 of .* are left out"):
+        assert load_taskset(path, "skip").task_ids == ("aa",)
+
+
+def test_a_folder_of_nothing_but_bad_files_is_an_error_all_the_same(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="not JSON"):
+        load_taskset(folder(tmp_path, bb="{", cc="["), "skip")
+
+
+def test_the_setting_reaches_the_loader(tmp_path: Path) -> None:
+    from seal_env.episodes.runtime import Runtime
+    from seal_env.settings import Settings
+
+    settings = Settings.resolve(domain="arc", subset=folder(tmp_path, aa=TASK, bb="{"), bad_tasks="skip")
+    with pytest.warns(UserWarning, match="are left out"):
+        assert Runtime(settings).taskset.task_ids == ("aa",)
+
+
+def answers(*texts: str) -> list[dict[str, Any]]:
+    return [{"text": text, "answer_start": 0} for text in texts]
+
+
+def asked(question: str, *texts: str) -> dict[str, Any]:
+    return {"question": question, "answers": answers(*texts), "is_impossible": not texts, "plausible_answers": answers("x")}
+
+
+SQUAD_2 = {
+    "version": "v2.0",
+    "data": [
+        {
+            "title": "Kiel",
+            "paragraphs": [
+                {"context": "Kiel is a port.", "qas": [asked("What is Kiel?", "a port", "port"), asked("Who?")]},
+                {"context": "Nothing is asked.", "qas": [asked("Who?")]},
+            ],
+        }
+    ],
+}
+PASSAGE = {"title": "Kiel", "context": "Kiel is a port."}
+ROWS: list[dict[str, Any]] = [
+    PASSAGE | {"question": "What?", "answers": {"text": ["a port"], "answer_start": [0]}},
+    PASSAGE | {"question": "Who?", "answers": {"text": [], "answer_start": []}},
+    PASSAGE | {"question": "Where?", "answers": {"text": ["here"], "answer_start": [3]}},
+]
+
+
+def test_questions_without_an_answer_and_passages_without_a_question_are_left_out(tmp_path: Path) -> None:
+    path = folder(tmp_path, dev=SQUAD_2) + "/dev.json"
+    with pytest.warns(UserWarning, match="1 passage without a question that has an answer is left out: 'Kiel'"):
+        (task,) = load_passages(path)
+    assert [(question.question, question.golds) for question in task.queries] == [("What is Kiel?", ("a port", "port"))]
+
+
+@pytest.mark.parametrize("form", ["list", "lines", "hub"])
+def test_rows_of_a_hub_data_set_are_read(tmp_path: Path, form: str) -> None:
+    path = tmp_path / ("rows.jsonl" if form == "lines" else "rows.json")
+    hub = {"features": [], "rows": [{"row_idx": number, "row": row} for number, row in enumerate(ROWS)]}
+    content = {"list": json.dumps(ROWS), "lines": "\n".join(map(json.dumps, ROWS)), "hub": json.dumps(hub)}
+    path.write_text(content[form])
+    (task,) = load_passages(str(path))
+    assert [(question.question, question.answer) for question in task.queries] == [("What?", "a port"), ("Where?", "here")]
+
+
+def test_bad_passages_are_left_out_where_that_is_asked_for_and_listed(tmp_path: Path) -> None:
+    path = folder(tmp_path, rows=[*ROWS, {"title": "x"}, 7]) + "/rows.json"
+    with pytest.raises(TaskError, match=r"passage 4: expected 'context'(.|\n)*passage 5: expected an object"):
+        load_passages(path)
+    with pytest.warns(UserWarning, match="2 of 5 of .* are left out"):
+        assert len(load_passages(path, "skip")) == 1
+
+
+CUSTOM = {"examples": [{"input": "a", "output": "b"}], "queries": [{"input": "c", "output": "d\u2028e"}]}
+
+
+def test_lines_of_custom_tasks_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    path = tmp_path / "my tasks.jsonl"
+    path.write_text(json.dumps(CUSTOM, ensure_ascii=False) + "\r\n")
+    (task,) = load_custom(str(path))
+    assert (task.task_id, task.queries[0].output) == ("my-tasks-1", "d\u2028e")
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"examples": [{"input": "\\ud800", "output": "b"}], "queries": []}', "{}"])
+def test_a_bad_line_of_custom_tasks_is_named_or_left_out(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "tasks.jsonl"
+    path.write_text(f"{json.dumps(CUSTOM)}\n{line}\n")
+    with pytest.raises(TaskError, match="line 2"):
+        load_custom(str(path))
+    with pytest.warns(UserWarning, match="1 of 2 of"):
+        assert len(load_custom(str(path), bad_tasks="skip")) == 1
