@@ -106,7 +106,7 @@ def play(env: SealBaseEnv, seed: int, numbers: range) -> Chunk:
         kind, action = hostile_action(seed, number, env.action_space)  # type: ignore[arg-type]
         wall, began = time.perf_counter(), time.process_time()
         try:
-            _, _, terminated, truncated, info = env.step(action)
+            _, _, terminated, truncated, info = env.step(action)  # type: ignore[arg-type]
         except Exception as error:
             chunk.raised.append([number, kind, f"step: {type(error).__name__}: {error}"[:200]])
             over = True

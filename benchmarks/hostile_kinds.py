@@ -56,6 +56,13 @@ FORMS: Final = (
 ENDS: Final = (("", ""), ("", "x"), ("Q:", "x"), ('"', '"'), ('["', '"]'), ("[", "1]"), ("[", "]"), ("Question", "!"))
 
 
+CYCLE: Final[list[Any]] = []
+CYCLE.append(CYCLE)
+DEEP: Final[list[Any]] = []
+for _ in range(2_000):
+    DEEP[:] = [DEEP[:]]
+
+
 def pick(rng: Rng, items: Any) -> Any:
     """One of the items."""
     return items[int(rng.integers(len(items)))]
@@ -128,12 +135,10 @@ def numbers(rng: Rng, space: SelfEditSpace) -> str:
 def characters(rng: Rng, space: SelfEditSpace) -> str:
     """Random code points: controls, directions, halves of pairs, any plane."""
     size = int(rng.integers(1, 400))
-    drawn = [chr(int(rng.integers(0x110000))) if rng.random() < 0.5 else pick(rng, CHARACTERS) for _ in range(size)]
-    text = "".join(drawn)
+    text = "".join(map(chr, rng.integers(0x110000, size=size).tolist())) + pick(rng, CHARACTERS)
     name = pick(rng, [tool.name for tool in space.tools])
-    return pick(
-        rng, (text, json.dumps([{"name": name, "arguments": {"texts": [text]}}], ensure_ascii=bool(rng.integers(2))))
-    )
+    call = {"name": name, "arguments": {"texts": [text]}}
+    return str(pick(rng, (text, json.dumps([call], ensure_ascii=bool(rng.integers(2))))))
 
 
 def nested(rng: Rng, space: SelfEditSpace) -> str:
@@ -142,7 +147,7 @@ def nested(rng: Rng, space: SelfEditSpace) -> str:
     begin, end = pick(rng, (("[", "]"), ('{"a":', "}"), ('{"arguments":', "}"), ('[{"pairs":', "}]")))
     text = begin * depth + pick(rng, ("", "1", "[]")) + end * pick(rng, (depth, depth - 1, 0))
     name = pick(rng, [tool.name for tool in space.tools])
-    return pick(rng, (text, f'[{{"name": "{name}", "arguments": {text}}}]'))
+    return str(pick(rng, (text, f'[{{"name": "{name}", "arguments": {text}}}]')))
 
 
 def long_text(rng: Rng, space: SelfEditSpace) -> str:
@@ -173,11 +178,10 @@ def long_arguments(rng: Rng, space: SelfEditSpace) -> str:
 def documents(rng: Rng, space: SelfEditSpace) -> str:
     """Plain text: statements, questions and answers, list marks, very many lines and very long ones."""
     marks = ("", "- ", "1. ", "Q: ", "A: ", "Question: ", "Answer: ", "Question 2: a Answer: ", "**Q:** ")
-    lines = [
-        f"{pick(rng, marks)}{' '.join(pick(rng, WORDS) for _ in range(rng.integers(pick(rng, (2, 12, 900)))))}"
-        for _ in range(rng.integers(1, pick(rng, (5, 60, 500))))
-    ]
-    return pick(rng, ("\n", "\r\n", "\u2028", "\n\n")).join(lines)
+    count, words = pick(rng, ((3, 2_000), (20, 30), (60, 8), (500, 3), (2_500, 1)))
+    drawn = iter(rng.integers(len(WORDS), size=(count, words)).tolist())
+    lines = (f"{pick(rng, marks)}{' '.join(WORDS[index] for index in line)}" for line in drawn)
+    return str(pick(rng, ("\n", "\r\n", "\u2028", "\n\n")).join(lines))
 
 
 def markup(rng: Rng, space: SelfEditSpace) -> str:
@@ -192,11 +196,6 @@ def markup(rng: Rng, space: SelfEditSpace) -> str:
 
 def parsed(rng: Rng, space: SelfEditSpace) -> object:
     """No text at all: JSON that is parsed already, and whatever else a program could hand over."""
-    cycle: list[Any] = []
-    cycle.append(cycle)
-    deep: Any = []
-    for _ in range(2_000):
-        deep = [deep]
     calls = json.loads(legal(rng, space))
     others = (
         None,
@@ -205,8 +204,8 @@ def parsed(rng: Rng, space: SelfEditSpace) -> object:
         b"[]",
         {1: 2},
         {"name": {1, 2}},
-        cycle,
-        deep,
+        CYCLE,
+        DEEP,
         (calls,),
         object(),
         ["\ud800"],

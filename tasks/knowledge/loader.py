@@ -52,8 +52,8 @@ def load_passages(subset: str, bad_tasks: BadTasks = "error") -> PassageTaskset:
         subset: One of
 
             - a name of `TASKSETS` or `HUB_TASKSETS`; the synthetic sets have 100 passages by default;
-            - the path of a file in SEAL's or in SQuAD's format, or of rows as `datasets` writes them. Write ./NAME for a path
-              that reads like a name;
+            - the path of a file in SEAL's or in SQuAD's format, or of rows as `datasets` writes them. Write ./NAME for a
+              path that reads like a name;
             - either as NAME:COUNT, for the first COUNT passages: `synthetic-eval:50`, `squad-validation:20`, `mine.json:9`;
             - ids of synthetic passages (synthetic-SET-SEED-INDEX), separated by commas.
         bad_tasks: What becomes of malformed passages of a file.
