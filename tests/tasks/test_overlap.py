@@ -58,7 +58,7 @@ def test_one_task_of_arc_1_is_in_training_and_in_evaluation() -> None:
     assert str(shared[0]) == "40853293 = 070dd51e"
 
 
-@pytest.mark.parametrize("subset", ["mini-eval:20", "seal-eval"])
+@pytest.mark.parametrize("subset", ["mini-eval:40", "seal-eval"])
 @pytest.mark.parametrize("change", ["other id", "other order", "one less", "other test"])
 def test_copies_of_grids_are_found(subset: str, change: str, tmp_path: Path) -> None:
     original = load("arc", subset)
