@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from seal_env.agents.base import Agent, Trajectory, Turn
+from seal_env.agents.base import Agent, Trajectory
+from seal_env.agents.replays import Recorded, replay
 from seal_env.agents.rollouts import Start, run_episodes
-from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.intervals import Interval, bootstrap, pass_at_k
@@ -38,6 +38,7 @@ class EvalSample:
         tokens: Of all training examples.
         seconds: Of the episode.
         metrics: Further measures of the updated model's answers, by the names in `DomainSpec.metrics`.
+        earlier: The actions before the last one.
     """
 
     task_id: str
@@ -52,6 +53,12 @@ class EvalSample:
     tokens: int
     seconds: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """All actions of the episode."""
+        return (*self.earlier, self.action)
 
     @property
     def failed(self) -> bool:
@@ -88,6 +95,7 @@ def sample_of(number: int, trajectory: Trajectory, metrics: Mapping[str, float])
         metrics={
             name: _number(info.get(f"{name}_after"), missing if mistake else math.nan) for name, missing in metrics.items()
         },
+        earlier=tuple(turn.action for turn in trajectory.turns[:-1]),
     )
 
 
@@ -125,7 +133,7 @@ def sample_tasks(
     """Run episodes in batches, and record them. Batches that are in the journal already are not run again.
 
     The agent is seeded before each batch, so that a run that is killed and resumed ends as it would have. An agent that
-    learns does so after each batch, and after those in the journal first, for which episodes must have one turn.
+    learns does so after each batch, and after those in the journal first.
 
     Args:
         runtime: Of the environment, its model loaded.
@@ -162,7 +170,8 @@ def sample_tasks(
 
 def read_samples(journal: Journal) -> list[EvalSample]:
     """All samples in a journal."""
-    return [EvalSample(**_with_nan(each)) for record in journal.read() for each in record["samples"]]
+    records = [_with_nan(each) for record in journal.read() for each in record["samples"]]
+    return [EvalSample(**record | {"earlier": tuple(record.get("earlier", ()))}) for record in records]
 
 
 def _learn_again(
@@ -170,17 +179,13 @@ def _learn_again(
 ) -> None:
     """Have an agent choose and learn as it did in the run that wrote the journal. Nothing is trained."""
     for start in range(0, len(done), in_call):
-        batch = [each for _, each in episodes[start : start + in_call]]
-        openings = [Episode(runtime, runtime.taskset[each.task_id], each.seed).opening() for each in batch]
+        ended = done[start : start + in_call]
+        batch = [each for _, each in episodes[start : start + len(ended)]]
         agent.seed(batch[0].seed)
-        agent.act_all([observation for observation, _ in openings], [info for _, info in openings])
-        ended = zip(openings, done[start : start + in_call], strict=True)
+        recorded = [Recorded(begun, each.actions, each.reward) for begun, each in zip(batch, ended, strict=True)]
+        again = zip(ended, replay(runtime, agent, recorded, agent.act_all), strict=True)
         agent.learn(
-            [
-                Trajectory(each.task_id, (Turn(text, each.action, each.reward, {}, info),), truncated=False, timings={})
-                for (text, info), each in ended
-                if not each.failed
-            ]
+            [Trajectory(each.task_id, turns, truncated=False, timings={}) for each, turns in again if not each.failed]
         )
 
 

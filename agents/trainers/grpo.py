@@ -150,6 +150,8 @@ class Grpo:
         self.settings, self.policy, self.folder = settings, policy, folder
         self.report, self.log = report, log
         self.tools = calls_tools(base.tokenizer, runtime.spec, settings.tool_calls)
+        if not self.tools and runtime.settings.max_turns > 1:
+            raise SettingError("max_turns", runtime.settings.max_turns, "1 where a completion is a whole self-edit")
         self.chat = PolicyChat.of(runtime, policy.style)
 
     def run(self) -> dict[str, Any]:

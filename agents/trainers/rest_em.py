@@ -7,7 +7,7 @@ command and ends with the same policy.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,10 @@ import numpy as np
 
 from seal_env.agents.base import Agent
 from seal_env.agents.evaluation import EvalSample, by_task, difference, sample_tasks, starts, summary
-from seal_env.agents.lm.chat import Chat, PolicyChat
+from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.replays import Recorded, replay
+from seal_env.agents.rollouts import Start
 from seal_env.agents.trainers.settings import RestEmSettings
-from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, UpdateError
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
@@ -61,9 +62,10 @@ class RestEm:
         chat: How that agent prompts the policy, which is how the policy is taught to answer.
         report: Called after each batch of self-edits with the step and all of its samples.
 
+    Of an episode of several turns the policy learns each action as the answer to what it read before it.
+
     Raises:
-        SettingError: For tasks of several segments and for episodes of several turns: the policy learns one answer to one
-            prompt.
+        SettingError: For tasks of several segments, about which one episode is not enough.
     """
 
     def __init__(
@@ -78,8 +80,6 @@ class RestEm:
         report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
     ) -> None:
         refuse_segments(runtime)
-        if runtime.settings.max_turns > 1:
-            raise SettingError("max_turns", runtime.settings.max_turns, "1: ReST-EM learns whole self-edits")
         self.chat = chat
         self.base, self.make_agent, self.settings, self.folder = base, make_agent, settings, folder
         self.runtime, self.held_out, self.report = runtime, held_out, report
@@ -124,8 +124,12 @@ class RestEm:
         return int(np.random.SeedSequence((self.settings.seed, *key)).generate_state(1)[0]) % 2**31
 
     def _sample(self, number: int, policy: FrozenLM) -> list[EvalSample]:
-        episodes = starts(self.runtime.taskset.task_ids, self.settings.samples, self._seed(number, 0))
-        return self._run(f"round {number}: sampling", self.runtime, policy, episodes, self._round(number) / "samples.jsonl")
+        path = self._round(number) / "samples.jsonl"
+        return self._run(f"round {number}: sampling", self.runtime, policy, self._starts(number), path)
+
+    def _starts(self, number: int) -> list[tuple[int, Start]]:
+        """The episodes of a round."""
+        return starts(self.runtime.taskset.task_ids, self.settings.samples, self._seed(number, 0))
 
     def _evaluate(self, number: int, policy: FrozenLM) -> list[EvalSample]:
         """The same episodes in every round, so that rounds can be compared task by task."""
@@ -151,10 +155,8 @@ class RestEm:
 
     def _train(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM, directory: Path) -> None:
         settings = self.settings
-        prompts = {task_id: self._prompt(task_id) for task_id in {sample.task_id for sample in chosen}}
-        examples = [Example((*prompts[each.task_id], Message("assistant", each.action))) for each in chosen]
         job = UpdateJob(
-            examples_E=tuple(examples),
+            examples_E=tuple(self._examples(number, chosen, policy)),
             training=TrainingConfig("train_using_output_tokens", settings.sft_learning_rate, settings.sft_epochs),
             lora=LoraSpec(settings.sft_rank, settings.sft_alpha),
             recipe=Recipe(batch_size=settings.sft_batch_size, warmup_steps=0),
@@ -166,5 +168,11 @@ class RestEm:
         if result.outcome is not Outcome.OK:
             raise UpdateError(f"learning from {len(chosen)} self-edits failed: {result.outcome}: {result.reason}")
 
-    def _prompt(self, task_id: str) -> Chat:
-        return self.chat.messages(*Episode(self.runtime, self.runtime.taskset[task_id], 0).opening())
+    def _examples(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM) -> Iterator[Example]:
+        """Every turn of the chosen episodes: what the policy read, and what it wrote."""
+        begun = {(start.task_id, index): start for index, start in self._starts(number)}
+        recorded = [Recorded(begun[each.task_id, each.number], each.actions, each.reward) for each in chosen]
+        for turns in replay(self.runtime, self.make_agent(policy), recorded):
+            for turn in turns:
+                chat = self.chat.messages(turn.observation, turn.given)
+                yield Example((*chat, Message("assistant", turn.action)))

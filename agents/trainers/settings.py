@@ -27,7 +27,7 @@ class RestEmSettings(Options):
     sft_learning_rate: float = Field(5e-5, gt=0, le=1)
     """Peak learning rate of the fine-tuning."""
     sft_batch_size: int = Field(5, ge=1)
-    """Self-edits of an optimizer step."""
+    """Answers of an optimizer step; an episode has one for each turn."""
     sft_rank: int = Field(16, ge=1)
     """Rank of the policy's adapter."""
     sft_alpha: float = 16.0

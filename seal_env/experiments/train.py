@@ -93,7 +93,7 @@ def train_rest_em(
     chat = PolicyChat.of(runtime, policy.style)
 
     def agent(model: FrozenLM) -> LocalHFAgent:
-        prompted = PolicyModel(model, chat, constrained=policy.constrained, tools=False)
+        prompted = PolicyModel(model, chat, constrained=policy.constrained, tools=False, as_learned=True)
         return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
 
     with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
@@ -113,7 +113,8 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
 
     base, policy, used = untrained_policy(config), config.policy, Settings.resolve(**config.environment)
     held_out = held_out or used.spec.held_out
-    turns = used.max_turns if calls_tools(base.tokenizer, used.spec, settings.tool_calls) else 1
+    one_by_one = calls_tools(base.tokenizer, used.spec, settings.tool_calls)
+    turns = used.max_turns if one_by_one or "max_turns" in config.environment else 1
     runtime, other = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
     if not settings.allow_overlap:
         refuse_overlap(runtime.spec, runtime.taskset, other.taskset)

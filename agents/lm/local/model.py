@@ -35,6 +35,7 @@ class PolicyModel:
         adapters: Folders in PEFT format; the adapters' changes add up.
         constrained: Sample valid self-edits only. The prompt then has no tools in the template: the answer is a JSON list.
         tools: See PolicyPrompt.
+        as_learned: See PolicyPrompt.
 
     Raises:
         ModelError: For an adapter that does not fit.
@@ -48,6 +49,7 @@ class PolicyModel:
         adapters: Sequence[str | Path] = (),
         constrained: bool = False,
         tools: bool = True,
+        as_learned: bool = False,
     ) -> None:
         if constrained and chat.wants_texts:
             raise SettingError("constrained", True, f"False where style={chat.style!r}: texts have no grammar")
@@ -55,7 +57,7 @@ class PolicyModel:
         own = share(base.model)
         own.generation_config = GenerationConfig()  # a model's own may ask for penalties and cuts that were not asked for
         self.model: Any = with_adapters(own, adapters) if adapters else own
-        self.prompt = PolicyPrompt(base, chat, tools and not constrained)
+        self.prompt = PolicyPrompt(base, chat, tools and not constrained, as_learned)
         stop_ids = self.prompt.stop_ids
         self._grammar = SelfEditGrammar(base.tokenizer, stop_ids, chat.tools) if constrained else None
 

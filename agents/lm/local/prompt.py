@@ -27,10 +27,12 @@ class PolicyPrompt:
         base: The model.
         chat: How the policy is prompted; one that asks for texts has no tools in the template.
         tools: False leaves them out of the template, as where the model is trained on prompts without.
+        as_learned: Ask as training examples are written, as where the model learns from its answers: after thoughts that the
+            template closes, where the generation prompt of a model that thinks opens them.
     """
 
-    def __init__(self, base: FrozenLM, chat: PolicyChat, tools: bool = True) -> None:
-        self.chat = chat
+    def __init__(self, base: FrozenLM, chat: PolicyChat, tools: bool = True, as_learned: bool = False) -> None:
+        self.chat, self._as_learned = chat, as_learned
         self._encoder = ChatEncoder(base.tokenizer, base.name, base.template)
         self.has_tools = tools and not self.chat.wants_texts and self._writes_calls()
         if self.has_tools:
@@ -48,6 +50,8 @@ class PolicyPrompt:
         Raises:
             ModelError: If the template fails.
         """
+        if self._as_learned:
+            return self._encoder.encode_query(Query("", messages, "A" if self.chat.wants_texts else "[]")).prompt_T
         return tuple(self._encoder.prompt(messages))
 
     def _writes_calls(self) -> bool:
