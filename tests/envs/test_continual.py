@@ -14,7 +14,7 @@ from seal_env.envs.continual_env import SealContinualEnv
 from seal_env.envs.wrappers.forgetting_gate import MEASURES, ForgettingGate
 from seal_env.errors import SettingError, UpdateError
 from seal_env.inner_loop.model.frozen_lm import load_base_model
-from seal_env.types import Outcome, UpdateResult
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 
 SHORT: dict[str, Any] = {
     "domain": "arc",
@@ -78,6 +78,24 @@ def test_the_rewards_are_of_the_matrix() -> None:
     assert found["new"][0] == [rows[k + 1][k] for k in range(3)]
     gains = [sum(rows[k + 1][t] - rows[k][t] for t in range(k + 1)) / (k + 1) for k in range(3)]
     assert found["change"][0] == pytest.approx(gains)
+
+
+@pytest.mark.parametrize(("over", "rewards"), [("change", [0, 0, 0]), ("seen", [1, 1, 1]), ("new", [1, 1, 1])])
+@pytest.mark.parametrize("edit", [ARC.no_update, NOTHING])
+def test_self_edit_that_changes_nothing_is_paid_by_the_same_rule(
+    over: str, rewards: list[int], edit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every task is solved already."""
+    env = make(reward_over=over)
+
+    def solve(job: UpdateJob) -> UpdateResult:
+        return UpdateResult(
+            Outcome.OK, "", tuple(Answer(query.query_id, True, query.answer, 1.0) for query in job.queries_Q)
+        )
+
+    monkeypatch.setattr(env.runtime.inner_loop, "run", lambda jobs: [solve(job) for job in jobs])
+    env.reset(seed=0, options={"task_ids": TASKS})
+    assert [env.step(edit)[1] for _ in TASKS] == rewards
 
 
 def test_what_is_learned_changes_the_model_and_reset_undoes_it_bit_by_bit() -> None:
