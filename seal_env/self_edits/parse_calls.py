@@ -37,10 +37,12 @@ LIKE_A_CALL = re.compile(
     r"""\{\s*+["'](?:name|function|tool_name|recipient_name|tool|tool_calls|arguments|parameters|data_generation)["']\s*+:
     |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
     |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\], ;\t]*+$
-    |^[ \t]*+[A-Za-z_][\w.]*+(?::[0-9]++)?+(?:[ \t]*+\n)?+\{[ ]*+["}]""",
+    |^[ \t]*+[A-Za-z_][\w.]*+(?::[0-9]++)?+(?:[ \t]*+\n)?+\{[ ]*+["}]
+    |<(?:[/|｜]|think|tool_c|function)[\w|｜▁:]*+\Z""",
     re.VERBOSE | re.MULTILINE,
 )
-"""What begins like a call that has no mark: in JSON, in Python on a line of its own, or a name and an object."""
+"""What begins like a call that has no mark, in JSON, in Python on a line of its own, or as a name and an object; a mark that
+is cut off."""
 
 
 class _MistakeError(Exception):

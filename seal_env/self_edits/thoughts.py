@@ -28,12 +28,13 @@ _PAIRS = {
     "<|inner_prefix|>": "<|inner_suffix|>",
     "<|open|>think<|sep|>": "<|close|>think<|sep|>",
     "<|channel>thought": "<channel|>",
+    "to=self<|message|>": "<|eom|>",
     "<|channel|>analysis<|message|>": "<|end|>",
     "<|content_thinking|>": "<|end_message|>",
 }
-"""Marks by family: most; Hermes; Seed-OSS; MiniMax; Magistral; Kimi-VL; Command A; Apertus; Kimi K3; Gemma 4; gpt-oss;
-Inkling."""
-_ENDS_OTHERS_TOO = ("<|end|>", "<|end_message|>")
+"""Marks by family: most; Hermes; Seed-OSS; MiniMax; Magistral; Kimi-VL; Command A; Apertus; Kimi K3; Gemma 4; Muse Glimmer;
+gpt-oss; Inkling."""
+_ENDS_OTHERS_TOO = ("<|end|>", "<|end_message|>", "<|eom|>")
 
 _ANSWERS = {
     "<answer>": "</answer>",
@@ -42,6 +43,7 @@ _ANSWERS = {
     "<|START_TEXT|>": "<|END_TEXT|>",
     "<|open|>response<|sep|>": "<|close|>response<|sep|>",
     "<|content_text|>": "<|end_message|>",
+    "to=user<|message|>": "<|eot|>",
     "<|channel|>final<|message|>": "<|return|>",
     "<|channel|>final <|constrain|>json<|message|>": "<|return|>",
 }
@@ -51,6 +53,7 @@ END_TOKENS = (
     *("</s>", "<eos>", "<end_of_turn>", "<turn|>", "<|eot|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "[EOS]"),
     *("<|user|>", "<|observation|>", "<|flush|>", "[e~[", "<|end_message|>", "<|content_model_end_sampling|>"),
     *("<|assistant_end|>", "<|endofturn|>", "<|endofresponse|>", "[|endofturn|]", "<seed:eos>", "<|im_middle|>"),
+    *("<|tool_response>", "<|eom|>"),
 )
 
 

@@ -200,6 +200,10 @@ def parallel(calls: Calls) -> str:
     return dumps({"tool_uses": uses})
 
 
+def muse(tool: str, given: dict[str, Any]) -> str:
+    return f"to={tool}<|message|><atem:function_calls>\n{invoke('atem:')(tool, given)}\n</atem:function_calls>"
+
+
 def dsml(wrapper: str) -> Render:
     return each(invoke("｜DSML｜", typed=True), f"<｜DSML｜{wrapper}>\n", "\n", f"\n</｜DSML｜{wrapper}>")
 
@@ -330,8 +334,9 @@ REPLY_FORMS: dict[str, ReplyForm] = {
     "MiniMax-M2": ReplyForm(each(invoke(), "<minimax:tool_call>\n", "\n", "\n</minimax:tool_call>"), True),
     "Claude": ReplyForm(each(invoke(), "<function_calls>\n", "\n", "\n</function_calls>"), True),
     "Muse Glimmer": ReplyForm(
-        each(lambda tool, given: f"<atem:function_calls>\n{invoke('atem:')(tool, given)}\n</atem:function_calls>"), False
+        each(muse, "to=self<|message|>Which?<|eom|><|start|>assistant ", "<|eom|><|start|>assistant "), False
     ),
+    "Muse Glimmer without special tokens": ReplyForm(each(lambda *call: muse(*call).partition("<|message|>")[2]), False),
     "DeepSeek V3.2": ReplyForm(dsml("function_calls"), True),
     "DeepSeek V4": ReplyForm(after("Which?</think>\n\n", dsml("tool_calls")), True),
     "Step3": ReplyForm(each(step3, "<｜tool_calls_begin｜>", "", "<｜tool_calls_end｜>"), True),

@@ -95,7 +95,11 @@ FORMS: Final = (
     CallForm("Olmo 3; Claude", "<function_calls>", _python_or_json("</function_calls>")),
     CallForm("LFM2", r"<\|tool_call_start\|>", _python_or_json("<|tool_call_end|>")),
     _invokes("MiniMax-M2", "<minimax:tool_call>"),
-    _invokes("Muse Glimmer", "<atem:function_calls>"),
+    CallForm(
+        "Muse Glimmer",
+        r"(?:(?:<\|start\|>assistant\s*+)?+to=[\w.]++<\|message\|>\s*+)?+<atem:function_calls>",
+        tag_calls.atem,
+    ),
     _invokes("DeepSeek V3.2", "<｜DSML｜function_calls>"),
     _invokes("DeepSeek V4", "<｜DSML｜tool_calls>"),
     CallForm("Claude", r"<(?=(?:[a-z]++:)?+invoke name=)", tag_calls.invoke),
@@ -117,7 +121,7 @@ FORMS: Final = (
     CallForm("names of a namespace", r"functions\.(?=[A-Za-z_]\w*+(?::[0-9]++)?+\s*+[({])", _by_namespace),
     CallForm(
         "calls without the mark before them, and forms not read",
-        r"<\|tool_call_begin\|>|<｜tool▁call▁begin｜>|<\|interpreter\|>|\]<\]minimax\[>\[|<tool_calls:|assistantcommentary",
+        r"<\|tool_call_begin\|>|<｜tool▁call▁begin｜>|<\|interpreter\|>|\]<\]minimax\[>\[|<tool_calls:|assistant(?:commentary|final)",
         _unread,
     ),
 )
@@ -126,12 +130,12 @@ FORMS: Final = (
 _ENDS_OF_SENTENCES = (".", "!", "?", ":", ")", '"', "*", "…", "。", "！", "？")
 """How words after the last call end, if nothing is missing."""
 
-_BEGINS = re.compile(
-    "|".join(
-        [f"(?P<thought>{THOUGHT.pattern})", f"(?P<answer>{ANSWER.pattern})"]
-        + [f"(?P<form{index}>{form.begins})" for index, form in enumerate(FORMS)]
-    )
+_MARKS = "|".join(
+    [f"(?P<thought>{THOUGHT.pattern})", f"(?P<answer>{ANSWER.pattern})"]
+    + [f"(?P<form{index}>{form.begins})" for index, form in enumerate(FORMS)]
 )
+_BEGINS = re.compile(rf"(?=<[a-zA-Z|｜]|\[T|\]<|>>>[A-Za-z]|✿F|◁think|to=|func|Action:|assistant)(?:{_MARKS})")
+"""Every mark. The lookahead changes nothing but the time: few places of a text can be the beginning of one."""
 _READ = {f"form{index}": form.read for index, form in enumerate(FORMS)}
 
 

@@ -89,6 +89,13 @@ def invoke(cursor: Cursor) -> list[Call]:
     return [{"name": opened["name"], "arguments": values}]
 
 
+def atem(cursor: Cursor) -> list[Call]:
+    """Calls as `invoke` reads them, their end, and that of the message of Muse Glimmer, if it is there."""
+    calls = invokes(cursor, "</atem:function_calls>")
+    cursor.take("<|eom|>")
+    return calls
+
+
 def step3(cursor: Cursor) -> list[Call]:
     """A section of calls, each an invoke between its marks."""
     calls: list[Call] = []
