@@ -16,9 +16,10 @@ import seal_env
 from seal_env.domains.arc import ARC
 from seal_env.domains.knowledge import KNOWLEDGE
 from seal_env.self_edits.action_spec import ActionSpec
-from seal_env.self_edits.parse_text import read_texts
+from seal_env.self_edits.parse_text import parse_or_read, read_texts
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.tasks.arc.grid import GridFormat
+from tests.helpers.reply_forms import REPLY_FORMS
 
 TIMES_LONGER = 4
 MOST_GROWTH = 8.0
@@ -113,6 +114,14 @@ def test_plain_text_is_read_in_linear_time(kind: str) -> None:
 @pytest.mark.parametrize("domain", [ARC, KNOWLEDGE], ids=lambda domain: domain.name)
 def test_an_action_is_checked_in_linear_time(domain: Any, kind: str) -> None:
     assert_linear(ActionSpec(domain.tools, plain_text=domain.reads_plain_text).contains, WORST[kind], MAX_CHARACTERS)
+
+
+@pytest.mark.parametrize("form", REPLY_FORMS)
+def test_a_reply_full_of_calls_or_of_their_marks_is_read_in_linear_time(form: str) -> None:
+    reply = REPLY_FORMS[form].render([("augment", {"texts": ["a"]}), ("finetune", {})])
+    for unit in (reply, reply[: reply.index("augment")] or reply, reply[reply.index("finetune") :]):
+        assert_linear(parse_or_read, repeated("", unit, ""), 24_000)
+        assert_linear(parse_or_read, repeated("", f"{unit}{{", ""), 24_000)
 
 
 @pytest.mark.parametrize("kind", WORST)
