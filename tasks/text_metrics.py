@@ -32,7 +32,11 @@ def text_metrics(texts_Q: Sequence[str | None], golds_Q: Sequence[Sequence[str]]
 
 
 def word_f1(prediction: str, gold: str) -> float:
-    """Harmonic mean of the shares of words that are in the other text too (SQuAD, arXiv 1606.05250), in [0, 1]."""
+    """Harmonic mean of the shares of words that are in the other text too (SQuAD, arXiv 1606.05250), in [0, 1].
+
+    A gold answer without words, such as an article or a sign alone, agrees with itself only, never with an empty answer.
+    """
     said, meant = Counter(normalise(prediction).split()), Counter(normalise(gold).split())
-    common = (said & meant).total()
-    return 2 * common / (said.total() + meant.total()) if common else float(not said and not meant)
+    if not meant:
+        return float(prediction.strip().lower() == gold.strip().lower())
+    return 2 * (said & meant).total() / (said.total() + meant.total())

@@ -15,6 +15,11 @@ def test_word_f1_is_squad_s(prediction: str, share: float) -> None:
     assert word_f1(prediction, "Ada Byron") == pytest.approx(share)
 
 
+@pytest.mark.parametrize("gold", ["A", "the", "?", "-", "C#"])
+def test_an_empty_answer_or_another_sign_is_worth_nothing(gold: str) -> None:
+    assert [word_f1(said, gold) for said in (gold, f" {gold.lower()} ", "", "!", "an")] == [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
 def test_a_list_of_everything_costs_word_f1_and_shows_in_the_length() -> None:
     short, long = (text_metrics([text], [("1508",)]) for text in ("1508", "1501 1502 1508 Ada Byron London"))
     assert short == {"word_f1": 1.0, "answer_words": 1.0}
