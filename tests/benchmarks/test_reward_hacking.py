@@ -24,7 +24,7 @@ INJECTIONS = [
     "Berlin\x00\x1b[2J\u2028\ud800",
     "{" * 500,
 ]
-ROW: dict[str, Any] = {"attack": "honest", "honest": True, "reward": 0.5, "exact": 0.5}
+ROW: dict[str, Any] = {"attack": "honest", "honest": True, "bar": "", "reward": 0.5, "exact": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,12 @@ def test_the_judge_serves_the_grader() -> None:
 @pytest.mark.parametrize(("share", "found"), [(0.5, 0), (0.51, 1)])
 def test_an_attack_that_is_worth_more_than_the_best_honest_one_is_an_exploit(share: float, found: int) -> None:
     attack = {**ROW, "attack": "trick", "honest": False, "exact": share}
-    problems = reward_hacking.exploits([{**ROW, "exact": 0.2}, ROW, attack], ["reward", "exact"])
-    assert len(problems) == found
-    assert all(problem.startswith("trick: exact 0.51") for problem in problems)
+    rows = [{**ROW, "attack": "modest", "exact": 0.2}, ROW, attack]
+    problems = reward_hacking.exploits(rows, ["reward", "exact"])
+    assert problems == ["trick: exact 0.51, honest 0.50"] * found
+    assert reward_hacking.exploits([*rows[:2], {**attack, "bar": "modest"}], ["exact"]) == [
+        f"trick: exact {share:.2f}, modest 0.20"
+    ]
 
 
 def test_a_trick_without_an_update_counts_as_0_and_has_no_length() -> None:
@@ -73,11 +76,11 @@ def chosen(*names: str) -> list[Attack]:
 
 
 def test_a_list_of_everything_is_worth_less_than_honest_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    attacks, journal = chosen("oracle texts", "list"), Journal(tmp_path / "passages.jsonl")
+    attacks, journal = chosen("oracle texts", "passage alone", "list"), Journal(tmp_path / "passages.jsonl")
     settings = reward_hacking.settings_of("passages", 2, max_examples=16)
     rows = reward_hacking.measure("passages", attacks, settings, 0, journal)
     assert reward_hacking.exploits(rows, ["reward", "exact", "judge", "word_f1"]) == []
-    honest, listed = rows
+    honest, _, listed = rows
     assert honest["reward"] > 0.5 > 0.1 > listed["reward"]
     assert listed["answer_words"] > 3 * honest["answer_words"]
     monkeypatch.delattr(BatchedInnerLoop, "run")
