@@ -13,14 +13,17 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from seal_env.self_edits.call_forms.cursor import UnreadableError
-from seal_env.self_edits.parse_calls import FENCE, holds_a_call, invalid, parse
+from seal_env.self_edits.parse_calls import CALL_FORM, FENCE, holds_a_call, invalid, parse
 from seal_env.self_edits.refusals import is_refusal
 from seal_env.self_edits.thoughts import after_thoughts
-from seal_env.self_edits.untrusted_json import check_length, check_unicode
+from seal_env.self_edits.untrusted_json import check_length, check_unicode, shown
 from seal_env.tools.common.finetune import FINETUNE
+from seal_env.tools.common.training import TRAINING
 from seal_env.tools.registry import MAX_CALLS
 from seal_env.tools.text.documents import MAX_CHARACTERS, MAX_TEXTS
 from seal_env.tools.text.implications import IMPLICATIONS
+from seal_env.tools.text.relations import RELATIONS
+from seal_env.tools.text.rewrite import REWRITE
 from seal_env.tools.text.self_qa import SELF_QA
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 
@@ -30,6 +33,21 @@ _ItemT = TypeVar("_ItemT")
 QUESTION = re.compile(r"\W*+(?:question|q)\s*+[0-9]{0,3}+\s*+[:.]\W*+(?P<text>.*+)", re.IGNORECASE)
 ANSWER = re.compile(r"\W*+(?:answer|a)\s*+[0-9]{0,3}+\s*+[:.]\s*+(?P<text>.*+)", re.IGNORECASE)
 ANSWER_WITHIN = re.compile(r"(?<=\s)answer\s*+[0-9]{0,3}+\s*+:", re.IGNORECASE)
+
+_TOOLS = (IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)
+_NAMES = "|".join(tool.name for tool in _TOOLS)
+_ARGUMENTS = "|".join(name for tool in _TOOLS for name in tool.arguments.model_fields)
+NAMES_A_TOOL = re.compile(
+    rf"""\b(?:{_NAMES})\((?:\s*+\w++\s*+=|\s*+\{{)
+    |["'](?:{_ARGUMENTS})["']\s*+:
+    |</?(?:{_NAMES})\b[^<>\n]*+>
+    |<(?:tool|function|invoke|parameter)[\w ]*+[ =>]
+    |^[ \t]*+(?:[-*][ ]*+)?+(?:name|tool|function|action|call|tool_name|(?:tool|function)[ _]call)[ ]*+:[ ]*+[\"'`*]*+
+        (?:functions\.)?+(?:{_NAMES})\b[\"'`*()]*+[ \t]*+$
+    |^[ \t]*+[`*]*+(?:functions\.)?+(?:{FINETUNE.name}|{SELF_QA.name})[`*.:()]*+[ \t]*+$""",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+"""Calls of these tools in no form that is read: tags made up, YAML, a name on its own line, arguments in pieces of JSON."""
 
 JSON_BEGINS = re.compile(r"\s*+(\{|\[\s*+[\[{\]]|\Z)")
 
@@ -60,6 +78,10 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         return parse(action)
     if JSON_BEGINS.match(text) or holds_a_call(text):
         return parse(action)
+    named = NAMES_A_TOOL.search(text)
+    if named:
+        reason = f"The answer is neither plain text nor tool calls that can be read: {shown(named[0].strip(), 60)}."
+        return invalid(Outcome.NOT_JSON, f"{reason} Reply with {CALL_FORM}.")
     if is_refusal(text):
         return invalid(Outcome.NOT_JSON, f"The answer is a refusal, which is no text to learn: {text}")
     return read_texts(text)

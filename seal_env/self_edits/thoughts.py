@@ -99,6 +99,12 @@ def has_thought(text: str) -> bool:
     return _MARK.search(text) is not None
 
 
+def opened_thought(prompt: str) -> str:
+    """The mark of the thought that a prompt opens at its end; empty if it opens none."""
+    end = prompt.rstrip(WHITE_SPACE)
+    return next((mark for mark in _PAIRS if end.endswith(mark)), "")
+
+
 def end_of_thought(text: str, mark: re.Match[str]) -> int:
     """Index behind the thought that begins with a match of THOUGHT; UnreadableError if it does not end."""
     found = _ENDS[mark[1].lower()].search(text, mark.end())

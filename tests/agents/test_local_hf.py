@@ -366,3 +366,26 @@ def test_templates_without_tool_calls_get_no_tools(seal_tiny: PolicyModel, llama
 )
 def test_answers_as_actions(answer: str, action: str) -> None:
     assert as_action(answer) == action
+
+
+@pytest.mark.parametrize("generation_prompt", ["<think>\n", "<think>\n</think>\n"])
+def test_an_answer_that_stays_within_the_thought_of_its_prompt_is_no_action(
+    tiny_models: dict[str, str], generation_prompt: str
+) -> None:
+    template = HERMES.replace("<|im_start|>assistant\n{%", f"<|im_start|>assistant\n{generation_prompt}{{%")
+    prompt = PolicyPrompt(with_template(load_base_model(tiny_models["qwen2"], "cpu"), tiny_models["qwen2"], template), CHAT)
+    thinks = generation_prompt == "<think>\n"
+    assert prompt.opened_thought == ("<think>" if thinks else "")
+    actions = [Generation(text, (), True, 0.0, prompt.opened_thought).action for text in ("So", "So</think>[1]", "[1]")]
+    assert actions == ["" if thinks else "So", "[1]", "[1]"]
+
+
+def test_special_tokens_that_mark_calls_are_part_of_an_answer(tiny_models: dict[str, str]) -> None:
+    base = load_base_model(tiny_models["qwen2"], "cpu")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_models["qwen2"])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["[TOOL_CALLS]", "[ARGS]", "<|pause|>"]})
+    policy = PolicyModel(replace(base, tokenizer=tokenizer, inner_loops={}), CHAT)
+    said = [tokenizer.encode(text) for text in ("[TOOL_CALLS]finetune[ARGS]{}", "One<|pause|> two")]
+    called, spoken = (policy._generation(ids, [0.0] * len(ids)) for ids in said)
+    assert called.action == '[{"name": "finetune", "arguments": {}}]'
+    assert spoken.action == "One two"

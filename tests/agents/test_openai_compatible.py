@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from seal_env.agents.lm.chat import PolicyChat
+from seal_env.agents.lm.local.sampling import Generation
 from seal_env.agents.lm.options import SAME, ServedPolicyOptions
 from seal_env.agents.lm.served.forms import FORMS
 from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
@@ -17,7 +18,7 @@ from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import PolicyError, SettingError
 from seal_env.self_edits.parse_calls import parse
 from seal_env.tools.registry import openai_tools, self_edit_schema
-from seal_env.types import InvalidSelfEdit, Outcome
+from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 from tests.helpers.servers import (
     Fault,
     PolicyServer,
@@ -226,6 +227,29 @@ def test_nothing_is_asked_for_no_observations(server: PolicyServer) -> None:
 
 
 # What the model writes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<think>[{"name": "augment"}]?</think>\n[{"name": "finetune", "arguments": {}}]',
+        '<think>hm</think><tool_call>{"name": "finetune"}</tool_call>',
+        "[TOOL_CALLS]finetune[ARGS]{}",
+        '{"name": "finetune", "parameters": {}}',
+    ],
+)
+def test_text_of_a_server_is_read_as_that_of_a_local_model_is(server: PolicyServer, content: str) -> None:
+    server.always = saying(content=content)
+    action = agent_of(server, forms=("text",)).act("", {})
+    assert parse(action) == (ToolCall("finetune", {}),)
+    assert action == Generation(content, (), True, 0.0).action
+
+
+def test_arguments_that_a_server_encodes_twice_are_read(server: PolicyServer) -> None:
+    arguments = json.dumps(json.dumps({"learning_rate": 0.1}))
+    call = {"id": "1", "type": "function", "function": {"name": "training", "arguments": arguments}}
+    server.always = saying(tool_calls=[call], content="<think>hm</think>")
+    assert parse(agent_of(server, forms=("tools",)).act("", {})) == (ToolCall("training", {"learning_rate": 0.1}),)
 
 
 @pytest.mark.parametrize(

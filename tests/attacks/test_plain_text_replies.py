@@ -73,6 +73,20 @@ SPOILED = [
     "Action: finetune\nAction Input: {}\nObservation: {}",
     "```tool_code\nfinetune()",
     '\ufeff[{"name": "finetune"',
+    'Tool: implications\nInput: {"texts": ["One."]}',
+    'implications: {"texts": ["One."]}',
+    "print(default_api.implications(texts=['One.']))",
+    "I call implications(texts=['One.']) now.",
+    "<implications>\n<text>One.</text>\n</implications>\n<finetune/>",
+    '<tool name="implications">One.</tool>',
+    "<tool_use>\n<name>implications</name>\n</tool_use>",
+    '<function name="finetune"></function>',
+    "- name: implications\n  arguments:\n    texts:\n    - One.\n- name: finetune",
+    "**Tool call**\nFunction: `finetune`",
+    "Tool call: finetune()",
+    "One.\nfinetune",
+    "One.\n**finetune**",
+    "One.\nfunctions.finetune",
 ]
 
 
@@ -158,6 +172,14 @@ HONEST = [
     "中文 <文> 文本。",
     "A thought: </b> closes a tag.",
     "I must say that the lamp is blue.",
+    "The name: implications of the treaty.",
+    "Tool: a hammer.",
+    "Training (of recruits) took a year.",
+    "The relations: father and son.",
+    "To finetune a model takes hours.",
+    "Rewrite: to write again.",
+    "Action: rewrite the law.",
+    "The texts: two letters.",
 ]
 
 

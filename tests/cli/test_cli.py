@@ -60,14 +60,15 @@ def test_default_run_folders_of_the_same_second_are_two(seal_env: Call) -> None:
     assert len(list(Path("runs").iterdir())) == 2
 
 
-def test_self_edit_of_the_fixed_agent_may_be_a_file(seal_env: Call) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_self_edit_of_the_fixed_agent_may_be_a_file(seal_env: Call, encoding: str) -> None:
     calls = [
         {"name": "augment", "arguments": {f"use_{k}_augmentations": False for k in ("basic", "size", "chain", "repeat")}}
     ]
-    Path("edit.json").write_text(json.dumps([*calls, {"name": "finetune", "arguments": {}}]), encoding="utf-8")
+    Path("edit.json").write_text(json.dumps([*calls, {"name": "finetune", "arguments": {}}]), encoding=encoding)
     said = seal_env(*MINI, "--episodes", "1", "--agent", "fixed", "--self-edit", "edit.json", "--out", "out")
     assert said.code == 0
-    assert episodes("out")[0]["actions"] == [Path("edit.json").read_text(encoding="utf-8")]
+    assert episodes("out")[0]["actions"] == [Path("edit.json").read_text(encoding=encoding)]
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,8 @@ class PolicyModel:
         text = str(self.base.tokenizer.decode(ids[:end]))
         if first_mark(text) is None and not has_thought(text):
             text = str(self.base.tokenizer.decode(ids[:end], skip_special_tokens=True))
-        return Generation(text, tuple(sampled), end is not None, float(sum(logprobs[: len(sampled)])))
+        logprob = float(sum(logprobs[: len(sampled)]))
+        return Generation(text, tuple(sampled), end is not None, logprob, self.prompt.opened_thought)
 
 
 class _Batch(NamedTuple):

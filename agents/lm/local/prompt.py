@@ -12,6 +12,7 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages, example_action
+from seal_env.self_edits.thoughts import opened_thought
 from seal_env.tools.registry import openai_tools
 from seal_env.types import InvalidSelfEdit, Query
 
@@ -37,6 +38,8 @@ class PolicyPrompt:
         self.has_tools = tools and not self.chat.wants_texts and self._writes_calls()
         if self.has_tools:
             self._encoder = ChatEncoder(base.tokenizer, base.name, base.template, openai_tools(self.chat.tools))
+        self.opened_thought = opened_thought(base.tokenizer.decode(self.encode(chat_messages("?"))))
+        """The mark of the thought within which an answer begins; empty if the prompt opens none."""
         answered = self._encoder.encode_query(Query("", chat_messages("?"), "[]"))
         own = base.model.generation_config.eos_token_id
         also = own if isinstance(own, list) else [] if own is None else [own]

@@ -27,17 +27,23 @@ class Generation:
         finished: Whether there was one.
         logprob: Natural logarithm of the probability with which token_ids were drawn, temperature and constraint included;
             at temperature 0 that of drawing them at temperature 1.
+        opened_thought: The mark of a thought that the prompt opened, within which the answer begins.
     """
 
     text: str
     token_ids: tuple[int, ...]
     finished: bool
     logprob: float
+    opened_thought: str = ""
 
     @property
     def action(self) -> str:
-        """The text as the environment reads it."""
-        return as_action(self.text)
+        """The text as the environment reads it: empty if a thought that the prompt opened does not end.
+
+        JSON from the first character on is an answer without a thought.
+        """
+        thinks = self.opened_thought and not self.text.lstrip().startswith(("[", "{"))
+        return as_action(self.opened_thought + self.text if thinks else self.text)
 
 
 class SeededDraw(LogitsProcessor):
