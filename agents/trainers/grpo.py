@@ -40,6 +40,7 @@ from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, needs_extra
 from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.tokens.template import with_fixed_date
 from seal_env.journal import Journal, write_folder, write_whole
 
 with needs_extra("grpo"):
@@ -241,6 +242,9 @@ class Grpo:
                 environment_factory=factory,
             )
         trainer.remove_callback(PrinterCallback)
+        for holder in (trainer, trainer.processing_class):  # TRL has compared the template with those that it knows
+            if isinstance(source := getattr(holder, "chat_template", None), str):
+                setattr(holder, "chat_template", with_fixed_date(source, self.base.template.today))  # noqa: B010 (a union)
         return trainer
 
     def _arguments(self) -> GRPOConfig:
@@ -267,6 +271,7 @@ class Grpo:
             save_total_limit=2,
             logging_steps=1,
             report_to="none",
+            chat_template_kwargs=self.base.template.by_name or None,
             disable_tqdm=True,
             use_cpu=on_cpu,
             dataloader_pin_memory=not on_cpu,

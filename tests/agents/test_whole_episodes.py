@@ -21,6 +21,7 @@ from seal_env.domains.arc import TOOLS
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.tokens.arguments import TemplateArguments
 from seal_env.journal import Journal
 from seal_env.self_edits.prompt import example_action
 from seal_env.settings import Settings
@@ -111,6 +112,20 @@ def test_grpo_refuses_turns_where_a_completion_is_a_whole_self_edit(tmp_path: Pa
     given = (GrpoSettings(tool_calls="off"), LocalPolicyOptions(), tmp_path)
     with pytest.raises(SettingError, match=r"max_turns=2 .*expected 1 where a completion is a whole self-edit"):
         grpo.Grpo(base, runtime(max_turns=2), runtime(max_turns=1), *given)
+
+
+def test_grpo_s_prompts_have_the_fixed_date_and_the_template_s_arguments(
+    tiny_models: dict[str, str], tmp_path: Path
+) -> None:
+    grpo = pytest.importorskip("seal_env.agents.trainers.grpo")
+    arguments = TemplateArguments("2025-03-01", '{"loud": true}')
+    base = load_base_model("seal-tiny", "cpu").with_template(arguments)
+    base.tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}{% if loud %}!{% endif %}" + base.tokenizer.chat_template
+    given = (GrpoSettings(tool_calls="off", samples=2), LocalPolicyOptions(max_new_tokens=4), tmp_path)
+    trainer = grpo.Grpo(base, runtime(max_turns=1), runtime(max_turns=1), *given).trainer()
+    chat = [{"role": "user", "content": "u"}]
+    text = trainer.processing_class.apply_chat_template(chat, tokenize=False, **trainer.chat_template_kwargs)
+    assert text.startswith("01 Mar 2025!<|begin|>")
 
 
 def test_policy_that_learns_is_asked_as_it_learns(tiny_models: dict[str, str]) -> None:

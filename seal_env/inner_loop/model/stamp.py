@@ -6,8 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
+from transformers.utils.hub import cached_file
 
 Stamp = tuple[object, ...]
 """Equal for equal files, as long as nobody sets a file's times back by hand."""
@@ -30,7 +29,6 @@ def stamp_of(source: str) -> Stamp:
                     about = entry.stat()
                     found.append((entry.name, about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns))
         return tuple(sorted(found))
-    with suppress(HFValidationError):
-        if isinstance(snapshot := try_to_load_from_cache(source, "config.json"), str):
-            return (snapshot,)
+    with suppress(OSError):  # not on this machine, or no id at all
+        return (cached_file(source, "config.json", local_files_only=True),)
     return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,14 +20,14 @@ CLOCK: Final = "strftime_now"
 """The function by which templates ask for today's date."""
 FIXED_CLOCK: Final = (
     "{%- macro strftime_now(format) -%}{%- set text = namespace(value=format) -%}"
-    "{%- for code, value in fixed_date.items() -%}{%- set text.value = text.value.replace(code, value) -%}{%- endfor -%}"
+    "{%- for code, value in CODES.items() -%}{%- set text.value = text.value.replace(code, value) -%}{%- endfor -%}"
     "{{- text.value -}}{%- endmacro %}\n"
 )
-"""In front of a template it takes the place of that function: transformers passes no functions to templates."""
+"""In front of a template it takes the place of that function, with a date's own CODES: transformers passes no functions."""
 CODES: Final = tuple(f"%{sign}{letter}" for sign in ("", "-") for letter in "aAbBcdDeFGHIjmMpSTuUVwWxXyYZ")
 GENERATION: Final = re.compile(r"\{%[-+]?\s*(end)?generation\s*[-+]?%\}")
 """Blocks of transformers' own, which are no part of Jinja."""
-GIVEN: Final = frozenset(("messages", "tools", "documents", "add_generation_prompt", "fixed_date", CLOCK, "raise_exception"))
+GIVEN: Final = frozenset(("messages", "tools", "documents", "add_generation_prompt", CLOCK, "raise_exception"))
 """Names in a template that are no arguments of its own."""
 
 
@@ -44,7 +45,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str, arguments: TemplateArguments) -> None:
         self._tokenizer: Any = tokenizer
-        self._values, self._codes = arguments.by_name, _codes(arguments.today)
+        self._values, self._today = arguments.by_name, arguments.today
         if self._values:
             known = sorted(self._arguments())
             for argument in self._values:
@@ -72,25 +73,24 @@ class ChatTemplate:
     ) -> str:
         """The chat as text. Raises jinja2.TemplateError or TypeError where the template refuses it."""
         source = self._tokenizer.get_chat_template(None, tools)
-        given = dict(self._values)
-        if CLOCK in source:
-            source, given["fixed_date"] = FIXED_CLOCK + source, self._codes
         return str(
             self._tokenizer.apply_chat_template(
                 list(chat),
-                chat_template=source,
+                chat_template=with_fixed_date(source, self._today),
                 tools=tools,
                 tokenize=False,
                 add_generation_prompt=generation_prompt,
-                **given,
+                **self._values,
             )
         )
 
 
-def _codes(today: date) -> dict[str, str]:
-    """What each format code stands for on a date, for those that this machine knows."""
+def with_fixed_date(source: str, today: date) -> str:
+    """A template that is told that this is today, whatever the day."""
+    if CLOCK not in source:
+        return source
     known = {}
     for code in CODES:
-        with suppress(ValueError):
+        with suppress(ValueError):  # not on every machine
             known[code] = today.strftime(code)
-    return known
+    return FIXED_CLOCK.replace("CODES", json.dumps(known)) + source
