@@ -15,7 +15,6 @@ from seal_env.errors import GraderError, SettingError
 from seal_env.serving.client import ChatReply, ChatServer, Connection, ServerError, Usage, run_async
 from seal_env.serving.probe import Contact, find_form, find_model
 from seal_env.store import ForeignDatabaseError, Store, StoreFormat
-from seal_env.tasks.knowledge.grading.answer_text import words
 from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tasks.knowledge.grading.judge_prompt import ENDINGS, SAMPLE, judge_fields, read_verdict
 
@@ -82,7 +81,7 @@ class JudgeGrader:
             GraderError: An attempt cannot be graded; the verdicts on the others are cached.
             SettingError: No model is named, and the server does not serve exactly one.
         """
-        distinct = list(dict.fromkeys(attempt for attempt in attempts if words(attempt.prediction)))
+        distinct = list(dict.fromkeys(attempt for attempt in attempts if any(map(str.isalnum, attempt.prediction))))
         if not distinct:
             return [False] * len(attempts)
         model = self._model or (self.contact and self.contact.model) or await self._find_model()

@@ -1,4 +1,4 @@
-"""Numbers in words: "two hundred and six", "twenty-first", "1.5 million"."""
+"""Numbers in words: "two hundred and six", "twenty-first", "half a million", "a dozen"."""
 
 from __future__ import annotations
 
@@ -6,23 +6,31 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-_ONES: Final = """
-zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-nineteen twenty
-"""
-_ORDINAL_ONES: Final = """
-zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
-sixteenth seventeenth eighteenth nineteenth twentieth
-"""
-_TENS: Final = "thirty forty fifty sixty seventy eighty ninety"
+from icu4py.messageformat import MessageFormat
 
-_ORDINALS: Final = {word: number for number, word in enumerate(_ORDINAL_ONES.split())}
-_NUMBERS: Final = {
-    **{word: number for number, word in enumerate(_ONES.split())},
-    **_ORDINALS,
-    **{word: 10 * ten for ten, word in enumerate(_TENS.split(), 3)},
+
+def _spelled(pattern: str) -> dict[str, int]:
+    """Every number below 100 that ICU spells with a single word, by that word."""
+    spell = MessageFormat(pattern, "en")
+    return {word: number for number in range(100) if "-" not in (word := str(spell.format({"n": number})))}
+
+
+_ORDINALS: Final = _spelled("{n,spellout,%spellout-ordinal}")
+_NUMBERS: Final = {**_spelled("{n,spellout}"), **_ORDINALS}
+_SCALES: Final = {
+    "dozen": 12,
+    "hundred": 10**2,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozens": 0,
+    "hundreds": 0,
+    "thousands": 0,
+    "millions": 0,
+    "billions": 0,
+    "trillions": 0,  # some, not a number
 }
-_SCALES: Final = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _UNBOUNDED: Final = 10**15
 
 
@@ -41,17 +49,21 @@ def read_number(words: Sequence[str], at: int) -> tuple[Decimal | None, int]:
         elif value < room and (value or end == at):
             group = max(group, Decimal(0)) + value
             room = 10 if value >= 20 and value % 10 == 0 else 0
-        elif word in _SCALES and (group > 0 or end == at):
+        elif _SCALES.get(word) and (group > 0 or end == at):
             scale = _SCALES[word]
             group = (group if group > 0 else Decimal(1)) * scale
             if scale > 100:
                 total, group = total + group, Decimal(0)
             room = scale
-        elif not (word == "and" and room >= 100 and end > at and _NUMBERS.get((*words, "")[end + 1], _UNBOUNDED) < room):
+        elif not (word == "and" and room >= 100 and end > at and _value(words, end + 1) < room):
             break
         end += 1
         if word in _ORDINALS:
             break
     if end == at:
         return None, at
-    return (total + max(group, Decimal(0))).normalize(), end
+    return total + max(group, Decimal(0)), end
+
+
+def _value(words: Sequence[str], at: int) -> int:
+    return _NUMBERS.get(words[at], _UNBOUNDED) if at < len(words) else _UNBOUNDED

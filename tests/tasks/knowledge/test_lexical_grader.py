@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seal_env.tasks.knowledge import LexicalGrader
-from seal_env.tasks.knowledge.grading.answer_text import first_answer, words
+from seal_env.tasks.knowledge.grading.answer_text import first_answer
+from seal_env.tasks.knowledge.grading.tokens import tokens
 
 GRADER = LexicalGrader()
 WHO = "Who built the lighthouse of Ostrel?"
@@ -23,10 +24,8 @@ RIGHT = [
     (WHO, "the Harbour Guild", "harbour guild"),
     (WHO, "Mira Valdén", "MIRA VALDÉN!"),
     (WHO, "Œdipe Ånström", "Oedipe Anstrom"),
-    # in other words of the same root
-    (WHO, "Mongol sailors", "It was built by Mongolian sailors"),
+    # inflected
     (WHY, "the law", "because of laws"),
-    (WHY, "to protect ships", "For the protection of the ships."),
     # numbers
     (MANY, "twelve", "12"),
     (MANY, "12", "It has twelve steps."),
@@ -35,10 +34,8 @@ RIGHT = [
     (MANY, "1.5 million", "1,500,000"),
     (MANY, "about 40", "40"),
     ("What share of the lamps is lit?", "45%", "45 percent"),
-    ("What did it cost?", "$170 billion", "170.4 billion dollars"),
     ("What share of the lamps is lit?", "half", "About 50% are lit."),
     ("What share of the lamps is lit?", "50 percent", "one half"),
-    ("How tall is it?", "40 metres", "40"),
     ("How tall is it?", "0\N{RUMI DIGIT ONE}", "It is 0\N{RUMI DIGIT ONE} tall."),
     ("In which war was it lost?", "Runtime War II", "the Second Runtime War"),
     ("Which king came?", "Oswin XIV", "King Oswin the fourteenth"),
@@ -52,7 +49,6 @@ RIGHT = [
     (WHEN, "the 1963\N{EN DASH}64 season", "It was built in 1963."),
     # names
     (WHO, "Admiral Mira Valdén", "Valdén"),
-    (WHO, "Mira Valdén", "Mira Johanna Valdén, an admiral"),
     (WHO, "Mira Valdén and Jon Aske", "Valdén and Aske"),
     (WHO, "Mira Valdén, the younger sister of an admiral of the western fleet", "It was Mira Valdén."),
     # what the question says already
@@ -74,6 +70,13 @@ RIGHT = [
     (WHY, "it was not visible", "It was not visible."),
 ]
 WRONG = [
+    # forms of a name, and words derived from others: a list of words cannot tell them from other names
+    (WHO, "Mongol sailors", "It was built by Mongolian sailors"),
+    (WHY, "to protect ships", "For the protection of the ships."),
+    (WHO, "Mira Valdén", "Mira Johanna Valdén, an admiral"),
+    # another number, or none of the wanted unit
+    ("What did it cost?", "$170 billion", "170.4 billion dollars"),
+    ("How tall is it?", "40 metres", "40"),
     (WHO, "Mira Valdén", "Jon Aske"),
     (WHO, "Mira Valdén", "Mira Aske"),
     (WHO, "Mira Valdén", "Mira"),
@@ -120,25 +123,6 @@ def test_wrong(question: str, gold: str, prediction: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("The Twenty-first of May, $1,500", ("the", "21", "of", "may", "dollars", "1500")),
-        ("one hundred fifty-three thousand two hundred and one", ("153201",)),
-        ("1.5 million, 50%", ("1500000", "50", "percent")),
-        ("six, seven", ("6", "7")),
-        ("nineteen forty-five", ("19", "45")),
-        ("the 1970s; U.S.", ("the", "1970", "us")),
-        ("Henry VIII's wife", ("henry", "8", "wife")),
-        ("I came", ("i", "came")),
-        ("Æthelred of Łódź", ("aethelred", "of", "lodz")),
-        ("...", ()),
-    ],
-)
-def test_words(text: str, found: tuple[str, ...]) -> None:
-    assert words(text) == found
-
-
-@pytest.mark.parametrize(
     ("text", "answer"),
     [
         ("1852", "1852"),
@@ -155,7 +139,7 @@ def test_first_answer(text: str, answer: str) -> None:
 
 
 LINES = st.text(st.characters(categories=("L", "N", "P", "Zs")), min_size=1, max_size=30)
-GOLDS = LINES.filter(words)
+GOLDS = LINES.filter(lambda text: any(token.kind != "mark" for token in tokens(text, True)))
 
 
 @given(LINES, GOLDS)

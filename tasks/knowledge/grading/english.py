@@ -1,0 +1,87 @@
+"""Closed classes of English words: what says nothing by itself, what denies, and what makes another thing of a name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+LIGHT: Final = _words(
+    """
+    a an the it its this that these those he she they his her hers him them their theirs there here which who whom
+    whose what when where how why is are was were be been being am has have had having do does did done will would
+    can could may might shall should must of in on at to for from by with as about into onto upon around
+    approximately roughly circa nearly almost so such also just very mr mrs ms dr sir because since while during
+    through per i we you our your my me us and
+    """
+)
+"""Words that say nothing by themselves."""
+
+EDGES: Final = LIGHT - _words("and since during through while per us i")
+"""Words that may be left out at either end of a gold answer."""
+
+ARTICLES: Final = _words("a an the")
+RELATIVES: Final = _words("which who that whose where when while because since as although though")
+"""Words that begin a clause."""
+
+PREPOSITIONS: Final = _words("in on at by as after before during since until from for with under between through")
+
+DENIALS: Final = _words(
+    """
+    not no nor never neither none nobody nothing nowhere without unless dont doesnt didnt isnt wasnt arent werent
+    hasnt havent hadnt wont wouldnt cant cannot couldnt shouldnt aint nt unlike but
+    """
+)
+"""Words that deny what follows them."""
+
+FALSITY: Final = _words(
+    """
+    incorrect incorrectly wrong wrongly false falsely untrue mistaken mistakenly deny denies denied unknown unclear
+    unsure hardly scarcely barely versus vs contrary opposite myth supposedly allegedly maybe perhaps possibly
+    guess unlikely impossible disproved refuted rejected excluding except nope
+    """
+)
+"""Words that deny, or leave open, what stands beside them."""
+
+DENIAL_PAIRS: Final = frozenset({("instead", "of"), ("rather", "than"), ("other", "than"), ("far", "from")})
+VERDICTS: Final = _words("right true correct really sure quite exactly")
+"""Words that a denial makes a denial of everything before it: "Paris, not really"."""
+
+CHOICES: Final = _words("or versus vs alternatively otherwise")
+"""Words between alternatives."""
+
+ADDITIONS: Final = frozenset({("as", "well"), ("along", "with"), ("together", "with"), ("in", "addition")})
+"""Words that add to what stands before them."""
+
+COMPARERS: Final = _words(
+    """
+    before after until till under over above below beneath beyond less more fewer least most greater within outside
+    inside near beside behind between past off up down plus against
+    """
+)
+"""Words that make another time, place or amount of the one behind them."""
+
+CHANGERS: Final = _words(
+    """
+    half quarter double twice triple thrice non anti ex former formerly vice deputy pseudo pre post semi sub fake
+    early late mid next previous other others another north south east west northern southern eastern western
+    northeastern northwestern southeastern southwestern upper lower greater new old little inner outer central
+    grand saint san santa st fort port mount minus negative
+    """
+)
+"""Words that make something else of the name or number behind them."""
+
+PLACES: Final = _words(
+    """
+    where country city town state place river lake island region continent province county mountain capital village
+    nation area
+    """
+)
+"""Words of questions whose answers are places."""
+
+YES: Final = _words("yes yeah yep")
+NO: Final = _words("no nope")
+"""Answers to questions that ask whether."""

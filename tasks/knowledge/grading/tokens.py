@@ -1,0 +1,97 @@
+"""Tokens of a text: words, numbers, dates and marks in a normal form, however they were written.
+
+Words are those of Unicode; scripts that put no spaces between them are split by ICU's dictionaries. Signs are words by their
+Unicode names, so that "$5" and "£5", "50%" and "50", "C" and "C++" differ. A number keeps its sign and the digits after its
+point, and what is joined by "-", ":", "/" or a second point ("3-2", "1:10", "2.1.0") stays as it is.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+import regex
+from icu4py.breakers import WordBreaker
+
+from seal_env.tasks.knowledge.grading.quantities import combine
+from seal_env.tasks.knowledge.grading.text_token import Token
+
+_SAME: Final = {
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-"),
+    **dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u2032\uff07"), "'"),
+    **str.maketrans({"\u2044": "/", "\u200b": "", "\u00ad": "", "\u3001": ",", "\u3002": ".", "\uff0c": ",", "\uff1b": ";"}),
+}
+_SPELLED: Final = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"})
+_RAISED: Final = regex.compile("([\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
+_ACCENTS: Final = regex.compile(r"(?<=\p{Latin})[\u0300-\u036f]+")
+_UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_LETTER: Final = rf"(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{Nl}}\p{{No}}])"
+_PIECE: Final = regex.compile(
+    rf"""
+    (?P<number>(?:(?<![\p{{L}}\p{{N}})\]%.+-])[+-])?(?:\d+(?:[.,:/-]\d+)*|(?<![\p{{L}}\p{{N}}])\.\d+))
+        (?:(?i:st|nd|rd|th)(?![\p{{L}}\p{{N}}])|(?P<decade>'?(?i:s)(?![\p{{L}}\p{{N}}])))?
+    |(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}]*)
+    |(?P<short>(?<![\p{{L}}\p{{N}}])(?:\p{{L}}{{1,2}}\.){{1,8}}\p{{L}}{{1,2}}(?![\p{{L}}\p{{N}}])\.?)
+    |(?P<initial>(?<![\p{{L}}\p{{N}}'])(?:(?:\p{{Lu}}|\p{{Lu}}\p{{Ll}}{{1,2}})\.(?=\s\p{{Lu}})|\p{{Lu}}\p{{Ll}}{{2,3}}\.(?=\s\d)))
+    |(?P<word>{_LETTER}(?:{_LETTER}|\d|(?<=\d)\.(?=\d))*+(?:'{_LETTER}+)*+(?:[+\#]+|(?<=(?<![\p{{L}}\p{{N}}])\p{{Lu}})-(?![\p{{L}}\p{{N}}]))?)
+    |(?P<mark>[.,;:!?|()\[\]\n/])
+    |(?P<sign>[\p{{S}}%&\#@§¶‰*\\])
+    """,
+    regex.VERBOSE,
+)
+_MARKDOWN: Final = regex.compile(r"(?<![*_`~])[*_`~]++(?=[\p{L}\p{N}])|(?<=[\p{L}\p{N}.!?])[*_`~]++")
+_THOUSANDS: Final = regex.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_SIGNS: Final = {"&": "and", "%": "percent", "‰": "permille"}
+
+
+def tokens(text: str, joined: bool) -> tuple[Token, ...]:
+    """The tokens of a text. joined: words with a hyphen are one word ("e-mail" is "email"); or else they are several."""
+    text = _RAISED.sub(lambda found: f"^{found[1]}", text)
+    text = _MARKDOWN.sub("", unicodedata.normalize("NFKC", text).translate(_SAME))
+    found = list(_scan(text))
+    return tuple(combine(_joined(found) if joined else found))
+
+
+def _scan(text: str) -> Iterator[Token]:
+    end = 0
+    for found in _PIECE.finditer(text):
+        glued, end = text[end : found.start()] == "-", found.end()
+        said = found[0]
+        if number := found["number"]:
+            key = number.replace(",", "") if _THOUSANDS.fullmatch(number) else number
+            key = "".join(str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in key)
+            yield Token(f"{key}s" if found["decade"] else key.removeprefix("0" if key[:2] == "00" else ""), "number", glued)
+        elif found["unspaced"]:
+            yield from (Token(each) for each in WordBreaker(said, "root"))
+        elif found["mark"]:
+            yield Token(said, "mark")
+        elif found["sign"]:
+            yield Token(_SIGNS.get(said) or _name(said), "word", glued)
+        else:
+            yield _word(said if found["word"] else said.replace(".", ""), glued)
+
+
+def _word(said: str, glued: bool) -> Token:
+    possessive = said.casefold().endswith("'s")
+    plain = said[:-2] if possessive else said
+    letters = unicodedata.normalize("NFKD", plain.replace("'", "").casefold().translate(_SPELLED))
+    key = unicodedata.normalize("NFC", _ACCENTS.sub("", letters))
+    return Token(key, "word", glued, said[0].isupper(), possessive)
+
+
+def _name(sign: str) -> str:
+    """The last word of a sign's name: "dollar" of DOLLAR SIGN."""
+    return unicodedata.name(sign, "sign").removesuffix(" SIGN").lower().replace(" ", "-")
+
+
+def _joined(found: list[Token]) -> list[Token]:
+    """Each word after a hyphen as the end of the word before."""
+    whole: list[Token] = []
+    for token in found:
+        last = whole[-1] if whole else None
+        if token.glued and last is not None and token.kind == last.kind == "word" and not last.possessive:
+            whole[-1] = last._replace(key=last.key + token.key, possessive=token.possessive)
+        else:
+            whole.append(token)
+    return whole
