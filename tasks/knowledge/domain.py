@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
+from seal_env.tasks.knowledge.grading.exact_match import normalise
 from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.tasks.knowledge.prompt import query, question_and_answer
 from seal_env.tasks.text_metrics import text_metrics, word_f1
@@ -83,13 +85,17 @@ class KnowledgeDomain:
         return Evaluation(sum(right_Q) / count, sum(words_Q) / count, tuple((text,) for text in texts_Q), metrics)
 
     def _right(self, pairs: Sequence[tuple[Question, str | None]]) -> list[bool]:
-        """For each question, whether its answer agrees with one of the gold answers; all are graded in one call."""
+        """For each question, whether its answer agrees with one of the gold answers; all are graded in one call.
+
+        The same text does not answer questions whose gold answers share no word.
+        """
         attempts, askers = [], []
         for index, (question, text) in enumerate(pairs):
             if text is not None:
                 attempts += [Attempt(question.question, gold, text) for gold in question.golds]
                 askers += [index] * len(question.golds)
         right = {index for index, verdict in zip(askers, self.grader.grade_all(attempts), strict=True) if verdict}
+        right -= {index for group in _repeated(pairs, right) for index in group}
         return [index in right for index in range(len(pairs))]
 
     def gold(self, task: Task[Passage, Question]) -> tuple[str, ...]:
@@ -107,3 +113,14 @@ class KnowledgeDomain:
                 row.append(("gold", question.answer))
             rows.append(row)
         return rows
+
+
+def _repeated(pairs: Sequence[tuple[Question, str | None]], right: Set[int]) -> Iterator[list[int]]:
+    """Right answers in the same words to questions whose gold answers share no word: such a text answers everything."""
+    groups: dict[str, list[int]] = {}
+    for index in sorted(right):
+        groups.setdefault(normalise(pairs[index][1] or ""), []).append(index)
+    for group in groups.values():
+        golds = [set(normalise(pairs[index][0].answer).split()) for index in group]
+        if any(one.isdisjoint(other) for one, other in combinations(golds, 2)):
+            yield group

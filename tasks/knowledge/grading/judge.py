@@ -23,12 +23,18 @@ VERDICTS: Final = StoreFormat[bool](
 )
 VERDICTS_IN_MEMORY: Final = 100_000
 MAX_NEW_TOKENS: Final = 64
+LONGEST: Final = 4000
+"""Characters of a prediction; a longer one is wrong without a query."""
+REFUSED: Final = (200, 400, 403, 413, 422)
+"""HTTP statuses of a judge that was reached: it said neither yes nor no, or its filter refused the text."""
 
 
 class JudgeGrader:
     """A grader that queries a served model.
 
-    A prediction without any word is wrong without a query, and equal attempts are queried once. The first call finds the
+    A prediction without any word is wrong without a query, and so is one of more than LONGEST characters; equal attempts are
+    queried once. A prediction about which the judge says neither yes nor no, or which its filter refuses, is wrong where the
+    judge does judge the gold answer to the same question: to be refused is no way around a verdict. The first call finds the
     form of request that the judge understands, with one to four requests about a sample question; see `contact`. Verdicts
     are cached by the model's name and its instructions, not by the server's address.
     """
@@ -81,7 +87,7 @@ class JudgeGrader:
             GraderError: An attempt cannot be graded; the verdicts on the others are cached.
             SettingError: No model is named, and the server does not serve exactly one.
         """
-        distinct = list(dict.fromkeys(attempt for attempt in attempts if any(map(str.isalnum, attempt.prediction))))
+        distinct = list(dict.fromkeys(attempt for attempt in attempts if _is_judged(attempt.prediction)))
         if not distinct:
             return [False] * len(attempts)
         model = self._model or (self.contact and self.contact.model) or await self._find_model()
@@ -105,7 +111,7 @@ class JudgeGrader:
             if self.contact is None:
                 self.contact = await self._find_form(connection, model)
             contact = self.contact
-            replies = await asyncio.gather(*(_query_or_failure(connection, contact, attempt) for attempt in attempts))
+            replies = await asyncio.gather(*(_verdict_or_failure(connection, contact, attempt) for attempt in attempts))
         found = {
             _key(model, attempt): reply for attempt, reply in zip(attempts, replies, strict=True) if isinstance(reply, bool)
         }
@@ -127,6 +133,10 @@ class JudgeGrader:
         return GraderError(f"the judge {model!r} at {self._server.base_url}: {reason}")
 
 
+def _is_judged(prediction: str) -> bool:
+    return len(prediction) <= LONGEST and any(map(str.isalnum, prediction))
+
+
 def _open_store(path: Path | None) -> Store[bool]:
     """The verdicts in a file. Raises SettingError for a file of something else, or one that cannot be created."""
     store = Store(path, VERDICTS, rows_in_memory=VERDICTS_IN_MEMORY)
@@ -145,6 +155,15 @@ def _no_verdict(form: str, reply: ChatReply) -> str:
     """Why a reply holds no verdict; empty if it does."""
     del form
     return "" if read_verdict(reply.text) is not None else f"it says neither yes nor no but {reply.text[:80]!r}"
+
+
+async def _verdict_or_failure(connection: Connection, contact: Contact, attempt: Attempt) -> bool | ServerError:
+    """A prediction that the judge refuses to judge is wrong, if it judges the gold answer in its place."""
+    reply = await _query_or_failure(connection, contact, attempt)
+    if isinstance(reply, bool) or reply.status not in REFUSED:
+        return reply
+    control = await _query_or_failure(connection, contact, attempt._replace(prediction=attempt.gold))
+    return False if isinstance(control, bool) else reply
 
 
 async def _query_or_failure(connection: Connection, contact: Contact, attempt: Attempt) -> bool | ServerError:

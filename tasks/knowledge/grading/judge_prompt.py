@@ -35,13 +35,16 @@ SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
 SAMPLE: Final = Attempt("How many legs does a spider have?", "eight", "It has 8 legs.")
 """The sample attempt with which forms are tried, so that the form found does not depend on what is graded."""
 
-_WORD: Final = re.compile(r"\W*(yes|no)\b\W*", re.IGNORECASE)
+_FENCE: Final = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL | re.IGNORECASE)
+_VERDICT: Final = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
+_FIRST: Final = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 
 
 def judge_fields(attempt: Attempt, form: str) -> dict[str, Any]:
     """The fields of a request that depend on the attempt and the form: messages, temperature 0, and the form's schema."""
     shown = {"question": attempt.question, "reference": attempt.gold, "candidate": attempt.prediction}
     text = json.dumps(shown, ensure_ascii=False).encode(errors="replace").decode()  # half a surrogate pair cannot be sent
+    text = text.replace("<", "\\u003c").replace("[", "\\u005b")  # no text spells a special token of the judge's template
     fields: dict[str, Any] = {
         "messages": [
             {"role": "system", "content": f"{INSTRUCTIONS} {ENDINGS[form]}"},
@@ -56,11 +59,16 @@ def judge_fields(attempt: Attempt, form: str) -> dict[str, Any]:
 
 
 def read_verdict(text: str) -> bool | None:
-    """True for yes and False for no, as JSON or as a single word; None for anything else."""
+    """True for yes and False for no, as JSON or as the first word, behind thoughts or in a fence; None for anything else."""
+    plain = text.rpartition("</think>")[2].strip()
+    if fenced := _FENCE.fullmatch(plain):
+        plain = fenced[1]
     try:
-        body = json.loads(text)
-    except ValueError:
-        body = text
+        body: Any = json.loads(plain)
+    except (ValueError, RecursionError):
+        body = plain
     said = body.get("verdict") if isinstance(body, dict) else body
-    word = _WORD.fullmatch(said) if isinstance(said, str) else None
-    return word[1].lower() == "yes" if word else None
+    if not isinstance(said, str):
+        return None
+    first, words = _FIRST.match(said), {word.lower() for word in _VERDICT.findall(said)}
+    return first[1].lower() == "yes" if first and len(words) == 1 else None

@@ -72,3 +72,20 @@ def test_domain_grades_all_answers_in_one_call_and_takes_any_gold_answer() -> No
     assert grader.calls == [
         [Attempt("Who?", "Ann", "Annabel"), Attempt("Who?", "Annabel", "Annabel"), Attempt("When?", "1852", "1900")]
     ]
+
+
+def accuracy(*cases: tuple[str, str, str]) -> float:
+    """Of (question, gold answer, answer) by the lexical grader."""
+    task = PassageTask("t", Passage("A", "b"), tuple(Question(question, gold) for question, gold, _ in cases))
+    answers = [Answer(str(number), False, answer, 0.0) for number, (_, _, answer) in enumerate(cases)]
+    return KnowledgeDomain(LexicalGrader()).score(task, answers, 0).accuracy
+
+
+def test_one_text_does_not_answer_different_questions() -> None:
+    all_of_it = "Mira Vald built the lighthouse in 1852."
+    assert accuracy(("Who built the lighthouse?", "Mira Vald", all_of_it)) == 1
+    assert accuracy(("Who built the lighthouse?", "Mira Vald", all_of_it), ("When was it built?", "1852", all_of_it)) == 0
+
+
+def test_one_text_answers_the_same_question_in_other_words() -> None:
+    assert accuracy(("When was it built?", "15 May 1852", "1852"), ("In which year was it built?", "1852", "1852")) == 1
