@@ -195,7 +195,7 @@ def main(given: Sequence[str] | None = None) -> None:
             found[environment_id].add(_chunk(document["chunks"][key]))
         env.close()
     show(arguments.json, document, table_of(found))
-    raise SystemExit(any(chunk.raised for chunk in found.values()))
+    raise SystemExit(int(any(chunk.raised for chunk in found.values())))
 
 
 def _chunk(record: Mapping[str, Any]) -> Chunk:
