@@ -132,13 +132,6 @@ def test_plain_text_is_read_in_linear_time(kind: str) -> None:
     assert_linear(read_texts, WORST[kind], 100_000)
 
 
-<<<<<<< Updated upstream
-@pytest.mark.parametrize("kind", WORST)
-@pytest.mark.parametrize("domain", [ARC, KNOWLEDGE], ids=lambda domain: domain.name)
-def test_an_action_is_checked_in_linear_time(domain: Any, kind: str) -> None:
-    assert_linear(ActionSpec(domain.tools, plain_text=domain.reads_plain_text).contains, WORST[kind], MAX_CHARACTERS)
-
-
 @pytest.mark.parametrize("form", REPLY_FORMS)
 def test_a_reply_full_of_calls_or_of_their_marks_is_read_in_linear_time(form: str) -> None:
     reply = REPLY_FORMS[form].render([("augment", {"texts": ["a"]}), ("finetune", {})])
@@ -147,16 +140,10 @@ def test_a_reply_full_of_calls_or_of_their_marks_is_read_in_linear_time(form: st
         assert_linear(parse_or_read, repeated("", f"{unit}{{", ""), 24_000)
 
 
-@pytest.mark.parametrize("kind", WORST)
-def test_a_grid_is_read_in_linear_time(kind: str) -> None:
-    assert_linear(GridFormat("lettered").read, WORST[kind], 100_000)
-    assert_linear(GridFormat("plain").read, WORST[kind], 100_000)
-=======
 @pytest.mark.parametrize("kind", ["cells", "rows", "digits", "spaces", "lines"])
 @pytest.mark.parametrize("grid_format", ["plain", "lettered"])
 def test_a_grid_is_read_in_linear_time(grid_format: str, kind: str) -> None:
     assert_linear(GridFormat(grid_format).read, WORST[kind], 100_000)
->>>>>>> Stashed changes
 
 
 @pytest.mark.parametrize("item", [[], {}, "a", 1, {"pairs": 1}, {"question": "a", "answer": "b"}])
