@@ -301,6 +301,18 @@ class Evaluation:
         return self.accuracy == 1.0
 
 
+@dataclass(frozen=True)
+class AdaptedLayers:
+    """What updates change in a model.
+
+    counts: how many layers of each name, as {"q_proj": 28}. missing: names that were asked for and are not adapted, or not
+    everywhere, each with the reason.
+    """
+
+    counts: Mapping[str, int]
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
 class InnerLoop(Protocol):
     """Trains an adapter for each job, or all weights, starting from one base model, and answers the job's queries."""
 

@@ -59,6 +59,8 @@ def update_info(
         "optimizer_steps": edit.optimizer_steps if edit else 0,
         "tokens": edit.tokens if edit else 0,
         "training_tokens": edit.training_tokens if edit else 0,
+        "adapted": dict(runtime.adapted.counts),
+        "not_adapted": dict(runtime.adapted.missing),
         "losses": [loss if math.isfinite(loss) else None for loss in result.losses_S] if result else [],
     }
     for when, evaluation in evaluations.items():

@@ -10,6 +10,7 @@ from seal_env.domains.rewards import make_reward
 from seal_env.episodes.fitting import FittingTaskset, longest_query
 from seal_env.errors import ModelError
 from seal_env.inner_loop import make_inner_loop
+from seal_env.inner_loop.adapted import NOTHING_SAID, adapted_layers
 from seal_env.self_edits.compile import Rules
 from seal_env.settings import Settings
 from seal_env.store import cache_path
@@ -41,6 +42,8 @@ class Runtime:
         check_tools(self.tools, self.domain)
         self.reward = make_reward(settings.reward, self.spec.partial_metric)
         self.budget = settings.budget
+        self.adapted = NOTHING_SAID
+        """What updates change, once a model is loaded."""
         self._inner_loop = inner_loop
         self._saved = 0
         if inner_loop is not None:
@@ -64,6 +67,7 @@ class Runtime:
         """Train with `inner_loop`; the budget drops examples that its model cannot take, and the task set such tasks."""
         if inner_loop is self._inner_loop and self.taskset is not self.all_tasks:
             return
+        self.adapted = adapted_layers(inner_loop, self.settings.lora, self.settings.method)
         self._inner_loop, self._problems = inner_loop, {}
         self.taskset = FittingTaskset(self.all_tasks, self.problem_of)
         longest = inner_loop.max_tokens(self.settings.recipe) + 1

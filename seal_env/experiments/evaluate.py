@@ -38,8 +38,8 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
     runtime = config.runtime()
     agent = make_agent(agent_name, AgentContext.of(SealEnv(runtime=runtime), settings.seed), **config.options)
     options = check_options(get_agent(agent_name), config.options)
-    config.begin({"command": "eval", "agent": agent_name, **settings.model_dump()}, runtime, options)
     runtime.load()
+    config.begin({"command": "eval", "agent": agent_name, **settings.model_dump()}, runtime, options)
     episodes = starts(runtime.taskset.task_ids, settings.samples, settings.seed)
     with Tracker(config.out, settings.model_dump(), config.track) as tracker, console.status("") as status:
 

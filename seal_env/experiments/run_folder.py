@@ -25,6 +25,9 @@ from seal_env.options import Options
 from seal_env.settings import default_of
 from seal_env.store import FILE_NAME, cache_path
 
+DERIVED = {"versions", "machine", "adapted", "not_adapted"}
+"""Tables of settings.toml that settings do not make."""
+
 
 def settings_tables(run: Mapping[str, Any], runtime: Runtime, options: Options | None = None) -> dict[str, dict[str, Any]]:
     """The tables of settings.toml: everything that decides the results, resolved.
@@ -41,6 +44,8 @@ def settings_tables(run: Mapping[str, Any], runtime: Runtime, options: Options |
         "environment": settings.flat() | {"device": device},
         "agent_options": {} if options is None else options.model_dump(),
         "recipe": asdict(settings.recipe),
+        "adapted": dict(runtime.adapted.counts),
+        "not_adapted": dict(runtime.adapted.missing),
         "machine": {"device": describe_device(device)},
         "versions": package_versions(),
     }
@@ -71,7 +76,7 @@ def begin_or_resume(path: Path, settings: Mapping[str, Mapping[str, Any]]) -> bo
 
     Args:
         path: The folder.
-        settings: Tables of settings; those named `versions` and `machine` may differ.
+        settings: Tables of settings; those that follow from the others and from the machine may differ, see `DERIVED`.
 
     Returns:
         Whether the folder existed.
@@ -86,7 +91,7 @@ def begin_or_resume(path: Path, settings: Mapping[str, Mapping[str, Any]]) -> bo
     if not file.is_file():
         raise RunFolderError(f"out={str(path)!r} exists and is not a run folder of seal-env: name another folder")
     found, tables = tomllib.loads(file.read_text(encoding="utf-8")), tomllib.loads(text)
-    for name in sorted({*found, *tables} - {"versions", "machine"}):
+    for name in sorted({*found, *tables} - DERIVED):
         then, now = found.get(name, {}), tables.get(name, {})
         for field in sorted({*then, *now}):
             if then.get(field) != now.get(field):

@@ -87,9 +87,9 @@ def train_rest_em(
     other = config.runtime(subset=held_out)
     if not settings.allow_overlap:
         refuse_overlap(runtime.spec, runtime.taskset, other.taskset)
-    config.begin({"command": "train rest-em", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     runtime.load()
     other.load()
+    config.begin({"command": "train rest-em", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     chat = PolicyChat.of(runtime, policy.style)
 
     def agent(model: FrozenLM) -> LocalHFAgent:
@@ -118,9 +118,9 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
     runtime, other = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
     if not settings.allow_overlap:
         refuse_overlap(runtime.spec, runtime.taskset, other.taskset)
-    config.begin({"command": "train grpo", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     runtime.load()
     other.load()
+    config.begin({"command": "train grpo", "held_out": held_out, **settings.model_dump()}, runtime, policy)
     with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
         result = Grpo(base, runtime, other, settings, policy, config.out, progress.report, progress.log).run()
     if result["left_out"]:

@@ -24,10 +24,23 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from seal_env.errors import SettingError
+from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.serving.client import ChatServer, Connection, ServedModel, ServerError, Usage, run_async
 from seal_env.serving.probe import choose_model, list_models
-from seal_env.types import Answer, Example, InnerLoop, Outcome, Query, Recipe, UpdateJob, UpdateResult
+from seal_env.types import (
+    AdaptedLayers,
+    Answer,
+    Example,
+    InnerLoop,
+    LoraSpec,
+    Outcome,
+    Query,
+    Recipe,
+    UpdateJob,
+    UpdateMethod,
+    UpdateResult,
+)
 
 ANSWER_SECONDS: Final = 600.0
 """Time limit for one answer. At a server that takes one request at a time, the queries of a job wait for each other."""
@@ -94,6 +107,10 @@ class ServedEvaluation:
     def max_tokens(self, recipe: Recipe) -> int:
         """See InnerLoop."""
         return self._inner_loop.max_tokens(recipe)
+
+    def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
+        """See `seal_env.inner_loop.adapted.adapted_layers`."""
+        return adapted_layers(self._inner_loop, lora, method)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop.

@@ -165,8 +165,8 @@ class Reproduction:
 
         config = self._part(seed, SEARCH, subset=self.preset.held_out, reward="accuracy")
         runtime = config.runtime()
-        config.begin({"command": "search", "seed": seed, **self.preset.search.model_dump()}, runtime)
         runtime.load()
+        config.begin({"command": "search", "seed": seed, **self.preset.search.model_dump()}, runtime)
         journal = Journal(config.out / "found.jsonl")
         with self._timed(seed, SEARCH):
             found = search_tasks(runtime, SealEnv(runtime=runtime).action_space, self.preset.search, seed, journal)

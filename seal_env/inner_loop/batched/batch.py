@@ -60,7 +60,7 @@ class Batch:
         if not self._waiting:
             return
         optimizer = make_optimizer(self.jobs[self._waiting[0]].recipe.optimizer)
-        slots = TrainingSlots(self.model, self.slots, int(self.base.tokenizer.pad_token_id), optimizer)
+        slots = TrainingSlots(self.model, self.slots, self.base.pad_id, optimizer)
         ahead = self._encode_ahead()
         try:
             self._train(slots)

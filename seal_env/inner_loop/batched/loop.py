@@ -20,7 +20,7 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import bytes_stored, free_bytes, is_device_failure
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.results import device_failure
-from seal_env.types import Example, LoraSpec, Recipe, UpdateJob, UpdateResult
+from seal_env.types import AdaptedLayers, Example, LoraSpec, Recipe, UpdateJob, UpdateMethod, UpdateResult
 
 MOST_SLOTS = 32
 MOST_TOKENS = {"cpu": 2048, "cuda": 32768}
@@ -59,6 +59,10 @@ class BatchedInnerLoop:
     def count_tokens(self, examples: Sequence[Example]) -> list[int]:
         """Length of each example in tokens, template included."""
         return self.base.encoder.count_tokens(examples)
+
+    def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
+        """See `seal_env.inner_loop.adapted.adapted_layers`."""
+        return self.base.adapted(lora, method)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. Memory that runs out is an outcome of the job that did not fit, a failed device one of all jobs."""

@@ -28,7 +28,7 @@ from seal_env.types import LoraSpec
 
 ADVICE = "Use inner_loop='reference'"
 RANK = 8
-"""The adapters' rank is no larger here: what is proven does not depend on it."""
+"""The adapters' rank is no larger here, and alpha is the rank: what is proven does not depend on them."""
 
 GAIN = 0.3
 """How much the adapters here change a layer's output, relative to its input."""
@@ -50,8 +50,9 @@ def prove(base: FrozenLM, spec: LoraSpec | None) -> Proof:
         ModelError: Packed passes compute something else, or the model's code fails in them. It says what to do.
         SettingError: See `find_targets`.
     """
-    if spec is not None and spec.rank > RANK:
-        spec = replace(spec, rank=RANK if spec.rank % RANK == 0 else RANK - 1, alpha=spec.alpha * RANK / spec.rank)
+    if spec is not None:
+        rank = min(spec.rank, RANK if spec.rank % RANK == 0 else RANK - 1)
+        spec = replace(spec, rank=rank, alpha=rank)
     if ("packed", spec) not in base.checks:
         check_plain(base)
         if spec is not None:
@@ -138,8 +139,11 @@ class _Comparison:
             self._refuse(what, distance)
 
     def _refuse(self, what: str, distance: float) -> None:
+        self._fail(f"its {what} differ by {distance:.1%}")
+
+    def _fail(self, reason: str) -> None:
         name, kind = self.base.name, self.base.model.config.model_type
-        raise ModelError(f"model={name!r} ({kind}) does not run packed: its {what} differ by {distance:.1%}. {ADVICE}")
+        raise ModelError(f"model={name!r} ({kind}) does not run packed: {reason}. {ADVICE}")
 
     def _compare_training(self) -> torch.Tensor:
         """Logits and gradients of two jobs in one pass, one of which has the far positions.
@@ -185,12 +189,12 @@ class _Comparison:
                     weight.grad = None
             return found
         if packed:
-            pairs = self.stack.gradients_by_layer
+            assert self.stack.gradients is not None
             return {
-                f"{name} {slot}{part}": matrix[slot]
-                for name, pair in pairs.items()
-                for part, matrix in zip("AB", pair, strict=True)
-                for slot in (0, 1)
+                f"{shape.name} {slot}{part}": matrix
+                for shape in self.stack.shapes
+                for part, matrices in zip("AB", self.stack.views(shape, self.stack.gradients), strict=True)
+                for slot, matrix in enumerate(matrices)
             }
         return {
             f"{name} {slot}{part}": torch.zeros_like(weight) if weight.grad is None else weight.grad
@@ -227,7 +231,7 @@ class _Comparison:
         )
         self.packed.hidden(packed, self.stack, storing(attention_over(packed), stored))
         if not stored:
-            raise ModelError(f"model={self.base.name!r} does not run packed: its attention cannot be replaced. {ADVICE}")
+            self._fail("its attention cannot be replaced")
         bounds = (slice(0, lengths[0]), slice(lengths[0], sum(lengths)))
         states: list[States] = [[(key[:, part], value[:, part]) for key, value in stored] for part in bounds]
         cache = KeyCache(states, lengths)
@@ -242,7 +246,7 @@ class _Comparison:
 
     def _same_with_padding(self) -> bool:
         """True if padded sequences, on whose padding the paper's profile trains, have the plain model's logits."""
-        real, length, pad = WINDOW // 2, WINDOW - 1, int(self.base.tokenizer.pad_token_id)
+        real, length, pad = WINDOW // 2, WINDOW - 1, self.base.pad_id
         ids = self.near[:1, :length].clone()
         ids[:, real:] = pad
         mask = torch.ones_like(ids)
@@ -255,10 +259,10 @@ class _Comparison:
 
 def _filled(stack: LoraStack) -> LoraStack:
     """Adapters that change every layer's output."""
-    generator, scale = torch.Generator().manual_seed(0), stack.scale or 1.0
+    generator = torch.Generator().manual_seed(0)
     for shape in stack.shapes:
         for matrix, deviation in zip(
-            stack.views(shape, stack.weights), (shape.inputs**-0.5, GAIN / (scale * stack.spec.rank**0.5)), strict=True
+            stack.views(shape, stack.weights), (shape.inputs**-0.5, GAIN * stack.spec.rank**-0.5), strict=True
         ):
             matrix.copy_(torch.randn(matrix.shape, generator=generator).to(matrix) * deviation)
     for slot in range(len(stack.weights)):

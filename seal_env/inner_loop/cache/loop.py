@@ -8,8 +8,19 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final
 
+from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.store import Store
-from seal_env.types import Example, InnerLoop, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import (
+    AdaptedLayers,
+    Example,
+    InnerLoop,
+    LoraSpec,
+    Outcome,
+    Recipe,
+    UpdateJob,
+    UpdateMethod,
+    UpdateResult,
+)
 
 CACHED: Final = (Outcome.OK, Outcome.DIVERGED)
 """Outcomes that depend on the job alone; the others are infrastructure failures."""
@@ -81,6 +92,10 @@ class CachedInnerLoop:
     def max_tokens(self, recipe: Recipe) -> int:
         """See InnerLoop."""
         return self.inner.max_tokens(recipe)
+
+    def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
+        """See `seal_env.inner_loop.adapted.adapted_layers`."""
+        return adapted_layers(self.inner, lora, method)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. The jobs to run go to the wrapped inner loop in one call."""

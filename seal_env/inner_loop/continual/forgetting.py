@@ -116,7 +116,7 @@ def _read(model: FrozenLM, batch: Sequence[EncodedQuery]) -> tuple[torch.Tensor,
     """One forward pass. Rows are padded on the right, where causal attention does not look."""
     longest = max(map(_length, batch))
     rows = [[*encoded.prompt_T, *encoded.gold_T[:-1]] for encoded in batch]
-    pad = int(model.tokenizer.pad_token_id)
+    pad = model.pad_id
     ids = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in rows], device=model.device)
     positions = _answer_positions(batch)
     chosen_at = torch.tensor(positions, device=model.device)

@@ -60,7 +60,7 @@ class FullBatch:
         with learning(self.base, optimizer.state_tensors) as weights:
             reader = PackedReader(weights.learner, self.reader.proof)
             begun = begin_job(job, BASE, encoded)
-            if FullTraining(weights, reader, int(self.base.tokenizer.pad_token_id), optimizer).run(begun):
+            if FullTraining(weights, reader, self.base.pad_id, optimizer).run(begun):
                 self.results[index] = self._finish(index, begun, weights, reader)
             else:
                 self.results[index] = out_of_memory(micro_batch=1)

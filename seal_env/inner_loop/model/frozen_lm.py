@@ -19,11 +19,11 @@ from transformers.utils import logging as transformers_logging
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop.model.fingerprint import fingerprint
 from seal_env.inner_loop.model.stamp import Stamp, stamp_of
-from seal_env.inner_loop.model.targets import Targets, find_targets
+from seal_env.inner_loop.model.targets import FLOATS, Targets, find_targets
 from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.models.catalog import MODEL_DIRECTORIES
-from seal_env.types import InnerLoop, LoraSpec
+from seal_env.types import AdaptedLayers, InnerLoop, LoraSpec, UpdateMethod
 
 # For tokenizers that come without a chat template: the contents, a blank line between them.
 PLAIN_TEMPLATE = (
@@ -54,6 +54,10 @@ class FrozenLM:
     template: TemplateArguments = DEFAULT
     inner_loops: dict[str, InnerLoop] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raise ModelError for a quantised model."""
+        check_not_quantised(self.model, self.name)
+
     @cached_property
     def encoder(self) -> JobEncoder:
         """Encodes examples and queries as tokens, each once for all inner loops."""
@@ -69,9 +73,37 @@ class FrozenLM:
         """Digest of the model and its tokenizer, computed once; see `seal_env.inner_loop.model.fingerprint`."""
         return fingerprint(self.model, self.tokenizer, self.device)
 
+    @property
+    def embedding_rows(self) -> int:
+        """How many tokens the model can read."""
+        return embedding_rows(self.model)
+
+    @property
+    def pad_id(self) -> int:
+        """The padding token; the token that ends a sequence where the model has no embedding for it.
+
+        Raises:
+            ModelError: The model has no embedding for either.
+        """
+        ids = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        for token in ids:
+            if token is not None and token < self.embedding_rows:
+                return int(token)
+        raise ModelError(
+            f"model={self.name!r}: padding and end of its tokenizer are tokens {ids[0]} and {ids[1]}, but its embedding has "
+            f"{self.embedding_rows} rows. Use the model's own tokenizer"
+        )
+
     def targets(self, spec: LoraSpec) -> Targets:
         """The layers that an adapter of this shape changes; see `find_targets`, whose errors it raises."""
         return find_targets(self.model, spec.target_modules)
+
+    def adapted(self, spec: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
+        """What an update changes; see `seal_env.inner_loop.adapted`, whose errors it raises."""
+        if method == "full":
+            return AdaptedLayers({"all weights": sum(1 for _ in self.model.parameters())})
+        targets = self.targets(spec)
+        return AdaptedLayers(targets.counts, targets.missing)
 
     def beside(self, model: Any) -> FrozenLM:
         """Another model of this architecture with the same tokenizer; both share what is encoded and what was checked."""
@@ -108,6 +140,25 @@ def share(model: Any, parameters: Sequence[torch.nn.Parameter] | None = None) ->
     own = list(model.parameters())
     held = {id(tensor): used for tensor, used in zip(own, own if parameters is None else parameters, strict=True)}
     return copy.deepcopy(model, held | {id(tensor): tensor for tensor in model.buffers()})
+
+
+def embedding_rows(model: Any) -> int:
+    """How many tokens a model can read, which may be fewer than its tokenizer has."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
+def check_not_quantised(model: Any, name: str) -> None:
+    """Raise ModelError for a model whose weights are codes that other weights or tables explain."""
+    if getattr(model, "is_quantized", False):
+        raise ModelError(
+            f"model={name!r} is quantised, and updates need weights as they are. Use the model that it was made from"
+        )
+    odd = next((each for each, weight in model.named_parameters() if weight.dtype not in FLOATS), None)
+    if odd is not None:
+        raise ModelError(
+            f"model={name!r} has weights that are no plain numbers: {odd!r} has {model.get_parameter(odd).dtype}. "
+            f"Use a model in fp32, bf16 or fp16"
+        )
 
 
 def choose_device(device: str) -> torch.device:

@@ -23,7 +23,7 @@ from seal_env.inner_loop.reference.answering import Answerer
 from seal_env.inner_loop.reference.trainer import AdapterTrainer, FullTrainer
 from seal_env.inner_loop.results import TrainingLog, base_result, device_failure, out_of_memory, update_result
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
-from seal_env.types import Answer, Example, Recipe, UpdateJob, UpdateResult
+from seal_env.types import AdaptedLayers, Answer, Example, LoraSpec, Recipe, UpdateJob, UpdateMethod, UpdateResult
 
 
 class ReferenceInnerLoop:
@@ -32,7 +32,7 @@ class ReferenceInnerLoop:
     def __init__(self, base: FrozenLM) -> None:
         self.base = base
         self._encoder = base.encoder
-        self._pad = int(base.tokenizer.pad_token_id)
+        self._pad = base.pad_id
         self._adapter = Adapter(base)
         self._turn = RLock()
 
@@ -43,6 +43,10 @@ class ReferenceInnerLoop:
     def count_tokens(self, examples: Sequence[Example]) -> list[int]:
         """Length of each example in tokens, template included."""
         return self._encoder.count_tokens(examples)
+
+    def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
+        """See `seal_env.inner_loop.adapted.adapted_layers`."""
+        return self.base.adapted(lora, method)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. Running out of memory, or a failed device, is an outcome of that job alone."""

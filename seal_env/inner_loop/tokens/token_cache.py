@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from seal_env.errors import ModelError
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedExample, EncodedQuery
 from seal_env.types import Example, Message, Query, Recipe
 
@@ -19,12 +20,12 @@ SAMPLES = Example((Message("user", "question"), Message("assistant", "answer")))
 class JobEncoder:
     """Encodes examples and queries for one base model. Thread-safe.
 
-    All methods raise ModelError if the model's chat template cannot render a message.
+    All methods raise ModelError if the model's chat template cannot render a message, or for tokens that the model lacks.
     """
 
     def __init__(self, base: FrozenLM) -> None:
         self._encoder = ChatEncoder(base.tokenizer, base.name, base.template)
-        self._longest = base.max_tokens
+        self._name, self._longest, self._rows = base.name, base.max_tokens, base.embedding_rows
         self._examples: dict[tuple[Example, bool, bool, bool], EncodedExample] = {}
         self._queries: dict[Query, EncodedQuery] = {}
         self._tokens = 0
@@ -37,6 +38,7 @@ class JobEncoder:
         with self._turn:
             if key not in self._examples:
                 encoded = self._encoder.encode_example(example, recipe)
+                self._check(encoded.ids_T)
                 self._make_room(len(encoded.ids_T))
                 self._examples[key] = encoded
             return self._examples[key]
@@ -46,9 +48,20 @@ class JobEncoder:
         with self._turn:
             if query not in self._queries:
                 encoded = self._encoder.encode_query(query)
+                self._check((*encoded.prompt_T, *encoded.gold_T))
                 self._make_room(len(encoded.prompt_T) + len(encoded.gold_T))
                 self._queries[query] = encoded
             return self._queries[query]
+
+    def _check(self, ids: Sequence[int]) -> None:
+        """Raise ModelError for a token that the model cannot read."""
+        beyond = [token for token in ids if token >= self._rows]
+        if beyond:
+            token = self._encoder.tokenizer.convert_ids_to_tokens(beyond[0])
+            raise ModelError(
+                f"model={self._name!r}: its tokenizer writes {token!r} as token {beyond[0]}, but its embedding has "
+                f"{self._rows} rows. Use the model's own tokenizer, or enlarge the embedding with resize_token_embeddings"
+            )
 
     def _make_room(self, tokens: int) -> None:
         self._tokens += tokens
