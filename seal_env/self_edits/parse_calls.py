@@ -13,9 +13,9 @@ import re
 
 from seal_env.self_edits.call_forms.cursor import Cursor, UnreadableError
 from seal_env.self_edits.call_forms.json_calls import sequence
-from seal_env.self_edits.call_forms.table import begins_with_call, first_mark, read_calls, read_python
+from seal_env.self_edits.call_forms.table import begins_with_call, first_mark, read_calls
 from seal_env.self_edits.thoughts import after_thoughts, has_thought
-from seal_env.self_edits.untrusted_json import JSON, check_length, cut, loads, plain, shown
+from seal_env.self_edits.untrusted_json import JSON, WHITE_SPACE, check_length, cut, loads, plain, shown
 from seal_env.tools.registry import MAX_CALLS
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 
@@ -29,12 +29,13 @@ _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "action_input")
 _OTHER_KEYS = {"id", "type", "call_id", "tool_call_id", "status", "index"}
 _WRAPPERS = ("function", "functionCall", "function_call")
 """Keys of a call under which there may be an object with its name and arguments: OpenAI, Gemini."""
-_PYTHON = ("tool_code", "python")
+_NO_JSON = ("tool_code", "python", "xml", "tool_call")
+"""Languages of fenced blocks with calls in other forms."""
 _SPEECH = ("reasoning", "message", "text", "output_text", "thinking")
 _NAMESPACES = ("functions.", "default_api.")
 _BEGINS_CALLS = re.compile(r"\[TOOL_CALLS\]|\[\s*+[A-Za-z_][\w.]*+\(")
 LIKE_A_CALL = re.compile(
-    r"""\{\s*+["'](?:name|function|tool_name|recipient_name|tool|tool_calls|arguments|parameters|data_generation)["']\s*+:
+    r"""\{\s*+\\*+["'](?:name|function|tool_name|recipient_name|tool|tool_calls|arguments|parameters|data_generation)\\*+["']\s*+:
     |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
     |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\], ;\t]*+$
     |^[ \t]*+[A-Za-z_][\w.]*+(?::[0-9]++)?+(?:[ \t]*+\n)?+\{[ ]*+["}]
@@ -115,7 +116,7 @@ def _json_value(text: str) -> JSON:
     try:
         return loads(text)
     except ValueError:
-        if text[0] == "{":
+        if text[:1] == "{":
             try:
                 return [*sequence(Cursor(text))]
             except UnreadableError:
@@ -124,18 +125,18 @@ def _json_value(text: str) -> JSON:
 
 
 def _fenced_value(text: str) -> JSON:
-    """The only fenced block of an answer, JSON or calls in Python, around which there are words but no other calls."""
+    """The only fenced block of an answer: JSON, or calls in a form, around which there are words but no other calls."""
     parts = text.split(FENCE)
     if len(parts) > 3:
         raise ValueError("it has more than one fenced block")
     language, line_end, block = parts[1].partition("\n") if len(parts) == 3 else ("", "", "")
-    language = language.strip().lower() if line_end else FENCE
-    calls = read_python(block) if language in _PYTHON else None
-    if calls is None and language not in ("", "json"):
+    block, known = block.strip(WHITE_SPACE), language.strip().lower() if line_end else FENCE
+    calls = read_calls(block) if known in _NO_JSON and block[:1] != "{" else None
+    if calls is None and known not in ("", "json", "tool_call"):
         raise ValueError(f"it begins with {shown(text, 40)}, not with [ or {{")
     if holds_a_call(parts[0]) or holds_a_call(parts[2]):
         raise UnreadableError("beside the fenced block there may be another call")
-    return loads(block) if calls is None else [*calls]
+    return _json_value(block) if calls is None else [*calls]
 
 
 def _calls(value: JSON) -> tuple[ToolCall, ...]:

@@ -38,7 +38,8 @@ _TOOLS = (IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)
 _NAMES = "|".join(tool.name for tool in _TOOLS)
 _ARGUMENTS = "|".join(name for tool in _TOOLS for name in tool.arguments.model_fields)
 NAMES_A_TOOL = re.compile(
-    rf"""\b(?:{_NAMES})\((?:\s*+\w++\s*+=|\s*+\{{)
+    rf"""\b(?:functions|default_api|tools)\.(?:{_NAMES})\b
+    |\b(?:{_NAMES})\((?:\s*+\w++\s*+=|\s*+\{{)
     |["'](?:{_ARGUMENTS})["']\s*+:
     |</?(?:{_NAMES})\b[^<>\n]*+>
     |<(?:tool|function|invoke|parameter)[\w ]*+[ =>]

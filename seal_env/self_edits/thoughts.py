@@ -31,10 +31,11 @@ _PAIRS = {
     "to=self<|message|>": "<|eom|>",
     "<|channel|>analysis<|message|>": "<|end|>",
     "<|content_thinking|>": "<|end_message|>",
+    "Here is my thought process:": "Here is my response:",
 }
 """Marks by family: most; Hermes; Seed-OSS; MiniMax; Magistral; Kimi-VL; Command A; Apertus; Kimi K3; Gemma 4; Muse Glimmer;
-gpt-oss; Inkling."""
-_ENDS_OTHERS_TOO = ("<|end|>", "<|end_message|>", "<|eom|>")
+gpt-oss; Inkling; Granite 3.2."""
+_ENDS_OTHERS_TOO = ("<|end|>", "<|end_message|>", "<|eom|>", "<channel|>", "Here is my response:")
 
 _ANSWERS = {
     "<answer>": "</answer>",
@@ -47,7 +48,11 @@ _ANSWERS = {
     "<|channel|>final<|message|>": "<|return|>",
     "<|channel|>final <|constrain|>json<|message|>": "<|return|>",
 }
-_TURNS = ("<|start|>assistant", "<|message_model|>", "<|im_start|>assistant", "<|assistant|>")
+_TURNS = ("<|start|>assistant", "<|message_model|>")
+_HEADER = re.compile(
+    r"<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>|<\|assistant\|>|<\|Assistant\|>"
+)
+"""What begins a turn of an assistant, where it is not part of a form of calls or thoughts."""
 END_TOKENS = (
     *("<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>"),
     *("</s>", "<eos>", "<end_of_turn>", "<turn|>", "<|eot|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>", "[EOS]"),
@@ -71,6 +76,7 @@ THOUGHT = re.compile(rf"(?:(?:{_any_of(_TURNS)})[{WHITE_SPACE}]*+)?({_any_of(_PA
 """Where a thought begins; group 1 is the mark."""
 _MARK = re.compile(f"(?P<begins>{_any_of(_PAIRS)})|{_any_of(set(_PAIRS.values()) - set(_ENDS_OTHERS_TOO))}")
 _ENDS = {mark.lower(): re.compile(_pattern(end)) for mark, end in _PAIRS.items()}
+_BEGINS_AGAIN = re.compile(_any_of((*_PAIRS, *_TURNS)))
 ANSWER = re.compile(rf"(?:(?:{_any_of(_TURNS)})[{WHITE_SPACE}]*+)?(?:{_any_of(_ANSWERS)})")
 ANSWER_MARKS = re.compile(_any_of((*_ANSWERS, *_ANSWERS.values())))
 """Marks around an answer, which are no part of it."""
@@ -87,7 +93,8 @@ def after_thoughts(reply: str) -> str:
         UnreadableError: if it ends within a thought.
     """
     reply = reply[: _end(reply)]
-    before, position = -1, 0
+    header = _HEADER.match(reply, _past_space(reply, 0))
+    before, position = -1, header.end() if header else 0
     while position > before:
         before, position = position, _past_thought(reply, position)
     answer = ANSWER.match(reply, position)
@@ -106,21 +113,32 @@ def opened_thought(prompt: str) -> str:
 
 
 def end_of_thought(text: str, mark: re.Match[str]) -> int:
-    """Index behind the thought that begins with a match of THOUGHT; UnreadableError if it does not end."""
+    """Index behind the thought that begins with a match of THOUGHT.
+
+    Raises:
+        UnreadableError: if it does not end, or if another one or a turn begins before its end: its own end is missing then,
+            and what follows it may be calls.
+    """
     found = _ENDS[mark[1].lower()].search(text, mark.end())
     if found is None:
         raise UnreadableError("it was cut off within its thoughts")
+    if _BEGINS_AGAIN.search(text, mark.end(), found.start()):
+        raise UnreadableError("a thought begins within another one")
     return found.end()
 
 
 def _past_thought(text: str, position: int) -> int:
-    found = SPACE.match(text, position)
-    position = found.end() if found else position
+    position = _past_space(text, position)
     thought = THOUGHT.match(text, position)
     if thought:
         return end_of_thought(text, thought)
     mark = _MARK.search(text, _past_json(text, position))
     return mark.end() if mark and not mark["begins"] else position
+
+
+def _past_space(text: str, position: int) -> int:
+    found = SPACE.match(text, position)
+    return found.end() if found else position
 
 
 def _past_json(text: str, position: int) -> int:

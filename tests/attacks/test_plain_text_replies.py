@@ -76,6 +76,8 @@ SPOILED = [
     'Tool: implications\nInput: {"texts": ["One."]}',
     'implications: {"texts": ["One."]}',
     "print(default_api.implications(texts=['One.']))",
+    "print(default_api.finetune())",
+    '"[{\\"name\\": \\"finetune\\"}]"',
     "I call implications(texts=['One.']) now.",
     "<implications>\n<text>One.</text>\n</implications>\n<finetune/>",
     '<tool name="implications">One.</tool>',

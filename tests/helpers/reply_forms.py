@@ -243,12 +243,23 @@ REPLY_FORMS: dict[str, ReplyForm] = {
     "byte order mark": ReplyForm(after("\ufeff", a_list()), True),
     "spaces of other kinds": ReplyForm(after("\u00a0\u2003\u200b", a_list(), "\u00a0\u3000\ufeff"), True),
     "end token": ReplyForm(after("", a_list(), "<|im_end|>\n"), True),
+    "header of Llama 3": ReplyForm(
+        after("<|start_header_id|>assistant<|end_header_id|>\n\n", a_list(arguments="parameters"), "<|eot_id|>"), True
+    ),
+    "header of ChatML": ReplyForm(after("<|im_start|>assistant\n", a_list(), "<|im_end|>"), True),
+    "fenced objects, one a line": ReplyForm(
+        fence(each(lambda tool, given: dumps({"name": tool, "arguments": given}), between="\n")), True
+    ),
+    "fenced Hermes": ReplyForm(lambda calls: f"```xml\n{HERMES(calls)}\n```", True),
     # after thoughts
     "list after a thought": ReplyForm(after('<think>\n[{"name": "finetune"}]?\n</think>\n\n', a_list()), True),
     "list after a thought that the prompt opened": ReplyForm(after("Which?\n</think>\n\n", a_list()), True),
     "Hermes after a thought": ReplyForm(after("<think>Which? <tool_call>?</think>\n", HERMES), False),
     "Magistral": ReplyForm(after("[THINK]Which?[/THINK]", lambda calls: f"[TOOL_CALLS]{dumps(objects(calls))}"), True),
     "Hunyuan": ReplyForm(after("<think>Which?</think>\n<answer>\n<tool_calls>", a_list(), "</tool_calls>\n</answer>"), True),
+    "Granite 3.2": ReplyForm(
+        after("Here is my thought process:\nWhich?\n\nHere is my response:\n<|tool_call|>", a_list()), True
+    ),
     # JSON between marks
     "Hermes, Qwen": ReplyForm(HERMES, False),
     "Hermes after words": ReplyForm(after("I adapt the model.\n", HERMES), False),
@@ -291,6 +302,10 @@ REPLY_FORMS: dict[str, ReplyForm] = {
         each(deepseek_v3, f"Which?\n</think>\n\n{DEEPSEEK}", "\n", "<｜tool▁calls▁end｜><｜end▁of▁sentence｜>"), True
     ),
     "DeepSeek V3.1": ReplyForm(each(deepseek_v31, "<｜tool▁calls▁begin｜>", "", "<｜tool▁calls▁end｜>"), True),
+    "DeepSeek V3.1 with bars of ASCII": ReplyForm(
+        lambda calls: each(deepseek_v31, DEEPSEEK, "", "<｜tool▁calls▁end｜>")(calls).replace("｜", "|"), True
+    ),
+    "Qwen2.5-Coder": ReplyForm(tagged("<tools>\n", "\n</tools>"), False),
     "Kimi K2": ReplyForm(kimi_k2, True),
     "gpt-oss": ReplyForm(each(harmony, f"{ANALYSIS}<|start|>assistant", "<|start|>assistant"), False),
     "gpt-oss, recipient in the role": ReplyForm(each(harmony_in_the_role), False),

@@ -121,6 +121,11 @@ LOST = {
     "two recipients": "<|channel|>commentary to=functions.a to=functions.b<|message|>{}<|call|>",
     "a form that is not read": ']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="finetune">',
     "marks alone": "<tool_call>",
+    "an argument that is not closed": "<tool_call>a<arg_key>b<arg_value>1</arg_value></tool_call>",
+    "a value that goes on to the next call": (
+        "<function=a><parameter=b>1/parameter></function><function=c><parameter=b>1</parameter></function>"
+    ),
+    "a thought that goes on to the next thought": f"<think>a {HERMES(FEW)} <think>b</think> {HERMES(FEW[1:])}",
     "a name alone": "functions.finetune",
 }
 
@@ -163,3 +168,14 @@ def test_values_in_tags_are_typed_by_what_they_are(value: str, read: Any) -> Non
 def test_escapes_of_python_are_read() -> None:
     reply = r"""[implications(texts=['it\'s \u00e9\x41\n', "say \"so\"", 'a\\b'])]"""
     assert parse(reply) == (ToolCall("implications", {"texts": ["it's éA\n", 'say "so"', "a\\b"]}),)
+
+
+@pytest.mark.parametrize("form", REPLY_FORMS)
+@settings(deadline=None, max_examples=25)
+@given(place=st.floats(0, 1, exclude_max=True), character=st.sampled_from(["", " ", "\n", "<", '"', "x"]))
+def test_a_character_that_is_wrong_costs_no_call(form: str, place: float, character: str) -> None:
+    """A typing error makes a reply unreadable or changes what a call says; it never hides a call."""
+    reply = REPLY_FORMS[form].render(FEW)
+    index = int(place * len(reply))
+    found = parse(reply[:index] + character + reply[index + 1 :])
+    assert isinstance(found, InvalidSelfEdit) or len(found) == len(FEW)

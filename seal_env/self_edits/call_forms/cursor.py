@@ -133,6 +133,11 @@ def check_words(text: str) -> None:
         raise UnreadableError(f"beside the calls there may be another one, at {rest}")
 
 
+def either_bar(*marks: str) -> tuple[str, ...]:
+    """Marks that DeepSeek and Step write with fullwidth bars, and the same with the bars of ASCII, as tools print them."""
+    return (*marks, *(mark.replace("｜", "|") for mark in marks))
+
+
 def objects(value: JSON) -> list[Call]:
     """A JSON value as calls: one object, or a list of them."""
     items: Sequence[JSON] = value if isinstance(value, list) else [value]

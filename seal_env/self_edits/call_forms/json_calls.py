@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from seal_env.self_edits.call_forms.cursor import Call, Cursor, UnreadableError, check_words, objects
+from seal_env.self_edits.call_forms.cursor import Call, Cursor, UnreadableError, check_words, either_bar, objects
 
 _SEPARATORS = (";", ",")
 _CALL_ID = re.compile(r"\[CALL_ID\]\w*+")
 _NUMBER = re.compile(r":\d++")
-_HARMONY_PART = re.compile(r"to=([\w.\-]++)|<\|channel\|>(?:commentary|analysis)|<\|constrain\|>\w++|json")
+_HARMONY_PART = re.compile(r"to=([\w.\-]++)|<\|channel\|>(?:commentary|analysis)|<\|constrain\|>\w++|json|code")
 
 
 def sequence(cursor: Cursor, *ends: str) -> list[Call]:
@@ -91,15 +91,15 @@ def kimi_k2(cursor: Cursor) -> list[Call]:
 def deepseek(cursor: Cursor) -> list[Call]:
     """A section of calls: function SEPARATOR NAME and a fenced object (V3, R1), or NAME SEPARATOR and an object (V3.1)."""
     calls: list[Call] = []
-    while not cursor.take("<｜tool▁calls▁end｜>"):
-        cursor.expect("<｜tool▁call▁begin｜>")
+    while not cursor.take(*either_bar("<｜tool▁calls▁end｜>")):
+        cursor.expect(*either_bar("<｜tool▁call▁begin｜>"))
         name = cursor.name()
-        cursor.expect("<｜tool▁sep｜>")
+        cursor.expect(*either_bar("<｜tool▁sep｜>"))
         cursor.skip_space()
         if name == "function" and not cursor.at("{"):
             name = cursor.name()
         calls.append({"name": name, "arguments": _object(cursor)})
-        cursor.expect("<｜tool▁call▁end｜>")
+        cursor.expect(*either_bar("<｜tool▁call▁end｜>"))
     return calls
 
 

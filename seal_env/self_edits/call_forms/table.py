@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from seal_env.self_edits.call_forms import json_calls, python_calls, tag_calls
-from seal_env.self_edits.call_forms.cursor import Call, Cursor, check_words
+from seal_env.self_edits.call_forms.cursor import Call, Cursor, check_words, either_bar
 from seal_env.self_edits.thoughts import ANSWER, ANSWER_MARKS, THOUGHT, end_of_thought
 
 Read = Callable[[Cursor], list[Call]]
@@ -76,6 +76,7 @@ FORMS: Final = (
     CallForm("Qwen3-Coder; Llama 3.1, Functionary 3.1", "<function=", _function),
     CallForm("Seed-OSS", "<seed:tool_call>", partial(tag_calls.functions, end="</seed:tool_call>")),
     _json("Jamba, Hunyuan, MiniMax-M1", "<tool_calls>", "</tool_calls>"),
+    _json("Qwen2.5-Coder", "<tools>", "</tools>"),
     _json("Llama-Nemotron", "<TOOLCALL>", "</TOOLCALL>"),
     _open_json("Granite 20B", "<function_call>", "</function_call>"),
     _open_json("Glaive", "<functioncall>", "</functioncall>"),
@@ -100,11 +101,11 @@ FORMS: Final = (
         r"(?:(?:<\|start\|>assistant\s*+)?+to=[\w.]++<\|message\|>\s*+)?+<atem:function_calls>",
         tag_calls.atem,
     ),
-    _invokes("DeepSeek V3.2", "<｜DSML｜function_calls>"),
-    _invokes("DeepSeek V4", "<｜DSML｜tool_calls>"),
+    *(_invokes("DeepSeek V3.2", mark) for mark in either_bar("<｜DSML｜function_calls>")),
+    *(_invokes("DeepSeek V4", mark) for mark in either_bar("<｜DSML｜tool_calls>")),
     CallForm("Claude", r"<(?=(?:[a-z]++:)?+invoke name=)", tag_calls.invoke),
-    CallForm("Step3", "<｜tool_calls_begin｜>", tag_calls.step3),
-    CallForm("DeepSeek V3, R1, V3.1", "<｜tool▁calls▁begin｜>", json_calls.deepseek),
+    CallForm("Step3", r"<[|｜]tool_calls_begin[|｜]>", tag_calls.step3),
+    CallForm("DeepSeek V3, R1, V3.1", r"<[|｜]tool▁calls▁begin[|｜]>", json_calls.deepseek),
     CallForm("Kimi K2", r"<\|tool_calls_section_begin\|>", json_calls.kimi_k2),
     CallForm("Kimi K3", r"<\|open\|>tools<\|sep\|>", tag_calls.kimi_k3),
     CallForm(
@@ -121,7 +122,7 @@ FORMS: Final = (
     CallForm("names of a namespace", r"functions\.(?=[A-Za-z_]\w*+(?::[0-9]++)?+\s*+[({])", _by_namespace),
     CallForm(
         "calls without the mark before them, and forms not read",
-        r"<\|tool_call_begin\|>|<｜tool▁call▁begin｜>|<\|interpreter\|>|\]<\]minimax\[>\[|<tool_calls:|assistant(?:commentary|final)",
+        r"<\|tool_call_begin\|>|<[|｜]tool▁call▁begin[|｜]>|<\|interpreter\|>|\]<\]minimax\[>\[|<tool_calls:|assistant(?:commentary|final)",
         _unread,
     ),
 )
@@ -134,21 +135,9 @@ _MARKS = "|".join(
     [f"(?P<thought>{THOUGHT.pattern})", f"(?P<answer>{ANSWER.pattern})"]
     + [f"(?P<form{index}>{form.begins})" for index, form in enumerate(FORMS)]
 )
-_BEGINS = re.compile(rf"(?=<[a-zA-Z|｜]|\[T|\]<|>>>[A-Za-z]|✿F|◁think|to=|func|Action:|assistant)(?:{_MARKS})")
+_BEGINS = re.compile(rf"(?=<[a-zA-Z|｜]|Here is|\[T|\]<|>>>[A-Za-z]|✿F|◁think|to=|func|Action:|assistant)(?:{_MARKS})")
 """Every mark. The lookahead changes nothing but the time: few places of a text can be the beginning of one."""
 _READ = {f"form{index}": form.read for index, form in enumerate(FORMS)}
-
-
-def read_python(text: str) -> list[Call] | None:
-    """The calls in a text that is nothing but calls in Python; None if it does not begin with one."""
-    cursor = Cursor(text)
-    cursor.skip_space()
-    if not cursor.match(_PYTHON_NEXT):
-        return None
-    calls = python_calls.to_the_end(cursor)
-    if not cursor.at_end:
-        raise cursor.error("something follows the calls")
-    return calls
 
 
 def first_mark(text: str) -> int | None:

@@ -11,13 +11,18 @@ import json
 import re
 
 from seal_env.self_edits.call_forms import json_calls
-from seal_env.self_edits.call_forms.cursor import Call, Cursor, UnreadableError
-from seal_env.self_edits.untrusted_json import JSON, WHITE_SPACE, loads
+from seal_env.self_edits.call_forms.cursor import NAME, Call, Cursor, UnreadableError, either_bar
+from seal_env.self_edits.untrusted_json import JSON, WHITE_SPACE, loads, shown
 
 _WORDS: dict[str, JSON] = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 _NUMBER = re.compile(r"-?[0-9][0-9.eE+\-]*+")
 _INVOKE = re.compile(r'(?P<prefix>(?:[a-z]++:|[|｜]DSML[|｜])?+)invoke[ ]name="(?P<name>[^"<>\n]++)">')
 _PARAMETER = re.compile(r'parameter[ ]name="(?P<name>[^"<>\n]++)"(?:[ ]string="(?P<string>true|false)")?+>')
+_TAG = re.compile(
+    r"(?:parameter|invoke|function|arg_key|arg_value|tool_calls?|argument)(?:>|[ =][^<>\n]{0,80}+>|<\|sep\|>)"
+    r"|<\|(?:open|close)\|>"
+)
+"""What a text between tags never has: a tag of calls, whole or without its beginning."""
 _TEXT, _NO_TEXT = "text", "no text"
 
 
@@ -33,7 +38,8 @@ def function(cursor: Cursor) -> list[Call]:
     values: Call = {}
     while not cursor.take("</function>"):
         cursor.expect("<parameter=")
-        key = cursor.until(">")
+        key = cursor.name()
+        cursor.expect(">")
         _add(values, key, _value(cursor.until("</parameter>")))
     return [{"name": name, "arguments": values}]
 
@@ -99,13 +105,13 @@ def atem(cursor: Cursor) -> list[Call]:
 def step3(cursor: Cursor) -> list[Call]:
     """A section of calls, each an invoke between its marks."""
     calls: list[Call] = []
-    while not cursor.take("<｜tool_calls_end｜>"):
-        cursor.expect("<｜tool_call_begin｜>")
+    while not cursor.take(*either_bar("<｜tool_calls_end｜>")):
+        cursor.expect(*either_bar("<｜tool_call_begin｜>"))
         cursor.expect("function")
-        cursor.expect("<｜tool_sep｜>")
+        cursor.expect(*either_bar("<｜tool_sep｜>"))
         cursor.expect("<")
         calls += invoke(cursor)
-        cursor.expect("<｜tool_call_end｜>")
+        cursor.expect(*either_bar("<｜tool_call_end｜>"))
     return calls
 
 
@@ -151,17 +157,19 @@ def gemma(cursor: Cursor, quote: str, end: str) -> list[Call]:
 
 
 def _add(values: Call, key: str, value: JSON) -> None:
-    if not key or key in values:
-        raise UnreadableError(f"an argument is named {key!r} twice" if key else "an argument has no name")
+    if not NAME.fullmatch(key) or key in values:
+        raise UnreadableError(f"{shown(key, 40)} is not a new argument")
     values[key] = value
 
 
 def _value(text: str, kind: str = "") -> JSON:
+    bare = text.strip(WHITE_SPACE)
+    if kind != _TEXT and (kind == _NO_TEXT or bare[:1] in ("{", "[", '"')):
+        return _json(bare)
+    if _TAG.search(text):
+        raise UnreadableError("the end of an argument is missing")
     if kind == _TEXT:
         return text
-    bare = text.strip(WHITE_SPACE)
-    if kind == _NO_TEXT or bare[:1] in ("{", "[", '"'):
-        return _json(bare)
     try:
         return _WORDS[bare] if bare in _WORDS else loads(bare) if _NUMBER.fullmatch(bare) else bare
     except ValueError:
