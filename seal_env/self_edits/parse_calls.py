@@ -39,11 +39,12 @@ LIKE_A_CALL = re.compile(
     |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
     |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\], ;\t]*+$
     |^[ \t]*+[A-Za-z_][\w.]*+(?::[0-9]++)?+(?:[ \t]*+\n)?+\{[ ]*+["}]
+    |</?+[|｜](?:DSML|open|close|sep|call|message|channel|constrain|recipient|plugin|python_tag|(?:tool|action)[\w▁]*+)[|｜]
     |<(?:[/|｜]|think|tool_c|function)[\w|｜▁:]*+\Z""",
     re.VERBOSE | re.MULTILINE,
 )
-"""What begins like a call that has no mark, in JSON, in Python on a line of its own, or as a name and an object; a mark that
-is cut off."""
+"""What begins like a call that has no mark, in JSON, in Python on a line of its own, or as a name and an object; marks that
+stand within calls; a mark that is cut off."""
 
 
 class _MistakeError(Exception):

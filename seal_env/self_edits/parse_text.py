@@ -39,7 +39,7 @@ _NAMES = "|".join(tool.name for tool in _TOOLS)
 _ARGUMENTS = "|".join(name for tool in _TOOLS for name in tool.arguments.model_fields)
 NAMES_A_TOOL = re.compile(
     rf"""\b(?:functions|default_api|tools)\.(?:{_NAMES})\b
-    |\b(?:{_NAMES})\((?:\s*+\w++\s*+=|\s*+\{{)
+    |\b(?:{_NAMES})(?:\.call)?+\((?:\s*+\w++\s*+=|\s*+\{{)
     |["'](?:{_ARGUMENTS})["']\s*+:
     |</?(?:{_NAMES})\b[^<>\n]*+>
     |<(?:tool|function|invoke|parameter)[\w ]*+[ =>]
