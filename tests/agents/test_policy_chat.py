@@ -9,6 +9,7 @@ from typing import Any, get_args
 import gymnasium
 import pytest
 
+from seal_env.agents.baselines.fixed import FixedAgent
 from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import EvalSample
 from seal_env.agents.lm.chat import PolicyChat, as_action
@@ -252,7 +253,7 @@ def test_rest_em_teaches_the_texts_in_answer_to_the_style_s_prompt(
     monkeypatch.setattr(BatchedInnerLoop, "run", noted)
     chat = chat_of("rewrite")
     settings = RestEmSettings(rounds=1, samples=1, sft_epochs=1, sft_rank=2)
-    loop = RestEm(llama, lambda _policy: pytest.fail("nothing is sampled"), runtime, runtime, settings, tmp_path, chat)
+    loop = RestEm(llama, lambda _policy: FixedAgent("nothing is sampled"), runtime, runtime, settings, tmp_path, chat)
     task_id = runtime.taskset.task_ids[0]
     chosen = [EvalSample(task_id, 0, "One.\nTwo.", "ok", "", 1.0, 0.0, 1.0, 1, 1, 0.0)]
     loop._learn(1, chosen, llama)
