@@ -37,6 +37,7 @@ DELTA: Final[Config] = {
     "layer_types": ["linear_attention", "full_attention"], "linear_num_value_heads": 4, "linear_num_key_heads": 2,
     "linear_key_head_dim": 8, "linear_value_head_dim": 8,
 }  # fmt: skip
+OMITTED: Final = object()
 
 
 def _rope(kind: str, **fields: Any) -> Config:
@@ -82,6 +83,7 @@ MODELS: Final[dict[str, dict[str, tuple[str, Config]]]] = {
         "GLM-4": ("glm4", {}),
         "GPT-NeoX": ("gpt_neox", {}),
         "GPT-BigCode": ("gpt_bigcode", GPT),
+        "Falcon": ("falcon", {"head_dim": OMITTED, "new_decoder_architecture": True, "num_kv_heads": 2}),
         "Persimmon": ("persimmon", ALL_HEADS),
         "Bloom": ("bloom", {"n_layer": 2, "n_head": 4}),
         "MPT": ("mpt", {"d_model": 32, "n_heads": 4, "n_layers": 2, "max_seq_len": 512}),
@@ -194,5 +196,6 @@ def tiny_model(name: str, vocabulary: int, **changes: Any) -> Any:
     kind, fields = next(models[name] for models in MODELS.values() if name in models)
     shape = {} if fields.keys() & {"n_embd", "num_layers", "d_model"} else SHAPE
     torch.manual_seed(0)
-    config = AutoConfig.for_model(kind, **{**shape, "vocab_size": vocabulary, **fields, **changes})
+    chosen = {**shape, "vocab_size": vocabulary, **fields, **changes}
+    config = AutoConfig.for_model(kind, **{each: value for each, value in chosen.items() if value is not OMITTED})
     return AutoModelForCausalLM.from_config(config).requires_grad_(False).eval()

@@ -77,6 +77,12 @@ def test_device_and_versions_are_written(settings: dict[str, Any]) -> None:
     assert settings["versions"] == package_versions()
 
 
+def test_what_is_adapted_is_in_settings_and_record(settings: dict[str, Any], record: dict[str, Any]) -> None:
+    layers = {"q_proj", "v_proj", "gate_proj", "up_proj", "down_proj"}
+    assert settings["adapted"] == record["adapted"] == dict.fromkeys(layers, record["adapted"]["q_proj"])
+    assert settings["not_adapted"] == record["not_adapted"] == {}
+
+
 def test_record_has_the_documented_fields_and_no_others(record: dict[str, Any]) -> None:
     table = DOCUMENT.partition("## episodes.jsonl")[2]
     documented = [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]

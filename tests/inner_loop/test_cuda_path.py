@@ -12,6 +12,8 @@ import torch
 from torch.nn import functional
 from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from benchmarks.architectures.matrix import JOBS as ARCHITECTURE_JOBS
+from benchmarks.architectures.matrix import tiny_base
 from seal_env.inner_loop.batched import decode, evaluate, fused, key_cache, lora, packed_model
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, _kernel
 from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer
@@ -26,6 +28,7 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model, share
 from seal_env.types import PROFILES, LoraSpec
 from tests.inner_loop.test_batched_inner_loop import JOBS, assert_same
 
+PLAIN_JOBS = ARCHITECTURE_JOBS["lora"]
 WINDOWS: list[tuple[int, int]] = []
 
 
@@ -41,8 +44,10 @@ def varlen(
     parts = []
     for mine, its in zip(*bounds, strict=True):
         query, key, value = (x.transpose(0, 1)[None] for x in (q[slice(*mine)], k[slice(*its)], v[slice(*its)]))
+        before = torch.arange(query.shape[2])[:, None] - torch.arange(key.shape[2])
+        seen = (before <= window_size[0]) & (before >= 0) if window_size[0] >= 0 else None
         mixed = functional.scaled_dot_product_attention(
-            query, key, value, is_causal=window_size == (-1, 0), scale=scale, enable_gqa=True
+            query, key, value, attn_mask=seen, is_causal=window_size == (-1, 0), scale=scale, enable_gqa=True
         )
         parts.append(mixed[0].transpose(0, 1))
     return torch.cat(parts)
@@ -93,6 +98,16 @@ LENGTHS: list[int] = []
 def silu_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     LENGTHS.append(a.shape[-2])
     return functional.silu(a) * b
+
+
+def test_kernels_of_a_gpu_have_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = tiny_base("Gemma 3")
+    expected = BatchedInnerLoop(base).run(PLAIN_JOBS)
+    WINDOWS.clear()
+    attend_with(varlen, monkeypatch)
+    for mine, other in zip(BatchedInnerLoop(base).run(PLAIN_JOBS), expected, strict=True):
+        assert_same(mine, other)
+    assert set(WINDOWS) == {(15, 0), (-1, 0)}
 
 
 def test_fused_layers_do_the_same(llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 import torch
 from peft import PeftModel
@@ -120,6 +121,16 @@ def test_layers_that_are_no_plain_products_are_refused(loop: str) -> None:
     base.model.set_submodule("model.layers.1.mlp.up_proj", Quantised(32, 48, bias=False).requires_grad_(False))
     with pytest.raises(ModelError, match=r"mlp.up_proj' is a Quantised.* leave 'up_proj' out of lora_targets"):
         INNER_LOOPS[loop](base).run([JOB])
+
+
+def test_layers_with_code_of_their_own_that_are_plain_products_are_adapted() -> None:
+    assert tiny_base("Falcon").targets(JOB.lora).counts == {"query_key_value": 2}
+
+
+def test_wrong_layers_are_refused_at_the_reset(tiny_models: dict[str, str]) -> None:
+    env = gymnasium.make("SEAL-ARC-Mini-v0", model=tiny_models["llama"], device="cpu", lora_targets="lm_head")
+    with pytest.raises(ModelError, match="'lm_head' is the model's head"):
+        env.reset()
 
 
 def test_quantised_model_is_refused() -> None:

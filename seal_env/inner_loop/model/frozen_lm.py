@@ -153,7 +153,10 @@ def check_not_quantised(model: Any, name: str) -> None:
         raise ModelError(
             f"model={name!r} is quantised, and updates need weights as they are. Use the model that it was made from"
         )
-    odd = next((each for each, weight in model.named_parameters() if weight.dtype not in FLOATS), None)
+    plain = (
+        (each, weight.dtype in FLOATS and type(weight.data) is torch.Tensor) for each, weight in model.named_parameters()
+    )
+    odd = next((each for each, numbers in plain if not numbers), None)
     if odd is not None:
         raise ModelError(
             f"model={name!r} has weights that are no plain numbers: {odd!r} has {model.get_parameter(odd).dtype}. "

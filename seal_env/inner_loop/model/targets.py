@@ -126,8 +126,22 @@ def _refuse(missing: dict[str, str], wanted: tuple[str, ...], linear: set[str]) 
 
 
 def _check_layer(name: str, module: Any) -> None:
-    if type(module).forward not in PLAIN_FORWARD or module.weight.dtype not in FLOATS:
+    if not _is_product(module):
         raise ModelError(
             f"layer {name!r} is a {type(module).__name__} with weights of {module.weight.dtype}, not a plain linear layer. "
             f"Use a model that is not quantised, or leave {_last(name)!r} out of lora_targets"
         )
+
+
+@torch.no_grad()
+def _is_product(module: Any) -> bool:
+    """True if a layer multiplies by its weight and adds its bias; one with code of its own (Falcon's) is tried out."""
+    weight = module.weight
+    if weight.dtype not in FLOATS:
+        return False
+    if type(module).forward in PLAIN_FORWARD:
+        return True
+    columns = weight.T if isinstance(module, Conv1D) else weight
+    x = torch.linspace(-1, 1, columns.shape[1]).cos().to(weight)[None]
+    expected = torch.nn.functional.linear(x, columns, module.bias).double()
+    return bool((module(x).double() - expected).norm() <= 0.01 * expected.norm())
