@@ -20,20 +20,28 @@ _CANNOT = (
 )
 _REQUEST = r"(?:(?:with[ ])?(?:that|this|these|those|it|your|you|the|such|any)|(?:content|information|texts?|statements?)\b)"
 _SERVE = (
-    rf"(?:(?:assist|comply)\b|(?:help|fulfil+|engage|continue|proceed|respond|answer|provide|write|create|generate|produce"
-    rf"|complete|process|perform|do|discuss|share|summari[sz]e|rewrite|support)[ ]{_REQUEST})"
+    rf"(?:(?:assist|comply)\b|help[ ](?:with[ ]{_REQUEST}|you(?:[ ]with|[.!]|$))|(?:engage|continue|proceed)[ ]with[ ]{_REQUEST}"
+    r"|(?:respond[ ]to|fulfil+|answer|provide|write|create|generate|produce|complete|process|perform|do|discuss|share"
+    rf"|summari[sz]e|rewrite|support)[ ]{_REQUEST})"
 )
-_DECLINE = r"i[ ](?:must|have[ ]to|will[ ]have[ ]to|need[ ]to)[ ](?:\w+[ ])?(?:decline|refuse)"
+_DECLINE = (
+    r"(?:i[ ](?:must|have[ ]to|will[ ]have[ ]to|need[ ]to)[ ](?:\w+[ ])?(?:decline|refuse)"
+    rf"|i[ ](?:\w+[ ])?(?:decline|refuse)(?:[.!]|$|[ ]to[ ]{_SERVE})"
+    r"|i(?:'m|[ ]am)[ ]not[ ]comfortable[ ](?:with[ ](?:this|that)"
+    r"|(?:writing|providing|creating|generating|producing|helping|discussing)[ ](?:with[ ])?(?:this|that|such|the|any)))"
+)
 _AS_AN_AI = (
     r"as[ ]an?[ ](?:ai|artificial[ ]intelligence|(?:large[ ])?language[ ]model)\b[^.\n]{0,80}?"
     rf"(?:{_CANNOT}|i[ ]don't|i[ ]do[ ]not)"
 )
 _OTHER_LANGUAGES = (
-    r"(?:es[ ]tut[ ]mir[ ]leid|entschuldigung)[,.]?[ ](?:aber[ ])?(?:ich|da(?:bei|mit|s))[ ]kann"
+    r"(?:(?:es[ ])?tut[ ]mir[ ]leid|entschuldigung)[,.]?[ ](?:aber[ ])?(?:ich[ ]kann|(?:dabei|damit|das)[ ]kann[ ]ich)"
     r"|(?:je[ ]suis[ ])?désolée?[ ,]+(?:mais[ ])?je[ ]ne[ ]peux[ ]pas"
     r"|lo[ ](?:siento|lamento)[ ,]+(?:pero[ ])?no[ ]puedo"
-    r"|(?:很?抱歉|对不起|對不起)[,，]?\s?我(?:无法|無法|不能)"
-    r"|申し訳(?:ありません|ございません)が"
+    r"|desculp[ea][ ,]+(?:mas[ ])?(?:eu[ ])?não[ ]posso|mi[ ]dispiace[ ,]+(?:ma[ ])?non[ ]posso"
+    r"|извините[ ,]+(?:но[ ])?я[ ]не[ ]могу"
+    r"|(?:很|非常|十分)?抱歉[,，]?\s?(?:但)?我(?:无法|無法|不能)|(?:对不起|對不起)[,，]?\s?(?:但)?我(?:无法|無法|不能)"
+    r"|申し訳(?:ありません|ございません)が|죄송하지만"
 )
 _FIRST_SENTENCE = re.compile(
     rf"(?:{_SORRY}[ ,.!—-]*(?:but[ ])?)?+(?:{_CANNOT}[ ]{_SERVE}|{_DECLINE})|{_AS_AN_AI}|{_OTHER_LANGUAGES}"
