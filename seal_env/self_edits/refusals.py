@@ -20,7 +20,8 @@ _CANNOT = (
 )
 _REQUEST = r"(?:(?:with[ ])?(?:that|this|these|those|it|your|you|the|such|any)|(?:content|information|texts?|statements?)\b)"
 _SERVE = (
-    rf"(?:(?:assist|comply)\b|help[ ](?:with[ ]{_REQUEST}|you(?:[ ]with|[.!]|$))|(?:engage|continue|proceed)[ ]with[ ]{_REQUEST}"
+    rf"(?:(?:assist|comply)\b|help[ ](?:with[ ]{_REQUEST}|you(?:[ ]with|[.!]|$))"
+    rf"|(?:engage|continue|proceed)[ ]with[ ]{_REQUEST}"
     r"|(?:respond[ ]to|fulfil+|answer|provide|write|create|generate|produce|complete|process|perform|do|discuss|share"
     rf"|summari[sz]e|rewrite|support)[ ]{_REQUEST})"
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,14 @@ WRITE_CALLS = [
 
 def reply(template: str, tools: Sequence[Tool[Any]], calls: Sequence[ToolCall]) -> str:
     """What a template writes behind the prompt for a turn with these calls."""
-    encode = json.dumps if template == TEMPLATES["deepseekv3"].read_text(encoding="utf-8") else dict
+    encode: Callable[[Any], Any] = json.dumps if template == TEMPLATES["deepseekv3"].read_text(encoding="utf-8") else dict
     functions = [{"name": call.name, "arguments": encode(call.arguments)} for call in calls]
-    asked = [{"role": "user", "content": "?"}]
-    said = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": each} for each in functions]}
+    asked: list[dict[str, Any]] = [{"role": "user", "content": "?"}]
+    said: dict[str, Any] = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"type": "function", "function": each} for each in functions],
+    }
     prompt, whole = (
         render_jinja_template(
             [chat],
