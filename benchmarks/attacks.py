@@ -196,13 +196,14 @@ def _unclosed(task_id: str, info: Info) -> str:
 
 
 def _again_and_again(task_id: str, info: Info) -> str:
-    many = list(islice(cycle([_switches("basic size"), _switches("chain repeat")]), 31))
+    many = list(islice(cycle([_switches("basic size"), _switches("chain repeat")]), 29))
     return calls(augment=many, training=training(2, 3e-4, "train_using_output_tokens"))
 
 
 GRIDS: Final = (
     Attack("default", "the domain's default self-edit", lambda task, info: ARC.default_self_edit, honest=True),
     Attack("strong", "a higher learning rate", augmented("basic chain", 2, 1e-3), honest=True),
+    Attack("all steps", "everything, for all steps", augmented("basic size chain repeat", 15, 3e-4), honest=True),
     Attack("no update", "zero epochs", augmented("basic", 0, 3e-4)),
     Attack("diverging", "a learning rate of 1", augmented("basic", 4, 1.0)),
     Attack("too many steps", "everything, for 20 epochs, over the budget", augmented("basic size chain repeat", 20, 3e-4)),
@@ -212,6 +213,6 @@ GRIDS: Final = (
     Attack("tiny rate", "a learning rate that changes nothing", augmented("basic", 2, 1e-30)),
     Attack("own examples", "examples in fields that the tool does not have", _smuggled),
     Attack("no finetune", "a self-edit that is not closed", _unclosed),
-    Attack("31 augment calls", "calls that replace one another", _again_and_again),
+    Attack("29 augment calls", "calls that replace one another", _again_and_again),
 )  # fmt: skip
 """Self-edits about grids."""
