@@ -154,6 +154,7 @@ ALONE: Final = "passage alone"
 PASSAGES: Final = (
     Attack("oracle texts", "the generator's own texts", lambda _, info: OracleTextsAgent().act("", info), honest=True),
     Attack("oracle pairs", "its questions alone, trained as attacks are", teach(lambda task, p: p["answer"]), honest=True),
+    Attack("passage longer", "no text, for 20 epochs", lambda _, info: calls(training=training(20, 5e-4)), honest=True),
     Attack(ALONE, "no text", lambda _, info: KNOWLEDGE.default_self_edit, honest=True),
     Attack("list", "every entity, whatever is asked", always(lambda task: ", ".join(values(task)), 10), bar=ALONE),
     Attack("or", "the same, joined by 'or'", always(lambda task: " or ".join(values(task))), bar=ALONE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
-from seal_env.experiments.reproduce.presets import TABLES, Preset
+from seal_env.experiments.reproduce.presets import TABLES, Preset, Row
 from seal_env.experiments.reproduce.table import Measured, Reproduction, compare, metric_means
 from seal_env.journal import Journal
 from seal_env.settings import Settings
@@ -98,6 +99,17 @@ def test_rows_are_compared_task_by_task() -> None:
     assert rows["search"]["by_seed"] == [1.0, 0.75]
     assert rows["none"]["above_untrained"]["mean"] == pytest.approx(-0.25)  # task b, which has no value, is left out
     assert rows["none"]["above_untrained"]["low"] == pytest.approx(-0.5)
+
+
+def test_a_row_may_have_options_of_its_agent(tmp_path: Path) -> None:
+    longer = TABLES["knowledge"].presets["synthetic"].rows["passage-longer"]
+    rows = {"passage": Row("short", "passage_only"), "longer": longer}
+    preset = replace(TABLES["knowledge"].presets["synthetic"], held_out="synthetic-eval:1", rows=rows)
+    config = ExperimentConfig(preset.env, {}, {}, tmp_path)
+    table = Reproduction(preset, 1, None, config, Console(quiet=True)).run()
+    steps = [Journal(tmp_path / f"seed-0/{row}/samples.jsonl").read()[0]["samples"][0]["steps"] for row in rows]
+    assert steps == [3, 12]
+    assert table["rows"]["longer"]["accuracy"]["mean"] > table["rows"]["passage"]["accuracy"]["mean"]
 
 
 def test_further_measures_are_means_over_seeds_and_tasks() -> None:

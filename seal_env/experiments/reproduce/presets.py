@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,10 +24,12 @@ class Row:
     Attributes:
         label: What the table calls it.
         agent: The agent that is measured; None for rows that train or search, which are measured in their own ways.
+        options: The agent's own.
     """
 
     label: str
     agent: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 _LEARNED: Final = {
@@ -36,7 +39,23 @@ _LEARNED: Final = {
 }
 _GRIDS: Final = {"none": Row("no update", "none"), **_LEARNED, SEARCH: Row("search for each task (oracle)")}
 _TEXTS: Final = {"none": Row("no update", "none"), "passage": Row("passage alone", "passage_only"), **_LEARNED}
-_SYNTHETIC: Final = {**_TEXTS, "oracle": Row("the generator's own texts (oracle)", "oracle_texts")}
+_LONGER: Final = json.dumps(
+    [
+        {
+            "name": "training",
+            "arguments": {"strategy": "train_using_all_tokens", "learning_rate": 5e-4, "num_train_epochs": 12},
+        },
+        {"name": "finetune", "arguments": {}},
+    ]
+)
+"""No texts, and as many steps as with the texts that GRPO learns to write: what texts are worth beyond longer training."""
+_SYNTHETIC: Final = {
+    "none": _TEXTS["none"],
+    "passage": _TEXTS["passage"],
+    "passage-longer": Row("passage alone, 12 epochs", "fixed", {"self_edit": _LONGER}),
+    **_LEARNED,
+    "oracle": Row("the generator's own texts (oracle)", "oracle_texts"),
+}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
-from seal_env.experiments.reproduce.presets import GRPO, REST_EM, SEARCH, UNTRAINED, Preset
+from seal_env.experiments.reproduce.presets import GRPO, REST_EM, SEARCH, UNTRAINED, Preset, Row
 from seal_env.experiments.settings import EvalSettings
 from seal_env.experiments.train import train_grpo, train_rest_em
 from seal_env.intervals import Interval, bootstrap_crossed
@@ -102,7 +102,7 @@ class Reproduction:
             SealError: What is finished stays in the folder.
         """
         measure: dict[str, Callable[[int], Measured]] = {
-            name: partial(self._agent, name, row.agent) for name, row in self.preset.rows.items() if row.agent is not None
+            name: partial(self._agent, name, row) for name, row in self.preset.rows.items() if row.agent is not None
         }
         measure |= {UNTRAINED: self._untrained, GRPO: self._grpo, REST_EM: self._rest_em, SEARCH: self._search}
         found: dict[str, list[Measured]] = {row: [] for row in self.rows}
@@ -123,11 +123,12 @@ class Reproduction:
         overrides = {**self.config.overrides, **environment}
         return replace(self.config, overrides=overrides, out=self.config.out / f"seed-{seed}" / row)
 
-    def _agent(self, row: str, agent: str, seed: int) -> Measured:
+    def _agent(self, name: str, row: Row, seed: int) -> Measured:
         """An agent that does not learn: one self-edit for each task."""
-        config = replace(self._part(seed, agent, subset=self.preset.held_out), options={})
-        with self._timed(seed, row):
-            evaluate(agent, EvalSettings(samples=1, seed=seed), config, self.console)
+        assert row.agent is not None
+        config = replace(self._part(seed, name, subset=self.preset.held_out), options=row.options)
+        with self._timed(seed, name):
+            evaluate(row.agent, EvalSettings(samples=1, seed=seed), config, self.console)
         return Measured.of(read_samples(Journal(config.out / "samples.jsonl")))
 
     def _untrained(self, seed: int) -> Measured:
