@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +92,14 @@ class Runtime:
         """A new directory for an adapter, unlike that of any earlier run or copy; None if adapters are not saved."""
         if not self.settings.save_adapters:
             return None
-        while (directory := Path(self.settings.save_adapters) / f"{self._saved:04d}-{task_id}").exists():
+        name = folder_name(task_id)
+        while (directory := Path(self.settings.save_adapters) / f"{self._saved:04d}-{name}").exists():
             self._saved += 1
         self._saved += 1
         return directory
+
+
+def folder_name(task_id: str) -> str:
+    """A task's id where it can name a folder anywhere, or else what is left of it with a digest, so that ids stay apart."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", task_id)[:60].strip(".-")
+    return name if name == task_id else f"{name}-{sha256(task_id.encode(errors='replace')).hexdigest()[:8]}".lstrip("-")

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from seal_env.errors import TaskError
 from seal_env.tasks.arc.grid import Grid, GridPair, check_grid
@@ -24,6 +24,9 @@ from seal_env.tasks.bad_tasks import BadTasks, read_all
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
 from seal_env.types import Task
+
+MAX_ID: Final = 100
+"""Most characters of a task's id."""
 
 
 def read_taskset(
@@ -94,6 +97,8 @@ def _challenges(
 
 def _task(task_id: str, content: Mapping[str, Any], where: str, outputs: object = None) -> ArcTask:
     """One task; `outputs` are those of its test inputs if they come from a solutions file."""
+    if not task_id.strip() or not task_id.isprintable() or len(task_id) > MAX_ID:
+        raise TaskError(f"{where[:200]!r}: the id is not legal; expected 1 to {MAX_ID} printable characters")
     train, test = _pairs(content, "train", where), _pairs(content, "test", where)
     if outputs is not None:
         if not isinstance(outputs, Sequence) or len(outputs) != len(test):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seal_env.episodes.runtime import Runtime, folder_name
 from seal_env.errors import TaskError
+from seal_env.settings import Settings
 from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tasks.custom.loader import load_custom
 from seal_env.tasks.knowledge.loader import load_passages
@@ -56,15 +59,26 @@ def test_bad_tasks_of_a_challenges_file_are_left_out_too(tmp_path: Path) -> None
         assert load_taskset(path, "skip").task_ids == ("aa",)
 
 
+@pytest.mark.parametrize("task_id", ["", " ", "a\nb", "a\x00", "\ud800", "\x1b[31m", "a" * 101])
+def test_an_id_that_cannot_be_shown_is_refused(tmp_path: Path, task_id: str) -> None:
+    with pytest.raises(TaskError, match=r"the id is not legal; expected 1 to 100 printable characters") as error:
+        load_taskset(folder(tmp_path, all={"aa": TASK, task_id: TASK}) + "/all.json")
+    assert str(error.value).splitlines()[0].isprintable()
+
+
+@pytest.mark.parametrize("task_id", ["x/../../../escaped", "..", "a:b", "C:\\x", "日本", "a" * 100, "mini-eval-0-7"])
+def test_the_folder_of_an_adapter_is_named_by_no_more_than_letters_digits_and_marks(task_id: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,70}", folder_name(task_id))
+    assert (folder_name(task_id) == task_id) == (task_id == "mini-eval-0-7")
+    assert folder_name(task_id) != folder_name(f"{task_id}/")
+
+
 def test_a_folder_of_nothing_but_bad_files_is_an_error_all_the_same(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="not JSON"):
         load_taskset(folder(tmp_path, bb="{", cc="["), "skip")
 
 
 def test_the_setting_reaches_the_loader(tmp_path: Path) -> None:
-    from seal_env.episodes.runtime import Runtime
-    from seal_env.settings import Settings
-
     settings = Settings.resolve(domain="arc", subset=folder(tmp_path, aa=TASK, bb="{"), bad_tasks="skip")
     with pytest.warns(UserWarning, match="are left out"):
         assert Runtime(settings).taskset.task_ids == ("aa",)
