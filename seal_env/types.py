@@ -81,9 +81,8 @@ class Document:
 class Query:
     """One question put to the (adapted) model: a chat that ends with the user, and the answer that counts as right.
 
-    pattern: a regular expression that every legal answer matches in full; decoding stops as soon as that is impossible.
-    max_answer_tokens: decoding stops there in any case. prompt: a text that the answer, after a space, goes on from; it
-    takes the place of a chat, for models that never saw one.
+    pattern: a regular expression that every legal answer matches in full; decoding stops as soon as that is impossible, and
+    in any case at max_answer_tokens. prompt: a text instead of a chat, from which the answer goes on after a space.
     """
 
     query_id: str
@@ -135,8 +134,7 @@ class Budget:
     """What one self-edit may cost.
 
     max_steps: optimizer steps. max_examples: training examples that remain after shuffling. max_tokens: an example of
-    this many tokens or more is dropped. max_training_tokens: tokens that training may read, those of the examples times the
-    epochs; by default what 375 steps read of one example each just below the default max_tokens.
+    this many tokens or more is dropped. max_training_tokens: epochs x tokens of the examples.
     """
 
     max_steps: int = 375
@@ -194,10 +192,9 @@ class SelfEdit:
         examples_E: rendered, filtered and capped, in the order in which they remain.
         training: the training config.
         optimizer_steps: what training on the examples will take.
-        tokens: sum of their lengths.
+        tokens: sum of their lengths. training_tokens: what training reads of them, padding included.
         candidates: how many there were before the filter and the cap.
         recipe: fields of `Recipe` that this update overrides.
-        training_tokens: what training reads, padding that carries loss included.
     """
 
     examples_E: tuple[Example, ...]
