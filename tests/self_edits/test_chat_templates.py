@@ -48,7 +48,7 @@ def reply(template: str, tools: Sequence[Tool[Any]], calls: Sequence[ToolCall]) 
     prompt, whole = (
         render_jinja_template(
             [chat],
-            tools=openai_tools(tools),
+            tools=[*openai_tools(tools)],
             chat_template=template,
             add_generation_prompt=len(chat) == 1,
             bos_token="<s>",
