@@ -128,7 +128,7 @@ def test_several_passages_are_written_about_in_turn_and_learned_together(monkeyp
     env = make(passages=2)
     jobs = jobs_of(env, monkeypatch)
     observation, info = env.reset(options={"task_id": "synthetic-train-0-2"})
-    first, second = (env.taskset.passages[f"synthetic-train-0-{number}"] for number in (2, 3))  # type: ignore[attr-defined]
+    first, second = (env.runtime.all_tasks.passages[f"synthetic-train-0-{number}"] for number in (2, 3))  # type: ignore[attr-defined]
     assert info["task_id"] == "synthetic-train-0-2+1"
     assert info["task"]["data"] == {"title": first.context.title, "text": first.context.text}
     assert info["segment"] == {"index": 0, "count": 2, "turn": 0}
