@@ -2,7 +2,7 @@
 
 reasoning-gym is an extra and is imported when a task set is loaded. Some of its verifiers evaluate the answer as Python
 code (`eval`, sympy's `parse_expr`). A model's answer must never run, so those generators are refused, and so are those that
-have no written answer to learn from.
+have no written answer to learn from, and those that overlook what an answer says besides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ SETS: Final = {"train": 0, "eval": 1}
 RUNS_CODE: Final = re.compile(r"\b(?:eval|exec|parse_expr|sympify)\(")
 RUNS_NO_ANSWER: Final = ("bitwise_arithmetic",)
 """Generators whose module evaluates its own problems, but whose verifier leaves the answer alone (reasoning-gym 0.1.25)."""
+CREDULOUS: Final = ("game_of_life_halting", "gsm_symbolic", "knights_knaves")
+"""Generators whose verifier takes "not X" or "X or Y" for the right answer X (reasoning-gym 0.1.25)."""
 EXTRA: Final = "reasoning"
+LONGEST: Final = 2000
+"""Characters that an answer may have more than twice the right one has; a longer one scores 0 without a look."""
 
 
 def _library() -> Any:
@@ -36,11 +40,13 @@ def _library() -> Any:
 
 def generator_names() -> tuple[str, ...]:
     """The generators that make tasks here. Raises MissingExtraError where reasoning-gym is not installed."""
-    return tuple(name for name, (kind, _) in sorted(_library().DATASETS.items()) if _is_safe(name, kind))
+    return tuple(name for name, (kind, _) in sorted(_library().DATASETS.items()) if _is_sound(name, kind))
 
 
-def _is_safe(name: str, kind: type) -> bool:
-    """Whether the verifier compares an answer without evaluating it as code."""
+def _is_sound(name: str, kind: type) -> bool:
+    """Whether the verifier compares an answer, all of it, without evaluating it as code."""
+    if name in CREDULOUS:
+        return False
     from reasoning_gym.dataset import ProceduralDataset
 
     scores_itself = kind.score_answer is not ProceduralDataset.score_answer  # type: ignore[attr-defined]
@@ -101,7 +107,7 @@ def score_answers(task: Task[Examples, Pair], answers: Sequence[str]) -> list[fl
 
 
 def _score(verifier: Any, pair: Pair, answer: str) -> float:
-    if not answer:
+    if not answer or len(answer) > LONGEST + 2 * len(pair.output):
         return 0.0
     try:
         score = float(verifier.score_answer(answer, pair.entry))

@@ -65,9 +65,27 @@ NAMES = [
     "Martin",
     "Martina",
 ]
-FORMS = ["{}", "It was {}.", "The treaty was signed in {}.", "{} it was", "the answer is {}", "In {}."]
+FORMS = ["{}", "It was {}.", "The treaty was signed in {}.", "{} it was", "the answer is {}", "In {}.", "I think {}"]
 QUESTIONS = ["Where was the treaty signed?", "Who signed the treaty?", "What is it called?"]
-JOINTS = [", ", "; ", " / ", "/", " or ", " and ", " & ", "\n", ", or ", ". ", " | "]
+JOINTS = [
+    ", ",
+    "; ",
+    " / ",
+    "/",
+    " or ",
+    " and ",
+    " & ",
+    "\n",
+    ", or ",
+    ". ",
+    " | ",
+    " as well as ",
+    " plus ",
+    " then ",
+    "? ",
+    "! ",
+]
+JOINTS += [" - ", "\n- ", " (", ", also known as ", ", i.e. ", " vs ", " versus ", ", and also ", "\n2. "]
 
 names, forms, questions = map(st.sampled_from, (NAMES, FORMS, QUESTIONS))
 
@@ -79,7 +97,8 @@ def test_a_name_is_right_and_every_other_one_wrong(question: str, gold: str, sai
 
 @given(questions, st.lists(names, min_size=2, max_size=6, unique=True), st.sampled_from(JOINTS), forms)
 def test_a_list_that_has_the_gold_answer_is_wrong(question: str, listed: list[str], joint: str, form: str) -> None:
-    assert not any(GRADER.grade(question, gold, form.format(joint.join(listed))) for gold in listed)
+    said = form.format(joint.join(listed))
+    assert not any(GRADER.grade(question, gold, text) for gold in listed for text in (said, said.lower(), said.upper()))
 
 
 @given(questions, names, names, st.sampled_from(["not {}", "{0}, not {0}", "anything but {}", "{} is wrong", "never {}"]))

@@ -50,10 +50,15 @@ DENIAL_PAIRS: Final = frozenset({("instead", "of"), ("rather", "than"), ("other"
 VERDICTS: Final = _words("right true correct really sure quite exactly")
 """Words that a denial makes a denial of everything before it: "Paris, not really"."""
 
-CHOICES: Final = _words("or versus vs alternatively otherwise")
+CHOICES: Final = _words("or versus vs alternatively otherwise plus then ie aka alias")
 """Words between alternatives."""
 
-ADDITIONS: Final = frozenset({("as", "well"), ("along", "with"), ("together", "with"), ("in", "addition")})
+ADDITIONS: Final = frozenset(
+    {
+        *(("as", "well"), ("along", "with"), ("together", "with"), ("in", "addition")),
+        *(("and", "also"), ("also", "known"), ("also", "called")),
+    }
+)
 """Words that add to what stands before them."""
 
 COMPARERS: Final = _words(

@@ -16,9 +16,11 @@ MOST_EXTRA: Final = 18
 """Words of a first sentence that are neither the gold answer's nor the question's."""
 
 _ENDS: Final = frozenset(".!?\n")
-_SEPARATORS: Final = frozenset({*",;/|\n().:", "and", "or"})
+_SEPARATORS: Final = frozenset({*",;/|\n().:-?!", "and", "or"})
 _FAR: Final = 8
 _ITEM: Final = 3
+_CUT_OFF: Final = 12
+"""Behind a sentence of so many words and marks, a sentence without an end was cut off by the limit on tokens."""
 _BESIDE: Final = ARTICLES | frozenset(["in", "at", "by", "of", "also", "even"])
 _MEASURED: Final = frozenset(["when", "where", "how", "year", "date"])
 
@@ -197,15 +199,13 @@ def _is_chosen(reading: Reading) -> bool:
 
 
 def _is_answered_again(reading: Reading) -> bool:
-    """A later sentence says the first one again with another word: "It was Paris. It was Kiel"."""
-    first = {token.key for token in reading.said[: reading.end]}
+    """A later sentence says no more than another answer: "It was Paris. It was Kiel"."""
     start = reading.end
     for at in range(reading.end, len(reading.said) + 1):
         if at < len(reading.said) and not (reading.said[at].kind == "mark" and reading.said[at].key in _ENDS):
             continue
-        extra = [place for place in range(start, at) if place in reading.extra]
-        again = {reading.said[place].key for place in range(start, at) if place not in reading.extra}
-        if 1 <= len(extra) <= _ITEM and again <= first | _ENDS:
+        cut_off = at == len(reading.said) and reading.end > _CUT_OFF
+        if 1 <= sum(place in reading.extra for place in range(start, at)) <= _ITEM and not cut_off:
             return True
         start = at + 1
     return False
@@ -214,7 +214,7 @@ def _is_answered_again(reading: Reading) -> bool:
 def _is_listed(reading: Reading) -> bool:
     """The gold answer stands beside a bare item: "Paris, London", "recognition and legitimacy"."""
     low, high = reading.span[0], reading.span[-1]
-    if _is_separator(reading, high + 1) and reading.said[high + 1].key not in "()":
+    if _is_separator(reading, high + 1) and reading.said[high + 1].key != ")":
         start = high + 1
         while _is_separator(reading, start):
             start += 1
@@ -226,7 +226,7 @@ def _is_listed(reading: Reading) -> bool:
     stop = low
     while stop > 0 and reading.said[stop - 1].key in _BESIDE:
         stop -= 1
-    if not _is_separator(reading, stop - 1) or reading.said[stop - 1].key in ":(":
+    if not _is_separator(reading, stop - 1) or reading.said[stop - 1].key == ":":
         return False
     separator = reading.said[stop - 1].key
     while _is_separator(reading, stop - 1):
@@ -252,7 +252,7 @@ def _is_item(reading: Reading, places: range, separator: str) -> bool:
     first, ahead = min(places), reading.at(reading.span[0] - 1)
     before = ahead.key if ahead else ""
     remark = separator != "and" and before not in ARTICLES and keys[first] in ARTICLES
-    if remark and all(at in reading.extra for at in places if at != first):
+    if remark and (places.step > 0 or all(at in reading.extra for at in places if at != first)):
         return False
     dated = any(reading.said[at].kind in ("number", "date") for at in places)
     if keys[first] in english.PREPOSITIONS and keys[first] != before and (places.step > 0 or dated):
@@ -263,7 +263,7 @@ def _is_item(reading: Reading, places: range, separator: str) -> bool:
         if any(key in english.RELATIVES for key in keys.values()) or (_is_verb(head.key) and not head.capital):
             return False
     run = next((index for index, at in enumerate(rest) if at not in reading.extra), len(rest))
-    return 1 <= run <= _ITEM and (places.step < 0 or not any(at in reading.extra for at in rest[run:]))
+    return 1 <= run <= _ITEM
 
 
 def _is_verb(word: str) -> bool:

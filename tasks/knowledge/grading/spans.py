@@ -79,8 +79,10 @@ def spans(asked: Sequence[Token], meant: Sequence[Token], said: Sequence[Token])
     core = _between(plain, lambda token: token.kind == "word" and token.key in EDGES) or plain
     fresh = [token for token in core if token.key not in LIGHT and not any(alike(token, other) for other in asked)]
     asks_edges = _between(core, lambda token: token.kind == "word" and any(same(token, other) for other in asked))
-    ways = [core] if _out_of_order(core, said) else [asks_edges or core, *_turned(core), *_persons(core, asked)]
+    ways = [core] if _out_of_order(core, said) else [core, asks_edges, *_turned(core)]
     found = [span for way in ways for span in _find(way, said, asked)]
+    if not found:
+        found = [span for way in _persons(core, asked) for span in _find(way, said, asked)]
     if not fresh:
         found = [span for span in found if not _is_echo(span, said, asked)]
     if len(core) > 1 and fresh and len(fresh) < len(core) and not _out_of_order(core, said):

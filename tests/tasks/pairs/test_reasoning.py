@@ -9,7 +9,7 @@ import pytest
 
 from seal_env.errors import MissingExtraError, TaskError, UnknownTaskError
 from seal_env.tasks.reasoning import generators
-from seal_env.tasks.reasoning.loader import load_reasoning
+from seal_env.tasks.reasoning.loader import SHOWN, load_reasoning
 
 EVALUATES = ("puzzle24", "countdown", "binary_matrix", "string_insertion", "polynomial_multiplication", "simple_integration")
 
@@ -30,7 +30,7 @@ def _library(request: pytest.FixtureRequest) -> None:
 def test_generators_whose_verifier_runs_the_answer_are_refused() -> None:
     known = generators.generator_names()
     assert len(known) > 60
-    assert not set(EVALUATES) & set(known)
+    assert not {*EVALUATES, *generators.CREDULOUS} & set(known)
     with pytest.raises(UnknownTaskError, match="puzzle24"):
         load_reasoning("puzzle24", 4, 2)
 
@@ -67,3 +67,10 @@ def test_an_episode_is_a_real_update_scored_by_the_verifier() -> None:
     assert (terminated, info["outcome"], info["examples"]) == (True, "ok", 6)
     assert 0 <= info["verifier_score_after"] <= 1
     assert reward == info["accuracy_after"]
+
+
+@pytest.mark.parametrize("generator", SHOWN)
+@pytest.mark.parametrize("form", ["not {}", "{0} or 77{0}", "77{0}, {0}, {0}77", "-{}", "{}%", "x" * 10_000 + "{}"])
+def test_the_right_answer_beside_another_one_is_not_solved(generator: str, form: str) -> None:
+    task = load_reasoning(f"{generator}-eval:1", 1, 4)["-".join((generator, "eval", "0", "0"))]
+    assert max(generators.score_answers(task, [form.format(pair.output) for pair in task.queries])) < 1
