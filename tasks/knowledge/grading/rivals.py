@@ -119,6 +119,8 @@ def _is_changed(reading: Reading) -> bool:
         at -= 1
     if at < 0 or reading.said[at].key in reading.given:
         return False
+    if {reading.said[at].key, reading.meant[0].key} == {"from", "to"}:
+        return True
     measured = any(token.key in _MEASURED for token in reading.asked) or any(token.kind != "word" for token in reading.meant)
     return reading.said[at].key in english.CHANGERS or (measured and reading.said[at].key in english.COMPARERS)
 
