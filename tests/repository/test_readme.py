@@ -56,7 +56,10 @@ def test_every_outcome_is_in_the_table(outcome: Outcome) -> None:
 def test_linked_files_exist() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
     assert links
-    assert all((ROOT / link).exists() for link in links)
+    for file, _, section in (link.partition("#") for link in links):
+        assert (ROOT / file).exists()
+        headings = re.findall(r"^#+ (.+)$", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE) if section else []
+        assert not section or section in [heading.lower().replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
