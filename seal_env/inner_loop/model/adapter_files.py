@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import LoraConfig, TaskType
-from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from safetensors.torch import save_file
 from transformers.pytorch_utils import Conv1D
 
@@ -66,10 +67,13 @@ def _rewritten(name: str, model: Any) -> bool:
 
     Such a layer is described by its weight instead.
     """
+    if find_spec(_CONVERSION) is None:  # before PEFT 0.19, which adapts layers by their names alone
+        return False
     config = LoraConfig(target_modules=[name, *_PARTNERS])
-    convert_peft_config_for_transformers(config, model, None)
+    import_module(_CONVERSION).convert_peft_config_for_transformers(config, model, None)
     return name not in (config.target_modules or ())
 
 
+_CONVERSION = "peft.utils.transformers_weight_conversion"
 _PARTNERS = ("gate_proj", "up_proj", "w1", "w3")
 """PEFT refuses to rewrite one of these without its partner."""
