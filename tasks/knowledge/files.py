@@ -35,14 +35,8 @@ PUBLISHED = ("self_edit", "completion", "completions")
 
 def read_passages(path: Path, name: str | None = None, bad_tasks: BadTasks = "error") -> PassageTaskset:
     """The passages of a file, in its order. bad_tasks: what becomes of malformed ones. Raises TaskError."""
-    content = _read_json(path)
-    if isinstance(content, Mapping) and "data" in content:
-        readers = list(_squad(content["data"], f"{path}"))
-    else:
-        rows = content if isinstance(content, list) else [content]
-        if isinstance(content, Mapping) and isinstance(content.get("rows"), list):  # as the hub's API gives them
-            rows = [row["row"] if isinstance(row, Mapping) and "row" in row else row for row in content["rows"]]
-        readers = [partial(_row, row, f"{path}: passage {number}") for number, row in enumerate(rows, 1)]
+    text = _read(path)
+    readers = _lines(text, f"{path}") if path.suffix == ".jsonl" else list(_whole_file(_parse(text, f"{path}"), f"{path}"))
     if not readers:
         raise TaskError(f"{path}: no passages")
     tasks = join(read_all(readers, f"{path}", bad_tasks))
@@ -76,18 +70,33 @@ def squad_question(question: str, answers: Iterable[str]) -> Question:
     return Question(question, answer, tuple(alternatives))
 
 
-def _read_json(path: Path) -> Any:
-    """What a file holds: a JSON value, or for `.jsonl` the list of its lines. Raises TaskError."""
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TaskError(f"{path}: not JSON: {error}") from error
-    if path.suffix != ".jsonl":
-        return _parse(text, f"{path}")
-    lines = text.split("\n")  # a line break within a text may be any other
-    return [_parse(line, f"{path}: line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _lines(text: str, where: str) -> list[Callable[[], PassageTask]]:
+    """A reader for each line of JSON lines; a line that is not JSON is one malformed passage among the others."""
+    lines = enumerate(text.split("\n"), 1)  # a line break within a text may be any other
+    return [partial(_line, line, f"{where}: line {number}") for number, line in lines if line.strip()]
+
+
+def _line(line: str, where: str) -> PassageTask:
+    return _row(_parse(line, where), where)
+
+
+def _whole_file(content: Any, where: str) -> Iterator[Callable[[], PassageTask]]:
+    """A reader for each passage of a file that is one JSON value."""
+    if isinstance(content, Mapping) and "data" in content:
+        return _squad(content["data"], where)
+    rows = content if isinstance(content, list) else [content]
+    if isinstance(content, Mapping) and isinstance(content.get("rows"), list):  # as the hub's API gives them
+        rows = [row["row"] if isinstance(row, Mapping) and "row" in row else row for row in content["rows"]]
+    return (partial(_row, row, f"{where}: passage {number}") for number, row in enumerate(rows, 1))
 
 
 def _parse(text: str, where: str) -> Any:

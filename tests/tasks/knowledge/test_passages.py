@@ -139,6 +139,12 @@ def test_a_wrong_line_is_named(tmp_path: Path) -> None:
         load_passages(path)
 
 
+def test_a_line_that_is_not_json_is_skipped_where_bad_tasks_are(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{json.dumps(ROW)}\n{{]\n", "lines.jsonl")
+    with pytest.warns(UserWarning, match=r"lines\.jsonl: line 2: not JSON"):
+        assert len(load_passages(path, "skip")) == 1
+
+
 def test_a_folder_and_a_file_that_is_no_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="cannot be read"):
         load_passages(str(tmp_path))
