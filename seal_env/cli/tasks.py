@@ -13,6 +13,7 @@ from seal_env.domains.base import DomainSpec
 from seal_env.domains.overlap import shared_tasks
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.report.task_tables import task_panels, taskset_table, tasksets_table
+from seal_env.tasks.content import digest
 from seal_env.types import Taskset
 
 SUBSET = "A task set (NAME or NAME:COUNT), comma-separated ids, or a path"
@@ -72,9 +73,10 @@ def validate(console: Console, sets: Sequence[str], subset: str | None, free_ans
     count = failed = 0
     loaded = {name: _load(spec, name) for name in (*sets, *([] if sets and subset is None else _names(spec, subset)))}
     for name, taskset in loaded.items():
-        if seen.issuperset(taskset.task_ids):  # a second name of the same set
+        each = {digest("task", task) for task in taskset}
+        if seen.issuperset(each):  # a second name of the same set
             continue
-        seen.update(taskset.task_ids)
+        seen |= each
         with console.status(f"validating {name}: {len(taskset)} tasks"):
             found = spec.validate(taskset, free_answers)
         count, failed = count + len(taskset), failed + _show_problems(found, console)

@@ -1,8 +1,6 @@
-"""What a task of text pairs is by its content: the same solved examples, or the same queries, in any order."""
+"""What a task of text pairs is by its content: the same solved examples or the same queries, in any order, on either side."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from seal_env.tasks.content import digest_of_all, spaced
 from seal_env.tasks.pairs.task import Examples, Pair
@@ -10,10 +8,12 @@ from seal_env.types import Task
 
 
 def content(task: Task[Examples, Pair]) -> list[str]:
-    """Digests of the solved examples and of the queries, whatever their case and white space."""
-    sides = {"examples": task.context, "queries": task.queries}
-    return [_digest(name, pairs) for name, pairs in sides.items() if pairs]
+    """Digests of the solved examples and of the queries, whatever their case and white space.
+
+    The two are told apart nowhere: examples that are another task's queries give its answers away.
+    """
+    return [digest_of_all("pairs", map(_spaced, pairs)) for pairs in (task.context, task.queries) if pairs]
 
 
-def _digest(kind: str, pairs: Iterable[Pair]) -> str:
-    return digest_of_all(kind, ((spaced(pair.input), spaced(pair.output)) for pair in pairs))
+def _spaced(pair: Pair) -> tuple[str, str]:
+    return spaced(pair.input), spaced(pair.output)

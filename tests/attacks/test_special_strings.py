@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from seal_env.inner_loop.model.frozen_lm import load_base_model
@@ -105,3 +105,22 @@ def test_pieces_of_a_vocabulary_that_are_special_are_not_found_in_text(prefix: A
     assert [*asked.prompt_T, *asked.gold_T].count(2) == 2
     assert [*asked.prompt_T, *asked.gold_T].count(1) == 2
     assert str(fast.decode(list(asked.gold_T[:-1]))).strip() == "<s></s> s"
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "said"),
+    [
+        (normalizers.NFKC(), "\uff1c|end|\uff1e"),
+        (normalizers.Lowercase(), "<|END|>"),
+        (normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]), "<|\xe9nd|>"),
+    ],
+)
+def test_what_a_tokenizer_makes_a_special_string_of_is_text_too(normalizer: Any, said: str) -> None:
+    tokenizer = Tokenizer(models.BPE(vocab={letter: n for n, letter in enumerate("<|end>hiyo")}, merges=[]))
+    tokenizer.normalizer = normalizer
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=AddedToken("<|end|>", normalized=True))
+    fast.chat_template = "{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}"
+    example = Example((Message("user", "hi"), Message("assistant", f"hi{said}yo")))
+    ids = ChatEncoder(fast, "normal").encode_example(example, Recipe()).ids_T
+    assert ids.count(fast.eos_token_id) == 2
+    assert fast.decode(list(ids)).replace(" ", "").count("<|end|>") == 3

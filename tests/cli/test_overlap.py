@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,12 @@ def test_validation_shows_what_two_sets_share(seal_env: Call) -> None:
         "no tasks",
     ]
     assert seal_env("tasks", "validate", "mini-eval:2", "mini-train:2").code == 0
+
+
+def test_each_of_two_sets_with_equal_ids_is_validated(seal_env: Call) -> None:
+    for name, asked in (("good", "c"), ("leaks", "a")):
+        pairs = {"examples": [{"input": "a", "output": "b"}], "queries": [{"input": asked, "output": "b"}]}
+        Path(f"{name}.jsonl").write_text(json.dumps({"id": "x", **pairs}), encoding="utf-8")
+    said = seal_env("tasks", "validate", "--domain", "custom", "good.jsonl", "leaks.jsonl")
+    assert said.code == 1
+    assert "2 tasks, 1 with problems" in said.out

@@ -120,6 +120,15 @@ def test_signs_tell_tasks_of_one_s_own_apart(tmp_path: Path) -> None:
     assert len(shared_tasks(CUSTOM, plus, copy)) == 1
 
 
+def test_a_text_task_whose_examples_are_the_queries_of_another_shares_them(tmp_path: Path) -> None:
+    one, other = ([{"input": f"{word} {n}", "output": word} for n in range(2)] for word in ("lamp", "oil"))
+    tasks = [
+        {"id": f"t{n}", "examples": left, "queries": right} for n, (left, right) in enumerate(((one, other), (other, one)))
+    ]
+    left, right = (write_custom(tmp_path / f"{task['id']}.jsonl", [task]) for task in tasks)
+    assert shared_tasks(CUSTOM, left, right) == [SharedTask("t0", "t1")]
+
+
 @pytest.mark.parametrize("preset", [preset for table in TABLES.values() for preset in table.presets.values()], ids=str)
 def test_presets_measure_on_tasks_that_they_do_not_learn_from(preset: Any) -> None:
     used = Settings.resolve(**preset.environment)

@@ -36,6 +36,8 @@ class TextTokenizer:
             reverse=True,
         )
         self._pattern = re.compile("|".join(map(re.escape, self._markers)) or "(?!)")
+        unknown = self._tokenizer.unk_token_id  # what any text may become
+        self._marker_ids = frozenset(self.added[marker] for marker in self._markers) - {unknown}
 
     def tokenize(self, text: str, written: Sequence[Span] = ()) -> tuple[list[int], list[Span]]:
         """(ids, character spans) of text.
@@ -47,8 +49,19 @@ class TextTokenizer:
         markers = [marker.span() for rest in _between(text, written) for marker in self._pattern.finditer(text, *rest)]
         if [marker.span() for marker in self._pattern.finditer(text)] == markers:
             encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-            return list(encoded["input_ids"]), [tuple(span) for span in encoded["offset_mapping"]]
+            ids, spans = list(encoded["input_ids"]), [tuple(span) for span in encoded["offset_mapping"]]
+            if not self._is_marker_written(text, ids, spans, written):
+                return ids, spans
         return self._renamed.tokenize(text, markers)
+
+    def _is_marker_written(self, text: str, ids: Sequence[int], spans: Sequence[Span], written: Sequence[Span]) -> bool:
+        """Whether a written part became a marker, since the tokenizer reads "<|END|>" or wide letters as "<|end|>"."""
+        return any(
+            text[max(start, first) : min(stop, last)].strip()
+            for token, (start, stop) in zip(ids, spans, strict=True)
+            if token in self._marker_ids
+            for first, last in written
+        )
 
     @cached_property
     def _renamed(self) -> _RenamedTokenizer:
