@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 from transformers import AutoTokenizer
 
 from seal_env.errors import ModelError, SettingError
@@ -35,6 +37,8 @@ def chatml(tiny_models: dict[str, str]) -> Any:
 
 def encoder_of(name: str, tokenizer: Any, **arguments: str) -> ChatEncoder:
     """The tokenizer with a template of TRL's and its markers as special tokens; thoughts are added tokens, as Qwen's are."""
+    if name not in TEMPLATES:
+        pytest.skip(f"TRL {version('trl')} does not ship {name}")
     tokenizer.chat_template = (FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
     markers = set(MARKER.findall(tokenizer.chat_template)) - {"<think>", "</think>"}
     tokenizer.add_special_tokens({"additional_special_tokens": sorted(markers)})
@@ -48,8 +52,9 @@ def encoded(encoder: ChatEncoder, chat: tuple[Message, ...], answer: str) -> tup
     return encoder.encode_query(Query("0", chat, answer)), encoder.encode_example(example, Recipe())
 
 
-def test_trl_ships_at_least_41_templates() -> None:
-    assert len([name for name in TEMPLATES if not name.endswith("_training")]) >= 41
+def test_templates_of_trl_are_found() -> None:
+    least = 41 if Version(version("trl")) >= Version("1.16") else 18
+    assert len([name for name in TEMPLATES if not name.endswith("_training")]) >= least
 
 
 @pytest.mark.parametrize("chat", CHATS)

@@ -246,5 +246,8 @@ def _load(name: str, device: torch.device) -> FrozenLM:
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
     model.requires_grad_(False).eval().to(device)
+    if device.type == "cpu":
+        for weight in model.parameters():  # older transformers map them from the file, which may be saved again
+            weight.data = weight.data.clone()
     longest = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
     return FrozenLM(name, model, tokenizer, device, int(longest))
