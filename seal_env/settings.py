@@ -41,10 +41,10 @@ class Settings(Options):
     device: str = "auto"
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""
     chat_template_kwargs: JsonText = "{}"
-    """Arguments of the base model's chat template, as a JSON object: {"enable_thinking": false}. One that the template does
-    not read is refused."""
+    """Arguments of the base model's chat template, as a JSON object: {"enable_thinking": false}. An argument that the
+    template does not use is an error."""
     template_date: str = DATE
-    """The date that the chat template writes as today's (Llama 3.2 and gpt-oss write one), as YYYY-MM-DD."""
+    """Today's date for the chat template (those of Llama 3.2 and gpt-oss write it), as YYYY-MM-DD."""
     inner_loop: str = "batched"
     """What runs the weight updates: batched (many adapters in one pass) or reference (PEFT, one at a time)."""
     profile: Literal["fixed", "paper"] = "fixed"
@@ -90,7 +90,7 @@ class Settings(Options):
     max_tokens: int = Field(Budget.max_tokens, ge=2)
     """Training examples of this many tokens or more are dropped."""
     max_training_tokens: int = Field(Budget.max_training_tokens, ge=0)
-    """Tokens that training may read (those of the examples times the epochs), for each segment; the default is the model's
+    """Tokens that training may process (tokens of the examples times epochs), for each segment; the default is the model's
     own."""
     batch_size: int = Field(Recipe.batch_size, ge=1)
     """Examples of an optimizer step; the default is the model's or the domain's own."""
@@ -206,7 +206,7 @@ class Settings(Options):
 
         The bundled models and their tokenizers learned the prompt as it was before there was such a budget, and results with
         them were measured so. Their valid self-edits do not get fewer by the sentence (100 each on mini-train and mini-eval:
-        96 and 96 without it, 95 and 96 with it). A draft that is over the budget is always told so.
+        96 and 96 without it, 95 and 96 with it). The reply to a draft that is over the budget always says so.
         """
         return self.max_training_tokens != MODEL_DEFAULTS.get(self.model, {}).get("max_training_tokens")
 

@@ -11,7 +11,7 @@ from seal_env.errors import TaskError
 TaskT = TypeVar("TaskT")
 
 BadTasks = Literal["error", "skip"]
-"""What becomes of a malformed task: an error, or it is left out with a warning."""
+"""How malformed tasks are handled: an error, or left out with a warning."""
 
 SHOWN: Final = 10
 """Most malformed tasks whose faults a message describes."""
@@ -44,7 +44,7 @@ def read_all(readers: Iterable[Callable[[], TaskT]], where: str, bad_tasks: BadT
     if bad_tasks == "error" or not read:
         hint = "" if not read else f"\nbad_tasks='skip' leaves {'it' if len(problems) == 1 else 'them'} out"
         raise TaskError(listed + hint)
-    warnings.warn(f"{len(problems)} of {len(problems) + len(read)} of {where} are left out:\n{listed}", stacklevel=2)
+    warnings.warn(f"{len(problems)} of {len(problems) + len(read)} tasks of {where} left out:\n{listed}", stacklevel=2)
     return read
 
 

@@ -21,10 +21,10 @@ Where both loops run, their losses are equal to 1e-4 and their answers are the s
 - `reference`: runs with `inner_loop="reference"`; the batched loop refuses the model with a `ModelError` that says so.
 - `none`: both loops refuse it, and say what to do.
 
-Before a model's first job the batched loop proves on the model itself that packed passes compute what the plain model does.
+Before a model's first job the batched loop verifies on the model itself that packed passes agree with the plain model.
 It compares logits and gradients with adapters on every layer, beside sequences of another job, at positions around every
 length in the configuration, with windows shorter than the sequences, with padding, and token by token.
-What it cannot prove it refuses.
+A model that fails is refused.
 
 Sequences longer than a window run packed.
 Rotary embeddings of the kinds `longrope` and `dynamic` change for a whole pass at some length; sequences beyond it are too
@@ -33,11 +33,11 @@ long for the batched loop.
 ## What an adapter changes
 A name in `lora_targets` stands for every linear layer of that name in the model's text decoder, and for the fused layer that
 contains it: `qkv_proj` for `q_proj`, `k_proj` and `v_proj`, and `gate_up_proj` for `gate_proj` and `up_proj`.
-Towers for images, the head, and experts that lie in one tensor are not adapted.
+Towers for images, the head, and experts stored in one tensor are not adapted.
 Of the default names, those that a model lacks are left out; if it has none of them, PEFT's choice for its type is used.
 Names that you choose must all be layers; one that stands for experts in one tensor, or for the head, is a `ModelError`.
 Both loops, saved adapters and merges use the same list.
-`info["adapted"]`, `info["not_adapted"]` and the run folder say what it is.
+`info["adapted"]`, `info["not_adapted"]` and the run folder report it.
 
 The column `adapted` counts the layers of a model of two blocks.
 """

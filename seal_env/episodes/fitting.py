@@ -31,7 +31,7 @@ def longest_query(queries_Q: Sequence[Query], inner_loop: InnerLoop) -> str:
     most = inner_loop.max_tokens(Recipe())
     doubtful = [example for example in map(_as_example, queries_Q) if _bytes(example) >= most - TEMPLATE_TOKENS]
     longest = max(inner_loop.count_tokens(doubtful), default=0) + MARGIN if doubtful else 0
-    return f"a query takes some {longest} tokens with its answer; the model takes {most}" if longest > most else ""
+    return f"a query takes about {longest} tokens with its answer; the model takes at most {most}" if longest > most else ""
 
 
 def _as_example(query: Query) -> Example:
@@ -86,4 +86,4 @@ def warn_of(problems: dict[str, str], name: str, count: int) -> None:
     more = f"; and {len(problems) - SHOWN} more: {', '.join(list(problems)[SHOWN:])}" if len(problems) > SHOWN else ""
     if len(problems) == count:
         raise TaskError(f"no task of {name} fits the model: {shown}{more}")
-    warnings.warn(f"{len(problems)} of {count} tasks of {name} are left out: {shown}{more}", stacklevel=2)
+    warnings.warn(f"{len(problems)} of {count} tasks of {name} left out: {shown}{more}", stacklevel=2)

@@ -136,7 +136,7 @@ def _fenced_value(text: str) -> JSON:
     if calls is None and known not in ("", "json", "tool_call"):
         raise ValueError(f"it begins with {shown(text, 40)}, not with [ or {{")
     if holds_a_call(parts[0]) or holds_a_call(parts[2]):
-        raise UnreadableError("beside the fenced block there may be another call")
+        raise UnreadableError("there may be another call beside the fenced block")
     return _json_value(block) if calls is None else [*calls]
 
 

@@ -72,7 +72,7 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         check_length(action)
         check_unicode(action)
     except ValueError as error:
-        return invalid(Outcome.NOT_JSON, f"The answer is no plain text: {error}.")
+        return invalid(Outcome.NOT_JSON, f"The answer is not plain text: {error}.")
     try:
         text = after_thoughts(str.__str__(action))
     except UnreadableError:
@@ -84,7 +84,7 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         reason = f"The answer is neither plain text nor tool calls that can be read: {shown(named[0].strip(), 60)}."
         return invalid(Outcome.NOT_JSON, f"{reason} Reply with {CALL_FORM}.")
     if is_refusal(text):
-        return invalid(Outcome.NOT_JSON, f"The answer is a refusal, which is no text to learn: {text}")
+        return invalid(Outcome.NOT_JSON, f"The answer is a refusal, not a text to learn: {text}")
     return read_texts(text)
 
 

@@ -121,9 +121,9 @@ def end_of_thought(text: str, mark: re.Match[str]) -> int:
     """
     found = _ENDS[mark[1].lower()].search(text, mark.end())
     if found is None:
-        raise UnreadableError("it was cut off within its thoughts")
+        raise UnreadableError("it was cut off inside a thought")
     if _BEGINS_AGAIN.search(text, mark.end(), found.start()):
-        raise UnreadableError("a thought begins within another one")
+        raise UnreadableError("a thought begins inside another one")
     return found.end()
 
 

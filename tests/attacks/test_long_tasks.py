@@ -25,7 +25,7 @@ NONE = ARC.no_update
 
 def test_a_long_task_is_left_out_with_a_warning_and_the_others_come() -> None:
     env = SealEnv(**MIXED)
-    with pytest.warns(UserWarning, match=rf"1 of 2 tasks of .* left out: {LONG}: a query takes some 9326 tokens"):
+    with pytest.warns(UserWarning, match=rf"1 of 2 tasks of .* left out: {LONG}: a query takes about 9326 tokens"):
         found = {env.reset(seed=seed)[1]["task_id"] for seed in range(6)}
     assert found == {SHORT}
     with pytest.warns(UserWarning, match="1 of 2 tasks"):

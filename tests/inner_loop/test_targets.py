@@ -136,7 +136,7 @@ def test_wrong_layers_are_refused_at_the_reset(tiny_models: dict[str, str]) -> N
 def test_quantised_model_is_refused() -> None:
     model = tiny_model("Llama", 64)
     model.is_quantized = True
-    with pytest.raises(ModelError, match=r"model='q' is quantised, .* Use the model that it was made from"):
+    with pytest.raises(ModelError, match=r"model='q' is quantised, .* Use the original model"):
         FrozenLM("q", model, tokenizer(), torch.device("cpu"), 512)
     packed = tiny_model("Llama", 64)
     codes = torch.nn.Parameter(torch.zeros(768, 1, dtype=torch.uint8), requires_grad=False)

@@ -42,7 +42,7 @@ class Proof:
             )
         if not self.padding and packed.padded:
             raise ModelError(
-                "profile='paper' trains on padding, which this model does not read in packed passes as it does alone. "
+                "profile='paper' trains on padding, which this model treats differently in packed passes. "
                 "Use inner_loop='reference', or profile='fixed'"
             )
 

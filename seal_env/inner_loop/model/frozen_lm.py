@@ -90,7 +90,7 @@ class FrozenLM:
             if token is not None and token < self.embedding_rows:
                 return int(token)
         raise ModelError(
-            f"model={self.name!r}: padding and end of its tokenizer are tokens {ids[0]} and {ids[1]}, but its embedding has "
+            f"model={self.name!r}: its tokenizer's padding and end tokens are {ids[0]} and {ids[1]}, but its embedding has "
             f"{self.embedding_rows} rows. Use the model's own tokenizer"
         )
 
@@ -150,16 +150,14 @@ def embedding_rows(model: Any) -> int:
 def check_not_quantised(model: Any, name: str) -> None:
     """Raise ModelError for a model whose weights are codes that other weights or tables explain."""
     if getattr(model, "is_quantized", False):
-        raise ModelError(
-            f"model={name!r} is quantised, and updates need weights as they are. Use the model that it was made from"
-        )
+        raise ModelError(f"model={name!r} is quantised, and updates need full-precision weights. Use the original model")
     plain = (
         (each, weight.dtype in FLOATS and type(weight.data) is torch.Tensor) for each, weight in model.named_parameters()
     )
     odd = next((each for each, numbers in plain if not numbers), None)
     if odd is not None:
         raise ModelError(
-            f"model={name!r} has weights that are no plain numbers: {odd!r} has {model.get_parameter(odd).dtype}. "
+            f"model={name!r} has weights that are not floating-point numbers: {odd!r} has {model.get_parameter(odd).dtype}. "
             f"Use a model in fp32, bf16 or fp16"
         )
 

@@ -45,7 +45,7 @@ def check_plain(base: FrozenLM) -> PlainModel:
     """What the model can do, which is found out once.
 
     Raises:
-        ModelError: The model cannot read tokens alone, or a token's logits depend on the tokens after it.
+        ModelError: The model cannot run on tokens alone, or a token's logits depend on the tokens after it.
     """
     if "plain" not in base.checks:
         base.checks["plain"] = _check(base)
@@ -56,7 +56,7 @@ def check_plain(base: FrozenLM) -> PlainModel:
 @torch.no_grad()
 def _check(base: FrozenLM) -> PlainModel:
     ids = sample_ids(base, 2, ROW)
-    with refusing(base, "cannot read tokens alone"):
+    with refusing(base, "cannot run on tokens alone"):
         whole = base.model(input_ids=ids, use_cache=False).logits
         part = base.model(input_ids=ids[:1, :PREFIX], use_cache=False).logits
         distance = apart(part[0], whole[0, :PREFIX])

@@ -81,7 +81,7 @@ class ChatRenderer:
     def _outline(self, roles: Sequence[str], edges: Sequence[tuple[str, str]], generation_prompt: bool) -> Outline:
         """What the template makes of placeholders with the messages' own white space around them."""
         texts = [f"{before}zq7x{number:04d}x7qz{after}" for number, (before, after) in enumerate(edges)]
-        reason = "it does not show every message"
+        reason = "it leaves out a message"
         for chat in _forms(roles, texts):
             try:
                 rendered = self._template.apply(chat, generation_prompt, self._tools)

@@ -130,7 +130,7 @@ def check_words(text: str) -> None:
     found = _NO_WORDS.search(text)
     if found:
         rest = shown(text[found.start() : found.start() + 40], 30)
-        raise UnreadableError(f"beside the calls there may be another one, at {rest}")
+        raise UnreadableError(f"there may be another call beside those read, at {rest}")
 
 
 def either_bar(*marks: str) -> tuple[str, ...]:
@@ -143,5 +143,5 @@ def objects(value: JSON) -> list[Call]:
     items: Sequence[JSON] = value if isinstance(value, list) else [value]
     calls = [item for item in items if isinstance(item, dict)]
     if not calls or len(calls) < len(items):
-        raise UnreadableError(f"{shown(value, 40)} is no list of tool calls")
+        raise UnreadableError(f"{shown(value, 40)} is not a list of tool calls")
     return calls

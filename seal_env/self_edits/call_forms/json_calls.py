@@ -159,5 +159,5 @@ def _object(cursor: Cursor) -> Call:
     """The arguments of a call."""
     value = cursor.json()
     if not isinstance(value, dict):
-        raise UnreadableError("the arguments of a call are no object")
+        raise UnreadableError("the arguments of a call are not an object")
     return value

@@ -108,7 +108,7 @@ class _Translation:
 
     def _word(self, word: str) -> None:
         if word not in _WORDS:
-            raise self._cursor.error(f"{word} is no literal")
+            raise self._cursor.error(f"{word} is not a literal")
         self._json.append(_WORDS[word])
 
     def _as_it_is(self, token: str) -> None:
@@ -146,8 +146,8 @@ def _unescaped(found: re.Match[str]) -> str:
     if number:
         code = int(number, 16)
         if code > 0x10FFFF:
-            raise UnreadableError(f"{found[0]} is no character")
+            raise UnreadableError(f"{found[0]} is not a character")
         return chr(code)
     if found[4] not in _ESCAPED:
-        raise UnreadableError(f"\\{found[4]} is no escape in a text")
+        raise UnreadableError(f"\\{found[4]} is not an escape sequence")
     return _ESCAPED[found[4]]

@@ -62,7 +62,7 @@ def _by_namespace(cursor: Cursor) -> list[Call]:
 
 
 def _unread(cursor: Cursor) -> list[Call]:
-    raise cursor.error("tool calls in this form are not read")
+    raise cursor.error("tool calls in this form are not supported")
 
 
 _JSON_NEXT = re.compile(r"(?=\s*+(?:\{|\[\s*+\{))")
@@ -183,9 +183,9 @@ def read_calls(text: str) -> list[Call] | None:
         return None
     _check_between(text[cursor.position :])
     if not cursor.at_end and not text.endswith(_ENDS_OF_SENTENCES):
-        raise cursor.error("something is not complete")
+        raise cursor.error("a call or thought is incomplete")
     if not calls:
-        raise cursor.error("there is no tool call in it, only the mark of one")
+        raise cursor.error("it has the marker of a tool call, but no call")
     return calls
 
 
