@@ -42,7 +42,7 @@ def test_a_long_task_chosen_by_its_id_is_an_outcome_from_the_start() -> None:
         _, reward, terminated, truncated, info = env.step(action)
         assert math.isnan(reward)
         assert (terminated, truncated, info["outcome"]) == (False, True, "task_too_long")
-        assert "the model takes 8192" in info["reason"]
+        assert "the model takes at most 8192" in info["reason"]
 
 
 def test_in_a_vector_a_long_task_costs_the_others_nothing() -> None:
