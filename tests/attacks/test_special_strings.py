@@ -123,4 +123,4 @@ def test_what_a_tokenizer_makes_a_special_string_of_is_text_too(normalizer: Any,
     example = Example((Message("user", "hi"), Message("assistant", f"hi{said}yo")))
     ids = ChatEncoder(fast, "normal").encode_example(example, Recipe()).ids_T
     assert ids.count(fast.eos_token_id) == 2
-    assert fast.decode(list(ids)).replace(" ", "").count("<|end|>") == 3
+    assert str(fast.decode(list(ids))).replace(" ", "").count("<|end|>") == 3

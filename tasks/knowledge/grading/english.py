@@ -41,12 +41,15 @@ FALSITY: Final = _words(
     """
     incorrect incorrectly wrong wrongly false falsely untrue mistaken mistakenly deny denies denied unknown unclear
     unsure hardly scarcely barely versus vs contrary opposite myth supposedly allegedly maybe perhaps possibly
-    guess unlikely impossible disproved refuted rejected excluding except nope
+    guess unlikely impossible disproved refuted rejected excluding except nope doubt doubts doubtful doubted debunked
+    disputed questionable
     """
 )
 """Words that deny, or leave open, what stands beside them."""
 
-DENIAL_PAIRS: Final = frozenset({("instead", "of"), ("rather", "than"), ("other", "than"), ("far", "from")})
+DENIAL_PAIRS: Final = frozenset(
+    {("instead", "of"), ("rather", "than"), ("other", "than"), ("far", "from"), ("ruled", "out")}
+)
 VERDICTS: Final = _words("right true correct really sure quite exactly")
 """Words that a denial makes a denial of everything before it: "Paris, not really"."""
 
@@ -86,6 +89,17 @@ PLACES: Final = _words(
     """
 )
 """Words of questions whose answers are places."""
+
+PASSIVE: Final = _words("is are was were be been being got")
+"""Words that, with "by" behind them, turn who does something into whom it is done to."""
+
+COUNTERPARTS: Final = (
+    (_words("mr"), _words("mrs ms miss")),
+    (_words("mrs ms miss"), _words("mr")),
+    (_words("he his him"), _words("she her hers")),
+    (_words("she her hers"), _words("he his him")),
+)
+"""Words that say nothing by themselves, and those that mean somebody else."""
 
 YES: Final = _words("yes yeah yep")
 NO: Final = _words("no nope")

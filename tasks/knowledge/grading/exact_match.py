@@ -41,7 +41,7 @@ def normalise(text: str) -> str:
 
 def exact_form(text: str) -> str:
     """What is compared: as `normalise`, with the punctuation that means something, and the letter A if it is all."""
-    plain = text.lower().translate(_DASHES)
+    plain = text.lower().translate(_DASHES).replace("!=", "\u2260")
     plain = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), plain)
     words = _PUNCTUATION.sub(" ", plain).split()
     return " ".join([word for word in words if word not in _ARTICLES] or (words if words == ["a"] else []))

@@ -96,7 +96,10 @@ def _agrees(question: str, gold: str, answer: Sequence[Token], joined: bool) -> 
 def _agrees_whether(gold: str, said: Sequence[Token]) -> bool:
     """Yes or no at the beginning, and nothing of the other."""
     meant, other = (YES, NO | DENIALS | FALSITY) if gold in YES else (NO, YES | {"but", "maybe", "perhaps"})
-    return bool(said) and said[0].key in meant and not any(token.key in other for token in said)
+    if not said or said[0].key not in meant or any(token.key in other for token in said):
+        return False
+    after = said[1] if len(said) > 1 else said[0]  # "no one", "no idea" are something else than "no"
+    return meant is YES or after.kind == "mark" or after.key in LIGHT | NO
 
 
 def _is_foreign(asked: Sequence[Token], gold: str) -> bool:

@@ -72,6 +72,7 @@ def is_rivalled(reading: Reading) -> bool:
         or sum(at < reading.end for at in reading.extra) > MOST_EXTRA
         or _is_longer_name(reading)
         or _is_changed(reading)
+        or _is_somebody_else(reading)
         or _other_number(reading)
         or _is_denied(reading)
         or _is_chosen(reading)
@@ -123,6 +124,23 @@ def _is_changed(reading: Reading) -> bool:
         return True
     measured = any(token.key in _MEASURED for token in reading.asked) or any(token.kind != "word" for token in reading.meant)
     return reading.said[at].key in english.CHANGERS or (measured and reading.said[at].key in english.COMPARERS)
+
+
+def _is_somebody_else(reading: Reading) -> bool:
+    """Another person by a title or a pronoun alone ("Mrs. Brown"), or one who suffers what the other does ("beaten by")."""
+    meant, said = ({token.key for token in tokens} for tokens in (reading.meant, reading.said[: reading.end]))
+    if any(meant & own and said & other and not said & own for own, other in english.COUNTERPARTS):
+        return True
+    names = [at for at, token in enumerate(reading.meant) if token.capital]
+    if len(names) < 2:
+        return False
+    spoken = reading.said[reading.span[0] : reading.span[-1]]
+    return _is_passive(reading.meant[names[0] : names[-1]]) != _is_passive(spoken)
+
+
+def _is_passive(found: Sequence[Token]) -> bool:
+    keys = {token.key for token in found}
+    return "by" in keys and bool(keys & english.PASSIVE)
 
 
 def _other_number(reading: Reading) -> bool:

@@ -48,7 +48,7 @@ _SIGNS: Final = {"&": "and", "%": "percent", "‰": "permille"}
 def tokens(text: str, joined: bool) -> tuple[Token, ...]:
     """The tokens of a text. joined: words with a hyphen are one word ("e-mail" is "email"); or else they are several."""
     text = _RAISED.sub(lambda found: f"^{found[1]}", text)
-    text = _MARKDOWN.sub("", unicodedata.normalize("NFKC", text).translate(_SAME))
+    text = _MARKDOWN.sub("", unicodedata.normalize("NFKC", text).translate(_SAME).replace("!=", "\u2260"))
     found = list(_scan(text))
     return tuple(combine(_joined(found) if joined else found))
 
