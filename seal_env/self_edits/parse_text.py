@@ -39,16 +39,35 @@ _NAMES = "|".join(tool.name for tool in _TOOLS)
 _ARGUMENTS = "|".join(name for tool in _TOOLS for name in tool.arguments.model_fields)
 NAMES_A_TOOL = re.compile(
     rf"""\b(?:functions|default_api|tools)\.(?:{_NAMES})\b
-    |\b(?:{_NAMES})(?:\.call)?+\((?:\s*+\w++\s*+=|\s*+\{{)
+    |\b(?:{_NAMES})(?:\.call)?+\((?:\s*+\w++\s*+[=:]|\s*+[\[{{"'*])
+    |\b(?:{_NAMES})(?:[ ]*+[:=])?+\s*+[\[{{]\s*+["'{{]
+    |\b(?:{_NAMES})\{{
     |["'](?:{_ARGUMENTS})["']\s*+:
-    |</?(?:{_NAMES})\b[^<>\n]*+>
-    |<(?:tool|function|invoke|parameter)[\w ]*+[ =>]
+    |\b(?:{_ARGUMENTS})\s*+[:=]\s*+[\[{{]\s*+["'{{]
+    |</?(?:{_NAMES}|{_ARGUMENTS})\b[^<>\n]*+>
+    |<(?:tool|function|invoke|parameter|argument)[\w ]*+[ =>]
+    |<\w++>\s*+(?:functions\.)?+(?:{_NAMES})\s*+[(<]
+    |\[/?+(?:END_)?+TOOL_\w*+\]
     |^[ \t]*+(?:[-*][ ]*+)?+(?:name|tool|function|action|call|tool_name|(?:tool|function)[ _]call)[ ]*+:[ ]*+[\"'`*]*+
         (?:functions\.)?+(?:{_NAMES})\b[\"'`*()]*+[ \t]*+$
-    |^[ \t]*+[`*]*+(?:functions\.)?+(?:{FINETUNE.name}|{SELF_QA.name})[`*.:()]*+[ \t]*+$""",
+    |^[ \t]*+\[(?:{_NAMES})\][ \t]*+$
+    |^[ \t]*+(?:[-*][ ]++)?+(?:\w++[ ]*+=[ ]*+)?+[`*\[]*+(?:functions\.)?+(?:{FINETUNE.name}|{SELF_QA.name})
+        [`*.:;(){{}}\] ]*+[ \t]*+$""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
 """Calls of these tools in no form that is read: tags made up, YAML, a name on its own line, arguments in pieces of JSON."""
+
+MARKS_OF_A_CHAT = re.compile(
+    r"""<[|\uff5c][^\s<>|\uff5c]{1,60}+[|\uff5c]>
+    |<(?:start|end)_of_\w++>
+    |<unused[0-9]++>
+    |\[/?+INST\]
+    |</?(?:analysis|reflection|thoughts|plan|internal|inner_monologue|reasoning_\w++)>
+    |<[ ]*+/?+[ ]*+think(?:ing)?+[ ]*+>|\[/?+think(?:ing)?+\]
+    |\A(?:assistant|model)[ ]*+\n""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Special tokens of chat templates, where a model went on with another turn, and tags of thoughts in no known form."""
 
 JSON_BEGINS = re.compile(r"\s*+(\{|\[\s*+[\[{\]]|\Z)")
 
@@ -66,6 +85,7 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     Returns:
         At least one tool call, or what is wrong.
     """
+    action = str.__str__(action) if isinstance(action, str) else action
     if not isinstance(action, str) or JSON_BEGINS.match(action) or FENCE in action:
         return parse(action)
     try:
@@ -74,12 +94,12 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     except ValueError as error:
         return invalid(Outcome.NOT_JSON, f"The answer is not plain text: {error}.")
     try:
-        text = after_thoughts(str.__str__(action))
+        text = after_thoughts(action)
     except UnreadableError:
         return parse(action)
     if JSON_BEGINS.match(text) or holds_a_call(text):
         return parse(action)
-    named = NAMES_A_TOOL.search(text)
+    named = NAMES_A_TOOL.search(text) or MARKS_OF_A_CHAT.search(text)
     if named:
         reason = f"The answer is neither plain text nor tool calls that can be read: {shown(named[0].strip(), 60)}."
         return invalid(Outcome.NOT_JSON, f"{reason} Reply with {CALL_FORM}.")

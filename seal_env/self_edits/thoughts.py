@@ -31,10 +31,11 @@ _PAIRS = {
     "to=self<|message|>": "<|eom|>",
     "<|channel|>analysis<|message|>": "<|end|>",
     "<|content_thinking|>": "<|end_message|>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
     "Here is my thought process:": "Here is my response:",
 }
 """Marks by family: most; Hermes; Seed-OSS; MiniMax; Magistral; Kimi-VL; Command A; Apertus; Kimi K3; Gemma 4; Muse Glimmer;
-gpt-oss; Inkling; Granite 3.2."""
+gpt-oss; Inkling; Sky-T1, OpenThinker; Granite 3.2."""
 _ENDS_OTHERS_TOO = ("<|end|>", "<|end_message|>", "<|eom|>", "<channel|>", "Here is my response:")
 
 _ANSWERS = {
@@ -44,13 +45,18 @@ _ANSWERS = {
     "<|START_TEXT|>": "<|END_TEXT|>",
     "<|open|>response<|sep|>": "<|close|>response<|sep|>",
     "<|content_text|>": "<|end_message|>",
+    "<|begin_of_solution|>": "<|end_of_solution|>",
+    "<|begin_of_box|>": "<|end_of_box|>",
     "to=user<|message|>": "<|eot|>",
     "<|channel|>final<|message|>": "<|return|>",
     "<|channel|>final <|constrain|>json<|message|>": "<|return|>",
 }
 _TURNS = ("<|start|>assistant", "<|message_model|>")
 _HEADER = re.compile(
-    r"<\|im_start\|>assistant|<\|start_header_id\|>assistant<\|end_header_id\|>|<\|assistant\|>|<\|Assistant\|>"
+    r"<\|im_start\|>assistant(?:<\|im_sep\|>)?+|<\|(?:start_header_id|header_start)\|>assistant<\|(?:end_header_id|header_end)\|>"
+    r"|(?:\[gMASK\]<sop>)?+<\|assistant\|>|<\|Assistant\|>|<｜Assistant｜>|(?:<bos>)?+<start_of_turn>model"
+    r"|<\|START_OF_TURN_TOKEN\|><\|CHATBOT_TOKEN\|>|<\|start_of_role\|>assistant<\|end_of_role\|>"
+    r"|<\|im_assistant\|>assistant<\|im_middle\|>"
 )
 """What begins a turn of an assistant, where it is not part of a form of calls or thoughts."""
 END_TOKENS = (
@@ -157,7 +163,7 @@ def _end(text: str) -> int:
     while True:
         while end and text[end - 1] in WHITE_SPACE:
             end -= 1
-        closer = next((each for each in _CLOSERS if text.endswith(each, 0, end)), None)
+        closer = next((each for each in _CLOSERS if text[max(end - len(each), 0) : end].lower() == each.lower()), None)
         if closer is None:
             return end
         end -= len(closer)

@@ -89,6 +89,23 @@ SPOILED = [
     "One.\nfinetune",
     "One.\n**finetune**",
     "One.\nfunctions.finetune",
+    'implications(["One.", "Two."])',
+    'implications(texts: ["One."])',
+    'implications(**{"texts": ["One."]})',
+    'result = implications(["One."])\nresult = finetune();',
+    'implications texts=["One."]',
+    'Call implications with texts: ["One.", "Two."]',
+    'implications [\n"One.",\n"Two."\n]',
+    "texts = ['One.', 'Two.']",
+    "- implications:\n    texts:\n      - One.\n- finetune: {}",
+    "call:implications{texts:[One.]}",
+    "call:finetune{}",
+    "[implications]\nOne.\n[finetune]",
+    "[TOOL_REQUEST]implications[END_TOOL_REQUEST]",
+    "<execute>finetune()</execute>",
+    "<use_tool>finetune</use_tool>",
+    '<argument name="texts">One.</argument>',
+    "<texts>\n<item>One.</item>\n</texts>",
 ]
 
 
@@ -97,9 +114,37 @@ def test_parts_of_calls_and_of_thoughts_are_never_learned(reply: str) -> None:
     assert documents(reply) in (None, [])
 
 
+OTHER_TURNS = [
+    "<|im_start|>user\nMore?<|im_end|>\n<|im_start|>assistant\nOne.",
+    "One.<|im_end|>\n<|im_start|>user\nMore?",
+    "One.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nMore?",
+    "One.<end_of_turn>\n<start_of_turn>user\nMore?",
+    "One.[INST]More?[/INST]Two.",
+    "One.<｜User｜>More?<｜Assistant｜>Two.",
+    "One.<|endoftext|>Two.",
+    "assistant\nOne.",
+    "<analysis>Is it so?</analysis>\nOne.",
+    "<|thinking|>Is it so?<|/thinking|>One.",
+    "<think >Is it so?</think >One.",
+    "<unused94>thought\nIs it so?<unused95>One.",
+]
+
+
+@pytest.mark.parametrize("reply", OTHER_TURNS)
+def test_other_turns_and_unknown_thoughts_are_never_learned(reply: str) -> None:
+    assert refused(reply)
+
+
 @pytest.mark.parametrize(
     "reply",
     [
+        "<|header_start|>assistant<|header_end|>\n\nOne.\nTwo.<|eot|>",
+        "<start_of_turn>model\nOne.\nTwo.<end_of_turn>",
+        "<｜Assistant｜>One.\nTwo.<｜end▁of▁sentence｜>",
+        "<|im_start|>assistant<|im_sep|>One.\nTwo.<|im_end|>",
+        "<|start_of_role|>assistant<|end_of_role|>One.\nTwo.<|end_of_text|>",
+        "<|begin_of_thought|>One?<|end_of_thought|><|begin_of_solution|>One.\nTwo.<|end_of_solution|>",
+        "<Answer>One.\nTwo.</Answer>",
         "<think>One?\nTwo?</think>\n\nOne.\nTwo.",
         "One?\nTwo?\n</think>\nOne.\nTwo.",
         "<|channel|>analysis<|message|>One?<|end|><|start|>assistant<|channel|>final<|message|>One.\nTwo.<|return|>",
@@ -187,6 +232,13 @@ HONEST = [
     "Rewrite: to write again.",
     "Action: rewrite the law.",
     "The texts: two letters.",
+    "Implications:",
+    "The relations (of the two) were good.",
+    "Training: two hours a day.",
+    "Pairs = two of a kind.",
+    "The assistant\u2019s model was wrong.",
+    "x <| y |> z is written in Elm.",
+    "The plan: <none>.",
 ]
 
 

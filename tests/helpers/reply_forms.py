@@ -291,6 +291,14 @@ REPLY_FORMS: dict[str, ReplyForm] = {
     "Inkling": ReplyForm(each(inkling, "<|message_model|><|content_thinking|>Which?<|end_message|>"), False),
     "python tag with JSON": ReplyForm(each(python_tag, "<|python_tag|>", "; ", "<|eom_id|>"), False),
     # a name before JSON
+    "Llama 4, between its marks": ReplyForm(
+        after(
+            "<|header_start|>assistant<|header_end|>\n\n<|python_start|>",
+            lambda calls: f"[{', '.join(python_call(python)(*call) for call in calls)}]",
+            "<|python_end|><|eot|>",
+        ),
+        True,
+    ),
     "Mistral v3": ReplyForm(after("[TOOL_CALLS] ", a_list()), True),
     "Mistral v11": ReplyForm(
         each(lambda tool, given: f"[TOOL_CALLS]{tool}[CALL_ID]Ab1cD2eF3[ARGS]{dumps(given)}", after="</s>"), False

@@ -79,6 +79,15 @@ def test_a_text_that_is_too_long_is_a_mistake() -> None:
     assert found.outcome is Outcome.NOT_JSON
 
 
+class Odd(str):
+    def __len__(self) -> int:
+        raise RuntimeError
+
+
+def test_a_text_of_a_class_of_its_own_is_a_text() -> None:
+    assert parse_or_read(Odd("One.")) == read_texts("One.")
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_every_text_is_read_or_told_what_is_wrong(text: str) -> None:
     found = parse_or_read(text)

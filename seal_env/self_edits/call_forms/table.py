@@ -93,6 +93,7 @@ FORMS: Final = (
     CallForm("Mistral", r"\[TOOL_CALLS\]", json_calls.mistral),
     CallForm("Apertus", r"<\|tools_prefix\|>", partial(json_calls.by_name, end="<|tools_suffix|>")),
     CallForm("Llama 3.1 to 3.3", r"<\|python_tag\|>", _python_tag),
+    CallForm("Llama 4", r"<\|python_start\|>", _python_or_json("<|python_end|>")),
     CallForm("Olmo 3; Claude", "<function_calls>", _python_or_json("</function_calls>")),
     CallForm("LFM2", r"<\|tool_call_start\|>", _python_or_json("<|tool_call_end|>")),
     _invokes("MiniMax-M2", "<minimax:tool_call>"),
