@@ -31,7 +31,8 @@ _WRAPPERS = ("function", "functionCall", "function_call")
 """Keys of a call under which there may be an object with its name and arguments: OpenAI, Gemini."""
 _NO_JSON = ("tool_code", "python", "xml", "tool_call")
 """Languages of fenced blocks with calls in other forms."""
-_SPEECH = ("reasoning", "message", "text", "output_text", "thinking")
+_THOUGHTS = ("reasoning", "thinking")
+_SPEECH = ("message", "text", "output_text", *_THOUGHTS)
 _NAMESPACES = ("functions.", "default_api.")
 _BEGINS_CALLS = re.compile(r"\[TOOL_CALLS\]|\[\s*+[A-Za-z_][\w.]*+\(")
 LIKE_A_CALL = re.compile(
@@ -151,12 +152,24 @@ def _calls(value: JSON) -> tuple[ToolCall, ...]:
         value = [value]
     if not isinstance(value, list):
         raise _not_calls(f"it is {shown(value, 40)}")
-    items = [item for item in value if not (isinstance(item, dict) and item.get("type") in _SPEECH)]
+    items = [item for item in value if not (isinstance(item, dict) and _is_speech(item))]
     if not items:
         raise _not_calls("there is no tool call in it")
     if len(items) > MAX_CALLS:
         raise _MistakeError(Outcome.INVALID_ARGUMENTS, f"There are {len(items)} tool calls; at most {MAX_CALLS} are read.")
     return tuple(_call(item, number) for number, item in enumerate(items, 1))
+
+
+def _is_speech(item: dict[str, JSON]) -> bool:
+    """Whether an item is words or a thought between calls. Words in which there may be a call are a mistake."""
+    if item.get("type") not in _SPEECH:
+        return False
+    if any(key in item for key in (*_NAME_KEYS, *_ARGUMENT_KEYS, *_WRAPPERS, "tool_calls")):
+        raise _not_calls(f"an item of type {shown(item['type'], 40)} has the keys of a call")
+    if item["type"] not in _THOUGHTS:
+        for words in (item.get("text"), item.get("content")):
+            _check_beside(words)
+    return True
 
 
 def _not_calls(why: str) -> _MistakeError:
@@ -176,12 +189,12 @@ def _message_calls(message: dict[str, JSON]) -> tuple[ToolCall, ...]:
     """Tool calls of an assistant message; one without any may have written them as its content."""
     if message.get("role", "assistant") != "assistant":
         raise _not_calls(f'a message needs the role "assistant", not {shown(message["role"], 40)}')
-    calls, content = message.get("tool_calls"), message.get("content")
-    if not calls and "function_call" in message:
-        calls = [message["function_call"]]
+    calls, content, old = message.get("tool_calls"), message.get("content"), message.get("function_call")
+    if (calls and old) or any(key in message for key in (*_ARGUMENT_KEYS, "data_generation", "tool_uses")):
+        raise _not_calls("a message has calls in two places")
+    calls = calls or ([old] if old else None)
     if isinstance(calls, list) and calls:
-        if isinstance(content, str):
-            _check_beside(content)
+        _check_beside(content)
         return _calls(calls)
     if not calls and isinstance(content, list):
         return _calls(content)
@@ -190,12 +203,15 @@ def _message_calls(message: dict[str, JSON]) -> tuple[ToolCall, ...]:
     raise _not_calls("the message has neither a list of tool calls nor text")
 
 
-def _check_beside(content: str) -> None:
-    """Refuse tool calls beside which a message has others, which its server did not read, in its text."""
-    try:
-        lost = holds_a_call(after_thoughts(content))
-    except UnreadableError:
-        lost = True
+def _check_beside(content: JSON) -> None:
+    """Refuse words, or parts of a message, in which there may be calls beside those that its server read."""
+    if isinstance(content, str):
+        try:
+            lost = holds_a_call(after_thoughts(content))
+        except UnreadableError:
+            lost = True
+    else:
+        lost = isinstance(content, list) and not all(isinstance(part, dict) and _is_speech(part) for part in content)
     if lost:
         raise _MistakeError(Outcome.NOT_JSON, "The message has tool calls, and others or a thought in its text.")
 
@@ -203,9 +219,15 @@ def _check_beside(content: str) -> None:
 def _call(item: JSON, number: int) -> ToolCall:
     if not isinstance(item, dict):
         raise _not_calls(f"item {number} is {shown(item, 40)}")
-    if item.get("type") == "function_call":
+    wrapped = [each for each in map(item.get, _WRAPPERS) if isinstance(each, dict)]
+    outside = [key for key in (*_NAME_KEYS, *_ARGUMENT_KEYS) if key not in _WRAPPERS and item.get(key) is not None]
+    if len(wrapped) > 1 or (wrapped and outside):
+        raise _not_calls(f"item {number} has two calls in one")
+    if item.get("type") == "function_call" and not wrapped:
         return _named(item.get("name"), item.get("arguments"), "name", number)
-    inner = next((each for each in map(item.get, _WRAPPERS) if isinstance(each, dict)), None)
+    inner = wrapped[0] if wrapped else None
+    if inner is not None and sum(key in inner for key in _ARGUMENT_KEYS) > 1:
+        raise _not_calls(f"item {number} has arguments in two places")
     if inner is not None and "arguments" in inner:  # an API may say more about a call
         return _named(inner.get("name"), inner["arguments"], "name", number)
     item = item if inner is None else inner

@@ -127,6 +127,21 @@ LOST = {
     ),
     "a thought that goes on to the next thought": f"<think>a {HERMES(FEW)} <think>b</think> {HERMES(FEW[1:])}",
     "a name alone": "functions.finetune",
+    "a call around a call": '{"name": "augment", "function": {"name": "finetune", "arguments": {}}}',
+    "two calls in one": '{"function": {"name": "augment", "arguments": {}}, "functionCall": {"name": "finetune"}}',
+    "arguments around a call": '{"function": {"name": "augment", "arguments": {}}, "arguments": {"flips": true}}',
+    "two objects of arguments": '{"function": {"name": "augment", "arguments": {}, "parameters": {"flips": true}}}',
+    "a call in an item of text": '[{"type": "text", "text": "{\\"name\\": \\"finetune\\"}"}, {"name": "augment"}]',
+    "a call that says it is text": '[{"type": "output_text", "name": "finetune", "arguments": {}}, {"name": "augment"}]',
+    "a call in an item's parts": (
+        '[{"type": "message", "content": [{"type": "tool_use", "name": "finetune", "input": {}}]}, {"name": "augment"}]'
+    ),
+    "calls old and new": '{"tool_calls": [{"name": "augment"}], "function_call": {"name": "finetune", "arguments": "{}"}}',
+    "a message with a call in its parts": (
+        '{"tool_calls": [{"name": "augment"}], "content": [{"type": "tool_use", "name": "finetune", "input": {}}]}'
+    ),
+    "a message that is a call too": '{"tool_calls": [{"name": "augment"}], "name": "finetune", "arguments": {}}',
+    "a message with the paper's calls": '{"data_generation": {}, "training": {}, "tool_calls": [{"name": "finetune"}]}',
 }
 
 
