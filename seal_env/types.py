@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
     @property
     def is_infrastructure(self) -> bool:
-        """True for a failure that is not the agent's: the episode is truncated and its reward is NaN."""
+        """True for a failure that is not the agent's fault: the episode is truncated and its reward is NaN."""
         return self in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR, Outcome.TASK_TOO_LONG)
 
 

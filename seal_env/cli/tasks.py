@@ -64,9 +64,9 @@ def show(console: Console, task_id: str, subset: str | None, domain: str) -> Non
 def validate(console: Console, sets: Sequence[str], subset: str | None, free_answers: bool, domain: str) -> int:
     """Check tasks without a model: right answers score 1, wrong ones 0, and no answer leaks.
 
-    Of several SETS it also shows the tasks that they share, by what is in them and not by their ids alone.
+    For several SETS it also shows the tasks that they share, compared by content.
 
-    Exits with 1 if a task has a problem, or is in two SETS.
+    Exits with 1 if a task has a problem, or if two SETS share one.
     """
     spec = get_domain(domain)
     seen: set[str] = set()
@@ -81,18 +81,18 @@ def validate(console: Console, sets: Sequence[str], subset: str | None, free_ans
             found = spec.validate(taskset, free_answers)
         count, failed = count + len(taskset), failed + _show_problems(found, console)
     console.print(f"{count} task{'' if count == 1 else 's'}, {failed or 'none'} with problems")
-    shared = _show_overlaps(spec, [loaded[name] for name in dict.fromkeys(sets)], console)
+    shared = _show_overlaps(spec, {name: loaded[name] for name in sets}, console)
     return 1 if failed or shared else 0
 
 
-def _show_overlaps(spec: DomainSpec, sets: Sequence[Taskset[Any, Any]], console: Console) -> int:
-    """Print what each two task sets share; how many tasks that is."""
+def _show_overlaps(spec: DomainSpec, sets: Mapping[str, Taskset[Any, Any]], console: Console) -> int:
+    """Print the tasks that each pair of task sets shares, under the names given; returns their number."""
     count = 0
-    for one, other in combinations(sets, 2):
-        shared = shared_tasks(spec, one, other)
+    for (one, tasks_of_one), (other, tasks_of_other) in combinations(sets.items(), 2):
+        shared = shared_tasks(spec, tasks_of_one, tasks_of_other)
         tasks = f"{len(shared) or 'no'} task{'' if len(shared) == 1 else 's'}"
         ids = f": {', '.join(map(str, shared))}" if shared else ""
-        console.print(f"{one.name} and {other.name} share {tasks}{ids}", markup=False, soft_wrap=True)
+        console.print(f"{one} and {other} share {tasks}{ids}", markup=False, soft_wrap=True)
         count += len(shared)
     return count
 

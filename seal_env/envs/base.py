@@ -83,7 +83,7 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
                 raise TaskError(f"no task of {tasks.name} fits the model: {task.task_id}: {problem}")
 
     def _begin(self, seed: int | None) -> None:
-        """Seed everything random, if there is a seed; the order of the tasks begins anew."""
+        """Seed everything random, if there is a seed, and restart the order of the tasks."""
         super().reset(seed=seed)
         if seed is not None:
             self._order = []

@@ -97,7 +97,7 @@ class SealContinualEnv(SealBaseEnv):
         """Start a sequence with the base model.
 
         Args:
-            seed: Fixes everything random from here on; without one, the stream of the last seed goes on.
+            seed: Seeds everything random; None continues the current random stream.
             options: {"task_ids": [...]} chooses the tasks; {"task_id": ...} the first one, and those after it in the task
                 set follow. Otherwise tasks come in a seeded order. {"keep": True}: continue with the model as it is now.
 

@@ -48,8 +48,7 @@ class SealEnv(SealBaseEnv):
     ## Episode end
     Terminated by `finetune`, or after `max_turns` actions. Truncated, with reward NaN and the outcome `out_of_memory` or
     `engine_error`, after an infrastructure failure: drop such an episode, it says nothing about the agent. The same holds
-    for `task_too_long`: the model does not take a query of a task that was chosen by its id; such a task never comes by
-    itself.
+    for `task_too_long`: a query of a task chosen by id is too long for the model; such tasks are never drawn.
 
     ## Info
     Always: `task_id`, `turn`, `outcome` (see Outcome), `reason`, and as data `task` (domain, text, data), `budget` and
@@ -58,8 +57,8 @@ class SealEnv(SealBaseEnv):
 
     ## Seeds
     `reset(seed=...)` fixes the order of tasks, the augmentation, the adapter's initial weights and the order of training
-    examples, of this episode and of those after it: `reset()` goes on with the stream of the last seed, so that each episode
-    has a seed of its own. `reset(options={"task_id": ...})` chooses the task.
+    examples, of this episode and of those after it: `reset()` without a seed continues the random stream, so that each
+    episode has its own seed. `reset(options={"task_id": ...})` chooses the task.
 
     ## Registered ids
     `SEAL-ARC-v0` (12 tasks of ARC-AGI-1 by default), `SEAL-ARC-Mini-v0` (generated, grids up to 4x4), `SEAL-Knowledge-v0`
@@ -99,7 +98,7 @@ class SealEnv(SealBaseEnv):
         """Start an episode.
 
         Args:
-            seed: Fixes everything random from here on; without one, the stream of the last seed goes on.
+            seed: Seeds everything random; None continues the current random stream.
             options: {"task_id": ...} chooses the task; without it tasks come in a seeded order, each once a round.
 
         Raises:

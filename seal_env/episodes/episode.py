@@ -59,7 +59,7 @@ class Episode:
         self._shown: dict[str, Evaluation | None] = {"before": None, "after": None}
 
     def opening(self) -> tuple[str, dict[str, Any]]:
-        """The first observation and its info. A task that is too long for the model is said to be so; see `decide`."""
+        """The first observation and its info. Info says if the task is too long for the model; see `decide`."""
         problem = self.runtime.problem_of(self.task)
         return self._prompt(), self._info(Outcome.TASK_TOO_LONG if problem else Outcome.OK, problem)
 
@@ -80,7 +80,7 @@ class Episode:
     def decide(self, action: Any) -> Step | PendingUpdate:
         """Take one action: a finished step, or the update that the episode ends with (see `finish`).
 
-        Whatever is done in a task that is too long for the model, its queries cannot be asked: the episode is truncated.
+        If the task is too long for the model, the episode is truncated, whatever the action.
         """
         assert not self.over
         self._turn += 1

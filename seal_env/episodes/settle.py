@@ -71,7 +71,7 @@ def _apart(act: Callable[[], ResultT], instead: Callable[[str], ResultT], episod
 
     Args:
         act: May meet the bug.
-        instead: What it comes to then, given the reason.
+        instead: Makes the result in that case, given the reason.
         episode: That it concerns.
         together: How many episodes are played together.
     """

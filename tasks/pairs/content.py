@@ -1,4 +1,4 @@
-"""What a task of text pairs is by its content: the same solved examples or the same queries, in any order, on either side."""
+"""What a task of text pairs is by content: the same solved examples or the same queries, in any order, on either side."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ def test_validation_shows_what_two_sets_share(seal_env: Call) -> None:
         "no tasks",
         "no tasks",
     ]
+    assert lines[1].startswith("mini-eval:3 and mini-eval:2 share")
     assert seal_env("tasks", "validate", "mini-eval:2", "mini-train:2").code == 0
 
 

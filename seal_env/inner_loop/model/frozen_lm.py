@@ -196,7 +196,7 @@ _KEPT = 4
 def load_base_model(name: str, device: str = "auto", template: TemplateArguments = DEFAULT) -> FrozenLM:
     """Load a model, in fp32 on a CPU and in bf16 on CUDA.
 
-    Equal arguments give the same object, unless the model's files have changed: then they are loaded anew. Models that
+    Equal arguments give the same object, unless the model's files have changed: then they are reloaded. Models that
     differ in `template` share their weights.
 
     Only safetensors are read, and no code of the model's repository is run.
