@@ -46,6 +46,8 @@ LIKE_A_CALL = re.compile(
 )
 """What begins like a call that has no mark, in JSON, in Python on a line of its own, or as a name and an object; marks that
 stand within calls; a mark that is cut off."""
+CALL_IN_WORDS = re.compile(r"\b[A-Za-z_]\w*+\((?:\)|\w++[ ]?=)")
+"""A call in Python, which plain text may name, but not words beside a fenced block."""
 
 
 class _MistakeError(Exception):
@@ -136,7 +138,7 @@ def _fenced_value(text: str) -> JSON:
     calls = read_calls(block) if known in _NO_JSON and block[:1] != "{" else None
     if calls is None and known not in ("", "json", "tool_call"):
         raise ValueError(f"it begins with {shown(text, 40)}, not with [ or {{")
-    if holds_a_call(parts[0]) or holds_a_call(parts[2]):
+    if any(holds_a_call(words) or CALL_IN_WORDS.search(words) for words in (parts[0], parts[2])):
         raise UnreadableError("there may be another call beside the fenced block")
     return _json_value(block) if calls is None else [*calls]
 

@@ -127,6 +127,8 @@ LOST = {
     ),
     "a thought that goes on to the next thought": f"<think>a {HERMES(FEW)} <think>b</think> {HERMES(FEW[1:])}",
     "a name alone": "functions.finetune",
+    "a call in Python in words beside a fenced block": '```json\n[{"name": "augment"}]\n```\nThen `finetune()`.',
+    "ReAct in lower case": "Action: augment\nAction Input: {}\n\naction: finetune\naction input: none.",
     "a call around a call": '{"name": "augment", "function": {"name": "finetune", "arguments": {}}}',
     "two calls in one": '{"function": {"name": "augment", "arguments": {}}, "functionCall": {"name": "finetune"}}',
     "arguments around a call": '{"function": {"name": "augment", "arguments": {}}, "arguments": {"flips": true}}',

@@ -17,6 +17,7 @@ _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
 
 _NO_WORDS = re.compile(
     r"[{}\[\]✿]|<(?:[/|｜A-Za-z]|$)|>>>|functions\.|```|\b[A-Za-z_]\w*+\((?:\)|\w*+[ ]?=)|Action(?: Input)?:"
+    r"|(?m:^[ \t]*+(?i:action(?: input)?:))"
 )
 """What words between calls never have: parts of a call of any form, or the beginning of one."""
 
