@@ -12,11 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from tests.helpers.servers import PolicyServer
 
+hypothesis.settings.register_profile("seal-env", deadline=None)  # by the clock of a machine that may be busy
+hypothesis.settings.load_profile("seal-env")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.pop("SEAL_ENV_CACHE", None)  # results that the person at the keyboard keeps are none of the tests'

@@ -9,7 +9,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seal_env.tasks.knowledge.grading.exact_match import ExactMatchGrader
@@ -95,7 +95,6 @@ def test_a_name_is_right_and_every_other_one_wrong(question: str, gold: str, sai
     assert GRADER.grade(question, gold, form.format(said)) == (gold == said)
 
 
-@settings(deadline=None)  # 36 answers, by the clock of a machine that may be busy
 @given(questions, st.lists(names, min_size=2, max_size=6, unique=True), st.sampled_from(JOINTS), forms)
 def test_a_list_that_has_the_gold_answer_is_wrong(question: str, listed: list[str], joint: str, form: str) -> None:
     said = form.format(joint.join(listed))

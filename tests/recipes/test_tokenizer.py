@@ -82,7 +82,7 @@ def test_a_question_with_10_by_10_grids_and_its_answer_fit_1024_tokens(tokenizer
     assert 8 * 110 < len(encoded.ids_T) <= 1024
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text())
 @example("")
 @example(" \t\r\n\n  \u00a0\u2028")

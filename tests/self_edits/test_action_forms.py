@@ -267,13 +267,13 @@ def compile_anything(action: object) -> None:
         edit.reason.encode()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text() | st.text(alphabet='[]{}":,\\`n0e-tu \n'))
 def test_no_text_raises(text: str) -> None:
     compile_anything(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(JSON_VALUES | CALL_LIKE)
 def test_no_json_raises(value: object) -> None:
     compile_anything(value)
@@ -281,7 +281,7 @@ def test_no_json_raises(value: object) -> None:
     compile_anything(f"```json\n{json.dumps(value, ensure_ascii=False)}\n```")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(JSON_VALUES)
 def test_strict_reading_agrees_with_the_parser_of_python(value: object) -> None:
     text = json.dumps(value)

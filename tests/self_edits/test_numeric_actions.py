@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -44,7 +44,6 @@ def actions_of(numeric: NumericActions) -> st.SearchStrategy[np.ndarray]:
 self_edits = st.integers(0, 2**31).map(lambda seed: SelfEditSpace(ARC_TOOLS, seed=seed).sample())
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_every_action_is_a_valid_self_edit_that_says_it_all_at_once(data: st.DataObject) -> None:
     numeric = data.draw(st.sampled_from(BOTH))
@@ -53,14 +52,12 @@ def test_every_action_is_a_valid_self_edit_that_says_it_all_at_once(data: st.Dat
     assert [call["name"] for call in json.loads(text)] == ARC_NAMES
 
 
-@settings(deadline=None)
 @given(action=actions_of(BOTH[0]))
 def test_a_discrete_action_goes_there_and_back(action: np.ndarray) -> None:
     numeric = BOTH[0]
     assert np.array_equal(numeric.encode(numeric.decode(action)), action)
 
 
-@settings(deadline=None)
 @given(text=self_edits)
 def test_a_self_edit_goes_through_a_box_unchanged(text: str) -> None:
     numeric = BOTH[1]
@@ -69,7 +66,6 @@ def test_a_self_edit_goes_through_a_box_unchanged(text: str) -> None:
     assert numeric.decode(action) == text
 
 
-@settings(deadline=None)
 @given(text=self_edits)
 def test_a_rate_between_two_levels_becomes_the_nearest_one(text: str) -> None:
     numeric = BOTH[0]

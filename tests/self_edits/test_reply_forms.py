@@ -69,7 +69,7 @@ CALLS = st.lists(
 
 
 @pytest.mark.parametrize("form", REPLY_FORMS)
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(calls=CALLS)
 def test_what_is_rendered_is_read_or_refused_but_never_read_as_something_else(form: str, calls: Calls) -> None:
     found = parse(REPLY_FORMS[form].render(calls))
@@ -188,7 +188,7 @@ def test_escapes_of_python_are_read() -> None:
 
 
 @pytest.mark.parametrize("form", REPLY_FORMS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(place=st.floats(0, 1, exclude_max=True), character=st.sampled_from(["", " ", "\n", "<", '"', "x"]))
 def test_a_character_that_is_wrong_costs_no_call(form: str, place: float, character: str) -> None:
     """A typing error makes a reply unreadable or changes what a call says; it never hides a call."""
