@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -250,6 +251,8 @@ class Grpo:
     def _arguments(self) -> GRPOConfig:
         given, on_cpu = self.settings, self.base.device.type == "cpu"
         micro = given.micro_batch or given.samples
+        named = {field.name for field in fields(GRPOConfig)}  # older versions of transformers have the other name
+        checkpointing = next(name for name in ("activation_checkpointing", "gradient_checkpointing") if name in named)
         return GRPOConfig(
             output_dir=str(self.folder / "checkpoints"),
             max_steps=given.steps * given.iterations,
@@ -276,7 +279,7 @@ class Grpo:
             use_cpu=on_cpu,
             dataloader_pin_memory=not on_cpu,
             bf16=not on_cpu,
-            activation_checkpointing=not on_cpu,
+            **{checkpointing: not on_cpu},
         )
 
     def _train(self, adapter: Path) -> None:
