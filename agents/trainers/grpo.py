@@ -252,7 +252,8 @@ class Grpo:
         given, on_cpu = self.settings, self.base.device.type == "cpu"
         micro = given.micro_batch or given.samples
         named = {field.name for field in fields(GRPOConfig)}  # older versions of transformers have the other name
-        checkpointing = next(name for name in ("activation_checkpointing", "gradient_checkpointing") if name in named)
+        checkpointing = "activation_checkpointing" if "activation_checkpointing" in named else "gradient_checkpointing"
+        renamed: dict[str, Any] = {checkpointing: not on_cpu}
         return GRPOConfig(
             output_dir=str(self.folder / "checkpoints"),
             max_steps=given.steps * given.iterations,
@@ -279,7 +280,7 @@ class Grpo:
             use_cpu=on_cpu,
             dataloader_pin_memory=not on_cpu,
             bf16=not on_cpu,
-            **{checkpointing: not on_cpu},
+            **renamed,
         )
 
     def _train(self, adapter: Path) -> None:
