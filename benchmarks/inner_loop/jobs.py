@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.inner_loop.hardware import pass_flops
 from benchmarks.inner_loop.shapes import LLAMA_1B, QWEN_7B, build_model
@@ -118,10 +118,13 @@ def model_of(preset: Preset, folder: Path, device: str) -> str:
 
 
 def text_encoder(model: str) -> JobEncoder:
-    """The model's encoder, without its weights."""
+    """The model's encoder; the weights have shapes, but no values."""
     source = str(MODEL_DIRECTORIES.get(model, model))
-    longest = int(AutoConfig.from_pretrained(source).max_position_embeddings)
-    return FrozenLM(model, None, AutoTokenizer.from_pretrained(source), torch.device("cpu"), longest).encoder
+    config = AutoConfig.from_pretrained(source)
+    with torch.device("meta"):
+        shapes = AutoModelForCausalLM.from_config(config)
+    longest = int(config.max_position_embeddings)
+    return FrozenLM(model, shapes, AutoTokenizer.from_pretrained(source), torch.device("meta"), longest).encoder
 
 
 def make_cases(preset: Preset, model: str, count: int, seed: int, **settings: Any) -> list[Case]:
