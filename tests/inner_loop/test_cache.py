@@ -290,17 +290,18 @@ def run_twice(out: Path, **settings: str) -> str:
 def test_run_keeps_results_in_its_folder_and_reports_the_hit_rate(tmp_path: Path) -> None:
     printed = run_twice(tmp_path / "run")
     assert sorted(os.listdir(tmp_path / "run")) == ["cache.json", "cache.sqlite", "episodes.jsonl", "settings.toml"]
-    assert "cache     0.33 hit rate (1 of 3 updates and base evaluations)" in printed
-    assert "4 steps, cached" in printed
+    assert "cache     0.00 hit rate (0 of 3 updates and base evaluations)" in printed  # each episode has a seed of its own
     counts = json.loads((tmp_path / "run" / "cache.json").read_text(encoding="utf-8"))
-    assert counts == {"hits": 1, "shared": 0, "misses": 2, "hit_rate": 1 / 3}
+    assert counts == {"hits": 0, "shared": 0, "misses": 3, "hit_rate": 0.0}
     assert tomllib.loads((tmp_path / "run" / "settings.toml").read_text(encoding="utf-8"))["environment"]["cache"] == "on"
 
 
 def test_runs_share_the_file_that_the_variable_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEAL_ENV_CACHE", str(tmp_path / "all.sqlite"))
-    assert "0.33 hit rate (1 of 3 " in run_twice(tmp_path / "one")
-    assert "1.00 hit rate (3 of 3 " in run_twice(tmp_path / "two")
+    assert "0.00 hit rate (0 of 3 " in run_twice(tmp_path / "one")
+    printed = run_twice(tmp_path / "two")
+    assert "1.00 hit rate (3 of 3 updates and base evaluations)" in printed
+    assert "4 steps, cached" in printed
     assert sorted(os.listdir(tmp_path / "two")) == ["cache.json", "episodes.jsonl", "settings.toml"]
 
 
