@@ -8,7 +8,6 @@ original grants 8,192.
 
 from __future__ import annotations
 
-import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, def
 from transformers.trainer_callback import PrinterCallback
 
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
+from seal_env.inner_loop.reference.adapter import draw_adapter
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedQuery
 from seal_env.types import Answer, LoraSpec, Outcome, UpdateJob, UpdateResult
 
@@ -108,14 +108,7 @@ class PublishedRecipe:
                 lora_dropout=0.0, bias="none", task_type=TaskType.CAUSAL_LM,
             )  # fmt: skip
             self._peft, self._spec = get_peft_model(share(self.base.model), config), spec
-        generator = torch.Generator().manual_seed(seed)
-        for name, parameter in self._peft.named_parameters():
-            if "lora_A" in name:
-                fresh = torch.empty(parameter.shape)
-                torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-                parameter.data.copy_(fresh)
-            elif "lora_B" in name:
-                parameter.data.zero_()
+        draw_adapter(self._peft, seed)
         return self._peft
 
     def _train(self, model: Any, job: UpdateJob, folder: str) -> tuple[float, ...]:

@@ -36,15 +36,7 @@ class Adapter:
         """
         if spec != self._spec:
             self._attach(spec)
-        generator = torch.Generator().manual_seed(seed)
-        for name, parameter in self._peft.named_parameters():
-            parameter.grad = None  # an update that diverged or was interrupted leaves its gradient behind
-            if "lora_A" in name:
-                fresh = torch.empty(parameter.shape)
-                torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-                parameter.data.copy_(fresh)
-            elif "lora_B" in name:
-                parameter.data.zero_()
+        draw_adapter(self._peft, seed)
         return self._peft
 
     def _attach(self, spec: LoraSpec) -> None:
@@ -101,6 +93,19 @@ class Adapter:
             if isinstance(module, LoraLayer)
         }
         save_adapter(directory, self._spec, weights, self._base)
+
+
+def draw_adapter(model: torch.nn.Module, seed: int) -> None:
+    """Make the adapter on a model of PEFT's a fresh one, in place: A drawn from the seed on the CPU, B zero."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        parameter.grad = None  # an update that diverged or was interrupted leaves its gradient behind
+        if "lora_A" in name:
+            fresh = torch.empty(parameter.shape)
+            torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+            parameter.data.copy_(fresh)
+        elif "lora_B" in name:
+            parameter.data.zero_()
 
 
 class _Untyped(torch.nn.Module):
