@@ -27,6 +27,8 @@ LONGEST: Final = 4000
 """Characters of a prediction; a longer one is wrong without a query."""
 REFUSED: Final = (200, 400, 403, 413, 422)
 """HTTP statuses of a judge that was reached: it said neither yes nor no, or its filter refused the text."""
+OVERLOADED: Final = (503, 529)
+"""HTTP statuses of a server that says it is busy, which no text brings about."""
 
 
 class JudgeGrader:
@@ -34,7 +36,8 @@ class JudgeGrader:
 
     A prediction without any word is wrong without a query, and so is one of more than LONGEST characters; equal attempts are
     queried once. A prediction about which the judge says neither yes nor no, or which its filter refuses, is wrong where the
-    judge does judge the gold answer to the same question: to be refused is no way around a verdict. The first call finds the
+    judge does judge the gold answer to the same question: to be refused is no way around a verdict. So is one at which the
+    server fails (HTTP 5xx) twice, while it judges the gold answer after each failure. The first call finds the
     form of request that the judge understands, with one to four requests about a sample question; see `contact`. Verdicts
     are cached by the model's name and its instructions, not by the server's address.
     """
@@ -158,12 +161,23 @@ def _no_verdict(form: str, reply: ChatReply) -> str:
 
 
 async def _verdict_or_failure(connection: Connection, contact: Contact, attempt: Attempt) -> bool | ServerError:
-    """A prediction that the judge refuses to judge is wrong, if it judges the gold answer in its place."""
+    """A prediction that the judge refuses, or fails at twice, is wrong if it judges the gold answer in its place."""
+    control = attempt._replace(prediction=attempt.gold)
     reply = await _query_or_failure(connection, contact, attempt)
-    if isinstance(reply, bool) or reply.status not in REFUSED:
-        return reply
-    control = await _query_or_failure(connection, contact, attempt._replace(prediction=attempt.gold))
-    return False if isinstance(control, bool) else reply
+    for last in (False, True):
+        if isinstance(reply, bool) or not _may_be_provoked(reply.status):
+            return reply
+        if not isinstance(await _query_or_failure(connection, contact, control), bool):
+            return reply
+        if last or reply.status in REFUSED:
+            return False
+        reply = await _query_or_failure(connection, contact, attempt)
+    return reply
+
+
+def _may_be_provoked(status: int | None) -> bool:
+    """Whether a text may have brought the failure about."""
+    return status in REFUSED or (status is not None and status >= 500 and status not in OVERLOADED)
 
 
 async def _query_or_failure(connection: Connection, contact: Contact, attempt: Attempt) -> bool | ServerError:

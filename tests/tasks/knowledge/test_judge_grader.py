@@ -14,7 +14,7 @@ from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tasks.knowledge.grading.judge import JudgeGrader
 from seal_env.tasks.knowledge.grading.judge_prompt import read_verdict
 from tests.helpers.judge_server import JudgeServer
-from tests.helpers.servers import Body, Fault, breaking_off, chat, error, failing, saying, sending, slow
+from tests.helpers.servers import Body, Fault, breaking_off, chat, error, failing, fine, saying, sending, slow
 
 MANY = [Attempt("Which number?", str(number), f"It is {number + number % 2}.") for number in range(12)]
 VERDICTS = [number % 2 == 0 for number in range(12)]
@@ -253,16 +253,34 @@ class Filter(JudgeServer):
             return super()._judge(body)
         if self.way == "status":
             return error(400, "content management policy")
+        if self.way == "failure":
+            return error(500, "internal error")
         return chat(content="I cannot help with that.", finish_reason=self.way)
 
 
-@pytest.mark.parametrize("way", ["status", "stop", "content_filter"])
+@pytest.mark.parametrize("way", ["status", "stop", "content_filter", "failure"])
 def test_a_prediction_that_the_judge_refuses_is_wrong(way: str) -> None:
     with Filter(way).running() as server:
         judge = judge_of(server)
         assert judge.grade_all([Attempt("Who?", "Ann", "Ann, poison"), Attempt("Who?", "Ann", "Ann")]) == [False, True]
         with pytest.raises(GraderError):
             judge.grade("Who makes poison?", "Ann", "Ann")
+
+
+def test_a_judge_that_failed_once_is_queried_again(server: JudgeServer) -> None:
+    judge = judge_of(server)
+    judge.grade("Who?", "Ann", "Bob")
+    server.faults.append(failing(500))
+    assert judge.grade("Who?", "Ann", "Ann")
+
+
+@pytest.mark.parametrize("statuses", [[503], [500, 500], [502, 200, 502, 502]])
+def test_a_judge_that_fails_at_other_texts_too_gives_no_verdict(server: JudgeServer, statuses: list[int]) -> None:
+    judge = judge_of(server)
+    judge.grade("Who?", "Ann", "Bob")
+    server.faults += [fine if status == 200 else failing(status) for status in statuses]
+    with pytest.raises(GraderError):
+        judge.grade("Who?", "Ann", "Ann, said Bob")
 
 
 def test_a_prediction_of_any_length_is_wrong_without_a_query(server: JudgeServer) -> None:
