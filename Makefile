@@ -17,7 +17,7 @@ FAST := not integration and not slow and not server and not gpu
 help:
 	@echo "make demo              install, then adapt the bundled model to 12 ARC tasks, one real update each"
 	@echo "make test-fast         install, then run the tests that an edit needs (under a minute)"
-	@echo "make test              install, then run all but the slow tests (under 6 minutes)"
+	@echo "make test              install, then run all but the slow tests (under 10 minutes)"
 	@echo "make test-slow         the slow tests"
 	@echo "make test-server       the tests that start a vLLM server, which is installed in .venv-vllm (3.4 GB)"
 	@echo "make test-lowest       the fast tests with the oldest dependencies that pyproject.toml allows, in .venv-lowest"

@@ -20,6 +20,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return written
 
 
+@pytest.mark.slow
 def test_an_update_solves_tasks_that_the_base_model_does_not(document: dict[str, Any]) -> None:
     rows = document["rows"]["mini-eval:8 K=3"]
     assert [row["task"] for row in rows] == [f"mini-eval-0-{index}" for index in range(8)]
@@ -27,6 +28,7 @@ def test_an_update_solves_tasks_that_the_base_model_does_not(document: dict[str,
     assert np.mean([row["before"] for row in rows]) < np.mean([max(row["after"]) for row in rows])
 
 
+@pytest.mark.slow
 def test_the_model_writes_valid_self_edits_of_different_kinds(document: dict[str, Any]) -> None:
     policy = document["policy"]
     assert policy["valid"] >= 0.8
@@ -34,6 +36,7 @@ def test_the_model_writes_valid_self_edits_of_different_kinds(document: dict[str
     assert set(policy["shares"]["strategy"]) == {'"train_using_all_tokens"', '"train_using_output_tokens"'}
 
 
+@pytest.mark.slow
 def test_prompts_of_10x10_grids_take_at_most_1024_tokens(document: dict[str, Any]) -> None:
     assert all(tokens <= 1024 for tokens in document["prompt_tokens"].values())
 

@@ -41,6 +41,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return written
 
 
+@pytest.mark.slow
 def test_document_names_machine_versions_and_rows(document: dict[str, Any]) -> None:
     assert document["matmul_peak_flops"] > 1e8
     assert document["versions"]["torch"] == torch.__version__
@@ -48,6 +49,7 @@ def test_document_names_machine_versions_and_rows(document: dict[str, Any]) -> N
     assert [row["name"] for row in document["rows"]] == ["R0", "R1", "R2", "reference", "batched K=8"]
 
 
+@pytest.mark.slow
 def test_measured_rows_have_figures_and_the_others_a_reason(document: dict[str, Any]) -> None:
     *measured, missing = document["rows"]
     reason = "needs at least 8 self-edits, there are 2"
@@ -63,6 +65,7 @@ def test_measured_rows_have_figures_and_the_others_a_reason(document: dict[str, 
     assert measured[3]["share_of_peak"] < measured[3]["share_of_peak_in_training"] < 1
 
 
+@pytest.mark.slow
 def test_published_recipe_with_padding_masked_is_the_update_of_our_reference(document: dict[str, Any]) -> None:
     agreed = document["rows"][3]["agreement_with_R1"]
     assert (agreed["same"], agreed["of"]) == (2, 2)
@@ -79,6 +82,7 @@ def test_published_recipe_with_loss_on_padding_is_the_update_of_our_reference_un
     assert case.score(theirs.answers_Q) == case.score(ours.answers_Q)
 
 
+@pytest.mark.slow
 def test_table_shows_every_row(document: dict[str, Any]) -> None:
     console = Console(width=170, file=io.StringIO(), record=True)
     console.print(report.table_of(document))

@@ -75,6 +75,7 @@ def chosen(*names: str) -> list[Attack]:
     return [attack for attack in (*PASSAGES, *GRIDS) if attack.name in names]
 
 
+@pytest.mark.slow
 def test_a_list_of_everything_is_worth_less_than_honest_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     attacks, journal = chosen("oracle texts", "passage alone", "list"), Journal(tmp_path / "passages.jsonl")
     settings = reward_hacking.settings_of("passages", 2, max_examples=16)

@@ -72,7 +72,7 @@ def test_domain_tools_optimizer_reward_and_grader_work_together(tmp_path: Path) 
     assert "all of it" in run("-c", IN_PROCESS, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("agent", ["loud", "outside_seal:LoudAgent"])
+@pytest.mark.parametrize("agent", ["loud", pytest.param("outside_seal:LoudAgent", marks=pytest.mark.slow)])
 def test_the_command_line_runs_its_agent_on_its_domain(tmp_path: Path, agent: str) -> None:
     common = ["--env", "Outside/Shouting-v0", "--agent", agent, "--times", "2", "--tools", TOOLS, "--optimizer", "sign"]
     run("-m", "seal_env", "run", *common, "--episodes", "2", "--out", "run", cwd=tmp_path)

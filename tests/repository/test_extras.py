@@ -53,8 +53,8 @@ def test_an_episode_needs_no_extra() -> None:
     [
         ("rich", EPISODE + "env.render()", "rich is not installed: pip install 'seal-env[render]'"),
         ("rich", COMMAND, "seal-env: rich is not installed: pip install 'seal-env[cli]'"),
-        ("trl", GRPO, "trl is not installed: pip install 'seal-env[grpo]'"),
-        ("datasets", GRPO, "datasets is not installed: pip install 'seal-env[grpo]'"),
+        pytest.param("trl", GRPO, "trl is not installed: pip install 'seal-env[grpo]'", marks=pytest.mark.slow),
+        pytest.param("datasets", GRPO, "datasets is not installed: pip install 'seal-env[grpo]'", marks=pytest.mark.slow),
         ("stable_baselines3", "import seal_env.agents.rl.sb3", "pip install 'seal-env[sb3]'"),
     ],
 )

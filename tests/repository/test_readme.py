@@ -62,7 +62,11 @@ def test_linked_files_exist() -> None:
         assert not section or section in [heading.lower().replace(" ", "-") for heading in headings]
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+@pytest.mark.parametrize(
+    "program",
+    [*PROGRAMS[:2], *(pytest.param(program, marks=pytest.mark.slow) for program in PROGRAMS[2:])],
+    ids=range(len(PROGRAMS)),
+)
 def test_programs_run(program: str, policy_server: PolicyServer, tmp_path: Path) -> None:
     """As written, but short."""
     for written, short in FEW.items():

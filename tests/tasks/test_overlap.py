@@ -46,6 +46,7 @@ def write_custom(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Taskset[Any,
     return load("custom", str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("arc_agi_2")
 def test_tasks_of_arc_1_that_arc_2_has_again_are_known() -> None:
     assert len(shared_tasks(ARC, load("arc", "arc1-eval"), load("arc", "arc2-train"))) == 376

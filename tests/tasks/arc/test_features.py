@@ -90,7 +90,7 @@ def test_cells_can_be_read_back() -> None:
     assert features(context, shape)["demonstrations"].tolist() == [1.0] * len(context) + [0.0]
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_the_summary_tells_rule_families_apart() -> None:
     """A linear map from 120 tasks' summaries finds the family of 80 others far more often than chance."""
     drawn = [mini_task("train", 3, index) for index in range(200)]
