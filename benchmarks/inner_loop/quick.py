@@ -29,12 +29,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.common import make_parser, new_document, write
 from benchmarks.inner_loop import kernels
+from benchmarks.inner_loop.fused_kernels import fused_kernels
 from benchmarks.inner_loop.hardware import matmul_peak, peak_memory
 from benchmarks.inner_loop.jobs import PRESETS, Case, Preset, make_cases
 from benchmarks.inner_loop.measure import job_of, small_job
 from benchmarks.inner_loop.rows import ROWS, PublishedRecipe, RowSpec, batched
 from benchmarks.inner_loop.shapes import draw_model
-from benchmarks.inner_loop.steps import measure_steps
+from benchmarks.inner_loop.steps import measure_steps, milliseconds_without
+from seal_env.inner_loop.batched.kernels import SWITCHES
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, choose_device
 from seal_env.types import UpdateResult
@@ -63,6 +65,7 @@ class Measurement:
         self.document = new_document(given, str(self.device)) | {"preset": preset.name, "rows": {}, "failures": {}}
         self.peak = math.nan
         self.ends = time.perf_counter() + given.seconds
+        self.steps_only = given.steps_only
 
     @property
     def left(self) -> float:
@@ -123,11 +126,12 @@ def measure_kernels(measurement: Measurement) -> None:
     for name, compute in (
         ("attention_errors", kernels.attention_errors),
         ("product_errors", kernels.product_errors),
+        ("fused_kernels", fused_kernels),
         ("new_shape_seconds", kernels.new_shape_seconds),
     ):
         with measurement.part(name):
             measurement.note(name, compute(device, dtype))
-    if device.type == "cuda":
+    if device.type == "cuda" and not measurement.steps_only:
         with measurement.part("new_shape_seconds_of_cudnn"), sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
             measurement.note("new_shape_seconds_of_cudnn", kernels.new_shape_seconds(device, dtype))
     with measurement.part("matmul_peak_flops"):
@@ -244,6 +248,12 @@ def measure(measurement: Measurement, given: argparse.Namespace, folder: Path) -
     with measurement.part("steps"):
         profile = measurement.path.with_name(f"{measurement.path.stem}-profile.txt")
         measurement.note("steps", measure_steps(base, [case.job for case in cases[: given.in_call[0]]], profile))
+    with measurement.part("milliseconds_of_a_step"):
+        jobs = [case.job for case in cases[: given.in_call[0]]]
+        if given.without:
+            measurement.note("milliseconds_of_a_step", milliseconds_without(base, jobs, given.without))
+    if measurement.steps_only:
+        return
     most, *fewer = given.in_call
     few = typical(cases, max(given.in_call))
     plan: list[tuple[RowSpec, dict[int, Case]]] = [(batched(most), dict(enumerate(cases)))]
@@ -277,6 +287,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--published-edits", type=int, default=2, help="self-edits of R0")
     parser.add_argument("--in-call", type=int, nargs="+", default=[16, 8, 1], metavar="N", help="rows of the batched loop")
     parser.add_argument("--seconds", type=float, default=230, help="time after which no row begins")
+    parser.add_argument(
+        "--without", nargs="*", choices=SWITCHES, help="measure steps without each of these, and without all"
+    )
+    parser.add_argument("--steps-only", action="store_true", help="no rows")
     parser.add_argument("--tiny", action="store_true", help="a very small model and few examples")
     given = parser.parse_args(arguments)
     preset = PRESETS[given.preset]

@@ -11,13 +11,15 @@ from typing import Any
 
 import torch
 
+from seal_env.inner_loop.batched.kernels import LEFT_OUT
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.slots import TrainingSlots
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.model.memory import release_memory
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.types import UpdateJob
 
-WARM, TIMED, PROFILED = 3, 8, 3
+WARM, TIMED, PROFILED, TIMED_AGAIN = 3, 8, 3, 5
 LISTED, SHOWN = 40, 12
 
 
@@ -61,6 +63,25 @@ def measure_steps(base: FrozenLM, jobs: Sequence[UpdateJob], profile_to: Path) -
         "tokens_per_second": sum(tokens) / sum(seconds),
     }
     return figures | profile(steps.take, profile_to)
+
+
+def milliseconds_without(base: FrozenLM, jobs: Sequence[UpdateJob], names: Sequence[str]) -> dict[str, float]:
+    """Median milliseconds of a step without each of these kernels, without all, and with all."""
+    found = {}
+    for left_out in ((), *((name,) for name in names), tuple(names)):
+        LEFT_OUT.update(left_out)
+        try:
+            steps, seconds = Steps(base, jobs), []
+            for _ in range(WARM + TIMED_AGAIN):
+                began = time.perf_counter()
+                steps.take()
+                seconds.append(time.perf_counter() - began)
+        finally:
+            LEFT_OUT.clear()
+        found["without " + " ".join(left_out) if left_out else "with all"] = 1000 * median(seconds[WARM:])
+        del steps
+        release_memory()
+    return found
 
 
 def profile(step: Callable[[], int], path: Path) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Fused kernels in place of a model's own chains of elementwise operations, which a GPU spends most of its traffic on.
 
-RMS normalisation is torch's, SwiGLU is Liger Kernel's (extra `gpu`) where that is installed.
+RMS normalisation is torch's, SwiGLU is Liger Kernel's (extra `gpu`) where that is installed, and the rotary embedding is a
+kernel in Triton.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from importlib import import_module
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -20,6 +23,9 @@ FUSED_TOKENS = 2048
 """A kernel of Triton pays from about so many tokens on: it takes longer to launch than torch's."""
 
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Rotation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+ROTATION = "apply_rotary_pos_emb"
+"""What transformers' attention modules call their rotary embedding."""
 
 
 class FusedRMSNorm(torch.nn.Module):
@@ -49,12 +55,15 @@ class FusedSwiGLU(torch.nn.Module):
         return y
 
 
-def fuse(model: torch.nn.Module, silu_product: Product | None = None) -> list[str]:
-    """Replace a model's RMS normalisations and SwiGLU layers; those that compute something else (Gemma's 1 + weight) stay.
+def fuse(model: torch.nn.Module, silu_product: Product | None = None, rotation: Rotation | None = None) -> list[str]:
+    """Replace a model's RMS normalisations, SwiGLU layers and rotary embeddings.
+
+    Those that compute something else (Gemma's 1 + weight) stay.
 
     Args:
         model: Changed in place. Names, parameters and their order stay the same.
         silu_product: Computes silu(a) * b and may overwrite a and b in the backward pass. None leaves SwiGLU as it is.
+        rotation: Rotates queries [1, heads, T, d] and keys by cos and sin [1, T, d]. None leaves them to the model.
 
     Returns:
         The names of what was replaced.
@@ -66,6 +75,8 @@ def fuse(model: torch.nn.Module, silu_product: Product | None = None) -> list[st
             if isinstance(replacement, FusedSwiGLU):
                 replacement.least_tokens = FUSED_TOKENS
             model.set_submodule(name, replacement.train(module.training))
+            fused.append(name)
+        elif rotation is not None and _rotate_with(module, rotation):
             fused.append(name)
     return fused
 
@@ -95,6 +106,52 @@ def _fused_swiglu(module: Any, product: Product) -> FusedSwiGLU | None:
     if not all(isinstance(part, torch.nn.Linear) for part in parts):
         return None
     return FusedSwiGLU(module, product) if type(getattr(module, "act_fn", None)).__name__.startswith("SiLU") else None
+
+
+def _rotate_with(module: Any, rotation: Rotation) -> bool:
+    """Have an attention module rotate with this; False if its own rotation is another, or of a kind that is not known."""
+    forward = inspect.unwrap(type(module).forward)
+    own = getattr(forward, "__globals__", {}).get(ROTATION)
+    names = getattr(getattr(forward, "__code__", None), "co_names", ())
+    if own is None or ROTATION not in names or forward is not type(module).forward or "forward" in vars(module):
+        return False
+    if not _rotations_agree(own, rotation, next(module.parameters())):
+        return False
+
+    def rotate(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, *rest: Any, **named: Any) -> Any:
+        alone = not rest and not named and q.shape[0] == 1 and cos.shape == (1, q.shape[2], q.shape[3]) == sin.shape
+        fits = alone and q.shape[2:] == k.shape[2:] and q.dtype == k.dtype == cos.dtype
+        return rotation(q, k, cos, sin) if fits else own(q, k, cos, sin, *rest, **named)
+
+    changed = FunctionType(
+        forward.__code__,
+        forward.__globals__ | {ROTATION: rotate},
+        forward.__name__,
+        forward.__defaults__,
+        forward.__closure__,
+    )
+    changed.__kwdefaults__ = forward.__kwdefaults__
+    module.forward = MethodType(changed, module)
+    return True
+
+
+@torch.no_grad()
+def _rotations_agree(own: Any, rotation: Rotation, weight: torch.Tensor) -> bool:
+    """True if both rotate a few random heads to the same values, apart from rounding."""
+    generator = torch.Generator().manual_seed(0)
+    q, k = (torch.randn(1, heads, SAMPLE_ROWS, 16, generator=generator).to(weight) for heads in (2, 1))
+    angles = torch.randn(1, SAMPLE_ROWS, 8, generator=generator).repeat(1, 1, 2)
+    cos, sin = angles.cos().to(weight), angles.sin().to(weight)
+    try:
+        theirs = own(q.clone(), k.clone(), cos, sin)
+    except (RuntimeError, TypeError, ValueError):  # other arguments, or other shapes
+        return False
+    ours = rotation(q, k, cos, sin)
+    limit = DIFFERENCE_LIMITS.get(weight.dtype, 1e-5)
+    return len(theirs) == 2 and all(
+        a.shape == b.shape and (a.double() - b.double()).norm() <= limit * b.double().norm()
+        for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 @torch.no_grad()

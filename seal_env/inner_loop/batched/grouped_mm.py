@@ -16,9 +16,11 @@ class Products(Protocol):
 
     Attributes:
         every_row: True if each row must have a group.
+        overwrites: True if a total's first outer product replaces what is there; otherwise it is added, to zeros.
     """
 
     every_row: bool
+    overwrites: bool
 
     def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
         """[T, n] times [slots, n, m] -> [T, m]."""
@@ -28,15 +30,20 @@ class Products(Protocol):
         """Add `multiply` to y [T, m], in place. Rows without a group stay as they are."""
         ...
 
-    def add_outer(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed) -> None:
-        """Add each group's left [rows, n] transposed times right [rows, m] to total [slots, n, m], in place."""
+    def add_outer(
+        self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed, first: bool = False
+    ) -> None:
+        """Add each group's left [rows, n] transposed times right [rows, m] to total [slots, n, m], in place.
+
+        first: see `overwrites`.
+        """
         ...
 
 
 class OneByOne:
     """A product for each group: the fastest way on a CPU, and right everywhere."""
 
-    every_row = False
+    every_row = overwrites = False
 
     def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
         """See Products."""
@@ -50,7 +57,9 @@ class OneByOne:
         for slot, span in packed.spans:
             y[span].addmm_(x[span], weights[slot])
 
-    def add_outer(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed) -> None:
+    def add_outer(
+        self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed, first: bool = False
+    ) -> None:
         """See Products."""
         for slot, span in packed.spans:
             part = left[span].T
@@ -63,7 +72,7 @@ class OneByOne:
 class AllAtOnce:
     """torch's grouped matrix product: one kernel for all groups."""
 
-    every_row = True
+    every_row = overwrites = True
 
     def multiply(self, x: torch.Tensor, weights: torch.Tensor, packed: Packed) -> torch.Tensor:
         """See Products."""
@@ -74,13 +83,19 @@ class AllAtOnce:
         """See Products."""
         y += self.multiply(x, weights, packed)
 
-    def add_outer(self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed) -> None:
+    def add_outer(
+        self, total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, packed: Packed, first: bool = False
+    ) -> None:
         """See Products."""
         product = functional.grouped_mm(left.T, right, offs=packed.ends)
-        if packed.block is None:
-            total.index_add_(0, packed.slots, product.to(total.dtype))
-        else:
+        if packed.block is not None and first:
+            total[packed.block].copy_(product)
+        elif packed.block is not None:
             total[packed.block] += product
+        elif first:
+            total.index_copy_(0, packed.slots, product.to(total.dtype))
+        else:
+            total.index_add_(0, packed.slots, product.to(total.dtype))
 
 
 FUSED_CAPABILITIES = (9, 10)

@@ -6,8 +6,13 @@ from typing import Any
 
 import torch
 
+from seal_env.inner_loop.batched.kernels import find_kernels
+
 LOGITS_AT_ONCE = 2**26
 """Limit on the logits in memory at one time (256 MiB in fp32)."""
+
+TILE = 256
+"""Rows that a GPU's matrix product takes at a time."""
 
 
 def _rows(head: torch.Tensor) -> int:
@@ -17,6 +22,17 @@ def _rows(head: torch.Tensor) -> int:
 def _logits(states: torch.Tensor, head: torch.Tensor) -> torch.Tensor:
     """[N, width] -> [N, vocabulary], in fp32 at least."""
     return (states @ head.T).to(torch.promote_types(head.dtype, torch.float32))
+
+
+def _change(
+    states: torch.Tensor, head: torch.Tensor, labels: torch.Tensor, shares: torch.Tensor, losses: torch.Tensor
+) -> torch.Tensor:
+    """The gradient of the logits, [N, vocabulary]; the losses [N] are written."""
+    log_odds = _logits(states, head).log_softmax(1)
+    losses.copy_(-log_odds.gather(1, labels[:, None]).squeeze(1))
+    odds = log_odds.exp_()
+    odds.scatter_add_(1, labels[:, None], -torch.ones_like(labels[:, None], dtype=odds.dtype))
+    return (odds * shares[:, None]).to(head.dtype)
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -30,15 +46,15 @@ class _CrossEntropy(torch.autograd.Function):
         losses = torch.empty(len(states), dtype=exact, device=states.device)
         gradient = torch.empty_like(states)
         head_gradient = torch.zeros_like(head, dtype=exact) if ctx.needs_input_grad[1] else None
-        rows = _rows(head)
+        kernels = find_kernels("head", head.device) if exact == torch.float32 else None
+        rows = _rows(head) if kernels is None else max(TILE, 2 * _rows(head) // TILE * TILE)
         for start in range(0, len(states), rows):
             part = slice(start, start + rows)
-            log_odds = _logits(states[part], head).log_softmax(1)
-            at_label = labels[part, None]
-            losses[part] = -log_odds.gather(1, at_label).squeeze(1)
-            odds = log_odds.exp_()
-            odds.scatter_add_(1, at_label, -torch.ones_like(at_label, dtype=odds.dtype))
-            change = (odds * shares[part, None]).to(head.dtype)
+            if kernels is None:
+                change = _change(states[part], head, labels[part], shares[part], losses[part])
+            else:  # in place of the logits, without a copy in fp32
+                change = states[part] @ head.T
+                kernels.cross_entropy_in_place(change, labels[part], shares[part], losses[part])
             gradient[part] = change @ head
             if head_gradient is not None:
                 head_gradient += change.T @ states[part]

@@ -7,7 +7,7 @@ the test for finite values each see one flat vector per job.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from seal_env.inner_loop.batched.grouped_mm import Products, choose_products
+from seal_env.inner_loop.batched.kernels import LEFT_OUT
 from seal_env.inner_loop.batched.packing import Packed
 from seal_env.inner_loop.model.adapter_files import save_adapter
 from seal_env.types import LoraSpec
@@ -50,7 +51,7 @@ def layer_shapes(layers: Mapping[str, torch.nn.Module], rank: int) -> tuple[list
 class LoraStack:
     """Weights of `slots` adapters of one shape, [slots, parameters], with gradients if they are to learn.
 
-    Where the base model computes in bf16, the weights stay in fp32 and the products use a copy that `publish` refreshes.
+    Where the base model computes in bf16, the weights stay in fp32, and the products use a copy that `publish` refreshes.
     """
 
     def __init__(self, spec: LoraSpec, layers: Mapping[str, torch.nn.Module], slots: int, learn: bool) -> None:
@@ -61,11 +62,13 @@ class LoraStack:
         master = first.dtype if first.dtype == torch.float64 else torch.float32
         self.weights = torch.zeros(slots, size, dtype=master, device=first.device)
         self.gradients = torch.zeros_like(self.weights) if learn else None
-        self._used = self.weights if first.dtype == master else torch.zeros_like(self.weights, dtype=first.dtype)
+        self.used = self.weights if first.dtype == master else torch.zeros_like(self.weights, dtype=first.dtype)
         self.products: Products = choose_products(
-            self._used, [spec.rank, *(n for s in self.shapes for n in (s.inputs, s.outputs))]
+            self.used, [spec.rank, *(n for s in self.shapes for n in (s.inputs, s.outputs))]
         )
-        self.by_layer = {shape.name: self.views(shape, self._used) for shape in self.shapes}
+        self.by_layer = {shape.name: self.views(shape, self.used) for shape in self.shapes}
+        self._overwrites = self.products.overwrites and "gradients" not in LEFT_OUT
+        self._written: set[str] = set()
         self._drawn: tuple[int, torch.Tensor] | None = None  # jobs of one episode share a seed
         gradients = self.gradients
         self.gradients_by_layer = (
@@ -108,10 +111,24 @@ class LoraStack:
             return [rows[slot]]
         return [matrices[slot] for shape in self.shapes for matrices in self.views(shape, rows)]
 
+    def forget_gradients(self, slots: Sequence[int]) -> None:
+        """Have the gradients of these slots computed anew. Those of other slots are of no use afterwards."""
+        assert self.gradients is not None
+        self._written.clear()
+        if not self._overwrites:
+            for slot in slots:
+                self.gradients[slot] = 0
+
+    def first_gradient(self, name: str) -> bool:
+        """True if a layer's gradient replaces the last step's: it is the first since `forget_gradients`."""
+        first = self._overwrites and name not in self._written
+        self._written.add(name)
+        return first
+
     def publish(self, slot: int) -> None:
         """Let the products see the slot's weights as they are now."""
-        if self._used is not self.weights:
-            self._used[slot] = self.weights[slot]
+        if self.used is not self.weights:
+            self.used[slot] = self.weights[slot]
 
     def put(self, slot: int, weights: torch.Tensor) -> None:
         """Set an adapter's weights, [parameters]."""
@@ -151,9 +168,10 @@ class _GroupedLora(torch.autograd.Function):
         layer, stack, packed = ctx.layer, ctx.stack, ctx.packed
         a, b = stack.by_layer[layer.name]
         a_gradient, b_gradient = stack.gradients_by_layer[layer.name]
-        stack.products.add_outer(b_gradient, gradient, low, packed)
+        first = stack.first_gradient(layer.name)
+        stack.products.add_outer(b_gradient, gradient, low, packed, first)
         low_gradient = stack.products.multiply(gradient, b, packed).mul_(stack.scale)
-        stack.products.add_outer(a_gradient, low_gradient, x, packed)
+        stack.products.add_outer(a_gradient, low_gradient, x, packed, first)
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, None
         if stack.products.every_row:

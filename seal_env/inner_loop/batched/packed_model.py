@@ -14,6 +14,7 @@ import torch
 from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.attention import CURRENT, NAME, Attention, attention_over
 from seal_env.inner_loop.batched.fused import fuse, liger_silu_product
+from seal_env.inner_loop.batched.kernels import find_kernels
 from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
 from seal_env.inner_loop.batched.packing import Packed
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
@@ -80,7 +81,8 @@ class PackedReader:
         self.model = share(base.model)
         self.model.set_attn_implementation(NAME)
         if base.device.type == "cuda":  # on a CPU the fused ones are no faster
-            fuse(self.model, liger_silu_product())
+            kernels = find_kernels("rotary", base.device)
+            fuse(self.model, liger_silu_product(), None if kernels is None else kernels.rotate)
         self.decoder: Any = text_decoder(self.model)
         head = self.model.get_output_embeddings()
         if getattr(head, "bias", None) is not None:

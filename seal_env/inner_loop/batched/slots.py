@@ -10,6 +10,7 @@ from seal_env.inner_loop.batched.head import cross_entropy
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.progress import JobInProgress, begin_job, lay_out
+from seal_env.inner_loop.batched.slot_adamw import one_kernel
 from seal_env.inner_loop.optim.base import Optimizer, OptimizerState
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
 from seal_env.types import UpdateJob
@@ -31,13 +32,15 @@ class TrainingSlots:
         self.stack = LoraStack(model.spec, model.layers, count, learn=True)
         weights, gradients, flat = self.stack.weights, self.stack.gradients, optimizer.elementwise
         assert gradients is not None
-        self._states = [OptimizerState(optimizer, self.stack.tensors(slot, weights, flat)) for slot in range(count)]
-        self._gradient_views = [self.stack.tensors(slot, gradients, flat) for slot in range(count)]
+        self._together = one_kernel(self.stack, optimizer)
+        each = range(count) if self._together is None else ()
+        self._states = [OptimizerState(optimizer, self.stack.tensors(slot, weights, flat)) for slot in each]
+        self._gradient_views = [self.stack.tensors(slot, gradients, flat) for slot in each]
 
     def begin(self, slot: int, job: UpdateJob, examples_E: Sequence[EncodedExample]) -> JobInProgress:
         """Put a job with at least one optimizer step into a free slot."""
         self.stack.reset(slot, job.seed)
-        self._states[slot].reset()
+        (self._states[slot].reset() if self._together is None else self._together.reset(slot))
         return begin_job(job, slot, examples_E)
 
     def step(self, jobs: Sequence[JobInProgress]) -> list[float]:
@@ -50,8 +53,11 @@ class TrainingSlots:
             RuntimeError: Memory ran out; no weight has changed.
         """
         losses = self._gradients(jobs)
-        for job in jobs:
-            self._update(job)
+        if self._together is not None:
+            self._together.step(jobs)
+        else:
+            for job in jobs:
+                self._update(job)
         return losses.tolist()
 
     def _update(self, job: JobInProgress) -> None:
@@ -65,9 +71,7 @@ class TrainingSlots:
         self.stack.publish(slot)
 
     def _gradients(self, jobs: Sequence[JobInProgress]) -> torch.Tensor:
-        assert self.stack.gradients is not None
-        for job in jobs:
-            self.stack.gradients[job.slot] = 0
+        self.stack.forget_gradients([job.slot for job in jobs])
         total = torch.zeros(len(jobs), dtype=self.stack.weights.dtype, device=self.stack.weights.device)
         for part in range(max(job.parts for job in jobs)):
             total += self._backward(jobs, part)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from torch.optim.adamw import adamw
 
 from seal_env.inner_loop.optim.base import Optimizer, Tensors
 from seal_env.types import Recipe
+
+BETAS: Final = (0.9, 0.999)
 
 
 class AdamW(Optimizer):
@@ -29,8 +31,8 @@ class AdamW(Optimizer):
             list(steps),
             fused=True,
             amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
             lr=rate,
             weight_decay=recipe.weight_decay,
             eps=recipe.adam_eps,

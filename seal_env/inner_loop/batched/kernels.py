@@ -1,0 +1,44 @@
+"""Which of the project's kernels in Triton run: on CUDA, where Triton works, and unless a measurement leaves them out."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import torch
+
+SWITCHES = ("rotary", "head", "optimizer", "gradients")
+"""What can be left out; gradients that replace the last step's instead of being added to zeros need no kernel."""
+
+LEFT_OUT: set[str] = set()
+"""Those of `SWITCHES` that are off, for measurements, in models and jobs that begin from now on."""
+
+logger = logging.getLogger(__name__)
+
+
+def find_kernels(name: str, device: torch.device) -> Any | None:
+    """The module `seal_env.inner_loop.batched.triton_kernels`, or None if torch alone does the work.
+
+    Args:
+        name: What asks: one of `SWITCHES`.
+        device: Where the tensors are.
+    """
+    return _working_kernels(device) if device.type == "cuda" and name not in LEFT_OUT else None
+
+
+@cache
+def _working_kernels(device: torch.device) -> Any | None:
+    try:
+        kernels = import_module("seal_env.inner_loop.batched.triton_kernels")
+        kernels.cross_entropy_in_place(
+            torch.zeros(1, 8, device=device),
+            *(torch.zeros(1, dtype=dtype, device=device) for dtype in (torch.long, torch.float32, torch.float32)),
+        )
+    except ImportError:
+        return None
+    except Exception:  # without a C compiler, say: whatever Triton's driver raises
+        logger.warning("Triton is installed but does not work on %s; torch's kernels run instead", device, exc_info=True)
+        return None
+    return kernels
