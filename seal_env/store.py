@@ -2,7 +2,9 @@
 
 The file is opened for each use and closed again: nothing stays open over a fork, and nothing needs tidying up. A store is a
 cache: it must neither stop a run nor be trusted blindly. Whatever is wrong with its file is a warning, each entry is checked
-against its digest, and a file that cannot be read is moved aside before a new one is begun.
+against its digest, and a file that cannot be read is moved aside before a new one is begun. The digest finds damage, not
+forgery: whoever can write to the file can write a digest too. SQLite's write-ahead log needs memory that all processes
+share, so the file must not be on a network drive.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from threading import RLock
 from typing import Final, Generic, TypeVar
+
+from seal_env.forking import Lock
 
 LOCATION: Final = "SEAL_ENV_CACHE"
 """Environment variable that says where results are cached, unless a setting names a file."""
@@ -107,8 +110,9 @@ class Store(Generic[ValueT]):
         """
         self.path, self.writable = path and path.absolute(), writable
         self._format, self._rows_in_memory = file_format, rows_in_memory
-        self._turn = RLock()
-        self._memory = sqlite3.connect(":memory:", check_same_thread=False) if path is None else None
+        self._turn = Lock(delays_fork=True)
+        self._memory = _memory() if path is None else None
+        self._process = os.getpid()
 
     def check(self) -> None:
         """Create the file, or see that it is one of ours.
@@ -118,7 +122,7 @@ class Store(Generic[ValueT]):
             sqlite3.Error: It is no database, or it cannot be opened.
             OSError: Its folder cannot be created.
         """
-        with self._turn, self._open():
+        with self._turn.held(), self._open():
             pass
 
     def find(self, keys: Collection[str]) -> dict[str, ValueT]:
@@ -159,7 +163,7 @@ class Store(Generic[ValueT]):
 
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """`work` on the open database; None, after a warning, if it cannot be used. A damaged file is replaced once."""
-        with self._turn:
+        with self._turn.held():
             for _ in range(2):
                 file = self._identity()
                 try:
@@ -174,6 +178,9 @@ class Store(Generic[ValueT]):
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         if self._memory is not None:
+            if os.getpid() != self._process:  # SQLite forbids a child to use what its parent has opened, or to close it
+                _INHERITED.append(self._memory)
+                self._memory, self._process = _memory(), os.getpid()
             self._prepare(self._memory)
             yield self._memory
             return
@@ -239,6 +246,13 @@ class Store(Generic[ValueT]):
             return False
         _warn(f"the cache {self.path} cannot be used: {reason}; it is now called {aside.name}, and a new one is begun")
         return True
+
+
+_INHERITED: list[sqlite3.Connection] = []
+
+
+def _memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", check_same_thread=False)
 
 
 def _warn(message: str) -> None:

@@ -8,14 +8,17 @@ from typing import Any, Final
 import gymnasium
 import numpy as np
 
+from seal_env.envs import shared_texts  # noqa: F401 (Gymnasium learns how processes share texts)
 from seal_env.envs.spaces import PromptSpace, SelfEditSpace
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.fitting import warn_of
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, TaskError, needs_extra
 from seal_env.self_edits.compile import affordable_epochs
+from seal_env.settings import Settings
+from seal_env.tools.base import Tool
 from seal_env.tools.common.training import TRAINING
-from seal_env.types import Task, Taskset
+from seal_env.types import Task, TaskDomain, Taskset
 
 MAX_BASE_ANSWERS: Final = 1000
 """Evaluations of the base model that an environment caches."""
@@ -43,12 +46,26 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise SettingError("render_mode", render_mode, "'ansi', 'rgb_array' or None")
         self.render_mode = render_mode
-        self.settings, self.domain, self.tools = runtime.settings, runtime.domain, runtime.tools
         self.action_space: gymnasium.Space[str] = action_space(runtime)
         self.observation_space: gymnasium.Space[str] = PromptSpace()
         self._order: list[str] = []
         self._too_long: set[str] = set()
         self._drawn_from: np.random.Generator | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What the environment was made with."""
+        return self.runtime.settings
+
+    @property
+    def domain(self) -> TaskDomain:
+        """How its tasks are rendered and scored."""
+        return self.runtime.domain
+
+    @property
+    def tools(self) -> tuple[Tool[Any], ...]:
+        """The tools of a self-edit."""
+        return self.runtime.tools
 
     @property
     @abstractmethod

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import gymnasium
 
@@ -18,6 +19,9 @@ from seal_env.types import Query, Step
 
 if TYPE_CHECKING:
     from seal_env.inner_loop.continual.model import AdaptedModel
+
+
+FORGOT: Final = "this environment was unpickled, which loses what its model has learned (copy.deepcopy keeps it)"
 
 
 class SealContinualEnv(SealBaseEnv):
@@ -40,6 +44,10 @@ class SealContinualEnv(SealBaseEnv):
 
     `model` is the model as it is now: `env.unwrapped.model.save(directory)` writes it for transformers and vLLM.
     `roll_back` undoes the last merge; see the wrapper `ForgettingGate`.
+
+    ## Copies
+    `copy.deepcopy` gives an environment that continues exactly, with a model of its own. A pickle does not contain what the
+    model has learned, so an environment that is unpickled has to be reset.
     """
 
     runtime: ContinualRuntime
@@ -65,13 +73,27 @@ class SealContinualEnv(SealBaseEnv):
         self.keeps_undo = False
         """Whether a merge can be rolled back; it takes a copy of the weights that change."""
         self._sequence: TaskSequence | None = None
+        self._forgot = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the sequence: it would be of no use without what the model has learned, which is as large as a model."""
+        return vars(self) | {"_sequence": None, "_forgot": self._forgot or self._sequence is not None}
 
     @property
     def sequence(self) -> TaskSequence:
         """The current sequence. Raises ResetNeeded before the first `reset`."""
         if self._sequence is None:
-            raise gymnasium.error.ResetNeeded("no sequence was started: call reset() first")
+            raise gymnasium.error.ResetNeeded(f"{self._no_sequence}: call reset() first")
         return self._sequence
+
+    @property
+    def _no_sequence(self) -> str:
+        return FORGOT if self._forgot else "no sequence was started"
 
     @property
     def episode(self) -> Episode | None:
@@ -109,9 +131,12 @@ class SealContinualEnv(SealBaseEnv):
         chosen = without_unknown(
             options, "{'task_ids': [...]}, {'task_id': ...}, {'keep': True}", {"task_id", "task_ids", "keep"}
         )
+        if chosen.get("keep", False) and self._forgot:
+            raise SettingError("keep", True, f"False: {FORGOT}")
         self.runtime.load()
         if not chosen.get("keep", False):
             self.model.reset()
+        self._forgot = False
         tasks = [self.taskset[task_id] for task_id in self._choose(chosen)]
         self._sequence = TaskSequence(self.runtime, tasks, self._episode_seed(), self.keeps_undo)
         return self._sequence.opening()
@@ -143,7 +168,8 @@ class SealContinualEnv(SealBaseEnv):
     def step(self, action: Any) -> Step:
         """Take one action; one that closes the self-edit also merges its update and evaluates all tasks so far."""
         if self._sequence is None or self._sequence.over:
-            raise gymnasium.error.ResetNeeded("the sequence is over (or none was started): call reset() before step()")
+            why = self._no_sequence if self._sequence is None else "the sequence is over"
+            raise gymnasium.error.ResetNeeded(f"{why}: call reset() before step()")
         self._sequence.keeps_undo = self.keeps_undo
         return self._sequence.play(action)
 

@@ -60,6 +60,12 @@ class SealEnv(SealBaseEnv):
     examples, of this episode and of those after it: `reset()` without a seed continues the random stream, so that each
     episode has its own seed. `reset(options={"task_id": ...})` chooses the task.
 
+    ## Copies
+    `copy.deepcopy` and `pickle` give an environment that continues exactly, in the middle of an episode too: task, draft,
+    turns and random streams are copied. A copy shares the loaded model; a pickle has the settings alone, and the model is
+    loaded again where it is needed. In `gymnasium.vector.AsyncVectorEnv` each process has a model of its own: start them
+    with `context="spawn"` or `"forkserver"` on a GPU. A forked process computes with one thread.
+
     ## Registered ids
     `SEAL-ARC-v0` (12 tasks of ARC-AGI-1 by default), `SEAL-ARC-Mini-v0` (generated, grids up to 4x4), `SEAL-Knowledge-v0`
     (passages), `SEAL-Reasoning-v0` (reasoning-gym), `SEAL-Custom-v0` (your own tasks). `gymnasium.make_vec` makes a

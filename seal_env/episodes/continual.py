@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seal_env.episodes.runtime import Runtime
 from seal_env.settings import Settings
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 class ContinualRuntime(Runtime):
     """Trains with a copy of the base model, into which updates are merged.
 
+    A copy has a model of its own, which knows what this one has learned so far; what is pickled does not contain it.
+
     Args:
         settings: Of the environment.
 
@@ -25,12 +29,18 @@ class ContinualRuntime(Runtime):
         UnknownTaskError, TaskError, SettingError: See `Runtime`.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def _prepare(self, settings: Settings) -> None:
+        super()._prepare(settings)
         self._model: AdaptedModel | None = None
-        self._scratch = Path(tempfile.mkdtemp(prefix="seal-continual-"))
+        self._scratch: _Scratch | None = None
         self._unmerged = 0
-        weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+
+    def _copied(self, memo: dict[int, Any]) -> dict[str, Any]:
+        own: dict[str, Any] = {"_scratch": None}
+        if self._model is not None:
+            model = copy.deepcopy(self._model, memo)
+            own |= {"_model": model, "_inner_loop": model.inner_loop(self.settings.inner_loop)}
+        return super()._copied(memo) | own
 
     @property
     def model(self) -> AdaptedModel:
@@ -47,11 +57,20 @@ class ContinualRuntime(Runtime):
             used = self.settings
             self._model = AdaptedModel(load_base_model(used.model, used.device, used.template))
             self.use(self._model.inner_loop(self.settings.inner_loop))
+            self._from_settings = True
 
     def adapter_directory(self, task_id: str) -> Path:
         """A new directory for an adapter: where adapters are saved, or a temporary one until it is merged."""
         self._unmerged += 1
-        return super().adapter_directory(task_id) or self._scratch / str(self._unmerged)
+        return super().adapter_directory(task_id) or self.scratch / str(self._unmerged)
+
+    @property
+    def scratch(self) -> Path:
+        """A temporary folder of this runtime in this process, which goes when the runtime does; a fork makes its own."""
+        if self._scratch is None or self._scratch.process != os.getpid():
+            self._scratch = _Scratch(Path(tempfile.mkdtemp(prefix="seal-continual-")), os.getpid())
+            weakref.finalize(self, _remove, self._scratch)
+        return self._scratch.folder
 
     def merge(self, adapter: Path, undo: bool) -> Snapshot | None:
         """Merge a trained adapter (`UpdateResult.adapter`) into the model.
@@ -67,5 +86,17 @@ class ContinualRuntime(Runtime):
 
     def discard(self, adapter: Path | None) -> None:
         """Delete an adapter, unless adapters are saved."""
-        if adapter is not None and adapter.parent == self._scratch:
+        if adapter is not None and self._scratch is not None and adapter.parent == self._scratch.folder:
             shutil.rmtree(adapter, ignore_errors=True)
+
+
+class _Scratch(NamedTuple):
+    """A temporary folder, and the process that made it."""
+
+    folder: Path
+    process: int
+
+
+def _remove(scratch: _Scratch) -> None:
+    if scratch.process == os.getpid():  # not in a fork, which inherits what is to be done at exit
+        shutil.rmtree(scratch.folder, ignore_errors=True)

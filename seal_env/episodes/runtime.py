@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from seal_env.domains.rewards import make_reward
 from seal_env.episodes.fitting import FittingTaskset, longest_query
-from seal_env.errors import ModelError
+from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop
 from seal_env.inner_loop.adapted import NOTHING_SAID, adapted_layers
 from seal_env.self_edits.compile import Rules
@@ -23,6 +23,9 @@ from seal_env.types import InnerLoop, Task, Taskset
 class Runtime:
     """Settings, task set, domain, tools and reward, and the inner loop that does the updates.
 
+    A copy shares what never changes, the model among it. What is pickled is the settings and what was found out; the process
+    that unpickles it loads the tasks again, and the model when it is needed.
+
     Args:
         settings: Of the environment.
         inner_loop: What trains and answers; None is the one that the settings name, which `load` makes.
@@ -32,6 +35,12 @@ class Runtime:
     """
 
     def __init__(self, settings: Settings, inner_loop: InnerLoop | None = None) -> None:
+        self._prepare(settings)
+        if inner_loop is not None:
+            self.use(inner_loop)
+
+    def _prepare(self, settings: Settings) -> None:
+        """All but the inner loop."""
         self.settings = settings
         self.spec = settings.spec
         self.taskset: Taskset[Any, Any] = self.spec.load(settings.subset, settings.options)
@@ -46,14 +55,15 @@ class Runtime:
         self.budget = settings.budget
         self.adapted = NOTHING_SAID
         """What updates change, once a model is loaded."""
-        self._inner_loop = inner_loop
+        self._inner_loop: InnerLoop | None = None
+        self._from_settings = self._was_loaded = False
         self._saved = 0
-        if inner_loop is not None:
-            self.use(inner_loop)
 
     @property
     def inner_loop(self) -> InnerLoop:
-        """What trains and answers. Raises ModelError before `load`."""
+        """What trains and answers; loaded again after unpickling. Raises ModelError before `load`."""
+        if self._inner_loop is None and self._was_loaded:
+            self.load()
         if self._inner_loop is None:
             raise ModelError("no model is loaded yet: call load() first")
         return self._inner_loop
@@ -64,6 +74,7 @@ class Runtime:
             used = self.settings
             cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
             self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator, used.template))
+            self._from_settings = True
 
     def use(self, inner_loop: InnerLoop) -> None:
         """Train with `inner_loop`; the budget drops examples that its model cannot take, and the task set such tasks."""
@@ -71,16 +82,36 @@ class Runtime:
             return
         self.adapted = adapted_layers(inner_loop, self.settings.lora, self.settings.method)
         self._inner_loop, self._problems = inner_loop, {}
+        self._from_settings, self._was_loaded = False, True
         self.taskset = FittingTaskset(self.all_tasks, self.problem_of)
         longest = inner_loop.max_tokens(self.settings.recipe) + 1
         self.budget = replace(self.settings.budget, max_tokens=min(self.settings.max_tokens, longest))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        vars(copied).update(self._copied(memo))
+        return copied
+
+    def _copied(self, memo: dict[int, Any]) -> dict[str, Any]:
+        """Attributes of a copy."""
+        return dict(vars(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: vars(self)[name] for name in ("settings", "budget", "adapted", "_problems", "_was_loaded", "_saved")}
+        return kept if self._from_settings else kept | {"_inner_loop": self._inner_loop}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._prepare(state["settings"])
+        vars(self).update(state)
+        if self._was_loaded:
+            self.taskset = FittingTaskset(self.all_tasks, self.problem_of)
+
     def problem_of(self, task: Task[Any, Any]) -> str:
         """Why the model cannot be asked about a task; empty if it can, and before `load`."""
-        if self._inner_loop is None:
+        if not self._was_loaded:
             return ""
         if task.task_id not in self._problems:
-            self._problems[task.task_id] = longest_query(self.domain.queries(task, 0), self._inner_loop)
+            self._problems[task.task_id] = longest_query(self.domain.queries(task, 0), self.inner_loop)
         return self._problems[task.task_id]
 
     @property
@@ -89,14 +120,21 @@ class Runtime:
         return Rules(self.budget, self.settings.recipe, self.tools, self.settings.training)
 
     def adapter_directory(self, task_id: str) -> Path | None:
-        """A new directory for an adapter, unlike that of any earlier run or copy; None if adapters are not saved."""
+        """A new, empty directory for an adapter, unlike that of any other run, process or copy; None if none is saved."""
         if not self.settings.save_adapters:
             return None
         name = folder_name(task_id)
-        while (directory := Path(self.settings.save_adapters) / f"{self._saved:04d}-{name}").exists():
+        while True:
+            directory = Path(self.settings.save_adapters) / f"{self._saved:04d}-{name}"
             self._saved += 1
-        self._saved += 1
-        return directory
+            try:
+                directory.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                legal = f"a folder that can be written to ({error.strerror})"
+                raise SettingError("save_adapters", self.settings.save_adapters, legal) from error
+            return directory
 
 
 def folder_name(task_id: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from traceback import format_exc
@@ -102,6 +103,7 @@ def settle(episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate
     jobs: dict[BaseKey | int, UpdateJob] = {key: episode.base_job() for key, episode in uncached.items()}
     jobs |= {index: job for index, update in updates.items() if (job := episodes[index].job(update)) is not None}
     results = dict(zip(jobs, episodes[0].runtime.inner_loop.run(list(jobs.values())), strict=True)) if jobs else {}
+    _remove_unused(jobs, results)
     fresh = {
         key: _apart(partial(base_answers, episode, results[key]), partial(_unscored, results[key]), episode, len(episodes))
         for key, episode in uncached.items()
@@ -121,6 +123,14 @@ def settle(episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate
     for key, answers in fresh.items():
         cache.add(key, answers)
     return steps
+
+
+def _remove_unused(jobs: Mapping[BaseKey | int, UpdateJob], results: Mapping[BaseKey | int, UpdateResult]) -> None:
+    """Remove the directories that were made for adapters which there are none of."""
+    for key, job in jobs.items():
+        if job.save_to is not None and results[key].adapter is None:
+            with suppress(OSError):
+                job.save_to.rmdir()
 
 
 def _finish(episode: Episode, update: PendingUpdate, base: BaseAnswers, result: UpdateResult | None) -> Step:

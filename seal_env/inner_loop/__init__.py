@@ -7,10 +7,10 @@ and importing it imports none: `make_inner_loop` does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import RLock
 from typing import TYPE_CHECKING
 
 from seal_env.errors import SettingError
+from seal_env.forking import Lock
 from seal_env.inner_loop.cache.loop import CachedInnerLoop
 from seal_env.inner_loop.cache.results import open_store
 from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     InnerLoopFactory = Callable[[FrozenLM], InnerLoop]
 
-_MAKING = RLock()
+_MAKING = Lock()
 
 
 def _batched(base: FrozenLM) -> InnerLoop:
@@ -107,7 +107,7 @@ def make_inner_loop(
     _check_name(name)
     from seal_env.inner_loop.model.frozen_lm import load_base_model
 
-    with _MAKING:
+    with _MAKING.held():
         base = load_base_model(model, device, template)
         inner_loop = inner_loop_on(base, name)
         if evaluator_url is not None:
@@ -143,7 +143,7 @@ def _check_name(name: str) -> None:
 
 
 def _once(base: FrozenLM, key: str, make: Callable[[], InnerLoop]) -> InnerLoop:
-    with _MAKING:
+    with _MAKING.held():
         if key not in base.inner_loops:
             base.inner_loops[key] = make()
         return base.inner_loops[key]

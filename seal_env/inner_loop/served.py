@@ -19,11 +19,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
 from typing import Final, NamedTuple
 from uuid import uuid4
 
 from seal_env.errors import SettingError
+from seal_env.forking import Lock
 from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.serving.client import ChatServer, Connection, ServedModel, ServerError, Usage, run_async
@@ -126,7 +126,7 @@ class ServedEvaluation:
             return [self._failed(UpdateResult(Outcome.OK, "", ()), failed) for _ in jobs]
         with TemporaryDirectory(prefix="seal-adapters-") as folder:
             trained = self._train(jobs, Path(folder))
-            with self._turn:
+            with self._turn.held():
                 return run_async(lambda: self._query_all(model, trained))
 
     async def _find_model(self) -> ServedModel:

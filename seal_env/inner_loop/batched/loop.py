@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from threading import RLock
 
+from seal_env.forking import Lock
 from seal_env.inner_loop.batched.batch import Batch
 from seal_env.inner_loop.batched.limits import longest_packed
 from seal_env.inner_loop.batched.lora import LoraStack, layer_shapes
@@ -48,7 +48,7 @@ class BatchedInnerLoop:
         self._slots, self._tokens = slots, tokens
         self._models: dict[LoraSpec, PackedModel] = {}
         self._token_bytes: dict[LoraSpec, float] = {}
-        self._turn = RLock()
+        self._turn = Lock()
 
     def max_tokens(self, recipe: Recipe) -> int:
         """See InnerLoop: less than the model's context where longer sequences cannot share a pass."""
@@ -71,7 +71,7 @@ class BatchedInnerLoop:
             spec = job.lora if job.method == "lora" else None
             groups.setdefault((spec, job.recipe.optimizer), {})[index] = job
         results: dict[int, UpdateResult] = {}
-        with self._turn:
+        with self._turn.held():
             try:
                 for (spec, optimizer), chosen in groups.items():
                     if spec is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import Final
 
+from seal_env.forking import Lock
 from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.store import Store
 from seal_env.types import (
@@ -114,7 +114,7 @@ class CachedInnerLoop:
         return [fresh[index] if index in fresh else known[key] for index, key in enumerate(keys)]
 
     def _count(self, new: CacheStatistics) -> None:
-        with self._counting:
+        with self._counting.held():
             old = self._statistics
             self._statistics = CacheStatistics(old.hits + new.hits, old.shared + new.shared, old.misses + new.misses)
 

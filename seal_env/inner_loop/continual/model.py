@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 import torch
 
@@ -21,6 +22,9 @@ class Snapshot:
     """A state of an AdaptedModel. weights: copies of those that differ from the base model's, by name."""
 
     weights: Mapping[str, torch.Tensor]
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
 
 
 class AdaptedModel:
@@ -43,6 +47,12 @@ class AdaptedModel:
         self._weights = _by_name(self.current)
         self._original = _by_name(base)
         self._changed: set[str] = set()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Another copy of the base model in the same state."""
+        copied = memo[id(self)] = type(self)(self.base)
+        copied.restore(self.snapshot())
+        return copied
 
     def inner_loop(self, name: str) -> InnerLoop:
         """The inner loop `name` on the model as it is whenever it runs. It leaves the model as it is: see `merge`.

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 def save_adapter(
     directory: Path, spec: LoraSpec, weights: Mapping[str, tuple[torch.Tensor, torch.Tensor]], base: FrozenLM
 ) -> None:
-    """Write an adapter (safetensors) to a directory that must not exist yet.
+    """Write an adapter (safetensors) to a directory that is empty or does not exist yet.
 
     Args:
         directory: Where to.
         spec: The adapter's shape.
         weights: A [rank, inputs] and B [outputs, rank] by the full name of the layer.
         base: The model that it adapts.
+
+    Raises:
+        FileExistsError: There is something in the directory.
     """
-    directory.mkdir(parents=True)
+    begin_directory(directory)
     adapter_config(base, spec, tuple(weights)).save_pretrained(str(directory))
     tensors = {
         f"base_model.model.{name}.lora_{part}.weight": weight.detach().cpu().clone()
@@ -38,6 +41,13 @@ def save_adapter(
         for part, weight in zip("AB", pair, strict=True)
     }
     save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def begin_directory(directory: Path) -> None:
+    """Create a directory, or take one that is empty. Raises FileExistsError if there is something in it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise FileExistsError(f"{directory} is not empty")
 
 
 def adapter_config(base: FrozenLM, spec: LoraSpec, layers: tuple[str, ...]) -> LoraConfig:

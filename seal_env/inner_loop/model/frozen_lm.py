@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from threading import RLock
 from typing import Any, NamedTuple
 
 import torch
@@ -17,9 +16,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from seal_env.errors import ModelError, SettingError
+from seal_env.forking import Lock
+from seal_env.inner_loop.model.adapter_files import begin_directory
 from seal_env.inner_loop.model.fingerprint import fingerprint
 from seal_env.inner_loop.model.stamp import Stamp, stamp_of
 from seal_env.inner_loop.model.targets import FLOATS, Targets, find_targets
+from seal_env.inner_loop.model.threads import one_thread_in_forks
 from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.models.catalog import MODEL_DIRECTORIES
@@ -119,9 +121,9 @@ class FrozenLM:
         """Write model and tokenizer (safetensors), as transformers and vLLM load them.
 
         Raises:
-            FileExistsError: The directory exists already.
+            FileExistsError: There is something in the directory.
         """
-        directory.mkdir(parents=True)
+        begin_directory(directory)
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
@@ -189,7 +191,7 @@ class _Loaded(NamedTuple):
 
 
 _LOADED: dict[tuple[str, torch.device], _Loaded] = {}
-_LOADING = RLock()
+_LOADING = Lock()
 _KEPT = 4
 
 
@@ -210,8 +212,9 @@ def load_base_model(name: str, device: str = "auto", template: TemplateArguments
         ModelError: The model or its tokenizer cannot be loaded, or lacks what inner loops need.
         SettingError: There is no such device.
     """
+    one_thread_in_forks()
     source, key = str(MODEL_DIRECTORIES.get(name, name)), (name, choose_device(device))
-    with _LOADING:
+    with _LOADING.held():
         now, loaded = stamp_of(source), _LOADED.pop(key, None)
         if loaded is None or loaded.stamp != now:
             base = _load(name, key[1])

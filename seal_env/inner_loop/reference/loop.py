@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
+from seal_env.forking import Lock
 from seal_env.inner_loop.full.weights import FullWeights, learning
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import is_device_failure, is_out_of_memory, release_memory
@@ -34,7 +34,7 @@ class ReferenceInnerLoop:
         self._encoder = base.encoder
         self._pad = base.pad_id
         self._adapter = Adapter(base)
-        self._turn = RLock()
+        self._turn = Lock()
 
     def max_tokens(self, recipe: Recipe) -> int:
         """See InnerLoop."""
@@ -50,7 +50,7 @@ class ReferenceInnerLoop:
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. Running out of memory, or a failed device, is an outcome of that job alone."""
-        with self._turn:
+        with self._turn.held():
             return [self._run_job(job) for job in jobs]
 
     def _run_job(self, job: UpdateJob) -> UpdateResult:

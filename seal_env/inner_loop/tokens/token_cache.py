@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import RLock
 from typing import TYPE_CHECKING
 
 from seal_env.errors import ModelError
+from seal_env.forking import Lock
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder, EncodedExample, EncodedQuery
 from seal_env.types import Example, Message, Query, Recipe
 
@@ -29,13 +29,13 @@ class JobEncoder:
         self._examples: dict[tuple[Example, bool, bool, bool], EncodedExample] = {}
         self._queries: dict[Query, EncodedQuery] = {}
         self._tokens = 0
-        self._turn = RLock()  # two threads cannot use a tokenizer at once
+        self._turn = Lock()  # two threads cannot use a tokenizer at once
 
     def example(self, example: Example, recipe: Recipe) -> EncodedExample:
         """Tokens of a training example, with the recipe's quirks."""
         # What its encoding depends on:
         key = (example, recipe.double_bos, recipe.trailing_prompt, recipe.learn_end)
-        with self._turn:
+        with self._turn.held():
             if key not in self._examples:
                 encoded = self._encoder.encode_example(example, recipe)
                 self._check(encoded.ids_T)
@@ -45,7 +45,7 @@ class JobEncoder:
 
     def query(self, query: Query) -> EncodedQuery:
         """Tokens of a query's prompt and of its gold answer."""
-        with self._turn:
+        with self._turn.held():
             if query not in self._queries:
                 encoded = self._encoder.encode_query(query)
                 self._check((*encoded.prompt_T, *encoded.gold_T))
