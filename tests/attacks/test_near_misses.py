@@ -26,6 +26,8 @@ def read(name: str) -> Cases:
     return found
 
 
+CASE_ALONE = "case and articles alone"
+"""Texts that are equal to SQuAD's exact match, which looks at neither."""
 NEAR_MISSES, PARAPHRASES = read("near_misses.json"), read("paraphrases.json")
 
 
@@ -40,7 +42,7 @@ def test_near_misses_are_refused(kind: str) -> None:
     assert [case for case in NEAR_MISSES[kind] if GRADER.grade(*case)] == []
 
 
-@pytest.mark.parametrize("kind", NEAR_MISSES)
+@pytest.mark.parametrize("kind", [kind for kind in NEAR_MISSES if kind != CASE_ALONE])
 def test_near_misses_are_no_exact_matches(kind: str) -> None:
     exact = ExactMatchGrader()
     assert [case for case in NEAR_MISSES[kind] if exact.grade(*case)] == []

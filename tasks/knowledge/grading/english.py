@@ -14,7 +14,7 @@ LIGHT: Final = _words(
     a an the it its this that these those he she they his her hers him them their theirs there here which who whom
     whose what when where how why is are was were be been being am has have had having do does did done will would
     can could may might shall should must of in on at to for from by with as about into onto upon around
-    approximately roughly circa nearly almost so such also just very mr mrs ms dr sir because since while during
+    approximately roughly circa so such also just very mr mrs ms dr sir because since while during
     through per i we you our your my me us and
     """
 )
@@ -27,7 +27,7 @@ ARTICLES: Final = _words("a an the")
 RELATIVES: Final = _words("which who that whose where when while because since as although though")
 """Words that begin a clause."""
 
-PREPOSITIONS: Final = _words("in on at by as after before during since until from for with under between through")
+PREPOSITIONS: Final = _words("in on at by as after before during since until from for with without under between through")
 
 DENIALS: Final = _words(
     """
@@ -42,7 +42,8 @@ FALSITY: Final = _words(
     incorrect incorrectly wrong wrongly false falsely untrue mistaken mistakenly deny denies denied unknown unclear
     unsure hardly scarcely barely versus vs contrary opposite myth supposedly allegedly maybe perhaps possibly
     guess unlikely impossible disproved refuted rejected excluding except nope doubt doubts doubtful doubted debunked
-    disputed questionable
+    disputed questionable reportedly purportedly conceivably arguably rumoured rumored speculated
+    suspected alleged supposed purported
     """
 )
 """Words that deny, or leave open, what stands beside them."""
@@ -50,6 +51,10 @@ FALSITY: Final = _words(
 DENIAL_PAIRS: Final = frozenset(
     {("instead", "of"), ("rather", "than"), ("other", "than"), ("far", "from"), ("ruled", "out")}
 )
+HEDGES: Final = _words("could might may would")
+"""Words that leave open what stands behind them."""
+
+CONDITIONS: Final = _words("if whether")
 VERDICTS: Final = _words("right true correct really sure quite exactly")
 """Words that a denial makes a denial of everything before it: "Paris, not really"."""
 
@@ -72,8 +77,23 @@ COMPARERS: Final = _words(
 )
 """Words that make another time, place or amount of the one behind them."""
 
+LIMITS: Final = frozenset(
+    {
+        ("up", "to"),
+        ("close", "to"),
+        ("as", "many"),
+        ("many", "as"),
+        ("much", "as"),
+        ("few", "as"),
+        ("excess", "of"),
+        ("short", "of"),
+    }
+)
+"""Words that do so in pairs: "up to 5", "as many as 5"."""
+
 CHANGERS: Final = _words(
     """
+    almost nearly virtually practically
     half quarter double twice triple thrice non anti ex former formerly vice deputy pseudo pre post semi sub fake
     early late mid next previous other others another north south east west northern southern eastern western
     northeastern northwestern southeastern southwestern upper lower greater new old little inner outer central
@@ -89,6 +109,15 @@ PLACES: Final = _words(
     """
 )
 """Words of questions whose answers are places."""
+
+HEADS: Final = {
+    "institution": ("university", "college", "institute", "school", "academy"),
+    "company": ("company", "corporation", "incorporated", "limited"),
+}
+"""What may stand behind a name, by the word for it in the question."""
+
+COUNTED: Final = _words("people persons individuals things items pieces total altogether")
+"""What is counted, in general."""
 
 PASSIVE: Final = _words("is are was were be been being got")
 """Words that, with "by" behind them, turn who does something into whom it is done to."""

@@ -29,6 +29,7 @@ from typing import Final
 
 import regex
 
+from seal_env.tasks.knowledge.grading.abbreviations import one_of_both
 from seal_env.tasks.knowledge.grading.answer_text import first_answer
 from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tasks.knowledge.grading.english import DENIALS, FALSITY, LIGHT, NO, YES
@@ -43,12 +44,15 @@ MOST_TOKENS: Final = 80
 TOKENS_FOR_EACH: Final = 4
 """Words and marks of an answer: at most 80, and four for each of the gold answer."""
 
-_ALTERNATIVES: Final = regex.compile(r"(?<!\bmore)\s+or\s+(?!less\b)|\s+/\s+|(?<=[^\W\d_]{3})/(?=[^\W\d_]{3})|;\s*")
+_ALTERNATIVES: Final = regex.compile(
+    r"\s+and/or\s+|(?<!\bmore)\s+or\s+(?!less\b)|\s+/\s+|(?<=[^\W\d_]{3})/(?=[^\W\d_]{3})|;\s*"
+)
 _BRACKETS: Final = regex.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _REMARK: Final = regex.compile(r"(?<=[\w)]),\s+(?!and\b|or\b)[a-z].*", regex.DOTALL)
 _SECOND_YEAR: Final = regex.compile(r"(?<=\b[0-9]{4})[-/\N{EN DASH}][0-9]{2}\b(?![-/])(?: seasons?\b)?")
+_NAMED: Final = regex.compile(r"^an?\s(?:[^\W\d_]+\s){1,4}(?:called|named|known as)\s")
+_HYPHEN: Final = regex.compile(r"\p{Dash_Punctuation}|\N{MINUS SIGN}")
 _OTHER_SCRIPT: Final = regex.compile(r"(?!\p{Latin})\p{L}")
-_ABBREVIATION: Final = 6
 
 known_tokens = lru_cache(maxsize=4096)(tokens)
 """`tokens` of questions and gold answers, which come again and again."""
@@ -63,10 +67,11 @@ class LexicalGrader:
             return False
         meant = known_tokens(gold, True)
         answer = first_answer(prediction, question)
-        if (keys := _keys(meant)) and keys in (_keys(tokens(prediction, True)), _keys(tokens(answer, True))):
+        said = tokens(answer, True)
+        if (keys := _keys(meant)) and keys in (_keys(said), _keys(tokens(prediction, True))):
             return True
-        for joined in (True, False):
-            said = tokens(answer, joined)
+        for joined in (True, False) if _HYPHEN.search(f"{question}{gold}{answer}") else (True,):
+            said = said if joined else tokens(answer, False)
             if len(said) > MOST_TOKENS + TOKENS_FOR_EACH * len(meant):
                 return False
             if any(_agrees(question, each, said, joined) for each in _alternatives(gold)):
@@ -84,7 +89,7 @@ def _keys(found: Sequence[Token]) -> list[str]:
 
 def _agrees(question: str, gold: str, answer: Sequence[Token], joined: bool) -> bool:
     asked, meant = known_tokens(question, joined), known_tokens(gold, joined)
-    said = _without_abbreviations(answer, meant)
+    said = one_of_both(answer, meant)
     if len(meant) == 1 and meant[0].key in YES | NO:
         return _agrees_whether(meant[0].key, said)
     readings = (Reading(asked, meant, said, span) for span in spans(asked, meant, said))
@@ -125,26 +130,6 @@ def _alternatives(gold: str) -> tuple[str, ...]:
     plain = _BRACKETS.sub(" ", gold)
     name = _REMARK.sub("", plain)
     short = name if regex.search("[A-Z0-9]", name) and not regex.search(r"\band\b", gold) else plain
-    found = dict.fromkeys((gold, plain, short, _SECOND_YEAR.sub("", plain), *_ALTERNATIVES.split(plain)))
+    named = _NAMED.split(plain, maxsplit=1)[-1]
+    found = dict.fromkeys((gold, plain, short, named, _SECOND_YEAR.sub("", plain), *_ALTERNATIVES.split(plain)))
     return tuple(text for text in found if regex.search(r"\w", text))
-
-
-def _without_abbreviations(said: Sequence[Token], meant: Sequence[Token]) -> tuple[Token, ...]:
-    """Without abbreviations in brackets of the name before them: "East African Community (EAC)"."""
-    kept: list[Token] = []
-    at, wanted = 0, {token.key for token in meant if token.kind != "mark"}
-    while at < len(said):
-        closes = (end for end in range(at + 2, min(at + _ABBREVIATION, len(said))) if said[end].key == ")")
-        end = next(closes, 0) if said[at].key == "(" else 0
-        within = [token.key for token in said[at + 1 : end] if token.key != "and"]
-        initials = iter([token.key[0] for token in kept[-2 * _ABBREVIATION :] if token.kind == "word"])
-        if (
-            end
-            and not wanted & set(within)
-            and all(letter in initials for key in within for letter in key if letter.isalpha())
-        ):
-            at = end
-        else:
-            kept.append(said[at])
-        at += 1
-    return tuple(kept)

@@ -17,6 +17,10 @@ def _spelled(pattern: str) -> dict[str, int]:
 
 _ORDINALS: Final = _spelled("{n,spellout,%spellout-ordinal}")
 _NUMBERS: Final = {**_spelled("{n,spellout}"), **_ORDINALS}
+DECADES: Final = {
+    f"{word.removesuffix('y')}ies": number for word, number in _NUMBERS.items() if number >= 20 and word.endswith("y")
+}
+"""The number that a decade begins with, by its name: 90 for "nineties"."""
 _SCALES: Final = {
     "dozen": 12,
     "hundred": 10**2,
@@ -24,6 +28,9 @@ _SCALES: Final = {
     "million": 10**6,
     "billion": 10**9,
     "trillion": 10**12,
+    "hundredth": 10**2,
+    "thousandth": 10**3,
+    "millionth": 10**6,
     "dozens": 0,
     "hundreds": 0,
     "thousands": 0,
@@ -58,11 +65,16 @@ def read_number(words: Sequence[str], at: int) -> tuple[Decimal | None, int]:
         elif not (word == "and" and room >= 100 and end > at and _value(words, end + 1) < room):
             break
         end += 1
-        if word in _ORDINALS:
+        if is_ordinal(word):
             break
     if end == at:
         return None, at
     return total + max(group, Decimal(0)), end
+
+
+def is_ordinal(word: str) -> bool:
+    """Whether a word of a number makes it a place in an order: "fifth" of "twenty-fifth"."""
+    return word in _ORDINALS or (word in _SCALES and word.endswith("th"))
 
 
 def _value(words: Sequence[str], at: int) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
 from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
+from seal_env.tasks.knowledge.grading.places import container_at
 from seal_env.tasks.knowledge.grading.spans import Span, alike
 from seal_env.tasks.knowledge.grading.text_token import Token
 
@@ -55,10 +57,33 @@ class Reading:
         """Places of what is neither the gold answer nor the question's, and says something by itself."""
         return frozenset(at for at, token in enumerate(self.said) if self._is_extra(at, token))
 
+    @cached_property
+    def around(self) -> frozenset[int]:
+        """Places behind the gold answer that name what it lies in ("Chicago, Illinois") or is ("Harvard University")."""
+        end = self.span[-1] + 1
+        heads = {head for token in self.asked for head in english.HEADS.get(token.key, ())}
+        if end < len(self.said) and self.said[end].key in heads:
+            end += 1
+        where = any(token.key in english.PLACES for token in self.asked)
+        while where and end < len(self.said) and len(self.span) == self.span[-1] - self.span[0] + 1:
+            start = end + (self.said[end].key in (",", "in", "("))
+            after = container_at([token for token in self.meant if token.key not in LIGHT], self.said, start)
+            if not after:
+                break
+            end = after + (after < len(self.said) and self.said[after].key == ")")
+        return frozenset(range(self.span[-1] + 1, end))
+
     def _is_extra(self, at: int, token: Token) -> bool:
         if token.kind == "mark" or at in self.span or (token.kind == "word" and token.key in LIGHT):
             return False
+        if at in self.around or self._is_counted(at, token):
+            return False
         return not any(alike(token, other) for other in self.asked)
+
+    def _is_counted(self, at: int, token: Token) -> bool:
+        """A word for what is counted that says no more than the number: "three people"."""
+        counts = [one.key for one in self.asked[:4]]
+        return at == self.span[-1] + 1 and token.key in english.COUNTED and ("how", "many") in pairwise(counts)
 
     def at(self, place: int) -> Token | None:
         """The token at a place; None outside."""
@@ -84,16 +109,18 @@ def is_rivalled(reading: Reading) -> bool:
 def _is_longer_name(reading: Reading) -> bool:
     """The gold answer is part of a longer name, or all there is but for other words: "New York", "Smith's brother"."""
     said, low, high = reading.said, reading.span[0], reading.span[-1]
-    before, after = reading.at(low - 1), reading.at(high + 1)
-    if said[low].glued or (after and after.glued and high + 1 in reading.extra):
+    behind = max(reading.around, default=high) + 1
+    before, after = reading.at(low - 1), reading.at(behind)
+    if said[low].glued or (after and after.glued and behind in reading.extra):
         return True
-    if said[high].possessive and not any(token.possessive for token in reading.meant):
+    whose = any(token.key == "whose" for token in reading.asked)
+    if said[high].possessive and not whose and not any(token.possessive for token in reading.meant):
         return True
     name = any(said[at].capital for at in reading.span)
-    if name and after and high + 1 in reading.extra and after.kind == "word" and after.capital:
+    if name and after and behind in reading.extra and after.kind == "word" and after.capital:
         return True
     first_name = bool(name and before and low - 1 in reading.extra and before.kind == "word" and before.capital)
-    if first_name and not _may_have_first_name(reading):
+    if first_name and (high + 1 in reading.around or not _may_have_first_name(reading)):
         return True
     if first_name and reading.extra == {low - 1}:
         return False
@@ -121,6 +148,8 @@ def _is_changed(reading: Reading) -> bool:
     if at < 0 or reading.said[at].key in reading.given:
         return False
     if {reading.said[at].key, reading.meant[0].key} == {"from", "to"}:
+        return True
+    if at and (reading.said[at - 1].key, reading.said[at].key) in english.LIMITS:
         return True
     measured = any(token.key in _MEASURED for token in reading.asked) or any(token.kind != "word" for token in reading.meant)
     return reading.said[at].key in english.CHANGERS or (measured and reading.said[at].key in english.COMPARERS)
@@ -156,8 +185,10 @@ def _other_number(reading: Reading) -> bool:
 
 
 def _kind(token: Token) -> str:
-    if token.kind == "date" or (token.key.isdecimal() and len(token.key) == 4):
+    if token.kind == "date" or (token.key.isdecimal() and len(token.key) == 4) or token.key.endswith("s"):
         return "date"
+    if token.key.endswith("th"):
+        return "place"
     return "share" if token.key.endswith("%") else "money" if " " in token.key else "count"
 
 
@@ -171,7 +202,7 @@ def _is_denied(reading: Reading) -> bool:
         if (
             token.kind != "word"
             or token.key in reading.given
-            or not (pair or token.key in english.DENIALS | english.FALSITY)
+            or not (pair or token.key in english.DENIALS | english.FALSITY or _is_hedge(reading, at))
         ):
             continue
         if at < high:
@@ -182,6 +213,14 @@ def _is_denied(reading: Reading) -> bool:
         elif not _is_aside(reading, at):
             return True
     return False
+
+
+def _is_hedge(reading: Reading, at: int) -> bool:
+    """Whether a word leaves open what stands behind it: "could", "may" where it is no month, "if" right before it."""
+    token, low = reading.said[at], reading.span[0]
+    if token.key in english.CONDITIONS:
+        return low - 5 <= at < low
+    return token.key in english.HEDGES and at < low and not (token.capital and token.key == "may")
 
 
 def _is_aside(reading: Reading, at: int) -> bool:
@@ -208,6 +247,8 @@ def _is_chosen(reading: Reading) -> bool:
         pair = (token.key, reading.said[at + 1].key if at + 1 < len(reading.said) else "")
         if (token.key not in english.CHOICES and pair not in english.ADDITIONS) or token.key in meant:
             continue
+        if pair[0] == "also" and at < low and not any(place in reading.extra for place in range(at)):
+            continue  # of the question's own words
         if high < at <= high + 6:
             return True
         if low - 4 <= at < low and all(
@@ -220,12 +261,16 @@ def _is_chosen(reading: Reading) -> bool:
 
 def _is_answered_again(reading: Reading) -> bool:
     """A later sentence says no more than another answer: "It was Paris. It was Kiel"."""
+    asked = {token.key for token in reading.asked}
+    counted = all(reading.said[at].kind != "word" or reading.said[at].key in asked for at in reading.span)
     start = reading.end
     for at in range(reading.end, len(reading.said) + 1):
         if at < len(reading.said) and not (reading.said[at].kind == "mark" and reading.said[at].key in _ENDS):
             continue
         cut_off = at == len(reading.said) and reading.end > _CUT_OFF
-        if 1 <= sum(place in reading.extra for place in range(start, at)) <= _ITEM and not cut_off:
+        extra = [place for place in range(start, at) if place in reading.extra]
+        rival = not counted or any(reading.said[place].kind != "word" for place in extra)
+        if 1 <= len(extra) <= _ITEM and rival and not cut_off:
             return True
         start = at + 1
     return False
@@ -283,6 +328,8 @@ def _is_item(reading: Reading, places: range, separator: str) -> bool:
         if any(key in english.RELATIVES for key in keys.values()) or (_is_verb(head.key) and not head.capital):
             return False
     run = next((index for index, at in enumerate(rest) if at not in reading.extra), len(rest))
+    if run == 1 and reading.said[rest[0]].kind == "date" and {keys.get(rest[0] - 1), before} == {"on", "by"}:
+        return False
     return 1 <= run <= _ITEM
 
 

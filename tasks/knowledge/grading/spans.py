@@ -10,7 +10,8 @@ from typing import Final
 import regex
 import simplemma
 
-from seal_env.tasks.knowledge.grading.english import ARTICLES, CHANGERS, COMPARERS, EDGES, LIGHT
+from seal_env.tasks.knowledge.grading.english import ARTICLES, CHANGERS, COMPARERS, COUNTED, EDGES, LIGHT
+from seal_env.tasks.knowledge.grading.spelling import american
 from seal_env.tasks.knowledge.grading.text_token import Token
 
 Span = tuple[int, ...]
@@ -18,6 +19,7 @@ Span = tuple[int, ...]
 
 _DATED: Final = regex.compile(r"\d{4}(?:-\d\d){0,2}")
 _DEGREE: Final = regex.compile("(?:er|est)$")
+_PARTS_OF_DECADES: Final = {"early": (0, 3), "mid": (4, 6), "late": (7, 9)}
 _SKIPPED: Final = ARTICLES | {"of"}
 _LOOSE_FROM: Final = 3
 _ENOUGH: Final = 0.75
@@ -36,8 +38,8 @@ def same(wanted: Token, said: Token) -> bool:
     if "date" in (wanted.kind, said.kind):
         return {wanted.kind, said.kind} <= {"date", "number"} and _same_date(wanted, said)
     if wanted.kind == said.kind == "word" and not wanted.capital:
-        return lemma(wanted.key) == lemma(said.key) and not _degree(wanted.key) and not _degree(said.key)
-    return False
+        return spelled(wanted.key) == spelled(said.key) and not _degree(wanted.key) and not _degree(said.key)
+    return wanted.kind == said.kind == "word" and not said.capital and american(wanted.key) == american(said.key)
 
 
 def _same_date(wanted: Token, said: Token) -> bool:
@@ -51,7 +53,13 @@ def _same_date(wanted: Token, said: Token) -> bool:
 @lru_cache(maxsize=65536)
 def lemma(word: str) -> str:
     """The dictionary form of an English word."""
-    return simplemma.lemmatize(word, lang="en").casefold() if word.isascii() and word not in LIGHT else word
+    plain = word.isascii() and word.islower() and word not in LIGHT
+    return simplemma.lemmatize(word, lang="en").casefold() if plain else word
+
+
+def spelled(word: str) -> str:
+    """The dictionary form in American spelling."""
+    return american(lemma(american(word)))
 
 
 def _degree(word: str) -> bool:
@@ -63,6 +71,8 @@ def alike(one: Token, other: Token) -> bool:
     """Whether two words begin alike, for most of their length: so much tells that a question is said again, nothing more."""
     if one.key == other.key or one.kind != "word" or other.kind != "word":
         return one.key == other.key
+    if lemma(one.key) == lemma(other.key) and not _degree(one.key) and not _degree(other.key):
+        return True
     root = max(4, -(-6 * max(len(one.key), len(other.key)) // 10))
     return min(len(one.key), len(other.key)) >= root and one.key[:root] == other.key[:root]
 
@@ -79,7 +89,7 @@ def spans(asked: Sequence[Token], meant: Sequence[Token], said: Sequence[Token])
     core = _between(plain, lambda token: token.kind == "word" and token.key in EDGES) or plain
     fresh = [token for token in core if token.key not in LIGHT and not any(alike(token, other) for other in asked)]
     asks_edges = _between(core, lambda token: token.kind == "word" and any(same(token, other) for other in asked))
-    ways = [core] if _out_of_order(core, said) else [core, asks_edges, *_turned(core)]
+    ways = [core] if _out_of_order(core, said) else [core, asks_edges, *_turned(core), *_counts(core, asked)]
     found = [span for way in ways for span in _find(way, said, asked)]
     if not found:
         found = [span for way in _persons(core, asked) for span in _find(way, said, asked)]
@@ -87,7 +97,7 @@ def spans(asked: Sequence[Token], meant: Sequence[Token], said: Sequence[Token])
         found = [span for span in found if not _is_echo(span, said, asked)]
     if len(core) > 1 and fresh and len(fresh) < len(core) and not _out_of_order(core, said):
         found += _find(fresh, said, asked, loose=True)
-    return found or _all_items(meant, said, asked) or _scattered(fresh, said, asked) or _in_century(core, said)
+    return found or _all_items(meant, said, asked) or _scattered(fresh, said, asked) or _in_period(core, said)
 
 
 def _between(found: Sequence[Token], drop: Callable[[Token], bool]) -> list[Token]:
@@ -111,12 +121,30 @@ def _is_echo(span: Span, said: Sequence[Token], asked: Sequence[Token]) -> bool:
     )
 
 
-def _turned(core: Sequence[Token]) -> Iterator[list[Token]]:
-    """The "Second World War" for "World War II", and back."""
+def _turned(wanted: Sequence[Token]) -> Iterator[list[Token]]:
+    """The "Second World War" for "World War II", and back; "Louis the Fourteenth" for "Louis XIV"."""
+    core = [token for token in wanted if token.key not in ARTICLES]
     if len(core) > 1 and all(token.capital for token in core[:-1]) and core[-1].kind == "number":
-        yield [core[-1], *core[:-1]]
+        place = core[-1]._replace(key=_other_form(core[-1].key))
+        yield from ([place, *core[:-1]], [*core[:-1], place])
     if len(core) > 1 and all(token.capital for token in core[1:]) and core[0].kind == "number":
-        yield [*core[1:], core[0]]
+        yield [*core[1:], core[0]._replace(key=_other_form(core[0].key))]
+
+
+def _counts(core: Sequence[Token], asked: Sequence[Token]) -> Iterator[Sequence[Token]]:
+    """The number alone of "3 people", if the question asks how many."""
+    if (
+        len(core) == 2
+        and core[0].kind == "number"
+        and core[1].key in COUNTED
+        and any(token.key == "many" for token in asked)
+    ):
+        yield core[:1]
+
+
+def _other_form(number: str) -> str:
+    """The key of "second" for that of "two", and back."""
+    return number.removesuffix("th") if number.endswith("th") else f"{number}th"
 
 
 def _persons(core: Sequence[Token], asked: Sequence[Token]) -> Iterator[list[Token]]:
@@ -193,10 +221,21 @@ def _scattered(fresh: Sequence[Token], said: Sequence[Token], asked: Sequence[To
     return [tuple(places)]
 
 
-def _in_century(core: Sequence[Token], said: Sequence[Token]) -> list[Span]:
-    """A year of the century that is wanted."""
-    if len(core) != 2 or core[1].key != "century" or not core[0].key.isdecimal():
-        return []
-    last = 100 * int(core[0].key)
+def _in_period(core: Sequence[Token], said: Sequence[Token]) -> list[Span]:
+    """A year of the century, or of the part of a decade, that is wanted."""
+    first, last = _period(core)
     years = [(at, int(token.key)) for at, token in enumerate(said) if regex.fullmatch(r"\d{3,4}", token.key)]
-    return [(at,) for at, year in years if last - 100 < year <= last]
+    return [(at,) for at, year in years if first <= year <= last]
+
+
+def _period(core: Sequence[Token]) -> tuple[int, int]:
+    """The years of the century, or of the part of a decade, that is wanted; none where another thing is."""
+    if len(core) != 2:
+        return 0, -1
+    one, other = core
+    if other.key == "century" and (century := regex.fullmatch(r"(\d{1,2})th", one.key)):
+        return 100 * int(century[1]) - 99, 100 * int(century[1])
+    if one.key in _PARTS_OF_DECADES and (decade := regex.fullmatch(r"(\d{3})0s", other.key)):
+        first, last = _PARTS_OF_DECADES[one.key]
+        return 10 * int(decade[1]) + first, 10 * int(decade[1]) + last
+    return 0, -1

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Final
 
 import regex
 from icu4py.breakers import WordBreaker
 
+from seal_env.tasks.knowledge.grading.names import in_full
 from seal_env.tasks.knowledge.grading.quantities import combine
 from seal_env.tasks.knowledge.grading.text_token import Token
 
@@ -29,27 +31,35 @@ _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{M
 _LETTER: Final = rf"(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{Nl}}\p{{No}}])"
 _PIECE: Final = regex.compile(
     rf"""
-    (?P<number>(?:(?<![\p{{L}}\p{{N}})\]%.+-])[+-])?(?:\d+(?:[.,:/-]\d+)*|(?<![\p{{L}}\p{{N}}])\.\d+))
-        (?:(?i:st|nd|rd|th)(?![\p{{L}}\p{{N}}])|(?P<decade>'?(?i:s)(?![\p{{L}}\p{{N}}])))?
+    (?P<money>(?<![\p{{L}}\p{{N}}])(?!US\$)[A-Z]{{1,3}}\$(?=\d))
+    |(?P<number>(?:(?<![\p{{L}}\p{{N}})\]%.+-])[+-])?(?:\d+(?:[.,:/-]\d+)*|(?<![\p{{L}}\p{{N}}])\.\d+))
+        (?:(?P<ordinal>(?i:st|nd|rd|th)(?![\p{{L}}\p{{N}}]))|(?P<decade>'?(?i:s)(?![\p{{L}}\p{{N}}]))
+          |(?P<scale>(?:[KkM]|[bm]n)(?![\p{{L}}\p{{N}}])))?
     |(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}]*)
     |(?P<short>(?<![\p{{L}}\p{{N}}])(?:\p{{L}}{{1,2}}\.){{1,8}}\p{{L}}{{1,2}}(?![\p{{L}}\p{{N}}])\.?)
-    |(?P<initial>(?<![\p{{L}}\p{{N}}'])(?:(?:\p{{Lu}}|\p{{Lu}}\p{{Ll}}{{1,2}})\.(?=\s\p{{Lu}})|\p{{Lu}}\p{{Ll}}{{2,3}}\.(?=\s\d)))
-    |(?P<word>{_LETTER}(?:{_LETTER}|\d|(?<=\d)\.(?=\d))*+(?:'{_LETTER}+)*+(?:[+\#]+|(?<=(?<![\p{{L}}\p{{N}}])\p{{Lu}})-(?![\p{{L}}\p{{N}}]))?)
+    |(?P<initial>(?<![\p{{L}}\p{{N}}'])(?:(?:\p{{Lu}}|\p{{Lu}}\p{{Ll}}{{1,2}})\.(?=\s\p{{Lu}})|\p{{Lu}}\p{{Ll}}{{1,3}}\.(?=\s\d)
+        |(?:Prof|Capt|Pres|Univ|Dept|Corp|Bros|Blvd)\.(?=\s\p{{Lu}})))
+    |(?P<word>{_LETTER}(?:{_LETTER}|\d|(?<=\d)\.(?=\d))*+(?:'{_LETTER}+)*+(?:[+\#\u2217]+|(?<=(?<![\p{{L}}\p{{N}}])\p{{Lu}})-(?![\p{{L}}\p{{N}}]))?)
     |(?P<mark>[.,;:!?|()\[\]\n/]|(?<=\s)-+(?=\s)|\u2014)
     |(?P<sign>[\p{{S}}%&\#@§¶‰*\\])
     """,
     regex.VERBOSE,
 )
 _MARKDOWN: Final = regex.compile(r"(?<![*_`~])[*_`~]++(?=[\p{L}\p{N}])|(?<=[\p{L}\p{N}.!?])[*_`~]++")
+_STARRED: Final = regex.compile(r"(?<![\p{L}\p{N}*_])(\p{L})\*(?![\p{L}\p{N}*])")
 _THOUSANDS: Final = regex.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_DECIMAL: Final = regex.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
+_MAGNITUDES: Final = {"k": 10**3, "m": 10**6, "mn": 10**6, "bn": 10**9}
 _SIGNS: Final = {"&": "and", "%": "percent", "‰": "permille"}
 
 
 def tokens(text: str, joined: bool) -> tuple[Token, ...]:
     """The tokens of a text. joined: words with a hyphen are one word ("e-mail" is "email"); or else they are several."""
     text = _RAISED.sub(lambda found: f"^{found[1]}", text)
+    if text.count("*") == len(_STARRED.findall(text)):  # or else they are Markdown
+        text = _STARRED.sub("\\1\u2217", text)
     text = _MARKDOWN.sub("", unicodedata.normalize("NFKC", text).translate(_SAME).replace("!=", "\u2260"))
-    found = list(_scan(text))
+    found = in_full(list(_scan(text)), capitals=text.isupper())
     return tuple(combine(_joined(found) if joined else found))
 
 
@@ -61,15 +71,28 @@ def _scan(text: str) -> Iterator[Token]:
         if number := found["number"]:
             key = number.replace(",", "") if _THOUSANDS.fullmatch(number) else number
             key = "".join(str(unicodedata.decimal(letter)) if letter.isdecimal() else letter for letter in key)
-            yield Token(f"{key}s" if found["decade"] else key.removeprefix("0" if key[:2] == "00" else ""), "number", glued)
+            yield Token(_number(key, found), "number", glued)
         elif found["unspaced"]:
             yield from (Token(each) for each in WordBreaker(said, "root"))
+        elif found["money"]:  # "A$5" is no "$5"
+            yield Token(said.casefold(), "word", glued)
         elif found["mark"]:
             yield Token(said, "mark")
         elif found["sign"]:
             yield Token(_SIGNS.get(said) or _name(said), "word", glued)
         else:
-            yield _word(said if found["word"] else said.replace(".", ""), glued)
+            yield _word(said if found["word"] else said.replace(".", ""), glued)._replace(written=said)
+
+
+def _number(key: str, found: regex.Match[str]) -> str:
+    """A number with what is written right behind it: "5th", "1990s", "1.5M"."""
+    if found["decade"]:
+        return f"{key}s"
+    if found["ordinal"]:
+        return f"{key}th"
+    if (scale := found["scale"]) and _DECIMAL.fullmatch(key):
+        return f"{(Decimal(key) * _MAGNITUDES[scale.lower()]).normalize():f}"
+    return key.removeprefix("0" if key[:2] == "00" else "")
 
 
 def _word(said: str, glued: bool) -> Token:
