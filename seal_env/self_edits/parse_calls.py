@@ -10,6 +10,7 @@ part of it. Whatever the action is, this returns; names and arguments are checke
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from seal_env.self_edits.call_forms.cursor import Cursor, UnreadableError
 from seal_env.self_edits.call_forms.json_calls import sequence
@@ -22,23 +23,26 @@ from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 MAX_REASON = 400
 """Most characters in the reason of an InvalidSelfEdit."""
 
-FENCE = "```"
+_FENCE = re.compile(r"`{3,}+|^[ \t]*+~{3,}+(?=\w*+[ \t]*+$)", re.MULTILINE)
+_FENCE_BEGINS = re.compile(r"```|^[ \t]*+~{3,}+(?:\w++[ \t]*+$|[ \t]*+\n\s*+[\[{<])", re.MULTILINE)
+"""A line of tildes alone is a fence only around something that begins like calls."""
 CALL_FORM = 'a list of tool calls, each with "name" and "arguments"'
 _NAME_KEYS = ("name", "tool_name", "recipient_name", "tool", "action", "function")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "action_input")
 _OTHER_KEYS = {"id", "type", "call_id", "tool_call_id", "status", "index"}
 _WRAPPERS = ("function", "functionCall", "function_call")
 """Keys of a call under which there may be an object with its name and arguments: OpenAI, Gemini."""
-_NO_JSON = ("tool_code", "python", "xml", "tool_call")
-"""Languages of fenced blocks with calls in other forms."""
+_JSON_BLOCKS = ("", "json", "jsonl", "jsonc", "json5", "tool_call", "tool_calls")
+_OTHER_BLOCKS = ("tool_code", "python", "py", "xml", "tool_call", "tool_calls")
+"""Languages of fenced blocks with JSON, and of those with calls in other forms."""
 _THOUGHTS = ("reasoning", "thinking")
 _SPEECH = ("message", "text", "output_text", *_THOUGHTS)
 _NAMESPACES = ("functions.", "default_api.")
-_BEGINS_CALLS = re.compile(r"\[TOOL_CALLS\]|\[\s*+[A-Za-z_][\w.]*+\(")
+_BEGINS_CALLS = re.compile(r"\[TOOL_(?:CALLS|REQUEST)\]|\[\s*+[A-Za-z_][\w.]*+\(")
 LIKE_A_CALL = re.compile(
     r"""\{\s*+\\*+["'](?:name|function|tool_name|recipient_name|tool|tool_calls|arguments|parameters|data_generation)\\*+["']\s*+:
-    |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
-    |^[ \t]*+\[?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\], ;\t]*+$
+    |^[ \t]*+\[?+(?:print\()?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
+    |^[ \t]*+\[?+(?:print\()?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\]), ;\t]*+$
     |^[ \t]*+[A-Za-z_][\w.]*+(?::[0-9]++)?+(?:[ \t]*+\n)?+\{[ ]*+["}]
     |</?+[|｜](?:DSML|open|close|sep|call|message|channel|constrain|recipient|plugin|python_tag|(?:tool|action)[\w▁]*+)[|｜]
     |<(?:[/|｜]|think|tool_c|function)[\w|｜▁:]*+\Z""",
@@ -84,6 +88,11 @@ def holds_a_call(text: str) -> bool:
     return first_mark(text) is not None or has_thought(text) or LIKE_A_CALL.search(text) is not None
 
 
+def has_fence(text: str) -> bool:
+    """Whether a fenced block of Markdown begins in a text."""
+    return _FENCE_BEGINS.search(text) is not None
+
+
 def _value(action: object) -> JSON:
     try:
         if isinstance(action, str):
@@ -107,8 +116,8 @@ def _text_value(text: str) -> JSON:
         raise ValueError("it is empty")
     if text[0] in "[{" and not _BEGINS_CALLS.match(text):
         return _json_value(text)
-    mark, fence = 0 if begins_with_call(text) else first_mark(text), text.find(FENCE)
-    if fence < 0 or (mark is not None and mark < fence):
+    mark, fence = 0 if begins_with_call(text) else first_mark(text), _FENCE_BEGINS.search(text)
+    if fence is None or (mark is not None and mark < fence.start()):
         calls = read_calls(text)
         if calls is not None:
             return [*calls]
@@ -130,15 +139,18 @@ def _json_value(text: str) -> JSON:
 
 def _fenced_value(text: str) -> JSON:
     """The only fenced block of an answer: JSON, or calls in a form, around which there are words but no other calls."""
-    parts = text.split(FENCE)
-    if len(parts) > 3:
+    fences = list(islice(_FENCE.finditer(text), 3))
+    if len(fences) > 2:
         raise ValueError("it has more than one fenced block")
-    language, line_end, block = parts[1].partition("\n") if len(parts) == 3 else ("", "", "")
-    block, known = block.strip(WHITE_SPACE), language.strip().lower() if line_end else FENCE
-    calls = read_calls(block) if known in _NO_JSON and block[:1] != "{" else None
-    if calls is None and known not in ("", "json", "tool_call"):
+    begin, end = (
+        (fences[0].span(), fences[1].span()) if len({each[0] for each in fences}) < len(fences) else ((0, 0), (0, 0))
+    )
+    language, line_end, block = text[begin[1] : end[0]].partition("\n")
+    block, known = block.strip(WHITE_SPACE), language.strip().lower() if line_end else None
+    calls = read_calls(block) if known in _OTHER_BLOCKS and block[:1] != "{" else None
+    if calls is None and known not in _JSON_BLOCKS:
         raise ValueError(f"it begins with {shown(text, 40)}, not with [ or {{")
-    if any(holds_a_call(words) or CALL_IN_WORDS.search(words) for words in (parts[0], parts[2])):
+    if any(holds_a_call(words) or CALL_IN_WORDS.search(words) for words in (text[: begin[0]], text[end[1] :])):
         raise UnreadableError("there may be another call beside the fenced block")
     return _json_value(block) if calls is None else [*calls]
 

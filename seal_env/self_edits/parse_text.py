@@ -1,8 +1,9 @@
 """Plain text as an action: what a model wrote about a source text, one document a line as in the paper, becomes tool calls.
 
 A line that begins with "Question:" and the line after it, if it begins with "Answer:", are one document. Everything else
-becomes an implication, as it is; a line that is too long for one document becomes several, divided at white space. The text
-closes the self-edit: it ends with finetune. Documents and calls are limited as in JSON.
+becomes an implication, as it is; a line that is too long for one document becomes several, divided at white space, and a
+line of punctuation alone divides the text and is no document. The text closes the self-edit: it ends with finetune.
+Documents and calls are limited as in JSON.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from seal_env.self_edits.call_forms.cursor import UnreadableError
-from seal_env.self_edits.parse_calls import CALL_FORM, FENCE, holds_a_call, invalid, parse
+from seal_env.self_edits.calls_in_words import sign_of_no_text
+from seal_env.self_edits.parse_calls import CALL_FORM, has_fence, holds_a_call, invalid, parse
 from seal_env.self_edits.refusals import is_refusal
+from seal_env.self_edits.talk import without_talk
 from seal_env.self_edits.thoughts import after_thoughts
 from seal_env.self_edits.untrusted_json import check_length, check_unicode, shown
 from seal_env.tools.common.finetune import FINETUNE
-from seal_env.tools.common.training import TRAINING
 from seal_env.tools.registry import MAX_CALLS
 from seal_env.tools.text.documents import MAX_CHARACTERS, MAX_TEXTS
 from seal_env.tools.text.implications import IMPLICATIONS
-from seal_env.tools.text.relations import RELATIONS
-from seal_env.tools.text.rewrite import REWRITE
 from seal_env.tools.text.self_qa import SELF_QA
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 
@@ -34,50 +34,15 @@ QUESTION = re.compile(r"\W*+(?:question|q)\s*+[0-9]{0,3}+\s*+[:.]\W*+(?P<text>.*
 ANSWER = re.compile(r"\W*+(?:answer|a)\s*+[0-9]{0,3}+\s*+[:.]\s*+(?P<text>.*+)", re.IGNORECASE)
 ANSWER_WITHIN = re.compile(r"(?<=\s)answer\s*+[0-9]{0,3}+\s*+:", re.IGNORECASE)
 
-_TOOLS = (IMPLICATIONS, REWRITE, SELF_QA, RELATIONS, TRAINING, FINETUNE)
-_NAMES = "|".join(tool.name for tool in _TOOLS)
-_ARGUMENTS = "|".join(name for tool in _TOOLS for name in tool.arguments.model_fields)
-NAMES_A_TOOL = re.compile(
-    rf"""\b(?:functions|default_api|tools)\.(?:{_NAMES})\b
-    |\b(?:{_NAMES})(?:\.call)?+\((?:\s*+\w++\s*+[=:]|\s*+[\[{{"'*])
-    |\b(?:{_NAMES})(?:[ ]*+[:=])?+\s*+[\[{{]\s*+["'{{]
-    |\b(?:{_NAMES})\{{
-    |["'](?:{_ARGUMENTS})["']\s*+:
-    |\b(?:{_ARGUMENTS})\s*+[:=]\s*+[\[{{]\s*+["'{{]
-    |</?(?:{_NAMES}|{_ARGUMENTS})\b[^<>\n]*+>
-    |<(?:tool|function|invoke|parameter|argument)[\w ]*+[ =>]
-    |<\w++>\s*+(?:functions\.)?+(?:{_NAMES})\s*+[(<]
-    |\[/?+(?:END_)?+TOOL_\w*+\]
-    |^[ \t]*+(?:[-*][ ]*+)?+(?:name|tool|function|action|call|tool_name|(?:tool|function)[ _]call)[ ]*+:[ ]*+[\"'`*]*+
-        (?:functions\.)?+(?:{_NAMES})\b[\"'`*()]*+[ \t]*+$
-    |^[ \t]*+\[(?:{_NAMES})\][ \t]*+$
-    |^[ \t]*+(?:[-*][ ]++)?+(?:\w++[ ]*+=[ ]*+)?+[`*\[]*+(?:functions\.)?+(?:{FINETUNE.name}|{SELF_QA.name})
-        [`*.:;(){{}}\] ]*+[ \t]*+$""",
-    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
-)
-"""Calls of these tools in no form that is read: tags made up, YAML, a name on its own line, arguments in pieces of JSON."""
-
-MARKS_OF_A_CHAT = re.compile(
-    r"""<[|\uff5c][^\s<>|\uff5c]{1,60}+[|\uff5c]>
-    |<(?:start|end)_of_\w++>
-    |<unused[0-9]++>
-    |\[/?+INST\]
-    |</?(?:analysis|reflection|thoughts|plan|internal|inner_monologue|reasoning_\w++)>
-    |<[ ]*+/?+[ ]*+think(?:ing)?+[ ]*+>|\[/?+think(?:ing)?+\]
-    |\A(?:assistant|model)[ ]*+\n""",
-    re.VERBOSE | re.IGNORECASE,
-)
-"""Special tokens of chat templates, where a model went on with another turn, and tags of thoughts in no known form."""
-
-JSON_BEGINS = re.compile(r"\s*+(\{|\[\s*+[\[{\]]|\Z)")
+JSON_BEGINS = re.compile(r"\s*+(\{|\[\s*+[\[{\]]|\[\s*+\"[^\"\\\n]*+(?:\\.[^\"\\\n]*+)*+\"\s*+[,\]]|\Z)")
 
 
 def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     """Read an action, where plain text is one too. Never raises.
 
     Plain text is what neither begins like JSON nor has a fenced block, the mark of a tool call or of a thought, or something
-    that begins like a call: such a text is read as calls, or it is a mistake. Thoughts before a plain text are no part of
-    it. A refusal, see `is_refusal`, is a mistake too.
+    that begins like a call: such a text is read as calls, or it is a mistake. Thoughts before a plain text and words to the
+    user around it are no part of it. A refusal, see `is_refusal`, and a reply of nothing but such words are mistakes too.
 
     Args:
         action: a text, or what `parse` reads.
@@ -86,7 +51,7 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         At least one tool call, or what is wrong.
     """
     action = str.__str__(action) if isinstance(action, str) else action
-    if not isinstance(action, str) or JSON_BEGINS.match(action) or FENCE in action:
+    if not isinstance(action, str) or JSON_BEGINS.match(action) or has_fence(action):
         return parse(action)
     try:
         check_length(action)
@@ -99,13 +64,16 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         return parse(action)
     if JSON_BEGINS.match(text) or holds_a_call(text):
         return parse(action)
-    named = NAMES_A_TOOL.search(text) or MARKS_OF_A_CHAT.search(text)
-    if named:
-        reason = f"The answer is neither plain text nor tool calls that can be read: {shown(named[0].strip(), 60)}."
+    sign = sign_of_no_text(text)
+    if sign:
+        reason = f"The answer is neither plain text nor tool calls that can be read: {shown(sign, 60)}."
         return invalid(Outcome.NOT_JSON, f"{reason} Reply with {CALL_FORM}.")
-    if is_refusal(text):
+    learned = without_talk(text)
+    if is_refusal(text) or is_refusal(learned):
         return invalid(Outcome.NOT_JSON, f"The answer is a refusal, not a text to learn: {text}")
-    return read_texts(text)
+    if not learned:
+        return invalid(Outcome.NOT_JSON, f"The answer speaks to a user and has no text to learn: {text}")
+    return read_texts(learned)
 
 
 def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:
@@ -120,6 +88,7 @@ def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     texts: list[str] = []
     pairs: list[dict[str, str]] = []
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if any(map(str.isalnum, line))] or lines
     index = 0
     while index < len(lines):
         pair, used = _question(lines[index], "".join(lines[index + 1 : index + 2]))

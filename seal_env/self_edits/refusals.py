@@ -2,8 +2,8 @@
 
 What is left out: everything that is not surely a refusal. A reply is one if it has at most MAX_LINES lines and its first
 sentence says, in the first person, that the writer cannot or will not do what was requested: an inability followed by a
-verb of service ("help with", "assist", "comply", "provide") or the words "as an AI". A text that quotes such a sentence, or
-says in the first person that something else is impossible, is a text like any other.
+verb of service ("help with", "assist", "comply", "provide"), the words "as an AI", or that no tool or text is there. A text
+that quotes such a sentence, or says in the first person that something else is impossible, is a text like any other.
 """
 
 from __future__ import annotations
@@ -35,6 +35,25 @@ _AS_AN_AI = (
     r"as[ ]an?[ ](?:ai|artificial[ ]intelligence|(?:large[ ])?language[ ]model)\b[^.\n]{0,80}?"
     rf"(?:{_CANNOT}|i[ ]don't|i[ ]do[ ]not)"
 )
+_NO_TOOLS = (
+    r"none of the (?:provided|given|available) (?:functions|tools)\b"
+    r"|(?:there are|i have|i see) no (?:\w+ )?(?:functions|tools) (?:available|provided|that i|i can)\b"
+    r"|the (?:provided|given|available) (?:functions?|tools?) (?:do|does|is|are|can|could)(?: not\b|n't\b|not\b)"
+    r"|i (?:don't|do not) (?:currently )?have (?:access to )?(?:(?:any|the|these|those|such|your) )?"
+    r"(?:(?:ability|capability) to\b|(?:tools?|functions?)(?:[.!]|$| (?:available|needed|to|for)))"
+)
+_TEXT = r"(?:passage|text|document|article|content|input|file)s?"
+_SEEMS = r"(?:(?:it (?:seems|looks|appears)|i (?:notice|see))(?: like| that| as if)? )?"
+_NO_TEXT = (
+    rf"{_SEEMS}you (?:haven't|have not|didn't|did not|forgot to) (?:yet |actually )?"
+    r"(?:provided?|shared?|included?|attach(?:ed)?|pasted?|give|given|sent|send)\b"
+    rf"|{_SEEMS}(?:there(?: is|'s| was)|i see|i have) no {_TEXT}"
+    r"(?:[.!]|$| (?:provided|given|here|attached|included|in (?:your|this|the) (?:message|prompt|request)|to work))"
+    rf"|{_SEEMS}no {_TEXT} (?:was|is|has been) (?:provided|given|attached|included|shared)\b"
+    rf"|i (?:can't|cannot|don't|do not) (?:see|find|have|have access to) (?:the|any|a|your) {_TEXT}"
+    r"(?:[.!]|$| (?:you|in your|to))"
+    rf"|(?:to do (?:so|this|that), )?i(?:'ll| will|'d| would)? need (?:to see )?(?:the|your|a) {_TEXT}\b"
+)
 _OTHER_LANGUAGES = (
     r"(?:(?:es[ ])?tut[ ]mir[ ]leid|entschuldigung)[,.]?[ ](?:aber[ ])?(?:ich[ ]kann|(?:dabei|damit|das)[ ]kann[ ]ich)"
     r"|(?:je[ ]suis[ ])?désolée?[ ,]+(?:mais[ ])?je[ ]ne[ ]peux[ ]pas"
@@ -45,7 +64,8 @@ _OTHER_LANGUAGES = (
     r"|申し訳(?:ありません|ございません)が|죄송하지만"
 )
 _FIRST_SENTENCE = re.compile(
-    rf"(?:{_SORRY}[ ,.!—-]*(?:but[ ])?)?+(?:{_CANNOT}[ ]{_SERVE}|{_DECLINE})|{_AS_AN_AI}|{_OTHER_LANGUAGES}"
+    rf"(?:{_SORRY}[ ,.!—-]*(?:but[ ])?)?+(?:{_CANNOT}[ ]{_SERVE}|{_DECLINE}|{_NO_TOOLS}|{_NO_TEXT})"
+    rf"|{_AS_AN_AI}|{_OTHER_LANGUAGES}"
 )
 _APOLOGY_ONLY = re.compile(rf"{_SORRY}[ ,.!—-]*(?:but[ ])?(?:that|this)(?:[ ]is|'s)[ ](?:not[ ])?something[ ]i")
 

@@ -54,6 +54,10 @@ def python_call(literal: Callable[[object], str], method: str = "") -> One:
     return lambda tool, given: f"{tool}{method}({', '.join(f'{key}={literal(value)}' for key, value in given.items())})"
 
 
+def printed(tool: str, given: dict[str, Any]) -> str:
+    return f"print(default_api.{python_call(python)(tool, given)})"
+
+
 def bare(value: object, true: str = "true", false: str = "false") -> str:
     """A value in a tag: a text as it is, anything else as JSON."""
     if isinstance(value, bool):
@@ -208,8 +212,8 @@ def dsml(wrapper: str) -> Render:
     return each(invoke("｜DSML｜", typed=True), f"<｜DSML｜{wrapper}>\n", "\n", f"\n</｜DSML｜{wrapper}>")
 
 
-def fence(inner: Render, language: str = "json") -> Render:
-    return lambda calls: f"I choose this.\n\n```{language}\n{inner(calls)}\n```\nIt is a good choice."
+def fence(inner: Render, language: str = "json", mark: str = "```") -> Render:
+    return lambda calls: f"I choose this.\n\n{mark}{language}\n{inner(calls)}\n{mark}\nIt is a good choice."
 
 
 def after(before: str, inner: Render, behind: str = "") -> Render:
@@ -239,6 +243,9 @@ REPLY_FORMS: dict[str, ReplyForm] = {
     ),
     "fenced list among words": ReplyForm(fence(a_list()), True),
     "fenced list without a language": ReplyForm(fence(a_list(), ""), True),
+    "list in a fence of tildes": ReplyForm(fence(a_list(), mark="~~~"), True),
+    "list in a longer fence": ReplyForm(fence(a_list(), mark="````"), True),
+    "LM Studio": ReplyForm(tagged("[TOOL_REQUEST]", "[END_TOOL_REQUEST]"), False),
     "Command R": ReplyForm(lambda calls: f"Action: ```json\n{dumps(objects(calls, 'tool_name', 'parameters'))}\n```", True),
     "byte order mark": ReplyForm(after("\ufeff", a_list()), True),
     "spaces of other kinds": ReplyForm(after("\u00a0\u2003\u200b", a_list(), "\u00a0\u3000\ufeff"), True),
@@ -340,6 +347,12 @@ REPLY_FORMS: dict[str, ReplyForm] = {
     "Olmo 3": ReplyForm(each(python_call(python_json), "<function_calls>\n", "\n", "\n</function_calls>"), True),
     "python tag with a method": ReplyForm(
         each(python_call(python_json, ".call"), "<|python_tag|>", "; ", "<|eom_id|>"), False
+    ),
+    "Gemma 3, printed in a fence": ReplyForm(fence(each(printed, between="\n"), "tool_code"), True),
+    "Gemma 3, printed": ReplyForm(each(printed, between="\n"), False),
+    "smolagents, in a fence": ReplyForm(
+        after("Thought: I adapt the model.\nCode:\n", fence(each(python_call(python), between="\n"), "py"), "<end_code>"),
+        True,
     ),
     "Gemma 3": ReplyForm(fence(each(python_call(python), "[", ", ", "]"), "tool_code"), True),
     # tags

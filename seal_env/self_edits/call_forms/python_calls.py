@@ -1,7 +1,8 @@
 """Forms whose calls are written in Python: `[augment(flips=True), finetune()]`.
 
 A call is translated into JSON token by token and read as JSON; nothing is evaluated and nothing recurses. Only literals
-pass: no other names, no operators, no calls within arguments, no positional arguments but one dict.
+pass: no other names, no operators, no calls within arguments, no positional arguments but one dict. `print` around a call,
+as Gemma writes it, is no part of it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _WORDS = {"True": "true", "true": "true", "False": "false", "false": "false", "N
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "'": "'", '"': '"', "\\": "\\", "/": "/", "\n": ""}
 _METHOD = ".call"
+_PRINT = "print"
+_WRAPPER = "tool_call"
+"""ChatGLM3 writes this name for every tool, and the tool's own one before it, where words stand."""
 
 
 def expression(cursor: Cursor) -> list[Call]:
@@ -65,7 +69,10 @@ def to_the_end(cursor: Cursor) -> list[Call]:
 
 
 class _Translation:
-    """What has been translated so far, and which brackets are open: [, {, ( of a call, or ({ of a call with one dict."""
+    """What has been translated so far, and which brackets are open.
+
+    They are [, {, ( of a call, ({ of a call with one dict, and `print`.
+    """
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
@@ -94,8 +101,12 @@ class _Translation:
         self._json.append(json.dumps(_ESCAPE.sub(_unescaped, token[1:-1]) if "\\" in token else token[1:-1]))
 
     def _call(self, name: str) -> None:
-        if self._open not in ([], ["["]):
+        if self._open not in ([], ["["], [_PRINT], [_PRINT, "["]) or name == _WRAPPER:
             raise self._cursor.error(f"{name} is called within another call")
+        if name == _PRINT and not self._open:
+            self._open.append(_PRINT)
+            self._json.append("")
+            return
         self._cursor.skip_space()
         one_dict = self._cursor.at("{")
         self._open.append("({" if one_dict else "(")
@@ -124,7 +135,7 @@ class _Translation:
             raise self._cursor.error(f"{bracket} does not close {opened}")
         if self._json[-1] == "," and self._json[-2] not in ("[", "{"):
             self._json.pop()
-        self._json.append({"(": "}}", "({": "}"}.get(opened, bracket))
+        self._json.append({"(": "}}", "({": "}", _PRINT: ""}.get(opened, bracket))
 
     ADD: ClassVar[Mapping[str, Callable[[_Translation, str], None]]] = MappingProxyType(
         {

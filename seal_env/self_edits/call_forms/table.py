@@ -91,6 +91,7 @@ FORMS: Final = (
     ),
     CallForm("Phi-4-mini, Firefunction", r"functools(?=\s*+\[)", json_calls.one_list),
     CallForm("Mistral", r"\[TOOL_CALLS\]", json_calls.mistral),
+    _json("LM Studio", "[TOOL_REQUEST]", "[END_TOOL_REQUEST]"),
     CallForm("Apertus", r"<\|tools_prefix\|>", partial(json_calls.by_name, end="<|tools_suffix|>")),
     CallForm("Llama 3.1 to 3.3", r"<\|python_tag\|>", _python_tag),
     CallForm("Llama 4", r"<\|python_start\|>", _python_or_json("<|python_end|>")),
