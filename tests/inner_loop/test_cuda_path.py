@@ -17,7 +17,7 @@ from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCau
 from benchmarks.architectures.matrix import JOBS as ARCHITECTURE_JOBS
 from benchmarks.architectures.matrix import tiny_base
 from seal_env.inner_loop.batched import decode, evaluate, fused, key_cache, lora, packed_model
-from seal_env.inner_loop.batched.attention import VariableLengthAttention, _kernel
+from seal_env.inner_loop.batched.attention import VariableLengthAttention, varlen_kernel
 from seal_env.inner_loop.batched.decode import QueryInSlot, WrongAnswer
 from seal_env.inner_loop.batched.fused import FusedRMSNorm, FusedSwiGLU, fuse
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne, choose_products
@@ -220,7 +220,7 @@ def test_forward_and_backward_run_on_meta_tensors(
 ) -> None:
     """Shapes, types and strides as torch's own kernels of a GPU want them."""
     monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
-    attend_with(_kernel(), monkeypatch)
+    attend_with(varlen_kernel(), monkeypatch)
     with torch.device("meta"):
         model = LlamaForCausalLM(LlamaConfig(**{**SHAPE, "num_key_value_heads": key_heads})).bfloat16().requires_grad_(False)
     meta = torch.device("meta")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 from contextvars import ContextVar
+from functools import cached_property
 from importlib import import_module
+from itertools import accumulate
 from typing import Any, Protocol
 
 import torch
@@ -15,7 +17,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from seal_env.errors import ModelError
-from seal_env.inner_loop.batched.packing import Packed, Run
+from seal_env.inner_loop.batched.packing import Packed, Run, on_device
 
 NAME = "seal_env_packed"
 """The name under which transformers finds this attention."""
@@ -66,11 +68,12 @@ AttentionInterface.register(NAME, _attend)
 
 def attention_over(packed: Packed) -> Attention:
     """One kernel for all sequences where torch has one for this device, otherwise one call for each run of equal lengths."""
-    kernel = _kernel() if packed.ids.is_cuda else None
+    kernel = varlen_kernel() if packed.ids.is_cuda else None
     return _AttentionByRuns(packed) if kernel is None else VariableLengthAttention(packed, kernel)
 
 
-def _kernel() -> Any:
+def varlen_kernel() -> Any:
+    """Torch's attention over sequences of different lengths; None where torch has none."""
     try:
         return import_module("torch.nn.attention.varlen").varlen_attn
     except (ImportError, AttributeError):
@@ -141,15 +144,32 @@ def _check_padding(padded: bool, window: int) -> None:
 class VariableLengthAttention:
     """All sequences in one call of torch's `varlen_attn`; the padding of all in another."""
 
-    def __init__(self, packed: Packed, kernel: Any) -> None:
+    def __init__(self, packed: Packed, kernel: Any, longest: int | None = None, sequences: int = 0) -> None:
+        """Plan for all layers.
+
+        Args:
+            packed: The sequences.
+            kernel: torch's `varlen_attn`.
+            longest: What the kernel is given as the longest sequence, if it is given more than that.
+            sequences: How many sequences the kernel is given at least; those added are empty.
+        """
         self._kernel = kernel
         # Before torch 2.12 the kernel has no such argument and accepts fewer key heads than query heads without it.
         self._has_gqa_flag = "enable_gqa" in inspect.signature(kernel).parameters
         device = packed.ids.device
-        sequences = [(run.start + n * run.length, run.length, run.real) for run in packed.runs for n in range(run.count)]
-        self._real = _Part([range(start, start + real) for start, _, real in sequences], device)
-        self._padding = _Part([range(start + real, start + length) for start, length, real in sequences], device)
-        self._longest = packed.longest
+        found = [(run.start + n * run.length, run.length, run.real) for run in packed.runs for n in range(run.count)]
+        real = [range(start, start + real) for start, _, real in found]
+        self._real = _Part([*real, *[range(0)] * (sequences - len(real))], device, longest or 0)
+        self._padding: _Part | None = None
+        if packed.padded:
+            self._padding = _Part([range(start + real, start + length) for start, length, real in found], device)
+            self._order = torch.cat([self._real.tokens, self._padding.tokens]).argsort()
+        self._longest = max(packed.longest, longest or 0)
+
+    @property
+    def bounds(self) -> torch.Tensor:
+        """Where each sequence begins and the last one ends, int32 [sequences + 1]."""
+        return self._real.bounds
 
     def __call__(
         self,
@@ -166,9 +186,9 @@ class VariableLengthAttention:
         real, padding = self._real, self._padding
         before = -1
         if window is not None and window < self._longest:
-            _check_padding(bool(padding.longest), window)
+            _check_padding(padding is not None, window)
             before = window - 1
-        if not padding.longest:
+        if padding is None:
             return self._call(q, k, v, real, scale, (before, 0))[None]
         k, v = k[real.tokens], v[real.tokens]
         mixed = torch.cat(
@@ -177,7 +197,7 @@ class VariableLengthAttention:
                 self._call(q[padding.tokens], k, v, padding, scale, (-1, -1)),
             ]
         )
-        return mixed[torch.cat([real.tokens, padding.tokens]).argsort()][None]
+        return mixed[self._order][None]
 
     def _call(
         self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, asking: _Part, scale: float | None, window: tuple[int, int]
@@ -199,10 +219,13 @@ class VariableLengthAttention:
 
 
 class _Part:
-    """A part of each sequence. tokens: its indices. bounds: int32 [sequences + 1], where each begins among them."""
+    """A part of each sequence: where each begins among them, int32 [sequences + 1], and the indices of its tokens."""
 
-    def __init__(self, parts: list[range], device: torch.device) -> None:
-        lengths = torch.tensor([0, *map(len, parts)], dtype=torch.int32)
-        self.longest = max(map(len, parts))
-        self.bounds = lengths.cumsum(0, dtype=torch.int32).to(device)
-        self.tokens = torch.tensor([token for part in parts for token in part], dtype=torch.long, device=device)
+    def __init__(self, parts: list[range], device: torch.device, longest: int = 0) -> None:
+        self._parts, self._device = parts, device
+        self.longest = max(longest, *map(len, parts))
+        self.bounds = on_device([*accumulate(map(len, parts), initial=0)], torch.int32, device)
+
+    @cached_property
+    def tokens(self) -> torch.Tensor:
+        return on_device([token for part in self._parts for token in part], torch.long, self._device)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from seal_env.inner_loop.batched.evaluate import evaluate
+from seal_env.inner_loop.batched.fetch import Fetched
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE
@@ -18,6 +19,9 @@ from seal_env.inner_loop.model.memory import in_halves
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.results import TrainingLog, base_result, out_of_memory, update_result
 from seal_env.types import UpdateJob, UpdateResult
+
+LATE = {"cuda": 1}
+"""Steps that may follow before the losses of a step are read: a GPU then has work while the next step is laid out."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Batch:
         learning = [index for index, job in jobs.items() if job.learns]
         self._waiting = deque(sorted(learning, key=lambda index: -steps_of(jobs[index])))
         self._active: deque[tuple[int, JobInProgress]] = deque()
+        self._unread: deque[tuple[list[tuple[int, JobInProgress, int]], Fetched]] = deque()
+        self._late = LATE.get(model.base.device.type, 0)
         self._trained: list[Trained] = []
 
     def run(self) -> None:
@@ -75,10 +81,8 @@ class Batch:
                 self._begin(slots, free.pop())
             chosen = self._choose()
             in_halves(chosen, lambda jobs: self._step(slots, jobs), self._shrink)
-            for index, job in chosen:
-                if index not in self.results and job.rows:
-                    self._active.append((index, job))
-                    continue
+            self._active.extend(chosen)
+            for index, job in self._take_ended():
                 free.append(job.slot)
                 if index not in self.results:
                     self._finish(index, job, slots, done)
@@ -119,15 +123,35 @@ class Batch:
         return sorted(chosen, key=lambda item: item[1].slot)  # neighbours in memory are one block, see Packed
 
     def _step(self, slots: TrainingSlots, chosen: Sequence[tuple[int, JobInProgress]]) -> None:
-        """One optimizer step of each job; a loss that is not finite ends a job."""
-        began = time.perf_counter()
-        losses = slots.step([job for _, job in chosen])
-        elapsed, tokens = time.perf_counter() - began, sum(job.tokens for _, job in chosen)
-        for (index, job), loss in zip(chosen, losses, strict=True):
-            job.seconds += elapsed * job.tokens / tokens
-            job.note(loss)
-            if job.log.diverged:
-                self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
+        """One optimizer step of each job."""
+        began, read = time.perf_counter(), [job.tokens for _, job in chosen]
+        losses = Fetched(slots.step([job for _, job in chosen]))
+        self._unread.append(([(index, job, job.take()) for index, job in chosen], losses))
+        self._read(0 if any(not job.rows for _, job in chosen) else self._late)
+        elapsed = time.perf_counter() - began
+        for (_, job), tokens in zip(chosen, read, strict=True):
+            job.seconds += elapsed * tokens / sum(read)
+
+    def _read(self, most: int) -> None:
+        """Read losses until those of so many steps are unread; a loss that is not finite ends a job."""
+        while len(self._unread) > most:
+            taken, losses = self._unread.popleft()
+            for (index, job, tokens), loss in zip(taken, losses.tolist(), strict=True):
+                job.note(loss, tokens)
+                if job.log.diverged:
+                    self.results[index] = self._diverged(job)
+
+    def _take_ended(self) -> list[tuple[int, JobInProgress]]:
+        """The active jobs that have a result or no step left; they are no longer active."""
+        open_, ended = deque[tuple[int, JobInProgress]](), list[tuple[int, JobInProgress]]()
+        for index, job in self._active:
+            (open_ if job.rows and index not in self.results else ended).append((index, job))
+        self._active = open_
+        return ended
+
+    @staticmethod
+    def _diverged(job: JobInProgress) -> UpdateResult:
+        return update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
 
     def _shrink(self, item: tuple[int, JobInProgress]) -> None:
         """A job's step did not fit into memory alone: use fewer rows at a time, or give the job up."""
@@ -142,7 +166,7 @@ class Batch:
         weights = slots.stack.weights[job.slot]
         job.log.diverged = not bool(weights.isfinite().all())
         if job.log.diverged:
-            self.results[index] = update_result(job.log, job.micro_batch, (), {"train_seconds": job.seconds})
+            self.results[index] = self._diverged(job)
             return
         slot = len(self._trained)
         done.put(slot, weights)

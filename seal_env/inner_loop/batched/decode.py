@@ -6,16 +6,18 @@ Decoding starts at the first token that differs from the gold answer, with the k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, compress
 
 import torch
 
 from seal_env.inner_loop.batched.attention import attention_over
+from seal_env.inner_loop.batched.graphs import Recorder
 from seal_env.inner_loop.batched.head import choose
 from seal_env.inner_loop.batched.key_cache import KeyCache, States, one_token_each, storing
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedReader
-from seal_env.inner_loop.batched.packing import Piece, pack
+from seal_env.inner_loop.batched.packing import Piece, on_device, pack
 from seal_env.inner_loop.tokens.answer import AnswerInProgress, check_length
 from seal_env.inner_loop.tokens.chat_template import EncodedQuery
 from seal_env.types import Answer, Query
@@ -53,13 +55,15 @@ class WrongAnswer:
         query: The query.
         matched: How many gold tokens the answer starts with.
         token: The token that follows them.
-        states: Keys and values of everything before that token, [heads, T, d] for each layer.
+        states: Keys and values of everything before that token, [heads, T, d] for each layer, and those of other answers.
+        start: Where this answer's begin.
     """
 
     query: QueryInSlot
     matched: int
     token: int
     states: States
+    start: int = 0
 
     @property
     def length(self) -> int:
@@ -96,19 +100,18 @@ def verify(
     with torch.no_grad():
         decodes = any(each.decode for each in queries)
         hidden = model.hidden(packed, stack, storing(attention, stored) if decodes else attention)
-    starts: list[int] = []
-    positions: list[int] = []
-    offset = 0
-    for each in queries:
-        starts.append(offset)
-        offset += each.tokens
-        positions.extend(range(offset - len(each.encoded.gold_T), offset))
-    gold = torch.tensor([token for each in queries for token in each.encoded.gold_T], device=model.base.device)
-    found = choose(hidden[torch.tensor(positions, device=model.base.device)], model.head, gold)
+    starts = [*accumulate((each.tokens for each in queries), initial=0)]
+    positions = [
+        at for each, stop in zip(queries, starts[1:], strict=True) for at in range(stop - len(each.encoded.gold_T), stop)
+    ]
+    gold = on_device([token for each in queries for token in each.encoded.gold_T], torch.long, model.base.device)
+    found = choose(hidden[on_device(positions, torch.long, model.base.device)], model.head, gold)
     chosen, margins = (values.tolist() for values in found)
     answers: list[tuple[Answer, WrongAnswer | None]] = []
+    shared: States = []  # filled in below, when it is known what is wrong
+    known: list[range] = []
     at = 0
-    for each, start in zip(queries, starts, strict=True):
+    for each, start in zip(queries, starts, strict=False):
         length = len(each.encoded.gold_T)
         tokens, margin = chosen[at : at + length], min(margins[at : at + length])
         at += length
@@ -118,32 +121,64 @@ def verify(
         answer = Answer(each.query.query_id, exact, each.query.answer if exact else None, round(margin, 4))
         wrong = None
         if not exact and each.decode:
-            span = slice(start, start + len(each.encoded.prompt_T) + matched)
-            states = [(key[:, span].clone(), value[:, span].clone()) for key, value in stored]
-            wrong = WrongAnswer(each, matched, tokens[matched], states)
+            wrong = WrongAnswer(each, matched, tokens[matched], shared, sum(map(len, known)))
+            known.append(range(start, start + wrong.length))
         answers.append((answer, wrong))
+    if known:
+        span = on_device([token for each in known for token in each], torch.long, model.base.device)
+        shared.extend((key[:, span], value[:, span]) for key, value in stored)
     return answers
 
 
 @torch.no_grad()
 def decode(model: PackedReader, stack: LoraStack | None, wrong: Sequence[WrongAnswer]) -> list[str]:
     """The greedy answers as text, all rows side by side; rows of one slot must be neighbours."""
-    device, tokenizer = model.base.device, model.base.tokenizer
-    answers = [
-        AnswerInProgress(row.query.query, row.query.encoded, row.matched, tokenizer, model.base.max_tokens) for row in wrong
-    ]
+    tokenizer, most = model.base.tokenizer, model.base.max_tokens
+    answers = [AnswerInProgress(row.query.query, row.query.encoded, row.matched, tokenizer, most) for row in wrong]
     unfinished = [not answer.full and answer.take(row.token) for answer, row in zip(answers, wrong, strict=True)]
-    alive = [index for index, open_ in enumerate(unfinished) if open_]
-    tokens = {index: wrong[index].token for index in alive}
-    first = [wrong[index] for index in alive]
-    cache = KeyCache([row.states for row in first], [row.length for row in first]) if alive else None
-    while alive:
-        assert cache is not None
-        packed = one_token_each([tokens[i] for i in alive], [wrong[i].query.slot for i in alive], cache, device)
-        hidden = model.hidden(packed, stack, cache.attend)
-        chosen = (hidden @ model.head.T).argmax(1).tolist()
-        tokens = dict(zip(alive, chosen, strict=True))
-        remaining = [row for row, index in enumerate(alive) if answers[index].take(tokens[index])]
-        cache.advance(remaining) if remaining else None
-        alive = [alive[row] for row in remaining]
+    open_ = [index for index, each in enumerate(unfinished) if each]
+    if open_:
+        rows = GreedyRows(model, stack, [wrong[index] for index in open_])
+        growing = [answers[index] for index in open_]
+        while growing:
+            growing = rows.step(growing)
     return [answer.text for answer in answers]
+
+
+class GreedyRows:
+    """Answers that grow side by side, a token a step. On a GPU a step that recurs becomes a CUDA graph."""
+
+    def __init__(self, model: PackedReader, stack: LoraStack | None, rows: Sequence[WrongAnswer]) -> None:
+        """Begin with answers whose first new token is known."""
+        self._model, self._stack = model, stack
+        self._recorder = Recorder(model, model.base.device)
+        lengths, starts = [row.length for row in rows], [row.start for row in rows]
+        self._cache = KeyCache([row.states for row in rows], lengths, starts, fixed=model.graphs)
+        self._slots = [row.query.slot for row in rows]
+        self._begin([row.token for row in rows])
+
+    def _begin(self, tokens: Sequence[int]) -> None:
+        self._packed = one_token_each(tokens, self._slots, self._cache, self._model.base.device)
+        self._alive = list(range(len(tokens)))
+        self._recorder.forget(None)
+
+    def step(self, answers: Sequence[AnswerInProgress]) -> list[AnswerInProgress]:
+        """Add a token to each answer. Returns those that go on, which are the next step's."""
+        self._model.proof.check(replace(self._packed, longest=self._cache.longest_of(self._alive)))
+        tokens = self._recorder.run(None, self._choose).tolist()
+        self._cache.count()
+        going_on = [answer.take(tokens[row]) for answer, row in zip(answers, self._alive, strict=True)]
+        self._alive = [*compress(self._alive, going_on)]
+        if self._alive and self._cache.stale(self._alive):
+            self._cache.advance(self._alive)
+            self._slots = [self._slots[row] for row in self._alive]
+            self._begin([tokens[row] for row in self._alive])
+        return [*compress(answers, going_on)]
+
+    def _choose(self) -> torch.Tensor:
+        """The next token of each row, which becomes the row's last, [rows]."""
+        hidden = self._model.hidden(self._packed, self._stack, self._cache.attend)
+        chosen = (hidden @ self._model.head.T).argmax(1)
+        self._packed.ids.copy_(chosen[None])
+        self._cache.next()
+        return chosen

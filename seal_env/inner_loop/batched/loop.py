@@ -36,16 +36,19 @@ PROBE_TOKENS = 64
 class BatchedInnerLoop:
     """Trains and evaluates many updates on one base model. Thread-safe; threads take turns."""
 
-    def __init__(self, base: FrozenLM, slots: int = MOST_SLOTS, tokens: int | None = None) -> None:
+    def __init__(
+        self, base: FrozenLM, slots: int = MOST_SLOTS, tokens: int | None = None, graphs: bool | None = None
+    ) -> None:
         """Nothing is allocated yet.
 
         Args:
             base: The base model, which stays as it is.
             slots: Limit on the adapters that train side by side.
             tokens: Limit on the tokens of a pass; None measures what fits into memory.
+            graphs: See PackedReader.
         """
         self.base = base
-        self._slots, self._tokens = slots, tokens
+        self._slots, self._tokens, self._graphs = slots, tokens, graphs
         self._models: dict[LoraSpec, PackedModel] = {}
         self._token_bytes: dict[LoraSpec, float] = {}
         self._turn = Lock()
@@ -90,12 +93,12 @@ class BatchedInnerLoop:
     @cached_property
     def _reader(self) -> PackedReader:
         """The base model without adapters."""
-        return PackedReader(self.base, prove(self.base, None))
+        return PackedReader(self.base, prove(self.base, None), self._graphs)
 
     def _model(self, spec: LoraSpec) -> PackedModel:
         if spec not in self._models:
             self._models.clear()
-            self._models[spec] = PackedModel(self.base, spec, prove(self.base, spec))
+            self._models[spec] = PackedModel(self.base, spec, prove(self.base, spec), self._graphs)
         return self._models[spec]
 
     def _sizes(self, model: PackedModel, jobs: int, state_tensors: int) -> tuple[int, int]:

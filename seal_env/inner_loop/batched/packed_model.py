@@ -66,17 +66,19 @@ class Current:
 class PackedReader:
     """Reads packed sequences with a model."""
 
-    def __init__(self, base: FrozenLM, proof: Proof | None = None) -> None:
+    def __init__(self, base: FrozenLM, proof: Proof | None = None, graphs: bool | None = None) -> None:
         """Copy the model's modules.
 
         Args:
             base: The model.
             proof: What is proven for it; other passes are refused. None refuses none.
+            graphs: Whether small passes that recur become CUDA graphs; None is yes on a GPU.
 
         Raises:
             ModelError: The model's head adds something.
         """
         self.base, self.proof = base, proof or Proof()
+        self.graphs = base.device.type == "cuda" if graphs is None else graphs
         self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
         self.model = share(base.model)
         self.model.set_attn_implementation(NAME)
@@ -112,9 +114,9 @@ class PackedReader:
 class PackedModel(PackedReader):
     """A base model, prepared for adapters of one shape."""
 
-    def __init__(self, base: FrozenLM, spec: LoraSpec, proof: Proof | None = None) -> None:
+    def __init__(self, base: FrozenLM, spec: LoraSpec, proof: Proof | None = None, graphs: bool | None = None) -> None:
         """See PackedReader. spec: the adapters' shape."""
-        super().__init__(base, proof)
+        super().__init__(base, proof, graphs)
         self.spec = spec
         self.layers: dict[str, torch.nn.Module] = {}
         for name in base.targets(spec).layers:

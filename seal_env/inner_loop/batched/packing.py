@@ -87,11 +87,18 @@ def pack(pieces: Sequence[Piece], device: torch.device) -> Packed:
     spans = tuple((slot, slice(*bound)) for (slot, _), bound in zip(owners, bounds, strict=True) if slot != BASE)
     assert len({slot for slot, _ in spans}) == len(spans)
     return Packed(
-        torch.tensor([ids], device=device),
-        torch.tensor([positions], device=device),
+        on_device(ids, torch.long, device)[None],
+        on_device(positions, torch.long, device)[None],
         tuple(runs),
         spans,
-        torch.tensor([slot for slot, _ in spans], dtype=torch.long, device=device),
-        torch.tensor([span.stop for _, span in spans], dtype=torch.int32, device=device),
+        on_device([slot for slot, _ in spans], torch.long, device),
+        on_device([span.stop for _, span in spans], torch.int32, device),
         max((len(piece.ids) for piece in pieces), default=0),
     )
+
+
+def on_device(values: Sequence[float], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Numbers as a tensor [N]. A GPU fetches them when it gets there, and nothing waits for it."""
+    if device.type != "cuda":
+        return torch.tensor(values, dtype=dtype, device=device)
+    return torch.tensor(values, dtype=dtype, pin_memory=True).to(device, non_blocking=True)

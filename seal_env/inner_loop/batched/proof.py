@@ -242,6 +242,7 @@ class _Comparison:
             )
             ours = self.packed.hidden(following, self.stack, cache.attend) @ self.packed.head.T
             self._same("decoded logits", ours, torch.stack([theirs[row, n] for row, n in enumerate(at)]))
+            cache.count()
             cache.advance([0, 1])
 
     def _same_with_padding(self) -> bool:

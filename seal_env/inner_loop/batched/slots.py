@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from seal_env.inner_loop.batched.head import cross_entropy
+from seal_env.inner_loop.batched.layout import lay_out
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
-from seal_env.inner_loop.batched.progress import JobInProgress, begin_job, lay_out
+from seal_env.inner_loop.batched.progress import JobInProgress, begin_job
 from seal_env.inner_loop.batched.slot_adamw import one_kernel
+from seal_env.inner_loop.batched.small_pass import SmallPasses, forward_backward
 from seal_env.inner_loop.optim.base import Optimizer, OptimizerState
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
 from seal_env.types import UpdateJob
@@ -32,6 +33,7 @@ class TrainingSlots:
         self.stack = LoraStack(model.spec, model.layers, count, learn=True)
         weights, gradients, flat = self.stack.weights, self.stack.gradients, optimizer.elementwise
         assert gradients is not None
+        self._small = SmallPasses(model, self.stack, pad)
         self._together = one_kernel(self.stack, optimizer)
         each = range(count) if self._together is None else ()
         self._states = [OptimizerState(optimizer, self.stack.tensors(slot, weights, flat)) for slot in each]
@@ -43,11 +45,11 @@ class TrainingSlots:
         (self._states[slot].reset() if self._together is None else self._together.reset(slot))
         return begin_job(job, slot, examples_E)
 
-    def step(self, jobs: Sequence[JobInProgress]) -> list[float]:
+    def step(self, jobs: Sequence[JobInProgress]) -> torch.Tensor:
         """Take one optimizer step of each job.
 
         Returns:
-            The mean loss of each job.
+            The mean loss of each job, [jobs], on the device, which may not have computed it yet.
 
         Raises:
             RuntimeError: Memory ran out; no weight has changed.
@@ -58,7 +60,7 @@ class TrainingSlots:
         else:
             for job in jobs:
                 self._update(job)
-        return losses.tolist()
+        return losses
 
     def _update(self, job: JobInProgress) -> None:
         """Clip the gradient and take an optimizer step on one adapter."""
@@ -71,17 +73,17 @@ class TrainingSlots:
         self.stack.publish(slot)
 
     def _gradients(self, jobs: Sequence[JobInProgress]) -> torch.Tensor:
-        self.stack.forget_gradients([job.slot for job in jobs])
-        total = torch.zeros(len(jobs), dtype=self.stack.weights.dtype, device=self.stack.weights.device)
-        for part in range(max(job.parts for job in jobs)):
-            total += self._backward(jobs, part)
-        return total
-
-    def _backward(self, jobs: Sequence[JobInProgress], part: int) -> torch.Tensor:
-        """Add the gradients of each job's micro-batch `part`. Returns its share of each job's loss, [jobs]."""
+        """Compute the gradients of one step of each job. Returns the jobs' mean losses, [jobs]."""
+        slots, parts = [job.slot for job in jobs], max(job.parts for job in jobs)
+        layouts = (lay_out(jobs, part, self.pad) for part in range(parts))
+        if parts == 1:
+            (layout,) = layouts
+            if self._small.takes(layout, slots):
+                return self._small.run(layout, slots)
+            layouts = iter([layout])
+        self.stack.forget_gradients(slots)
         device, dtype = self.stack.weights.device, self.stack.weights.dtype
-        packed, where = lay_out(jobs, part, self.pad, device, dtype)
-        states = self.model.hidden(packed, self.stack)[where.positions]
-        total, losses = cross_entropy(states, self.model.head, where.labels, where.shares)
-        total.backward()
-        return torch.zeros(len(jobs), dtype=dtype, device=device).index_add(0, where.jobs, losses.to(dtype))
+        total = torch.zeros(len(jobs), dtype=dtype, device=device)
+        for layout in layouts:
+            total += forward_backward(self.model, self.stack, *layout.on(device, dtype), len(jobs))
+        return total

@@ -7,8 +7,9 @@ import time
 import torch
 
 from seal_env.inner_loop.batched.head import cross_entropy
+from seal_env.inner_loop.batched.layout import lay_out
 from seal_env.inner_loop.batched.packed_model import PackedReader
-from seal_env.inner_loop.batched.progress import JobInProgress, lay_out
+from seal_env.inner_loop.batched.progress import JobInProgress
 from seal_env.inner_loop.full.weights import FullWeights
 from seal_env.inner_loop.model.memory import in_halves
 from seal_env.inner_loop.optim.base import Optimizer, OptimizerState
@@ -50,7 +51,7 @@ class FullTraining:
         """
         began = time.perf_counter()
         while job.rows and self._fits and not job.log.diverged:
-            in_halves([job], lambda _: job.note(self._step(job)), self._shrink)
+            in_halves([job], lambda _: job.note(self._step(job), job.take()), self._shrink)
         job.log.diverged = job.log.diverged or not self._weights.finite
         job.seconds += time.perf_counter() - began
         return self._fits
@@ -73,7 +74,7 @@ class FullTraining:
 
     def _backward(self, job: JobInProgress, part: int) -> float:
         """Add the gradients of micro-batch `part`. Returns its share of the loss."""
-        packed, where = lay_out([job], part, self._pad, self._masters[0].device, self._masters[0].dtype)
+        packed, where = lay_out([job], part, self._pad).on(self._masters[0].device, self._masters[0].dtype)
         states = self._reader.hidden(packed, None)[where.positions]
         total, _ = cross_entropy(states, self._reader.head, where.labels, where.shares)
         total.backward()
