@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from seal_env.inner_loop.batched.fetch import Fetched
 from seal_env.inner_loop.batched.kernels import LEFT_OUT
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.slots import TrainingSlots
@@ -19,42 +20,40 @@ from seal_env.inner_loop.model.memory import release_memory
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.types import UpdateJob
 
-WARM, TIMED, PROFILED, TIMED_AGAIN = 3, 8, 3, 5
+WARM, TIMED, PROFILED, TIMED_AGAIN = 4, 8, 3, 5
 LISTED, SHOWN = 40, 12
 
 
 class Steps:
     """Jobs in training, one step of each at a time, without the loop's limit on the tokens of a pass."""
 
-    def __init__(self, base: FrozenLM, jobs: Sequence[UpdateJob]) -> None:
+    def __init__(self, base: FrozenLM, jobs: Sequence[UpdateJob], graphs: bool = False) -> None:
         epochs = WARM + TIMED + PROFILED  # a step each at least
         jobs = [replace(job, training=replace(job.training, num_train_epochs=epochs)) for job in jobs]
-        model = PackedModel(base, jobs[0].lora)
+        model = PackedModel(base, jobs[0].lora, graphs=graphs)
         optimizer = make_optimizer(jobs[0].recipe.optimizer)
         self._slots = TrainingSlots(model, len(jobs), int(base.tokenizer.pad_token_id), optimizer)
         self._jobs = [
             self._slots.begin(slot, job, [base.encoder.example(example, job.recipe) for example in job.examples_E])
             for slot, job in enumerate(jobs)
         ]
+        self.losses: list[list[float]] = []
+        self._unread = Fetched(torch.empty(0))
 
     def take(self) -> int:
-        """One step of each job, which has enough of them. Returns their tokens; the device has done its work."""
+        """One step of each job, which has enough of them. Returns their tokens; the device may still be at work on it."""
         tokens = sum(job.tokens for job in self._jobs)
-        for job, loss in zip(self._jobs, self._slots.step(self._jobs), strict=True):
-            job.note(loss)
+        unread, self._unread = self._unread, Fetched(self._slots.step(self._jobs))
+        for job in self._jobs:
+            job.take()
+        self.losses.append(unread.tolist())
         return tokens
 
 
 def measure_steps(base: FrozenLM, jobs: Sequence[UpdateJob], profile_to: Path) -> dict[str, Any]:
     """Milliseconds and tokens of a step of all jobs, and the figures of `profile`."""
     steps = Steps(base, jobs)
-    for _ in range(WARM):
-        steps.take()
-    seconds, tokens = [], []
-    for _ in range(TIMED):
-        began = time.perf_counter()
-        tokens.append(steps.take())
-        seconds.append(time.perf_counter() - began)
+    seconds, tokens = take_steps(steps)
     figures = {
         "jobs": len(jobs),
         "milliseconds": [1000 * each for each in seconds],
@@ -71,17 +70,24 @@ def milliseconds_without(base: FrozenLM, jobs: Sequence[UpdateJob], names: Seque
     for left_out in ((), *((name,) for name in names), tuple(names)):
         LEFT_OUT.update(left_out)
         try:
-            steps, seconds = Steps(base, jobs), []
-            for _ in range(WARM + TIMED_AGAIN):
-                began = time.perf_counter()
-                steps.take()
-                seconds.append(time.perf_counter() - began)
+            steps = Steps(base, jobs)
+            seconds, _ = take_steps(steps, TIMED_AGAIN)
         finally:
             LEFT_OUT.clear()
-        found["without " + " ".join(left_out) if left_out else "with all"] = 1000 * median(seconds[WARM:])
+        found["without " + " ".join(left_out) if left_out else "with all"] = 1000 * median(seconds)
         del steps
         release_memory()
     return found
+
+
+def take_steps(steps: Steps, count: int = TIMED) -> tuple[list[float], list[int]]:
+    """So many steps after a few that do not count: seconds and tokens of each."""
+    seconds, tokens = [], []
+    for _ in range(WARM + count):
+        began = time.perf_counter()
+        tokens.append(steps.take())
+        seconds.append(time.perf_counter() - began)
+    return seconds[WARM:], tokens[WARM:]
 
 
 def profile(step: Callable[[], int], path: Path) -> dict[str, Any]:

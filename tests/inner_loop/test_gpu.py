@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.inner_loop.jobs import digit_job
 from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.inner_loop import INNER_LOOPS, make_inner_loop
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, attention_over
+from seal_env.inner_loop.batched.graphs import PLAIN_RUNS, Recorder
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne
+from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Piece, pack
+from seal_env.inner_loop.batched.slots import TrainingSlots
 from seal_env.inner_loop.model.frozen_lm import choose_device, load_base_model
+from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.reference.loop import ReferenceInnerLoop
-from seal_env.types import LoraSpec
+from seal_env.types import PROFILES, LoraSpec, TrainingConfig, UpdateJob
 
 pytestmark = [
     pytest.mark.gpu,
@@ -117,6 +123,95 @@ def test_kernels_of_the_gpu_give_what_single_products_give(profile: str, monkeyp
     monkeypatch.setattr("seal_env.inner_loop.batched.attention.varlen_kernel", lambda: None)
     for ours, theirs in zip(fast, losses(), strict=True):
         assert ours == pytest.approx(theirs, rel=0.05, abs=0.01)
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[torch.cuda.CUDAGraph]:
+    """Each graph that is replayed, each time."""
+    found: list[torch.cuda.CUDAGraph] = []
+    replay = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: (found.append(graph), replay(graph)))
+    return found
+
+
+def knowledge_jobs(count: int) -> list[UpdateJob]:
+    encoder = load_base_model("seal-tiny", "cuda").encoder
+    lora, recipe = LoraSpec(16, 32.0), PROFILES["fixed"]
+    training = TrainingConfig("train_using_all_tokens", 1e-4, 4)
+    return [
+        digit_job(encoder, seed, (60, 40 + seed, 60, 200), 0.5, training, lora, recipe, (4, 80 + seed))
+        for seed in range(count)
+    ]
+
+
+def test_small_passes_as_graphs_do_the_same(replays: list[torch.cuda.CUDAGraph]) -> None:
+    """Training with jobs that end at different steps, and answers that grow beyond the room of their keys."""
+    base, jobs = load_base_model("seal-tiny", "cuda"), knowledge_jobs(5)
+    plain = BatchedInnerLoop(base, 3, graphs=False).run(jobs)
+    assert not replays
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)  # of graphs that are off
+        ours = BatchedInnerLoop(base, 3, graphs=True).run(jobs)
+    assert len(set(replays)) > 1
+    assert len(replays) > 60
+    texts: list[tuple[str | None, str | None]] = []
+    for mine, other in zip(ours, plain, strict=True):
+        assert (mine.outcome, len(mine.losses_S)) == (other.outcome, len(other.losses_S))
+        assert mine.losses_S == pytest.approx(other.losses_S, rel=0.05, abs=0.01)
+        margins = [[answer.margin for answer in result.answers_Q] for result in (mine, other)]
+        assert margins[0] == pytest.approx(margins[1], rel=0.1, abs=0.3)
+        texts += [(a.text, b.text) for a, b in zip(mine.answers_Q, other.answers_Q, strict=True)]
+    assert sum(a == b for a, b in texts) >= 0.7 * len(texts)  # bf16 may tip a token of a long one the other way
+
+
+def test_replayed_pass_is_the_recorded_one_bit_by_bit(replays: list[torch.cuda.CUDAGraph]) -> None:
+    base, jobs = load_base_model("seal-tiny", "cuda"), knowledge_jobs(3)
+    slots = TrainingSlots(PackedModel(base, jobs[0].lora), 3, base.pad_id, make_optimizer("adamw"))
+    begun = [
+        slots.begin(slot, job, [base.encoder.example(each, job.recipe) for each in job.examples_E[:1]])
+        for slot, job in enumerate(jobs)
+    ]
+    slots.stack.weights.uniform_(-0.02, 0.02)
+    for slot in range(3):
+        slots.stack.publish(slot)
+    found = []
+    for _ in range(6):
+        losses = slots._gradients(begun)
+        assert slots.stack.gradients is not None
+        found.append((losses.clone(), slots.stack.gradients.clone()))
+    assert len(replays) == 6 - PLAIN_RUNS
+    assert all(torch.equal(losses, found[0][0]) and torch.equal(gradients, found[0][1]) for losses, gradients in found)
+    slots.model.graphs = False
+    losses, gradients = slots._gradients(begun), slots.stack.gradients  # without padding
+    assert losses.tolist() == pytest.approx(found[0][0].tolist(), rel=0.01)
+    assert float((gradients - found[0][1]).norm() / gradients.norm()) < 0.02
+
+
+def test_work_that_waits_for_the_gpu_is_not_recorded(replays: list[torch.cuda.CUDAGraph]) -> None:
+    class User:
+        graphs = True
+
+    x, user = torch.ones(3, device="cuda"), User()
+    recorder = Recorder(user, x.device)
+    with pytest.warns(RuntimeWarning, match="CUDA graphs are off: the model waits for the GPU"):
+        found = [recorder.run("key", lambda: x * float(x.sum())) for _ in range(5)]
+    assert [each.tolist() for each in found] == [[3.0] * 3] * 5
+    assert not user.graphs
+    assert not replays
+
+
+def test_recording_that_fails_leaves_the_gpu_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class User:
+        graphs = True
+
+    x, user = torch.ones(3, device="cuda"), User()
+    recorder = Recorder(user, x.device)
+    monkeypatch.setattr(Recorder, "_check", Recorder._aside)
+    with pytest.warns(RuntimeWarning, match="CUDA graphs are off: recording failed"):
+        found = [recorder.run("key", lambda: x * float(x.sum())) for _ in range(5)]
+    assert [each.tolist() for each in found] == [[3.0] * 3] * 5
+    torch.cuda.empty_cache()
+    assert torch.randn(2, device="cuda").isfinite().all()
 
 
 def test_vote_decodes_on_the_gpu() -> None:

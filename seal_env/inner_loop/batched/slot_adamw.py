@@ -10,6 +10,7 @@ import torch
 
 from seal_env.inner_loop.batched.kernels import find_kernels
 from seal_env.inner_loop.batched.lora import LoraStack
+from seal_env.inner_loop.batched.packing import on_device
 from seal_env.inner_loop.batched.progress import JobInProgress
 from seal_env.inner_loop.optim.adamw import BETAS, AdamW
 from seal_env.inner_loop.optim.base import Optimizer
@@ -42,8 +43,9 @@ class SlotAdamW:
         stack, slots = self._stack, [job.slot for job in jobs]
         assert stack.gradients is not None
         if slots != self._rows[0]:
-            self._rows = (slots, torch.tensor(slots, dtype=torch.long, device=stack.weights.device))
-        numbers = torch.tensor([self._numbers(job) for job in jobs], device=stack.weights.device)
+            self._rows = (slots, on_device(slots, torch.long, stack.weights.device))
+        flat = [number for job in jobs for number in self._numbers(job)]
+        numbers = on_device(flat, torch.float32, stack.weights.device).unflatten(0, (len(jobs), -1))
         clips = (numbers[:, 4] / (self._norms(slots) + 1e-6)).clamp(max=1.0)
         self._kernels.adamw_of_slots(
             stack.weights, stack.used, stack.gradients, self._moments, self._rows[1], clips, numbers, BETAS

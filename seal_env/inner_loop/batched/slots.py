@@ -74,13 +74,10 @@ class TrainingSlots:
 
     def _gradients(self, jobs: Sequence[JobInProgress]) -> torch.Tensor:
         """Compute the gradients of one step of each job. Returns the jobs' mean losses, [jobs]."""
-        slots, parts = [job.slot for job in jobs], max(job.parts for job in jobs)
-        layouts = (lay_out(jobs, part, self.pad) for part in range(parts))
-        if parts == 1:
-            (layout,) = layouts
-            if self._small.takes(layout, slots):
-                return self._small.run(layout, slots)
-            layouts = iter([layout])
+        slots = [job.slot for job in jobs]
+        layouts = [lay_out(jobs, part, self.pad) for part in range(max(job.parts for job in jobs))]
+        if len(layouts) == 1 and self._small.takes(layouts[0], slots):
+            return self._small.run(layouts[0], slots)
         self.stack.forget_gradients(slots)
         device, dtype = self.stack.weights.device, self.stack.weights.dtype
         total = torch.zeros(len(jobs), dtype=dtype, device=device)
