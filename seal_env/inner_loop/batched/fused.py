@@ -20,7 +20,7 @@ DIFFERENCE_LIMITS = {torch.bfloat16: 2e-2, torch.float16: 2e-3}
 """Limits on how far a fused module may be from the model's own, relative in the Euclidean norm; 1e-5 for other types."""
 
 FUSED_TOKENS = 2048
-"""A kernel of Triton pays from about so many tokens on: it takes longer to launch than torch's."""
+"""A kernel of Triton pays from about so many tokens on, unless it is part of a CUDA graph: it takes longer to launch."""
 
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Rotation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -55,7 +55,9 @@ class FusedSwiGLU(torch.nn.Module):
         return y
 
 
-def fuse(model: torch.nn.Module, silu_product: Product | None = None, rotation: Rotation | None = None) -> list[str]:
+def fuse(
+    model: torch.nn.Module, silu_product: Product | None = None, rotation: Rotation | None = None, graphs: bool = False
+) -> list[str]:
     """Replace a model's RMS normalisations, SwiGLU layers and rotary embeddings.
 
     Those that compute something else (Gemma's 1 + weight) stay.
@@ -64,6 +66,7 @@ def fuse(model: torch.nn.Module, silu_product: Product | None = None, rotation: 
         model: Changed in place. Names, parameters and their order stay the same.
         silu_product: Computes silu(a) * b and may overwrite a and b in the backward pass. None leaves SwiGLU as it is.
         rotation: Rotates queries [1, heads, T, d] and keys by cos and sin [1, T, d]. None leaves them to the model.
+        graphs: Whether small passes are CUDA graphs.
 
     Returns:
         The names of what was replaced.
@@ -73,7 +76,7 @@ def fuse(model: torch.nn.Module, silu_product: Product | None = None, rotation: 
         replacement = _fused_norm(module) or (_fused_swiglu(module, silu_product) if silu_product else None)
         if replacement is not None and _agree(module, replacement):
             if isinstance(replacement, FusedSwiGLU):
-                replacement.least_tokens = FUSED_TOKENS
+                replacement.least_tokens = 0 if graphs else FUSED_TOKENS
             model.set_submodule(name, replacement.train(module.training))
             fused.append(name)
         elif rotation is not None and _rotate_with(module, rotation):

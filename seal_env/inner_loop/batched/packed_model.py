@@ -15,6 +15,7 @@ from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.attention import CURRENT, NAME, Attention, attention_over
 from seal_env.inner_loop.batched.fused import fuse, liger_silu_product
 from seal_env.inner_loop.batched.kernels import find_kernels
+from seal_env.inner_loop.batched.last_layer import Chosen, trim_last_layer
 from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
 from seal_env.inner_loop.batched.packing import Packed
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
@@ -56,11 +57,13 @@ class Current:
         anchor: A scalar that requires a gradient, so that the first adapted layer's output does although its input does not.
         stack: The adapters; None for the model without.
         packed: The tokens.
+        chosen: The positions that leave the last layer; None for all.
     """
 
     anchor: torch.Tensor
     stack: LoraStack | None = None
     packed: Packed | None = None
+    chosen: Chosen | None = None
 
 
 class PackedReader:
@@ -84,8 +87,9 @@ class PackedReader:
         self.model.set_attn_implementation(NAME)
         if base.device.type == "cuda":  # on a CPU the fused ones are no faster
             kernels = find_kernels("rotary", base.device)
-            fuse(self.model, liger_silu_product(), None if kernels is None else kernels.rotate)
+            fuse(self.model, liger_silu_product(), None if kernels is None else kernels.rotate, self.graphs)
         self.decoder: Any = text_decoder(self.model)
+        self.trims = trim_last_layer(self.decoder, self.current, base.device)
         head = self.model.get_output_embeddings()
         if getattr(head, "bias", None) is not None:
             raise ModelError(
@@ -94,14 +98,22 @@ class PackedReader:
             )
         self.head: torch.Tensor = head.weight
 
-    def hidden(self, packed: Packed, stack: LoraStack | None, attention: Attention | None = None) -> torch.Tensor:
-        """Last hidden states, [T, width], of packed sequences; stack None reads them with the base model alone.
+    def hidden(
+        self, packed: Packed, stack: LoraStack | None, attention: Attention | None = None, chosen: Chosen | None = None
+    ) -> torch.Tensor:
+        """Last hidden states, [T, width], of packed sequences; at the chosen positions alone, [N, width], if it `trims`.
+
+        Args:
+            packed: The sequences.
+            stack: The adapters; None reads with the base model alone.
+            attention: The attention; None is that over the sequences.
+            chosen: The positions that are wanted; None is all.
 
         Raises:
             ModelError: Nothing is proven for such sequences.
         """
         self.proof.check(packed)
-        self.current.stack, self.current.packed = stack, packed
+        self.current.stack, self.current.packed, self.current.chosen = stack, packed, chosen
         token = CURRENT.set(attention or attention_over(packed))
         try:
             output = self.decoder(input_ids=packed.ids, position_ids=packed.positions, use_cache=False)

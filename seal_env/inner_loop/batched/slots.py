@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from seal_env.inner_loop.batched.last_layer import choose_positions
 from seal_env.inner_loop.batched.layout import lay_out
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
@@ -82,5 +83,7 @@ class TrainingSlots:
         device, dtype = self.stack.weights.device, self.stack.weights.dtype
         total = torch.zeros(len(jobs), dtype=dtype, device=device)
         for layout in layouts:
-            total += forward_backward(self.model, self.stack, *layout.on(device, dtype), len(jobs))
+            packed, where = layout.on(device, dtype)
+            chosen = choose_positions(packed, layout.positions, where.positions) if self.model.trims else None
+            total += forward_backward(self.model, self.stack, packed, where, len(jobs), chosen=chosen)
         return total

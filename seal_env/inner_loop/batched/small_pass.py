@@ -14,6 +14,7 @@ import torch
 from seal_env.inner_loop.batched.attention import Attention, VariableLengthAttention, varlen_kernel
 from seal_env.inner_loop.batched.graphs import Recorder
 from seal_env.inner_loop.batched.head import cross_entropy
+from seal_env.inner_loop.batched.last_layer import Chosen
 from seal_env.inner_loop.batched.layout import Layout, Supervised
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
@@ -33,9 +34,12 @@ def forward_backward(
     where: Supervised,
     jobs: int,
     attention: Attention | None = None,
+    chosen: Chosen | None = None,
 ) -> torch.Tensor:
     """Add the gradients of a pass to the stack's. Returns the pass's share of each job's loss, [jobs]."""
-    states = model.hidden(packed, stack, attention)[where.positions]
+    states = model.hidden(packed, stack, attention, chosen)
+    if chosen is None:
+        states = states.index_select(0, where.positions)
     total, losses = cross_entropy(states, model.head, where.labels, where.shares)
     total.backward()
     share = torch.zeros(jobs, dtype=stack.weights.dtype, device=stack.weights.device)
