@@ -110,7 +110,7 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         stream = self.np_random
         fresh, self._drawn_from = stream is not self._drawn_from, stream
         seed = int(self.np_random_seed)  # negative for a stream that somebody else has made
-        return seed % 2**31 if fresh and seed >= 0 else int(stream.integers(2**31))
+        return _within_63_bits(seed) if fresh and seed >= 0 else int(stream.integers(2**31))
 
     def render(self) -> Any:
         """Draw the task: `ansi` gives text with coloured cells, `rgb_array` uint8 [height, width, 3].
@@ -141,3 +141,11 @@ def without_unknown(options: Any, known: str, names: set[str]) -> dict[str, Any]
     if unknown := set(given) - names:
         raise SettingError("options", sorted(unknown), known)
     return given
+
+
+def _within_63_bits(seed: int) -> int:
+    """A seed of any size as one below 2**63: itself below 2**32, a hash of it beyond, as PyTorch reads 32 bits on CPUs."""
+    if seed < 2**32:
+        return seed
+    hashed = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
+    return 2**32 + hashed % (2**63 - 2**33)

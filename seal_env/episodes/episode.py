@@ -45,7 +45,7 @@ class Episode:
     Args:
         runtime: Shared with other episodes.
         task: To adapt to.
-        seed: Of the augmentation, the adapter's initial weights and the order of the examples, in [0, 2**31).
+        seed: Of the augmentation, the adapter's initial weights and the order of the examples, in [0, 2**63).
     """
 
     def __init__(self, runtime: Runtime, task: Task[Any, Any], seed: int) -> None:

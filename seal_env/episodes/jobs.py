@@ -18,7 +18,7 @@ def update_job(runtime: Runtime, task: Task[Any, Any], seed: int, edit: SelfEdit
     Args:
         runtime: Of the episode.
         task: Whose queries are answered afterwards.
-        seed: Of the adapter's initial weights and of the order of the examples, in [0, 2**31).
+        seed: Of the adapter's initial weights and of the order of the examples, in [0, 2**63).
         edit: What to train on; `NO_UPDATE` for the base model's answers.
         save_to: Directory for the adapter, or for the whole model.
     """
