@@ -32,10 +32,19 @@ def _path(value: object) -> object:
 def _json_object(value: object) -> object:
     """A JSON object, or its text, as canonical text; anything else as it is."""
     try:
-        found = json.loads(value) if isinstance(value, str) else value
-        return json.dumps(found, sort_keys=True, allow_nan=False) if isinstance(found, Mapping) else [value]
+        found = json.loads(value, object_pairs_hook=_unique) if isinstance(value, str) else value
+        text = json.dumps(found, sort_keys=True, allow_nan=False)
+        json.dumps(found, ensure_ascii=False).encode()
+        same = json.loads(text) == found  # keys that are numbers become texts
+        return text if isinstance(found, Mapping) and same else [value]
     except (ValueError, TypeError, RecursionError):
         return [value]  # no text, and so not legal
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key appears twice")
+    return dict(pairs)
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]

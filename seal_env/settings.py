@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -17,13 +18,15 @@ from seal_env.domains.registry import DEFAULT_DOMAIN, get_domain
 from seal_env.domains.rewards import RELATIVE, Reward, make_reward
 from seal_env.errors import SettingError
 from seal_env.inner_loop.optim.registry import check_recipe
-from seal_env.inner_loop.tokens.arguments import DATE, TemplateArguments, is_date
+from seal_env.inner_loop.tokens.arguments import DATE, TemplateArguments, is_argument, is_date
 from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
 from seal_env.options import JsonText, Names, Options, PathText, unknown_setting
 from seal_env.serving.address import server_address
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig, UpdateMethod
 
 MAX_EPOCHS = 20
+LAYER_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""The last part of a layer's name in the model."""
 
 
 class Settings(Options):
@@ -137,8 +140,7 @@ class Settings(Options):
     def _check(self) -> Self:
         if not math.isfinite(self.lora_alpha):
             raise SettingError("lora_alpha", self.lora_alpha, "a finite number above 0")
-        if not all(self.lora_targets):
-            raise SettingError("lora_targets", self.lora_targets, "names of linear layers")
+        self._check_names()
         if self.profile not in self.spec.profiles:
             raise SettingError("profile", self.profile, f"{_or(self.spec.profiles)} where domain={self.domain!r}")
         if not is_date(self.template_date):
@@ -150,6 +152,17 @@ class Settings(Options):
         self._check_sequence()
         self._check_evaluator()
         return self
+
+    def _check_names(self) -> None:
+        """What can be said without the model; its own layers and its template are read where it is loaded."""
+        targets = self.lora_targets
+        if not targets or len(set(targets)) < len(targets) or not all(map(LAYER_NAME.fullmatch, targets)):
+            legal = "names of linear layers, each once, of letters, digits, _ and -: q_proj,v_proj"
+            raise SettingError("lora_targets", ",".join(targets), legal)
+        for name in self.template.by_name:
+            if not is_argument(name):
+                legal = "names of arguments that the template itself reads, not of those that transformers takes or gives it"
+                raise SettingError("chat_template_kwargs", name, legal)
 
     def _check_sequence(self) -> None:
         if self.sequence == 1:

@@ -122,10 +122,40 @@ def test_template_arguments_are_held_as_json(given: Any) -> None:
     assert settings.template == TemplateArguments("2025-03-01", '{"enable_thinking": false}')
 
 
-@pytest.mark.parametrize("given", ["", "[]", "1", "enable_thinking", "{", [], 1, {1: object()}, '{"a": NaN}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "given",
+    ["", "[]", "1", "enable_thinking", "{", [], 1, {1: object()}, '{"a": NaN}', "[" * 100_000]
+    + [
+        '{"a": 1, "a": 2}',
+        '{"a": {"b": 1, "b": 2}}',
+        {1: 2},
+        {"a": {1: 2}},
+        '{"a": "\\ud800"}',
+        {"a": float("nan")},
+        {"a": {1}},
+    ],
+)
 def test_template_arguments_that_are_no_json_object_are_refused(given: Any) -> None:
     with pytest.raises(SettingError, match=r"chat_template_kwargs=.*expected a JSON object"):
         Settings.resolve(chat_template_kwargs=given)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1a", "a-b", "a b", "\u00e4", "messages", "tools", "tokenize", "add_generation_prompt"]
+)
+def test_names_that_no_template_can_read_are_refused_at_once(name: str) -> None:
+    with pytest.raises(SettingError, match=f"chat_template_kwargs='{name}' is not legal"):
+        Settings.resolve(chat_template_kwargs={name: 1})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[], (), "", ",", "q_proj,", "q proj", "q_proj,q_proj", ".*", "layers.0.q_proj", "../x", "a" * 101, ["\ud800"]]
+    + [["q_proj", ""], ["q_proj", 3], {"q_proj"}, {"q_proj": 1}, 3, True, b"q_proj"],
+)
+def test_what_names_no_layers_is_refused_at_once(given: Any) -> None:
+    with pytest.raises(SettingError, match=r"lora_targets=.* is not legal; expected .*(names|list)"):
+        Settings.resolve(lora_targets=given)
 
 
 @pytest.mark.parametrize("given", ["", "today", "2024-7-26", "20240726", "2024-02-30", "2024-07-26T00:00"])

@@ -8,6 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+TAKEN: Final = (
+    *("conversation", "messages", "tools", "documents", "chat_template", "add_generation_prompt", "continue_final_message"),
+    *("tokenize", "padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"),
+    *("tokenizer_kwargs", "self", "strftime_now", "raise_exception"),
+)
+"""Names that transformers gives a chat template, or takes for itself."""
+
 DATE: Final = "2024-07-26"
 """The date that the templates of Llama 3 write where they know none."""
 
@@ -19,12 +26,17 @@ def is_date(text: str) -> bool:
     return False
 
 
+def is_argument(name: str) -> bool:
+    """Whether a chat template may have an argument of its own with this name."""
+    return name.isascii() and name.isidentifier() and name not in TAKEN
+
+
 @dataclass(frozen=True)
 class TemplateArguments:
     """Everything that decides what a chat template writes beside the messages.
 
     Attributes:
-        date: What the template is told is today, as YYYY-MM-DD.
+        date: Today's date for the template, as YYYY-MM-DD.
         values: The template's own arguments, as a JSON object: `{"enable_thinking": false}`.
     """
 

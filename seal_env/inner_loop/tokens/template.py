@@ -86,7 +86,7 @@ class ChatTemplate:
 
 
 def with_fixed_date(source: str, today: date) -> str:
-    """A template that is told that this is today, whatever the day."""
+    """A template whose clock always says that it is this day."""
     if CLOCK not in source:
         return source
     known = {}
