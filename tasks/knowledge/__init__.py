@@ -2,7 +2,3 @@
 
 Names, task ids and files come in; passages, questions without the passage, and the scores of answers go out.
 """
-
-from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
-
-__all__ = ["LexicalGrader"]

@@ -1,4 +1,4 @@
-"""Graders by name, open to graders from outside. Importing this module imports neither torch nor the client of a server."""
+"""Graders by name, open to graders from outside. Importing this module loads no torch, no client of a server and no tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from seal_env.errors import SettingError
 from seal_env.serving.address import server_address
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
 from seal_env.tasks.knowledge.grading.exact_match import ExactMatchGrader
-from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 
 VERDICTS = "verdicts.sqlite"
 """Name of the file in which a judge's verdicts are cached, beside the results of updates."""
@@ -101,6 +100,12 @@ class FunctionGrader:
         return [self.grade(*attempt) for attempt in attempts]
 
 
+def _lexical() -> Grader:
+    from seal_env.tasks.knowledge.grading.lexical import LexicalGrader  # loads tables of words and places
+
+    return LexicalGrader()
+
+
 def _judge(model: str | None, url: str | None, cache_file: str | Path | None) -> Grader:
     from seal_env.tasks.knowledge.grading.judge import JudgeGrader  # imports the client
 
@@ -108,7 +113,7 @@ def _judge(model: str | None, url: str | None, cache_file: str | Path | None) ->
 
 
 GRADERS: dict[str, GraderEntry] = {
-    "lexical": GraderEntry(LexicalGrader),
+    "lexical": GraderEntry(_lexical),
     "exact_match": GraderEntry(ExactMatchGrader),
     "judge": GraderEntry(_judge, ("model", "url", "cache_file")),
 }

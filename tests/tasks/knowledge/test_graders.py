@@ -40,11 +40,16 @@ def test_settings_that_do_not_fit_are_named(name: str, settings: dict[str, str],
 
 def test_default_imports_neither_torch_nor_a_client() -> None:
     code = (
-        "import sys; from seal_env.tasks.knowledge import LexicalGrader; "
+        "import sys; from seal_env.tasks.knowledge.grading.lexical import LexicalGrader; "
         "from seal_env.tasks.knowledge.grading.registry import make_grader; "
         "make_grader('lexical').grade('Who?', 'Ann', 'Ann'); "
         "print({'torch', 'transformers', 'openai'} & set(sys.modules))"
     )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_the_package_loads_no_tables_of_words() -> None:
+    code = "import sys, seal_env.domains.registry; print({'babel', 'icu4py', 'simplemma'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seal_env.tasks.knowledge import LexicalGrader
+from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.grading.answer_text import first_answer
 from seal_env.tasks.knowledge.grading.tokens import tokens
 
@@ -173,7 +173,7 @@ def test_any_texts_are_graded_and_alike_each_time(question: str, gold: str, pred
 
 def test_verdicts_do_not_depend_on_the_hash_seed(outputs_by_hash_seed: Callable[[str, Sequence[str]], set[str]]) -> None:
     code = (
-        "from seal_env.tasks.knowledge import LexicalGrader\n"
+        "from seal_env.tasks.knowledge.grading.lexical import LexicalGrader\n"
         f"print([LexicalGrader().grade(*case) for case in {[*RIGHT, *WRONG]!r}])"
     )
     assert outputs_by_hash_seed(code, ("0", "1")) == {f"{[True] * len(RIGHT) + [False] * len(WRONG)}\n"}
