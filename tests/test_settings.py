@@ -124,15 +124,9 @@ def test_template_arguments_are_held_as_json(given: Any) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "[]", "1", "enable_thinking", "{", [], 1, {1: object()}, '{"a": NaN}', "[" * 100_000]
-    + [
-        '{"a": 1, "a": 2}',
-        '{"a": {"b": 1, "b": 2}}',
-        {1: 2},
-        {"a": {1: 2}},
-        '{"a": "\\ud800"}',
-        {"a": float("nan")},
-        {"a": {1}},
+    [
+        *("", "[]", "1", "enable_thinking", "{", [], 1, {1: object()}, '{"a": NaN}', "[" * 100_000, '{"a": "\\ud800"}'),
+        *('{"a": 1, "a": 2}', '{"a": {"b": 1, "b": 2}}', {1: 2}, {"a": {1: 2}}, {"a": float("nan")}, {"a": {1}}),
     ],
 )
 def test_template_arguments_that_are_no_json_object_are_refused(given: Any) -> None:
@@ -150,8 +144,10 @@ def test_names_that_no_template_can_read_are_refused_at_once(name: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [[], (), "", ",", "q_proj,", "q proj", "q_proj,q_proj", ".*", "layers.0.q_proj", "../x", "a" * 101, ["\ud800"]]
-    + [["q_proj", ""], ["q_proj", 3], {"q_proj"}, {"q_proj": 1}, 3, True, b"q_proj"],
+    [
+        *([], (), "", ",", "q_proj,", "q proj", "q_proj,q_proj", ".*", "layers.0.q_proj", "../x", "a" * 101, ["\ud800"]),
+        *(["q_proj", ""], ["q_proj", 3], {"q_proj"}, {"q_proj": 1}, 3, True, b"q_proj"),
+    ],
 )
 def test_what_names_no_layers_is_refused_at_once(given: Any) -> None:
     with pytest.raises(SettingError, match=r"lora_targets=.* is not legal; expected .*(names|list)"):
