@@ -50,6 +50,10 @@ class Settings(Options):
     """Today's date for the chat template (those of Llama 3.2 and gpt-oss write it), as YYYY-MM-DD."""
     inner_loop: str = "batched"
     """What runs the weight updates: batched (many adapters in one pass) or reference (PEFT, one at a time)."""
+    deterministic: bool = False
+    """Whether equal updates have equal results bit by bit on one device, whatever runs beside them: they train one at a time
+    with deterministic kernels. Without it results depend on the others of a batch by rounding, and on a GPU from run to
+    run."""
     profile: Literal["fixed", "paper"] = "fixed"
     """fixed, or paper: SEAL's published recipe with its quirks."""
     evaluator: Literal["local", "vllm"] = "local"

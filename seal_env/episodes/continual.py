@@ -39,7 +39,7 @@ class ContinualRuntime(Runtime):
         own: dict[str, Any] = {"_scratch": None}
         if self._model is not None:
             model = copy.deepcopy(self._model, memo)
-            own |= {"_model": model, "_inner_loop": model.inner_loop(self.settings.inner_loop)}
+            own |= {"_model": model, "_inner_loop": model.inner_loop(self.settings.inner_loop, self.settings.deterministic)}
         return super()._copied(memo) | own
 
     @property
@@ -56,7 +56,7 @@ class ContinualRuntime(Runtime):
 
             used = self.settings
             self._model = AdaptedModel(load_base_model(used.model, used.device, used.template))
-            self.use(self._model.inner_loop(self.settings.inner_loop))
+            self.use(self._model.inner_loop(self.settings.inner_loop, self.settings.deterministic))
             self._from_settings = True
 
     def adapter_directory(self, task_id: str) -> Path:

@@ -73,7 +73,8 @@ class Runtime:
         if self._inner_loop is None:
             used = self.settings
             cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
-            self.use(make_inner_loop(used.inner_loop, used.model, used.device, *cache, *evaluator, used.template))
+            model = (used.inner_loop, used.model, used.device)
+            self.use(make_inner_loop(*model, *cache, *evaluator, used.template, used.deterministic))
             self._from_settings = True
 
     def use(self, inner_loop: InnerLoop) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     InnerLoopFactory = Callable[[FrozenLM], InnerLoop]
 
+DETERMINISTIC = ", deterministic"
+"""Follows an inner loop's name where results are cached: they differ in rounding."""
+
 _MAKING = Lock()
 
 
@@ -54,15 +57,25 @@ def register_inner_loop(name: str, factory: InnerLoopFactory) -> None:
         raise SettingError("inner_loop", name, "a name that is not taken")
 
 
-def inner_loop_on(base: FrozenLM, name: str) -> InnerLoop:
+def inner_loop_on(base: FrozenLM, name: str, deterministic: bool = False) -> InnerLoop:
     """The inner loop `name` on a loaded model, made once per model.
+
+    Args:
+        base: The model.
+        name: A registered inner loop.
+        deterministic: See `seal_env.settings.Settings`.
 
     Raises:
         SettingError: There is no inner loop of this name.
         ModelError: The inner loop cannot run the model.
     """
     _check_name(name)
-    return _once(base, name, lambda: INNER_LOOPS[name](base))
+    inner_loop = _once(base, name, lambda: INNER_LOOPS[name](base))
+    if not deterministic:
+        return inner_loop
+    from seal_env.inner_loop.deterministic import DeterministicInnerLoop
+
+    return _once(base, name + DETERMINISTIC, lambda: DeterministicInnerLoop(inner_loop))
 
 
 def resolve_device(device: str) -> str:
@@ -85,6 +98,7 @@ def make_inner_loop(
     evaluator_url: str | None = None,
     evaluator_model: str | None = None,
     template: TemplateArguments = DEFAULT,
+    deterministic: bool = False,
 ) -> InnerLoop:
     """An inner loop on a base model.
 
@@ -99,6 +113,7 @@ def make_inner_loop(
         evaluator_url: Address of a vLLM server that answers the queries, which are then not cached; None answers locally.
         evaluator_model: The server's name for the base model.
         template: What the model's chat template is given beside messages.
+        deterministic: See `seal_env.settings.Settings`.
 
     Raises:
         SettingError: The inner loop or the device is unknown, or a setting contradicts another.
@@ -109,7 +124,8 @@ def make_inner_loop(
 
     with _MAKING.held():
         base = load_base_model(model, device, template)
-        inner_loop = inner_loop_on(base, name)
+        inner_loop = inner_loop_on(base, name, deterministic)
+        name += DETERMINISTIC if deterministic else ""
         if evaluator_url is not None:
             return _served(inner_loop, base, name, evaluator_url, evaluator_model)
         return inner_loop if cache == "off" else _cached(inner_loop, base, name, cache, cache_file)

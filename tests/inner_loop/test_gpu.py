@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from benchmarks.inner_loop.jobs import digit_job
 from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
-from seal_env.inner_loop import INNER_LOOPS, make_inner_loop
+from seal_env.inner_loop import INNER_LOOPS, inner_loop_on, make_inner_loop
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, attention_over
 from seal_env.inner_loop.batched.graphs import PLAIN_RUNS, Recorder
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne
@@ -218,6 +219,16 @@ def test_recording_that_fails_leaves_the_gpu_usable(monkeypatch: pytest.MonkeyPa
     assert [each.tolist() for each in found] == [[3.0] * 3] * 5
     torch.cuda.empty_cache()
     assert torch.randn(2, device="cuda").isfinite().all()
+
+
+def test_deterministic_results_are_equal_bit_by_bit_whatever_runs_beside_them() -> None:
+    base, jobs = load_base_model("seal-tiny", "cuda"), knowledge_jobs(3)
+    loop = inner_loop_on(base, "batched", deterministic=True)
+    alone, again = loop.run([jobs[1]]), loop.run([jobs[1]])
+    among = [loop.run(jobs)[1]]
+    results = [[replace(each, timings={}) for each in found] for found in (alone, again, among)]
+    assert results[0] == results[1] == results[2]
+    assert len(alone[0].losses_S) == 8
 
 
 def test_vote_decodes_on_the_gpu() -> None:

@@ -54,14 +54,18 @@ class AdaptedModel:
         copied.restore(self.snapshot())
         return copied
 
-    def inner_loop(self, name: str) -> InnerLoop:
+    def inner_loop(self, name: str, deterministic: bool = False) -> InnerLoop:
         """The inner loop `name` on the model as it is whenever it runs. It leaves the model as it is: see `merge`.
+
+        Args:
+            name: A registered inner loop.
+            deterministic: See `seal_env.settings.Settings`.
 
         Raises:
             SettingError: There is no inner loop of this name.
             ModelError: The inner loop cannot run the model.
         """
-        return inner_loop_on(self.current, name)
+        return inner_loop_on(self.current, name, deterministic)
 
     @property
     def fingerprint(self) -> str:

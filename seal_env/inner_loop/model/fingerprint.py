@@ -15,7 +15,7 @@ IGNORED = ("_name_or_path", "transformers_version")
 
 
 def fingerprint(model: Any, tokenizer: Any, device: torch.device) -> str:
-    """SHA-256 over parameters and buffers (name, dtype, shape, bytes), configuration, tokenizer and type of device.
+    """SHA-256 over parameters and buffers (name, dtype, shape, bytes), configuration, tokenizer and device.
 
     Reads every weight, one tensor at a time on the CPU: seconds for a model of 1 B parameters.
     """
@@ -24,10 +24,15 @@ def fingerprint(model: Any, tokenizer: Any, device: torch.device) -> str:
         _add(digest, [name, str(weight.dtype), list(weight.shape)])
         digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     _add(digest, {name: value for name, value in model.config.to_dict().items() if name not in IGNORED})
-    _add(digest, [str(getattr(model.config, "_attn_implementation", None)), device.type])
+    _add(digest, [str(getattr(model.config, "_attn_implementation", None)), described(device)])
     _add(digest, [tokenizer.backend_tokenizer.to_str(), tokenizer.chat_template, tokenizer.pad_token_id])
     _add(digest, getattr(tokenizer, "clean_up_tokenization_spaces", None))
     return digest.hexdigest()
+
+
+def described(device: torch.device) -> str:
+    """The type of a device; of a GPU its name as well, because another one rounds differently."""
+    return f"{device.type} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def _add(digest: Any, value: Any) -> None:
