@@ -133,6 +133,11 @@ def test_attention_with_sinks_and_soft_caps_is_refused(name: str) -> None:
         BatchedInnerLoop(tiny_base(name)).run([JOB])
 
 
+def test_layers_that_choose_tokens_by_a_mask_are_refused() -> None:
+    for name in ("DeepSeek V3.2", "GLM-5"):
+        refused(tiny_base(name), r"its layers choose the tokens that a token attends to \(index_topk\)")
+
+
 @pytest.mark.parametrize("loop", INNER_LOOPS)
 def test_encoder_is_refused_by_both_loops(loop: str) -> None:
     with pytest.raises(ModelError, match=r"\(bert\) is not causal: .* from left to right"):

@@ -57,10 +57,19 @@ def prove(base: FrozenLM, spec: LoraSpec | None) -> Proof:
         check_plain(base)
         if spec is not None:
             base.targets(spec)
+        _check_mask(base)
         with refusing(base, "does not run packed", ADVICE), torch.enable_grad():
             base.checks["packed", spec] = _Comparison(base, spec).run()
     proof: Proof = base.checks["packed", spec]
     return proof
+
+
+def _check_mask(base: FrozenLM) -> None:
+    """Raises ModelError for layers that reckon with a mask themselves (DeepSeek V3.2, GLM-5): packed passes have none."""
+    if getattr(base.model.config, "index_topk", None) is not None:
+        name = f"model={base.name!r} ({base.model.config.model_type})"
+        reason = "its layers choose the tokens that a token attends to (index_topk) by a mask, and packed passes have none"
+        raise ModelError(f"{name} does not run packed: {reason}. {ADVICE}")
 
 
 class _Comparison:
