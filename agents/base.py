@@ -23,7 +23,7 @@ class Turn:
 
     Attributes:
         observation: What the agent read.
-        action: What it wrote.
+        action: What it wrote; of a text that is too long to be read (65,536 characters) the beginning that shows it.
         reward: What the step returned; nan after an infrastructure failure.
         info: What the step returned: how the action ended.
         given: The info that came with `observation`: what the agent knew when it acted.

@@ -11,6 +11,7 @@ from seal_env.agents.base import Agent, PolicyFailure, Trajectory, Turn
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, play
+from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.types import Outcome, Step
 
 
@@ -42,7 +43,7 @@ def run_episode(
     while not (terminated or truncated):
         action = agent.act(observation, info)
         after, reward, terminated, truncated, step_info = env.step(action)
-        turns.append(Turn(observation, action, float(reward), step_info, info))
+        turns.append(Turn(observation, _recorded(action), float(reward), step_info, info))
         observation, info = next_observation(agent, turns[-1], after), step_info
     timings = dict(getattr(env.unwrapped, "last_timings", {}))
     return Trajectory(first, tuple(turns), truncated, timings)
@@ -75,7 +76,7 @@ def run_episodes(runtime: Runtime, agent: Agent, starts: Sequence[Start], base: 
         actions = agent.act_all([observations[index] for index in active], [infos[index] for index in active])
         steps = _play([episodes[index] for index in active], actions, base)
         for index, action, (after, reward, _, cut, info) in zip(active, actions, steps, strict=True):
-            written = "" if isinstance(action, PolicyFailure) else action
+            written = "" if isinstance(action, PolicyFailure) else _recorded(action)
             turns[index].append(Turn(observations[index], written, reward, info, infos[index]))
             observations[index], infos[index] = next_observation(agent, turns[index][-1], after), info
             truncated[index] = cut
@@ -93,6 +94,11 @@ def next_observation(agent: Agent, turn: Turn, reply: str) -> str:
     if not agent.reads_history or turn.info["segment"]["turn"] == 0:
         return reply
     return f"{turn.observation}\n\nYour reply:\n{turn.action}\n\nWhat came of it:\n{reply}"
+
+
+def _recorded(action: Any) -> Any:
+    """An action that is longer than what is read is cut one character behind that limit, so that it stays what it was."""
+    return action[: MAX_CHARACTERS + 1] if isinstance(action, str) else action
 
 
 def _play(episodes: Sequence[Episode], actions: Sequence[str | PolicyFailure], base: BaseAnswerCache) -> list[Step]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from seal_env.redaction import redacted_message
+
 
 class SealError(Exception):
     """Base class of every error raised on purpose by seal-env."""
@@ -18,7 +20,7 @@ class SettingError(SealError, ValueError):
 
     def __init__(self, field: str, *value_and_legal: object) -> None:
         """SettingError(field, value, what is legal). One argument alone is the whole message: Gymnasium re-raises so."""
-        super().__init__(field, *value_and_legal)
+        super().__init__(*(redacted_message(each) if isinstance(each, str) else each for each in (field, *value_and_legal)))
 
     def __str__(self) -> str:
         if len(self.args) == 3:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from seal_env.redaction import redacted
+
 
 class Journal:
     """JSON lines that are appended to, each whole or not at all: a line that was cut off is taken away when it is opened."""
@@ -35,7 +37,7 @@ class Journal:
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record; it is on the disk when this returns."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(redacted(record)) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -45,7 +47,7 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
     with new.open("w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(redacted(text))
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)

@@ -21,7 +21,7 @@ from seal_env.inner_loop.optim.registry import check_recipe
 from seal_env.inner_loop.tokens.arguments import DATE, TemplateArguments, is_argument, is_date
 from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
 from seal_env.options import JsonText, Names, Options, PathText, unknown_setting
-from seal_env.serving.address import server_address
+from seal_env.serving.address import AddressText, server_address
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig, UpdateMethod
 
 MAX_EPOCHS = 20
@@ -59,7 +59,7 @@ class Settings(Options):
     evaluator: Literal["local", "vllm"] = "local"
     """What answers the queries with the updated model: local (the inner loop itself) or vllm (a vLLM server, see
     docs/serving.md). A server's answers are not cached."""
-    evaluator_url: str | None = None
+    evaluator_url: AddressText | None = None
     """Address of that server, including /v1; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
     evaluator_model: str | None = None
     """The server's name for the base model; None is the only model that it serves."""

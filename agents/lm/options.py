@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from seal_env.agents.lm.text_styles import STYLES, StyleName
 from seal_env.errors import SettingError
 from seal_env.options import Names, Options
+from seal_env.serving.address import AddressText
 
 SAME: Final = "same"
 """The policy model is the base model of the environment, as in SEAL."""
@@ -50,7 +51,7 @@ class LocalPolicyOptions(PolicyOptions):
 class ServedPolicyOptions(PolicyOptions):
     """Options of the agent `openai_compatible`."""
 
-    base_url: str | None = None
+    base_url: AddressText | None = None
     """Address of the OpenAI-compatible server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1. The key is taken
     from OPENAI_API_KEY."""
     concurrency: int = Field(16, ge=1)

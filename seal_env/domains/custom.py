@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIPE, TOOLS, PairsOptions, columns, validate
+from seal_env.serving.address import AddressText
 from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.base import TasksetEntry
 from seal_env.tasks.custom.loader import EXAMPLE, load_custom
@@ -27,7 +28,7 @@ class CustomOptions(PairsOptions):
     score in [0, 1] or bool."""
     grader_model: str | None = None
     """The judge's name at its server, for metric='judge'; None is the only model that it serves."""
-    grader_url: str | None = None
+    grader_url: AddressText | None = None
     """Address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
     bad_tasks: BadTasks = "error"
     """Malformed lines of a file: error (a message names them) or skip (they are left out, and a warning lists them)."""

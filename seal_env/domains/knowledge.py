@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import TEXT_MODEL_NAME
+from seal_env.serving.address import AddressText
 from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.knowledge.content import content
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
@@ -44,7 +45,7 @@ class KnowledgeOptions(DomainOptions):
     default is exact_match for synthetic passages and lexical for others."""
     grader_model: str | None = None
     """The judge's name at its server; None is the only model that it serves."""
-    grader_url: str | None = None
+    grader_url: AddressText | None = None
     """Address of the judge's server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1."""
     bad_tasks: BadTasks = "error"
     """Malformed passages of a file: error (a message names them) or skip (they are left out, and a warning lists them)."""

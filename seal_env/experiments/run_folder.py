@@ -22,6 +22,7 @@ from seal_env.inner_loop.cache.loop import CacheStatistics
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.journal import write_whole
 from seal_env.options import Options
+from seal_env.redaction import redacted
 from seal_env.settings import default_of
 from seal_env.store import FILE_NAME, cache_path
 
@@ -42,7 +43,7 @@ def settings_tables(run: Mapping[str, Any], runtime: Runtime, options: Options |
     return {
         "run": dict(run),
         "environment": settings.flat() | {"device": device},
-        "agent_options": {} if options is None else options.model_dump(),
+        "agent_options": {} if options is None else options.model_dump(mode="json"),
         "recipe": asdict(settings.recipe),
         "adapted": dict(runtime.adapted.counts),
         "not_adapted": dict(runtime.adapted.missing),
@@ -62,6 +63,7 @@ def with_cache_file(environment: Mapping[str, Any], out: Path) -> dict[str, Any]
 
 def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     """TOML has no null: a setting that is None is left out."""
+    tables = redacted(tables)
     return tomli_w.dumps({name: {key: x for key, x in table.items() if x is not None} for name, table in tables.items()})
 
 
@@ -130,7 +132,7 @@ class RunFolder:
 
         Characters beyond ASCII are escaped: agents may write line separators, and lone surrogates, which UTF-8 lacks.
         """
-        line = json.dumps(_finite({**record, "versions": self._versions}), allow_nan=False)
+        line = json.dumps(_finite(redacted({**record, "versions": self._versions})), allow_nan=False)
         self._episodes.write(line + "\n")
         self._episodes.flush()
 

@@ -14,20 +14,22 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
-from uuid import uuid4
 
 from seal_env.errors import SettingError
 from seal_env.forking import Lock
 from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
-from seal_env.serving.client import ChatServer, Connection, ServedModel, ServerError, Usage, run_async
+from seal_env.serving.adapters import CANNOT, NEEDS, loaded_adapter
+from seal_env.serving.client import ChatServer, Connection, Usage, run_async
+from seal_env.serving.failures import ServerError
 from seal_env.serving.probe import choose_model, list_models
+from seal_env.serving.replies import ServedModel
 from seal_env.types import (
     AdaptedLayers,
     Answer,
@@ -44,6 +46,9 @@ from seal_env.types import (
 
 ANSWER_SECONDS: Final = 600.0
 """Time limit for one answer. At a server that takes one request at a time, the queries of a job wait for each other."""
+
+PREFIX: Final = "seal-adapters-"
+"""Of the folders from which the server reads adapters."""
 
 
 def evaluation_server(base_url: str) -> ChatServer:
@@ -65,8 +70,8 @@ class ServedEvaluation:
     An answer is `exact` if greedy decoding gives the gold answer's text, white space around it ignored, and ends there; its
     `margin` is nan.
 
-    A server that fails gives the jobs concerned the outcome ENGINE_ERROR; without a server nothing is trained. Thread-safe
-    if `inner_loop` is; threads take turns at the server.
+    A server that fails gives the jobs concerned the outcome ENGINE_ERROR; without a server, or with one that loads no
+    adapters, nothing is trained. Thread-safe if `inner_loop` is; threads take turns at the server.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class ServedEvaluation:
         self._inner_loop, self._encoder, self._server = inner_loop, encoder, server
         self._evaluator_model, self._at_once = evaluator_model, adapters_at_once
         self._turn = Lock()
+        self._loadable = set[LoraSpec]()
 
     @property
     def usage(self) -> Usage:
@@ -116,15 +122,18 @@ class ServedEvaluation:
         """See InnerLoop.
 
         Raises:
-            SettingError: The server does not serve the model that was named, or a job changes all weights.
+            SettingError: The server does not serve the model that was named or does not load adapters, or a job changes all
+                weights.
         """
         if any(job.learns and job.method == "full" for job in jobs):
             raise SettingError("method", "full", "'lora' where a server answers")
         try:
             model = run_async(self._find_model)
+            for job in {job.lora: job for job in jobs if job.learns and job.queries_Q}.values():
+                self._check_loading(job)
         except ServerError as failed:
             return [self._failed(UpdateResult(Outcome.OK, "", ()), failed) for _ in jobs]
-        with TemporaryDirectory(prefix="seal-adapters-") as folder:
+        with TemporaryDirectory(prefix=PREFIX) as folder:
             trained = self._train(jobs, Path(folder))
             with self._turn.held():
                 return run_async(lambda: self._query_all(model, trained))
@@ -133,6 +142,31 @@ class ServedEvaluation:
         async with self._server.connect() as connection:
             listed = await list_models(connection)
         return choose_model(listed, self._server.base_url, "evaluator_model", self._evaluator_model, only=None)
+
+    def _check_loading(self, job: UpdateJob) -> None:
+        """Have the server load an untrained adapter like the job's, once for each shape and before anything is trained.
+
+        Raises:
+            SettingError: It does not load adapters, or not such ones.
+            ServerError: It fails otherwise.
+        """
+        if job.lora in self._loadable:
+            return
+        with TemporaryDirectory(prefix=PREFIX) as folder, self._turn.held():
+            path = Path(folder) / "untrained"
+            self._inner_loop.run([replace(job, examples_E=(), queries_Q=(), save_to=path)])
+            try:
+                run_async(lambda: self._load_once(path))
+            except ServerError as failed:
+                if failed.status not in CANNOT:
+                    raise
+                url = self._server.base_url
+                raise SettingError("evaluator_url", url, f"a server that loads adapters. {failed}. {NEEDS}") from failed
+        self._loadable.add(job.lora)
+
+    async def _load_once(self, adapter: Path) -> None:
+        async with self._server.connect() as connection, loaded_adapter(connection, adapter):
+            pass
 
     def _train(self, jobs: Sequence[UpdateJob], folder: Path) -> list[_Trained]:
         """Run the jobs that train or save. The adapters to query are below `folder`, wherever else they are saved."""
@@ -169,7 +203,8 @@ class ServedEvaluation:
             return result
         began = time.perf_counter()
         try:
-            async with _loaded(connection, model.id, trained.adapter) as name:
+            adapted = loaded_adapter(connection, trained.adapter) if trained.adapter else nullcontext(model.id)
+            async with adapted as name:
                 queried = model.model_copy(update={"id": name})
                 answers = await _all(self._answer(connection, queried, query, job.decode) for query in job.queries_Q)
         except ServerError as failed:
@@ -178,7 +213,8 @@ class ServedEvaluation:
         return replace(result, answers_Q=answers, timings={**result.timings, "evaluate_seconds": seconds})
 
     def _failed(self, result: UpdateResult, failed: ServerError) -> UpdateResult:
-        reason = f"the server at {self._server.base_url} gave no answers: {failed}"
+        advice = failed.advice("evaluator_url", "evaluator_model")
+        reason = f"the server at {self._server.base_url} gave no answers: {failed.reason.rstrip('.')}. {advice}"
         return replace(result, outcome=Outcome.ENGINE_ERROR, reason=reason, answers_Q=())
 
     async def _answer(self, connection: Connection, model: ServedModel, query: Query, decode: bool) -> Answer:
@@ -202,21 +238,6 @@ class ServedEvaluation:
         exact = not reply.cut_off and reply.text.strip() == query.answer.strip()
         text = query.answer if exact else reply.text if decode else None
         return Answer(query.query_id, exact, text, math.nan)
-
-
-@asynccontextmanager
-async def _loaded(connection: Connection, base: str, adapter: Path | None) -> AsyncIterator[str]:
-    """The name to query: the base model's, or that of the adapter, which is loaded while the block runs."""
-    if adapter is None:
-        yield base
-        return
-    name = f"seal-{uuid4().hex}"
-    await connection.post("/load_lora_adapter", {"lora_name": name, "lora_path": str(adapter)})
-    try:
-        yield name
-    finally:
-        with suppress(ServerError):  # the name will never be queried again
-            await connection.post("/unload_lora_adapter", {"lora_name": name})
 
 
 async def _all(pending: Iterable[Awaitable[Answer]]) -> tuple[Answer, ...]:

@@ -1,7 +1,8 @@
 """The client of OpenAI-compatible servers: limited concurrency, one retry policy, usage counts, readable errors.
 
 Requests go through the `openai` client, which retries with back-off when there is no connection, no answer in time, or HTTP
-408, 409, 429 or 5xx, and respects Retry-After. Replies are validated here, because that client accepts any body.
+408, 409, 429 or 5xx, and respects Retry-After. Below it `bounded` limits time and memory; above it `replies` reads bodies,
+because that client accepts any.
 """
 
 from __future__ import annotations
@@ -15,30 +16,16 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import openai
-from pydantic import BaseModel, Field, ValidationError
 
 from seal_env.serving.address import server_address
+from seal_env.serving.bounded import BoundedClient
+from seal_env.serving.failures import ServerError, server_error
+from seal_env.serving.replies import ChatReply, Completion, ServedModel, ServedModels, read_body, read_reply
 
 T = TypeVar("T")
-BodyT = TypeVar("BodyT", bound=BaseModel)
 
 MAX_WAIT: Final = 120.0
 """Seconds between two attempts at most, which is the longest Retry-After that the client respects."""
-
-MAX_REASON: Final = 300
-ENDINGS: Final = ("stop", "length", "tool_calls", "function_call")
-"""Finish reasons of the model's own answers; others (content_filter, abort, none at all) are failures of the server."""
-
-
-class ServerError(Exception):
-    """A request without a usable answer. status: the HTTP status; None if there was no HTTP answer."""
-
-    def __init__(self, reason: str, status: int | None = None) -> None:
-        super().__init__(reason, status)
-        self.reason, self.status = " ".join(reason.split())[:MAX_REASON], status
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 @dataclass
@@ -62,51 +49,6 @@ class Usage:
     completion_tokens: int = 0
 
 
-@dataclass(frozen=True)
-class ChatReply:
-    """A model's answer. tool_calls: as the server sent them. cut_off: True if it ended at the limit on new tokens."""
-
-    text: str
-    tool_calls: tuple[dict[str, Any], ...]
-    cut_off: bool
-
-
-class ServedModel(BaseModel):
-    """A model that a server lists. parent: an adapter's base model. max_model_len: its context length, if known."""
-
-    id: str
-    parent: str | None = None
-    max_model_len: int | None = None
-
-
-class _Models(BaseModel):
-    data: list[ServedModel]
-
-
-class _Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-
-
-class _Choice(BaseModel):
-    """Of a chat completion, which has a message, or of a completion, which has a text."""
-
-    message: _Message | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class _Tokens(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Answer(BaseModel):
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Tokens | None = None
-
-
 class ChatServer:
     """A server's address and limits; `connect` opens a connection for one event loop. The key is OPENAI_API_KEY."""
 
@@ -114,8 +56,9 @@ class ChatServer:
         """Nothing is sent yet.
 
         Args:
-            base_url: The address, including /v1; None means OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1.
-            timeout: Seconds per attempt.
+            base_url: The address, including /v1; None means OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1. User and
+                password in it are sent (HTTP basic authentication) and are in no text.
+            timeout: Seconds per attempt, until the whole answer is there.
             retries: Attempts after the first.
             concurrency: Requests in flight at one time.
 
@@ -128,9 +71,13 @@ class ChatServer:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
-        """A connection for the running event loop, closed on exit."""
-        key = os.environ.get("OPENAI_API_KEY") or "none"  # the client demands one, local servers do not
-        http_client = openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._count_retries]})
+        """A connection for the running event loop, closed on exit.
+
+        Raises:
+            SettingError: The environment names a proxy that cannot be used.
+        """
+        key = os.environ.get("OPENAI_API_KEY", "").strip() or "none"  # the client demands one, local servers do not
+        http_client = BoundedClient(self.base_url, self.timeout, event_hooks={"request": [self._count_retries]})
         async with openai.AsyncOpenAI(
             base_url=self.base_url, api_key=key, http_client=http_client, timeout=self.timeout, max_retries=self.retries
         ) as client:
@@ -153,7 +100,8 @@ class Connection:
 
     async def models(self) -> tuple[ServedModel, ...]:
         """The models that the server lists. Not retried, so that a missing server is noticed at once."""
-        return tuple(_read(await self._send(lambda: self._once.get("/models", cast_to=str)), _Models).data)
+        body = await self._send(lambda: self._once.get("/models", cast_to=str))
+        return tuple(read_body(body, ServedModels).data)
 
     async def chat(self, request: Mapping[str, Any]) -> ChatReply:
         """The answer to a chat. request: a body of OpenAI's chat completions."""
@@ -171,12 +119,11 @@ class Connection:
         usage = self._server.usage
         usage.requests += 1
         try:
-            text = await self._send(lambda: self._client.post(path, cast_to=str, body=dict(request)))
-            answer = _read(text, _Answer)
-            tokens = answer.usage or _Tokens()
-            usage.prompt_tokens += tokens.prompt_tokens or 0
-            usage.completion_tokens += tokens.completion_tokens or 0
-            reply = _reply(answer.choices[0], tokens.completion_tokens or 0)
+            body = await self._send(lambda: self._client.post(path, cast_to=str, body=dict(request)))
+            answer = read_body(body, Completion)
+            usage.prompt_tokens += answer.usage.prompt_tokens
+            usage.completion_tokens += answer.usage.completion_tokens
+            reply = read_reply(answer)
         except ServerError:
             usage.failures += 1
             raise
@@ -196,51 +143,17 @@ class Connection:
             try:
                 async with asyncio.timeout(self._patience):
                     text = await send()
-            except (openai.OpenAIError, TimeoutError) as error:
-                failed = _server_error(error, self._server.timeout)
-                if failed.status is None and self._answered == before:
-                    self._lost = failed.reason
-                elif failed.status is not None:
-                    self._answered += 1
-                raise failed from error
-            self._answered += 1
-            self._lost = ""
-            return text
-
-
-def _read(text: str, body: type[BodyT]) -> BodyT:
-    try:
-        return body.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "its body"
-        raise _not_openai(f"{where}: {first['msg']}; the body begins with {text[:60]!r}") from None
-
-
-def _reply(choice: _Choice, tokens: int) -> ChatReply:
-    """Raises ServerError unless the answer is the model's own. It may be empty if the model wrote an end-of-turn token."""
-    if choice.finish_reason not in ENDINGS:
-        raise ServerError(f"the server ended the answer with finish_reason {choice.finish_reason!r}", 200)
-    message = choice.message or _Message(content=choice.text)
-    text, calls = message.content or message.refusal or "", tuple(message.tool_calls or ())
-    if not text and not calls and not tokens:
-        raise _not_openai("it holds no text, no tool call and no token")
-    return ChatReply(text, calls, choice.finish_reason == "length")
-
-
-def _not_openai(why: str) -> ServerError:
-    return ServerError(f"not an answer of an OpenAI-compatible server: {why}", 200)
-
-
-def _server_error(error: openai.OpenAIError | TimeoutError, timeout: float) -> ServerError:
-    if isinstance(error, openai.APITimeoutError | TimeoutError):
-        return ServerError(f"no answer within {timeout:g} seconds")
-    if isinstance(error, openai.APIConnectionError):
-        return ServerError(f"no connection ({error.__cause__ or error})")
-    if isinstance(error, openai.APIStatusError):
-        body = error.body.get("message", error.body) if isinstance(error.body, dict) else error.body
-        return ServerError(f"HTTP {error.status_code}: {body or 'an empty body'}", error.status_code)
-    return ServerError(str(error), 200)
+            except (openai.OpenAIError, OSError, UnicodeError) as error:  # OSError: TimeoutError is one
+                failed = server_error(error, self._server.timeout)
+            else:
+                self._answered += 1
+                self._lost = ""
+                return text
+            if failed.status is None and self._answered == before:
+                self._lost = failed.reason
+            elif failed.status is not None:
+                self._answered += 1
+            raise failed  # out of the handler: what a traceback would show of the client's error may hold keys
 
 
 def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from seal_env.errors import SettingError
-from seal_env.serving.client import ChatReply, Connection, ServedModel, ServerError
+from seal_env.serving.client import Connection
+from seal_env.serving.failures import ServerError
+from seal_env.serving.replies import ChatReply, ServedModel
 
 NO_LIST: Final = (404, 405, 501)
 """HTTP errors of a server that cannot list its models."""
 
 REFUSALS: Final = (200, 400, 404, 405, 415, 422, 500, 501)
 """HTTP statuses with which servers refuse a form; poor ones fail over it, or send something that is no answer."""
+
+MOST_NAMES: Final = 20
+"""Models that a message names."""
 
 LENGTH_FIELDS: Final = ("max_tokens", "max_completion_tokens")
 """Every server knows the first; OpenAI's reasoning models refuse it."""
@@ -164,4 +169,6 @@ async def _try(
 
 
 def _names(models: Sequence[ServedModel]) -> str:
-    return ", ".join(repr(model.id) for model in models) or "none that it lists"
+    names = [repr(model.id[:100]) for model in models[:MOST_NAMES]]
+    more = [f"{len(models) - MOST_NAMES} others"] if len(models) > MOST_NAMES else []
+    return ", ".join([*names, *more]) or "none that it lists"

@@ -16,7 +16,10 @@ from seal_env.envs.env import SealEnv
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
+from seal_env.self_edits.parse_calls import parse
+from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.settings import Settings
+from seal_env.types import InvalidSelfEdit
 from tests.helpers.tools import ARC_TOOLS, EPOCHS
 
 STEPS = [json.dumps([call]) for call in json.loads(ARC.no_update)]
@@ -73,6 +76,29 @@ def test_an_agent_reads_the_reply_or_all_that_was_said(runtime: Runtime, side_by
     assert everything.read[2].startswith(everything.read[1])
     said = [everything.read[2].index(text) for text in (reply.read[0], STEPS[0], reply.read[1], STEPS[1], reply.read[2])]
     assert said == sorted(said)
+
+
+class Endless(Agent):
+    """Writes more than anybody reads."""
+
+    def act(self, observation: str, info: Info) -> str:
+        return "x" * 20_000_000
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_an_action_that_is_too_long_is_recorded_as_one(runtime: Runtime, side_by_side: bool) -> None:
+    task_id = runtime.taskset.task_ids[0]
+    if side_by_side:
+        (trajectory,) = run_episodes(runtime, Endless(), [Start(task_id, 0)], BaseAnswerCache(1))
+    else:
+        trajectory = run_episode(SealEnv(runtime=runtime), Endless(), task_id, seed=0)
+    assert "it has 20000000 characters" in trajectory.info["reason"]
+    written = trajectory.turns[-1].action
+    assert (len(written), trajectory.truncated) == (MAX_CHARACTERS + 1, False)
+    again = parse(written)
+    assert isinstance(again, InvalidSelfEdit)
+    assert again.outcome == trajectory.info["outcome"] == "not_json"
+    assert len(repr(trajectory)) < 100 * len(written)
 
 
 def test_episodes_side_by_side_are_those_that_would_have_been_alone(runtime: Runtime) -> None:

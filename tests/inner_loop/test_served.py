@@ -26,7 +26,7 @@ from seal_env.tasks.arc.prompt import example, query
 from seal_env.types import Answer, InnerLoop, LoraSpec, Outcome, Recipe, TrainingConfig, UpdateJob
 from tests.helpers.adapter_server import AdapterServer
 from tests.helpers.inner_loops import NotingInnerLoop
-from tests.helpers.servers import breaking_off, failing, fine
+from tests.helpers.servers import breaking_off, error, failing, fine
 
 PAIRS = tuple(GridPair(((a, b),), ((b, a),)) for a, b in [(1, 2), (3, 4), (5, 6), (7, 8)])
 PLAIN = GridFormat("plain")
@@ -38,6 +38,8 @@ LEARNT = TrainingConfig("train_using_output_tokens", 3e-2, 6)
 JOB = UpdateJob(EXAMPLES, LEARNT, LoraSpec(4, 8.0), Recipe(warmup_steps=0), 0, QUERIES)
 OTHER = replace(JOB, seed=1, training=replace(LEARNT, num_train_epochs=1))
 ASK = replace(JOB, examples_E=())
+TRIED = 1
+"""Adapters that are loaded to see whether the server loads any."""
 LOOPS: dict[str, Callable[[FrozenLM], InnerLoop]] = {"reference": ReferenceInnerLoop, "batched": BatchedInnerLoop}
 
 
@@ -83,7 +85,7 @@ def test_adapters_come_under_fresh_names_and_paths_and_go(base: FrozenLM, server
     loop = served(base, server)
     for _ in range(2):
         loop.run([JOB, ASK, OTHER])
-    assert len(server.loaded) == len(set(server.loaded.values())) == 4
+    assert len(server.loaded) == len(set(server.loaded.values())) == TRIED + 4
     assert server.names == ["base"]
     assert not any(path.exists() for path in server.loaded.values())
 
@@ -121,7 +123,7 @@ def test_adapter_to_be_kept_is_kept_and_asked(base: FrozenLM, server: AdapterSer
     assert said(first.answers_Q) == said(served(base, server).run([JOB])[0].answers_Q)
     assert (second.outcome, second.answers_Q) == (Outcome.OK, ())
     assert said(third.answers_Q) == said(served(base, server).run([ASK])[0].answers_Q)
-    assert len(server.loaded) == 2
+    assert len(server.loaded) == (TRIED + 1) * 2  # of two evaluations
     assert [result.adapter for result in (first, second, third)] == [kept.save_to, unasked.save_to, untrained.save_to]
 
 
@@ -142,7 +144,7 @@ def test_update_that_diverged_is_not_asked(base: FrozenLM, server: AdapterServer
     result, other = served(base, server).run([diverging, JOB])
     assert (result.outcome, result.answers_Q) == (Outcome.DIVERGED, ())
     assert other.outcome is Outcome.OK
-    assert len(server.loaded) == 1
+    assert len(server.loaded) == 2 * TRIED + 1  # of two shapes of adapters
 
 
 # As a setting
@@ -169,7 +171,7 @@ def test_environment_has_the_server_answer_as_the_engine_would(tiny: AdapterServ
     assert rewards.tolist() == expected.tolist()
     assert infos["accuracy_after"].tolist() == expected_infos["accuracy_after"].tolist()
     assert infos["outcome"].tolist() == ["ok", "ok"]
-    assert len(tiny.loaded) == 2
+    assert len(tiny.loaded) == TRIED + 2
     assert tiny.names == ["base"]
 
 
@@ -178,7 +180,7 @@ def test_server_is_asked_again_for_what_it_has_answered(tiny: AdapterServer) -> 
     for _ in range(2):
         env.reset(seed=0)
         env.step(ARC.default_self_edit)
-    assert len(tiny.loaded) == 2
+    assert len(tiny.loaded) == TRIED + 2
 
 
 def test_one_evaluation_for_one_place(tiny: AdapterServer) -> None:
@@ -199,7 +201,7 @@ def test_command_line_runs_with_a_server_that_answers(tiny: AdapterServer, tmp_p
     assert main(["run", *options, *where]) == 0
     settings = tomllib.loads((tmp_path / "run" / "settings.toml").read_text())["environment"]
     assert (settings["evaluator"], settings["evaluator_url"], settings["cache"]) == ("vllm", tiny.base_url, "off")
-    assert len(tiny.loaded) == 1
+    assert len(tiny.loaded) == TRIED + 1
 
 
 # Failures
@@ -217,19 +219,40 @@ def test_server_that_is_not_there_costs_no_training(base: FrozenLM) -> None:
 
 
 def test_failure_concerns_the_jobs_that_it_befell(base: FrozenLM, server: AdapterServer) -> None:
-    server.faults += [fine, fine, failing(507, "no room for another adapter")]
+    server.faults += [fine, fine, fine, fine, failing(507, "no room for another adapter")]
     asked, refused, after = served(base, server).run([ASK, JOB, OTHER])
     assert [each.outcome for each in (asked, refused, after)] == [Outcome.OK, Outcome.ENGINE_ERROR, Outcome.OK]
-    assert "no room for another adapter" in refused.reason
+    assert "POST /load_lora_adapter failed: HTTP 507: no room for another adapter" in refused.reason
     assert refused.answers_Q == ()
     assert len(refused.losses_S) == 12
+
+
+@pytest.mark.parametrize("status", [400, 404, 405])
+def test_server_that_loads_no_adapters_is_told_before_any_training(
+    base: FrozenLM, server: AdapterServer, status: int
+) -> None:
+    inner = NotingInnerLoop(BatchedInnerLoop(base))
+    server.always = lambda body: error(status, "Not Found") if "lora_name" in body else None
+    with pytest.raises(
+        SettingError, match=rf"POST /load_lora_adapter failed: HTTP {status}.*VLLM_ALLOW_RUNTIME_LORA_UPDATING"
+    ):
+        served(base, server, inner).run([ASK, JOB])
+    assert not any(job.learns for job in inner.jobs)
+    assert served(base, server).run([ASK])[0].outcome is Outcome.OK  # asks the base model alone
+
+
+def test_server_that_cannot_load_an_adapter_just_now_is_no_setting(base: FrozenLM, server: AdapterServer) -> None:
+    loop = served(base, server)
+    server.faults.append(failing(503, "loading the model"))
+    assert "POST /load_lora_adapter failed: HTTP 503" in loop.run([JOB])[0].reason
+    assert loop.run([JOB])[0].outcome is Outcome.OK
 
 
 @pytest.mark.parametrize("fault", [failing(500), breaking_off])
 def test_failure_in_the_middle_of_a_job_leaves_no_adapter_behind(
     base: FrozenLM, server: AdapterServer, fault: object
 ) -> None:
-    server.faults += [fine, fine, fault]  # type: ignore[list-item]
+    server.faults += [fine, fine, fine, fine, fault]  # type: ignore[list-item]
     result = served(base, server).run([JOB])[0]
     assert (result.outcome, result.answers_Q) == (Outcome.ENGINE_ERROR, ())
     assert server.names == ["base"]

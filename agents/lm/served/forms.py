@@ -10,7 +10,7 @@ from typing import Any, Final
 from seal_env.agents.lm.chat import as_action
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.validate import check_calls
-from seal_env.serving.client import ChatReply
+from seal_env.serving.replies import ChatReply
 from seal_env.tools.base import Tool
 from seal_env.tools.registry import openai_tools, self_edit_schema
 from seal_env.types import InvalidSelfEdit

@@ -20,8 +20,10 @@ from seal_env.agents.lm.options import SAME, ServedPolicyOptions
 from seal_env.agents.lm.served.forms import FORMS, PLAIN, action_of, not_in_effect
 from seal_env.agents.lm.served.probe import policy_error, sample_prompt
 from seal_env.errors import SettingError
-from seal_env.serving.client import ChatReply, ChatServer, Connection, ServerError, Usage, run_async
+from seal_env.serving.client import ChatServer, Connection, Usage, run_async
+from seal_env.serving.failures import ServerError
 from seal_env.serving.probe import Contact, find_form, find_model
+from seal_env.serving.replies import ChatReply
 
 
 class OpenAICompatibleAgent(Agent):

@@ -7,7 +7,7 @@ from seal_env.episodes.info import task_info
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
 from seal_env.self_edits.prompt import observation_text
-from seal_env.serving.client import ServerError
+from seal_env.serving.failures import ServerError
 
 
 def sample_prompt(runtime: Runtime) -> tuple[str, Info]:
@@ -30,12 +30,5 @@ def sample_prompt(runtime: Runtime) -> tuple[str, Info]:
 
 def policy_error(base_url: str, model: str, failed: ServerError) -> PolicyError:
     """The error for a policy that gives no answer: what happened, and what to check."""
-    checks = {
-        None: "whether a server runs there, and base_url",
-        401: "OPENAI_API_KEY",
-        403: "OPENAI_API_KEY",
-        404: "policy_model, and base_url, which ends with /v1",
-        429: "the server's limits, and concurrency",
-    }
-    check = checks.get(failed.status, "the server's log")
-    return PolicyError(f"the policy {model!r} at {base_url} gives no answer: {failed.reason.rstrip('.')}. Check {check}")
+    reason, advice = failed.reason.rstrip("."), failed.advice("base_url", "policy_model")
+    return PolicyError(f"the policy {model!r} at {base_url} gives no answer: {reason}. {advice}")

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from seal_env.errors import GraderError, SettingError
-from seal_env.serving.client import ChatReply, ChatServer, Connection, ServerError, Usage, run_async
+from seal_env.serving.client import ChatServer, Connection, Usage, run_async
+from seal_env.serving.failures import ServerError
 from seal_env.serving.probe import Contact, find_form, find_model
+from seal_env.serving.replies import ChatReply
 from seal_env.store import ForeignDatabaseError, Store, StoreFormat
 from seal_env.tasks.knowledge.grading.base import Attempt
-from seal_env.tasks.knowledge.grading.judge_prompt import ENDINGS, SAMPLE, judge_fields, read_verdict
+from seal_env.tasks.knowledge.grading.judge_prompt import ENDINGS, SAMPLE, judge_fields
+from seal_env.tasks.knowledge.grading.verdict import read_verdict
 
 VERDICTS: Final = StoreFormat[bool](
     application=0x5EA16ADE, version=1, encode=json.dumps, decode=lambda text: {"true": True, "false": False}[text]
@@ -106,7 +109,7 @@ class JudgeGrader:
             try:
                 contact = await find_model(connection, self._server.base_url, "grader_model", None, only=None)
             except ServerError as failed:
-                raise self._error("the only one that is served", failed.reason) from failed
+                raise self._error("the only one that is served", failed) from failed
         return contact.model
 
     async def _grade_new(self, model: str, attempts: Sequence[Attempt]) -> dict[str, bool]:
@@ -121,7 +124,7 @@ class JudgeGrader:
         self._store.add(found)
         failures = [reply for reply in replies if isinstance(reply, ServerError)]
         if failures:
-            raise self._error(model, f"{len(failures)} of {len(attempts)} answers are not graded: {failures[0]}")
+            raise self._error(model, failures[0], f"{len(failures)} of {len(attempts)} answers are not graded: ")
         return found
 
     async def _find_form(self, connection: Connection, model: str) -> Contact:
@@ -130,10 +133,11 @@ class JudgeGrader:
                 connection, Contact(model), tuple(ENDINGS), partial(_request, attempt=SAMPLE), _no_verdict
             )
         except ServerError as failed:
-            raise self._error(model, failed.reason) from failed
+            raise self._error(model, failed) from failed
 
-    def _error(self, model: str, reason: str) -> GraderError:
-        return GraderError(f"the judge {model!r} at {self._server.base_url}: {reason}")
+    def _error(self, model: str, failed: ServerError, which: str = "") -> GraderError:
+        reason, advice = failed.reason.rstrip("."), failed.advice("grader_url", "grader_model")
+        return GraderError(f"the judge {model!r} at {self._server.base_url}: {which}{reason}. {advice}")
 
 
 def _is_judged(prediction: str) -> bool:

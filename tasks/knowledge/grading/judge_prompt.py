@@ -1,9 +1,8 @@
-"""The judge's prompt, its forms of request, and how its answer is read."""
+"""The judge's prompt and its forms of request."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -35,10 +34,6 @@ SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
 SAMPLE: Final = Attempt("How many legs does a spider have?", "eight", "It has 8 legs.")
 """The sample attempt with which forms are tried, so that the form found does not depend on what is graded."""
 
-_FENCE: Final = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL | re.IGNORECASE)
-_VERDICT: Final = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
-_FIRST: Final = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
-
 
 def judge_fields(attempt: Attempt, form: str) -> dict[str, Any]:
     """The fields of a request that depend on the attempt and the form: messages, temperature 0, and the form's schema."""
@@ -56,19 +51,3 @@ def judge_fields(attempt: Attempt, form: str) -> dict[str, Any]:
         schema = {"name": "verdict", "schema": dict(SCHEMA), "strict": True}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return fields
-
-
-def read_verdict(text: str) -> bool | None:
-    """True for yes and False for no, as JSON or as the first word, behind thoughts or in a fence; None for anything else."""
-    plain = text.rpartition("</think>")[2].strip()
-    if fenced := _FENCE.fullmatch(plain):
-        plain = fenced[1]
-    try:
-        body: Any = json.loads(plain)
-    except (ValueError, RecursionError):
-        body = plain
-    said = body.get("verdict") if isinstance(body, dict) else body
-    if not isinstance(said, str):
-        return None
-    first, words = _FIRST.match(said), {word.lower() for word in _VERDICT.findall(said)}
-    return first[1].lower() == "yes" if first and len(words) == 1 else None
