@@ -99,6 +99,6 @@ def pack(pieces: Sequence[Piece], device: torch.device) -> Packed:
 
 def on_device(values: Sequence[float], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """Numbers as a tensor [N]. A GPU fetches them when it gets there, and nothing waits for it."""
-    if device.type != "cuda":
+    if device.type != "cuda" or not values:
         return torch.tensor(values, dtype=dtype, device=device)
     return torch.tensor(values, dtype=dtype, pin_memory=True).to(device, non_blocking=True)

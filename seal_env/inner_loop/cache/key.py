@@ -21,7 +21,7 @@ LIBRARIES = ("torch", "transformers", "peft")
 class JobKeys:
     """Keys of the jobs of one inner loop on one base model. Jobs with equal keys have equal results.
 
-    They are equal but for rounding, which depends on the other jobs of a call, or bit by bit with the setting `deterministic`.
+    They are equal but for rounding, which depends on the other jobs of a call; with the setting `deterministic` bit by bit.
 
     A key covers the model's weights, configuration and tokenizer, the libraries, the inner loop, the tokens of the examples
     in their order with what is supervised, the training with the names of optimizer and schedule, and the queries. The key
