@@ -1,4 +1,4 @@
-"""Graders by name, open to graders from outside. Importing this module loads no torch, no client of a server and no tables."""
+"""Graders by name, open to graders from outside. Importing this module loads no torch, no server's client and no tables."""
 
 from __future__ import annotations
 

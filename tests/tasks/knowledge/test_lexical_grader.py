@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.grading.answer_text import first_answer
+from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.grading.tokens import tokens
 
 GRADER = LexicalGrader()
