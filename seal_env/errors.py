@@ -15,6 +15,10 @@ class SealError(Exception):
     """Base class of every error raised on purpose by seal-env."""
 
 
+MAX_VALUE = 1000
+"""Most characters of a value in a message."""
+
+
 class SettingError(SealError, ValueError):
     """A setting is not legal: names the field, the value, and what would be legal."""
 
@@ -24,7 +28,9 @@ class SettingError(SealError, ValueError):
 
     def __str__(self) -> str:
         if len(self.args) == 3:
-            return f"{self.args[0]}={self.args[1]!r} is not legal; expected {self.args[2]}"
+            value = repr(self.args[1])
+            shown = value if len(value) <= MAX_VALUE else f"{value[: MAX_VALUE - 3]}..."
+            return f"{self.args[0]}={shown} is not legal; expected {self.args[2]}"
         return str(self.args[0])
 
 

@@ -222,9 +222,18 @@ class NumericActions(ABC):
             raise SettingError("self_edit", names, f"one call each of {', '.join(wanted)}")
         return {tool.name: arguments.model_dump(mode="json") for tool, arguments in checked}
 
-    def _check_shape(self, array: NDArray[Any], action: object) -> None:
-        if array.shape != (len(self.coordinates),):
-            raise SettingError("action", action, f"an array of shape ({len(self.coordinates)},)")
+    def _array(self, action: ArrayLike, kinds: str, legal: str) -> NDArray[Any]:
+        """The action as an array of the right shape whose numbers are of one of NumPy's kinds. Raises SettingError."""
+        shape = (len(self.coordinates),)
+        try:
+            array, masked = np.asarray(action), np.ma.is_masked(action)
+        except Exception:  # of any class: the action's own conversion may raise what it likes
+            raise SettingError("action", action, f"an array of shape {shape}: {legal}") from None
+        if array.shape != shape or masked:
+            raise SettingError("action", action, f"an array of shape {shape}")
+        if array.dtype.kind not in kinds:
+            raise SettingError("action", action, legal)
+        return array
 
 
 class DiscreteActions(NumericActions):
@@ -242,11 +251,11 @@ class DiscreteActions(NumericActions):
         return coordinate.index(value)
 
     def _numbers(self, action: ArrayLike) -> NDArray[Any]:
-        array = np.asarray(action)
-        self._check_shape(array, action)
         sizes = np.array([len(coordinate.values) for coordinate in self.coordinates])
-        if not np.issubdtype(array.dtype, np.integer) or (array < 0).any() or (array >= sizes).any():
-            raise SettingError("action", action, f"whole numbers from 0 to below {sizes.tolist()}")
+        legal = f"whole numbers from 0 to below {sizes.tolist()}"
+        array = self._array(action, "iu", legal)
+        if (array < 0).any() or (array >= sizes).any():
+            raise SettingError("action", action, legal)
         return array
 
 
@@ -274,9 +283,8 @@ class BoxActions(NumericActions):
         return (2 * coordinate.index(value) + 1) / len(coordinate.values) - 1
 
     def _numbers(self, action: ArrayLike) -> NDArray[Any]:
-        array = np.asarray(action)
-        self._check_shape(array, action)
-        if not (np.issubdtype(array.dtype, np.number) and np.isfinite(array).all()):
+        array = self._array(action, "iuf", "finite numbers")
+        if not np.isfinite(array).all():
             raise SettingError("action", action, "finite numbers")
         return array.clip(-1.0, 1.0)
 

@@ -133,6 +133,55 @@ def test_an_array_of_another_space_is_refused(numeric: NumericActions, action: l
         numeric.decode(action)
 
 
+class Broken:
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        raise RuntimeError("no array")
+
+
+DEEP: list[object] = []
+DEEP.append(DEEP)
+NO_NUMBERS: dict[str, object] = {
+    "complex": np.zeros(7, complex),
+    "ragged": [[0], [0, 0], 0, 0, 0, 0, 0],
+    "nested": [[0]] * 7,
+    "a list in itself": DEEP,
+    "infinite": np.full(7, np.inf),
+    "objects": np.array([0] * 7, object),
+    "truth values": np.zeros(7, bool),
+    "texts": ["0"] * 7,
+    "dates": np.zeros(7, "datetime64[s]"),
+    "spans of time": np.zeros(7, "timedelta64[s]"),
+    "bytes": np.zeros(7, "V4"),
+    "records": np.zeros(7, [("a", int)]),
+    "masked": np.ma.masked_equal(np.zeros(7, int), 0),
+    "a number alone": np.array(0),
+    "many numbers": np.zeros(10**6),
+    "a large whole number": [10**400] + [0] * 6,
+    "a long list": [0] * 10**5,
+    "no array": Broken(),
+    "nothing": None,
+    "a text": "0000000",
+    "a mapping": {0: 0},
+    "a generator": (0 for _ in range(7)),
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+@pytest.mark.parametrize("numeric", BOTH, ids=NUMERIC_FORMS)
+def test_what_are_no_numbers_is_refused_in_few_words(numeric: NumericActions, kind: str) -> None:
+    with pytest.raises(SettingError, match="action=") as caught:
+        numeric.decode(NO_NUMBERS[kind])  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 1200
+
+
+def test_numbers_of_every_size_are_read() -> None:
+    for kind in ("uint8", "int64", "uint64", "float16", "float64", "longdouble"):
+        assert BOTH[1].decode(np.zeros(7, kind)) == BOTH[1].decode([0.0] * 7)
+    assert BOTH[1].decode([1e308] * 7) == BOTH[1].decode([1.0] * 7)
+    for kind in ("uint8", "int64", "uint64"):
+        assert BOTH[0].decode(np.zeros(7, kind)) == BOTH[0].decode([0] * 7)
+
+
 def test_numbers_beyond_the_box_count_as_its_ends() -> None:
     assert BOTH[1].decode([-5.0, 5.0] * 3 + [9.0]) == BOTH[1].decode([-1.0, 1.0] * 3 + [1.0])
 

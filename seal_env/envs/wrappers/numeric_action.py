@@ -64,7 +64,13 @@ class VectorStructuredSelfEdit(VectorActionWrapper):  # without type arguments: 
 
     def actions(self, actions: Any) -> tuple[str, ...]:
         """The self-edits that the rows stand for."""
-        return tuple(map(self.numeric_actions.decode, actions))
+        try:
+            rows = () if isinstance(actions, str) else tuple(actions)
+        except TypeError:
+            rows = ()
+        if len(rows) != self.num_envs:
+            raise SettingError("actions", actions, f"an array of shape {self.action_space.shape}")
+        return tuple(map(self.numeric_actions.decode, rows))
 
 
 def _spec(acted_on: Any, chosen: SelfEditSpace | None) -> ActionSpec:
