@@ -49,12 +49,12 @@ class Arguments:
 
 def main(arguments: Arguments) -> list[dict[str, Any]]:
     """Train; what TRL logged at each step."""
-    tokenizer = AutoTokenizer.from_pretrained(arguments.policy)
+    tokenizer = AutoTokenizer.from_pretrained(arguments.policy, trust_remote_code=False)
     on_cpu, tools = not torch.cuda.is_available(), calls_tools(tokenizer, get_domain("arc"))
     runtime = Runtime(Settings.resolve(subset=arguments.tasks, model=arguments.model, max_turns=8 if tools else 1))
     runtime.load()
     trainer = GRPOTrainer(
-        AutoModelForCausalLM.from_pretrained(arguments.policy),
+        AutoModelForCausalLM.from_pretrained(arguments.policy, trust_remote_code=False),
         SelfEditReward(runtime),
         args=GRPOConfig(
             output_dir=str(arguments.out),

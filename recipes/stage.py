@@ -180,7 +180,7 @@ def run_stages(
             if not recipe:
                 model = build_model(tokenizer, settings.optimizer)
             elif model is None:
-                model = AutoModelForCausalLM.from_pretrained(out / list(recipe)[-1] / "model")
+                model = AutoModelForCausalLM.from_pretrained(out / list(recipe)[-1] / "model", trust_remote_code=False)
             model.to(device)
             run_stage(folder, model, tokenizer, make_step(model, settings), settings.optimizer, asdict(settings))
         recipe[stage] = json.loads((folder / "recipe.json").read_text())

@@ -20,6 +20,7 @@ FOLDERS: Final = ("seal_env", "agents", "tasks", "tools", "benchmarks", "example
 MAX_FILE_LINES: Final = 400
 MAX_FUNCTION_LINES: Final = 60
 RUNS_CODE: Final = {"compile", "__import__"}
+LOADS: Final = re.compile(r"Auto\w+\.from_(pretrained|config)")
 SWITCHES_OFF: Final = {"pytest.mark.skip", "pytest.mark.xfail"}
 SHARED_WITH_STDLIB: Final = {"seal_env/types.py"}
 """The dictionary of the project; imported only by its full name."""
@@ -57,6 +58,9 @@ def _in_node(path: str, node: ast.AST) -> Iterator[Finding]:
     elif isinstance(node, ast.Call):
         if (name := ast.unparse(node.func)) in RUNS_CODE and not path.startswith("tests/"):
             yield node.lineno, f"{name} could run code from a file or from a model's answer"
+        given = {keyword.arg for keyword in node.keywords}
+        if LOADS.fullmatch(name) and "trust_remote_code" not in given and not path.startswith("tests/"):
+            yield node.lineno, f"{name} asks whether to run a model's code unless it has trust_remote_code=False"
         for keyword in node.keywords:
             if keyword.arg == "trust_remote_code" and ast.unparse(keyword.value) != "False":
                 yield node.lineno, "trust_remote_code may only be False"

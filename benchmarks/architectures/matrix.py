@@ -78,7 +78,7 @@ class Row:
 @cache
 def tokenizer() -> Any:
     """The bundled model's tokenizer."""
-    return AutoTokenizer.from_pretrained(str(MODEL_DIRECTORIES["seal-tiny-text"]))
+    return AutoTokenizer.from_pretrained(str(MODEL_DIRECTORIES["seal-tiny-text"]), trust_remote_code=False)
 
 
 def tiny_base(name: str, **changes: Any) -> FrozenLM:

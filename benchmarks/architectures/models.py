@@ -198,4 +198,4 @@ def tiny_model(name: str, vocabulary: int, **changes: Any) -> Any:
     torch.manual_seed(0)
     chosen = {**shape, "vocab_size": vocabulary, **fields, **changes}
     config = AutoConfig.for_model(kind, **{each: value for each, value in chosen.items() if value is not OMITTED})
-    return AutoModelForCausalLM.from_config(config).requires_grad_(False).eval()
+    return AutoModelForCausalLM.from_config(config, trust_remote_code=False).requires_grad_(False).eval()

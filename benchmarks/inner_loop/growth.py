@@ -54,7 +54,7 @@ def llama_shape(width: int, blocks: int) -> dict[str, Any]:
 def parameters_of(shape: Mapping[str, Any]) -> int:
     """Number of weights of a model of this shape."""
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(make_config(shape))
+        model: Any = AutoModelForCausalLM.from_config(make_config(shape), trust_remote_code=False)
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -120,11 +120,13 @@ def model_of(preset: Preset, folder: Path, device: str) -> str:
 def text_encoder(model: str) -> JobEncoder:
     """The model's encoder; the weights have shapes, but no values."""
     source = str(MODEL_DIRECTORIES.get(model, model))
-    config = AutoConfig.from_pretrained(source)
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     with torch.device("meta"):
-        shapes = AutoModelForCausalLM.from_config(config)
+        shapes = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     longest = int(config.max_position_embeddings)
-    return FrozenLM(model, shapes, AutoTokenizer.from_pretrained(source), torch.device("meta"), longest).encoder
+    return FrozenLM(
+        model, shapes, AutoTokenizer.from_pretrained(source, trust_remote_code=False), torch.device("meta"), longest
+    ).encoder
 
 
 def make_cases(preset: Preset, model: str, count: int, seed: int, **settings: Any) -> list[Case]:
@@ -138,7 +140,7 @@ def make_cases(preset: Preset, model: str, count: int, seed: int, **settings: An
         **settings: Override the preset's own settings of the environment.
     """
     encoder = text_encoder(model)
-    config = AutoConfig.from_pretrained(str(MODEL_DIRECTORIES.get(model, model)))
+    config = AutoConfig.from_pretrained(str(MODEL_DIRECTORIES.get(model, model)), trust_remote_code=False)
     if preset.environment is None:
         jobs: list[tuple[UpdateJob, Score]] = [
             (knowledge_job(encoder, preset, seed + number), _share_exact) for number in range(count)

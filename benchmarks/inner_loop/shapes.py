@@ -112,7 +112,7 @@ def draw_model(shape: Mapping[str, Any], device: str, dtype: torch.dtype) -> tup
     """
     torch.manual_seed(0)
     with torch.device(device):
-        model: Any = AutoModelForCausalLM.from_config(make_config(shape), dtype=dtype)
+        model: Any = AutoModelForCausalLM.from_config(make_config(shape), dtype=dtype, trust_remote_code=False)
     tokenizer = build_tokenizer(int(shape["max_position_embeddings"]))
     eos = tokenizer.convert_tokens_to_ids("<|eot|>")
     for config in (model.config, model.generation_config):

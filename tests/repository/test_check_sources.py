@@ -21,6 +21,8 @@ LONG = "def f():\n" + "    x = 1\n" * 60
         ("tools/a.py", LONG, "f has 61 lines; at most 60"),
         ("tools/random.py", "", "a module of the standard library is called random too"),
         ("tools/a.py", "f(trust_remote_code=x)", "trust_remote_code may only be False"),
+        ("tools/a.py", "AutoConfig.from_pretrained(x)", "AutoConfig.from_pretrained asks whether to run a model's code"),
+        ("tools/a.py", "AutoModel.from_config(x, y=1)", "AutoModel.from_config asks whether to run a model's code"),
         ("tools/a.py", "__import__(name)", "__import__ could run code from a file or from a model's answer"),
         ("tests/test_a.py", "@pytest.mark.skip\ndef test(): ...", "pytest.mark.skip switches a test off; "),
         ("tools/a.py", "# TODO" + "-ROOM", "placeholder '# TODO" + "-ROOM'"),

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from seal_env.errors import ModelError
+from seal_env.inner_loop.model.files import load_model, reason_of
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -75,9 +74,8 @@ def merged_weights(directory: Path, model: FrozenLM) -> Iterator[tuple[str, torc
         if (directory / ADAPTER_CONFIG).is_file():
             return _adapted(*_read_adapter(directory, model.model), model.model)
         return _whole(directory, model.model)
-    except (OSError, ValueError, KeyError, SafetensorError, json.JSONDecodeError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise ModelError(f"update={str(directory)!r} does not fit model={model.name!r}: {reason}") from error
+    except Exception as error:  # what a library raises for a file that somebody else wrote
+        raise ModelError(f"update={str(directory)!r} does not fit model={model.name!r}: {reason_of(error)}") from error
 
 
 def _read_adapter(directory: Path, model: Any) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -123,11 +121,7 @@ def _adapted(
 def _whole(directory: Path, model: Any) -> Iterator[tuple[str, torch.Tensor]]:
     if not (directory / "config.json").is_file():
         raise ValueError(f"there is neither {ADAPTER_CONFIG} nor config.json")
-    both: Any = AutoModelForCausalLM.from_pretrained(
-        directory, dtype=model.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True
-    )
-    loaded, found = both
-    new = {name: weight for name, weight in loaded.named_parameters() if name not in found["missing_keys"]}
+    new = dict(load_model(str(directory), model.dtype).named_parameters())
     shapes = {name: weight.shape for name, weight in model.named_parameters()}
     wrong = [name for name in shapes.keys() | new.keys() if name not in new or new[name].shape != shapes.get(name)]
     if wrong:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from seal_env.errors import ModelError, SettingError
 from seal_env.forking import Lock
 from seal_env.inner_loop.model.adapter_files import begin_directory
+from seal_env.inner_loop.model.files import load_model, load_tokenizer, reason_of
 from seal_env.inner_loop.model.fingerprint import fingerprint
 from seal_env.inner_loop.model.stamp import Stamp, stamp_of
 from seal_env.inner_loop.model.targets import FLOATS, Targets, find_targets
@@ -201,7 +200,7 @@ def load_base_model(name: str, device: str = "auto", template: TemplateArguments
     Equal arguments give the same object, unless the model's files have changed: then they are reloaded. Models that
     differ in `template` share their weights.
 
-    Only safetensors are read, and no code of the model's repository is run.
+    Only safetensors are read, and no code of the model's repository is run; see `seal_env.inner_loop.model.files`.
 
     Args:
         name: A bundled model ("seal-tiny", "seal-tiny-text"), a local directory or a Hugging Face id.
@@ -232,12 +231,13 @@ def _load(name: str, device: torch.device) -> FrozenLM:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     transformers_logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
+        tokenizer = load_tokenizer(source)
+        model: Any = load_model(source, dtype)
+    except Exception as error:  # what a library raises for a file that somebody else wrote
         known = " or ".join(map(repr, MODEL_DIRECTORIES))
-        raise ModelError(f"model={name!r} cannot be loaded: {reason}. Expected {known}, a directory or a hub id") from error
+        raise ModelError(
+            f"model={name!r} cannot be loaded: {reason_of(error)}. Expected {known}, a directory or a hub id"
+        ) from error
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(f"model={name!r} has no fast tokenizer; token spans need one")
     if tokenizer.eos_token is None:
