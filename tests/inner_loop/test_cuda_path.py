@@ -194,7 +194,7 @@ def test_slots_that_are_neighbours_are_one_block() -> None:
     assert block(1, 0) is None
 
 
-@pytest.mark.parametrize("slots", [(2, 3), (3, 1)])
+@pytest.mark.parametrize("slots", [(2, 3), (3, 1), (2, 2)])
 def test_grouped_products_of_a_block_are_those_of_single_slots(slots: tuple[int, int]) -> None:
     packed = pack(
         [Piece([1] * length, length, slot) for length, slot in zip((5, 9), slots, strict=True)], torch.device("cpu")

@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import GPTJConfig, GPTJForCausalLM, LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from seal_env.inner_loop.batched import head, kernels, lora, packed_model, slot_adamw
+from seal_env.inner_loop.batched import grouped_mm, head, kernels, lora, packed_model, slot_adamw
 from seal_env.inner_loop.batched.fused import fuse
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce
 from seal_env.inner_loop.batched.head import cross_entropy
@@ -54,7 +54,19 @@ def adamw_of_slots(
         used[slot] = weights[slot]
 
 
-IN_TORCH = SimpleNamespace(rotate=rotate, cross_entropy_in_place=cross_entropy_in_place, adamw_of_slots=adamw_of_slots)
+def store_products(total: torch.Tensor, product: torch.Tensor, slots: torch.Tensor, first: bool) -> None:
+    if first:
+        total[slots] = product.to(total.dtype)
+    else:
+        total.index_add_(0, slots, product.to(total.dtype))
+
+
+IN_TORCH = SimpleNamespace(
+    rotate=rotate,
+    cross_entropy_in_place=cross_entropy_in_place,
+    adamw_of_slots=adamw_of_slots,
+    store_products=store_products,
+)
 
 
 @pytest.fixture
@@ -142,9 +154,27 @@ def test_rows_take_adamw_steps_of_their_own(gradient: torch.dtype, used: torch.d
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_products_go_to_their_slots(kind: torch.dtype, first: bool, in_triton: Any) -> None:
+    torch.manual_seed(0)
+    rows, slots = torch.randn(4, 9000, device=DEVICE).to(kind), torch.tensor([3, 1], device=DEVICE)
+    product = torch.randn(2, 300, 10, device=DEVICE, dtype=torch.bfloat16)
+    found = []
+    for made in (in_triton, IN_TORCH):
+        stored = rows.clone()
+        made.store_products(stored[:, 2000:5000].view(4, 300, 10), product, slots, first)
+        found.append(stored)
+    torch.testing.assert_close(found[0].float(), found[1].float(), atol=0 if first else 0.04, rtol=0)
+    assert torch.equal(found[0][:, 5000:], rows[:, 5000:])
+    assert torch.equal(found[0][0], rows[0])
+
+
 @pytest.fixture(params=["torch", pytest.param("triton", marks=pytest.mark.slow)])
 def everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Kernels in place of torch's on this CPU, and grouped products; the names of what asks for them."""
+    if request.param == "triton" and DEVICE.type == "cuda":
+        pytest.skip("tests/inner_loop/test_gpu.py runs the loop on a GPU")
     made = IN_TORCH if request.param == "torch" else request.getfixturevalue("in_triton")
     asked: set[str] = set()
 
@@ -157,7 +187,7 @@ def everywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         assert len(fuse(copied, None, made.rotate)) == 3 * model.config.num_hidden_layers + 1
         return copied
 
-    for module in (head, slot_adamw):
+    for module in (head, slot_adamw, grouped_mm):
         monkeypatch.setattr(module, "find_kernels", find)
     monkeypatch.setattr(packed_model, "share", share_and_fuse)
     monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
@@ -170,7 +200,7 @@ def test_updates_with_kernels_are_those_without(
     base = load_base_model(tiny_models["llama"], "cpu")
     jobs = [replace(each, examples_E=each.examples_E[:1], decode=False) for each in JOBS[:2]]
     ours = BatchedInnerLoop(base).run(jobs)
-    assert everywhere == {"head", "optimizer"}
+    assert everywhere == {"head", "optimizer", "gradients"}
     monkeypatch.undo()
     for mine, other in zip(ours, BatchedInnerLoop(base).run(jobs), strict=True):
         assert_same(mine, other)

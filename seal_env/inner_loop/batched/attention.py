@@ -95,7 +95,7 @@ class _AttentionByRuns:
     ) -> torch.Tensor:
         del layer
         parts = []
-        pieces = (x[0].split([run.count * run.length for run in self._runs], dim=1) for x in (query, key, value))
+        pieces = (x.squeeze(0).split([run.count * run.length for run in self._runs], dim=1) for x in (query, key, value))
         for run, *states in zip(self._runs, *pieces, strict=True):
             q, k, v = (x.unflatten(1, (run.count, run.length)).transpose(0, 1) for x in states)
             real = run.real
@@ -182,7 +182,7 @@ class VariableLengthAttention:
     ) -> torch.Tensor:
         """See Attention."""
         del layer
-        q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+        q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))  # x[0] would copy in the backward pass
         real, padding = self._real, self._padding
         before = -1
         if window is not None and window < self._longest:

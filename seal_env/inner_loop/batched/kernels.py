@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 SWITCHES = ("rotary", "head", "optimizer", "gradients", "trim")
-"""What can be left out. The last two need no kernel: gradients that replace the last step's instead of being added to zeros,
-and the last layer without the positions that no loss reads."""
+"""What can be left out. `gradients` replace the last step's and are not added to zeros; `trim` is that of the last layer."""
 
 LEFT_OUT: set[str] = set()
 """Those of `SWITCHES` that are off, for measurements, in models and jobs that begin from now on."""

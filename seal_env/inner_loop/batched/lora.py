@@ -54,20 +54,32 @@ class LoraStack:
     Where the base model computes in bf16, the weights stay in fp32, and the products use a copy that `publish` refreshes.
     """
 
-    def __init__(self, spec: LoraSpec, layers: Mapping[str, torch.nn.Module], slots: int, learn: bool) -> None:
+    def __init__(
+        self, spec: LoraSpec, layers: Mapping[str, torch.nn.Module], slots: int, learn: bool, light: bool = False
+    ) -> None:
+        """Allocate zeros.
+
+        Args:
+            spec: The adapters' shape.
+            layers: What they adapt, by name.
+            slots: How many there are.
+            learn: Whether they have gradients.
+            light: Whether gradients may have the type of the products that they are made of.
+        """
         first = next(iter(layers.values())).weight
         assert isinstance(first, torch.Tensor)
         self.spec, self.scale = spec, spec.alpha / spec.rank
         self.shapes, size = layer_shapes(layers, spec.rank)
         master = first.dtype if first.dtype == torch.float64 else torch.float32
         self.weights = torch.zeros(slots, size, dtype=master, device=first.device)
-        self.gradients = torch.zeros_like(self.weights) if learn else None
         self.used = self.weights if first.dtype == master else torch.zeros_like(self.weights, dtype=first.dtype)
         self.products: Products = choose_products(
             self.used, [spec.rank, *(n for s in self.shapes for n in (s.inputs, s.outputs))]
         )
         self.by_layer = {shape.name: self.views(shape, self.used) for shape in self.shapes}
         self._overwrites = self.products.overwrites and "gradients" not in LEFT_OUT
+        kind = self.used.dtype if light and self._overwrites else master
+        self.gradients = torch.zeros_like(self.weights, dtype=kind) if learn else None
         self._written: set[str] = set()
         self._drawn: tuple[int, torch.Tensor] | None = None  # jobs of one episode share a seed
         gradients = self.gradients

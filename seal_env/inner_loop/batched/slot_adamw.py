@@ -64,13 +64,19 @@ class SlotAdamW:
         gradients = self._stack.gradients
         assert gradients is not None
         if list(slots) == list(range(slots[0], slots[0] + len(slots))):
-            norms: torch.Tensor = torch.linalg.vector_norm(gradients[slots[0] : slots[0] + len(slots)], dim=1)
+            block = gradients[slots[0] : slots[0] + len(slots)]
+            norms: torch.Tensor = torch.linalg.vector_norm(block, dim=1, dtype=torch.float32)
             return norms
-        return torch.stack([gradients[slot].norm() for slot in slots])
+        return torch.stack([torch.linalg.vector_norm(gradients[slot], dtype=torch.float32) for slot in slots])
 
 
-def one_kernel(stack: LoraStack, optimizer: Optimizer) -> SlotAdamW | None:
-    """A SlotAdamW where there is a kernel for this optimizer and these weights."""
-    kernels = find_kernels("optimizer", stack.weights.device)
-    fits = type(optimizer) is AdamW and stack.weights.dtype == torch.float32
-    return SlotAdamW(stack, kernels) if kernels is not None and fits else None
+def kernels_for(optimizer: Optimizer, weights: torch.Tensor) -> Any | None:
+    """The kernels of a SlotAdamW; None where the optimizer takes its steps slot by slot.
+
+    Args:
+        optimizer: The update rule.
+        weights: Of the model, which adapters are made to fit.
+    """
+    if type(optimizer) is not AdamW or weights.dtype == torch.float64:
+        return None
+    return find_kernels("optimizer", weights.device)

@@ -11,7 +11,7 @@ from seal_env.inner_loop.batched.layout import lay_out
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.progress import JobInProgress, begin_job
-from seal_env.inner_loop.batched.slot_adamw import one_kernel
+from seal_env.inner_loop.batched.slot_adamw import SlotAdamW, kernels_for
 from seal_env.inner_loop.batched.small_pass import SmallPasses, forward_backward
 from seal_env.inner_loop.optim.base import Optimizer, OptimizerState
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
@@ -31,11 +31,12 @@ class TrainingSlots:
             optimizer: The update rule of all jobs.
         """
         self.model, self.pad = model, pad
-        self.stack = LoraStack(model.spec, model.layers, count, learn=True)
+        kernels = kernels_for(optimizer, model.head)
+        self.stack = LoraStack(model.spec, model.layers, count, learn=True, light=kernels is not None)
         weights, gradients, flat = self.stack.weights, self.stack.gradients, optimizer.elementwise
         assert gradients is not None
         self._small = SmallPasses(model, self.stack, pad)
-        self._together = one_kernel(self.stack, optimizer)
+        self._together = None if kernels is None else SlotAdamW(self.stack, kernels)
         each = range(count) if self._together is None else ()
         self._states = [OptimizerState(optimizer, self.stack.tensors(slot, weights, flat)) for slot in each]
         self._gradient_views = [self.stack.tensors(slot, gradients, flat) for slot in each]

@@ -15,7 +15,7 @@ import torch
 import triton
 import triton.language as tl
 
-ENTROPY_COLUMNS, ADAMW_BLOCK = 8192, 2048
+ENTROPY_COLUMNS, ADAMW_BLOCK, STORE_BLOCK = 8192, 2048, 2048
 
 
 @triton.jit
@@ -106,6 +106,17 @@ def _adamw_kernel(
     tl.store(used + at, weight, mask=inside)
 
 
+@triton.jit
+def _store_kernel(product, total, slots, size, slot_size, FIRST: tl.constexpr, BLOCK: tl.constexpr):
+    row = tl.program_id(1).to(tl.int64)
+    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside, target = column < size, total + tl.load(slots + row) * slot_size + column
+    value = tl.load(product + row * size + column, mask=inside)
+    if not FIRST:
+        value = value.to(tl.float32) + tl.load(target, mask=inside).to(tl.float32)
+    tl.store(target, value, mask=inside)
+
+
 class _Rotate(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -189,6 +200,23 @@ def adamw_of_slots(
     with _device_of(weights):
         _adamw_kernel[(triton.cdiv(size, ADAMW_BLOCK), len(slots))](
             weights, used, gradients, *state, slots, clips, numbers, size, *betas, BLOCK=ADAMW_BLOCK, num_warps=8
+        )
+
+
+def store_products(total: torch.Tensor, product: torch.Tensor, slots: torch.Tensor, first: bool) -> None:
+    """Write products of several slots to where they belong.
+
+    Args:
+        total: [slots, n, m], in one piece within a slot; changed.
+        product: [rows, n, m].
+        slots: The slot of each product, int64 [rows].
+        first: True writes over what is there, False adds to it.
+    """
+    product = product.contiguous()
+    size = product[0].numel()
+    with _device_of(total):
+        _store_kernel[(triton.cdiv(size, STORE_BLOCK), len(product))](
+            product, total, slots, size, total.stride(0), FIRST=first, BLOCK=STORE_BLOCK
         )
 
 
