@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
+from packaging.version import Version
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from seal_env.inner_loop.batched import attention, batch, graphs, lora, small_pass
 from seal_env.inner_loop.batched.graphs import PLAIN_RUNS, Recorder
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce
 from seal_env.inner_loop.batched.layout import Layout
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
+from seal_env.inner_loop.batched.lora import LoraStack
+from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Piece
-from seal_env.inner_loop.batched.small_pass import Shape, padded, rounded, shape_of
+from seal_env.inner_loop.batched.small_pass import Shape, SmallPasses, padded, rounded, shape_of
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
-from seal_env.types import PROFILES
+from seal_env.types import PROFILES, LoraSpec
 from tests.inner_loop.test_batched_inner_loop import JOBS, QUERIES, assert_same, job
-from tests.inner_loop.test_cuda_path import varlen
+from tests.inner_loop.test_cuda_path import SHAPE, varlen
 
 CPU = torch.device("cpu")
 
@@ -125,6 +130,24 @@ def test_shape_of_a_pass(pieces: tuple[tuple[int, int], ...], expected: Shape) -
 @pytest.mark.parametrize("tokens", [1, 64, 65, 513, 774, 1449, 2048])
 def test_padding_is_an_eighth_at_most(tokens: int) -> None:
     assert tokens <= rounded(tokens) <= max(64 + tokens, tokens * 9 / 8)
+
+
+@pytest.mark.skipif(
+    Version(version("transformers")) < Version("5.17"), reason="older transformers want autocast, which meta tensors lack"
+)
+@pytest.mark.parametrize("slots", [[0, 1], [0, 2]])
+def test_small_passes_run_on_meta_tensors(slots: list[int], llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes, types and strides of the padded pass, as torch's own kernels of a GPU want them."""
+    monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
+    meta = torch.device("meta")
+    with meta:
+        model = LlamaForCausalLM(LlamaConfig(**SHAPE)).bfloat16().requires_grad_(False)
+    packed = PackedModel(replace(llama, model=model, device=meta, inner_loops={}), LoraSpec(8, 16.0), graphs=True)
+    passes = SmallPasses(packed, LoraStack(packed.spec, packed.layers, 3, learn=True), 0)
+    mine = layout((30, slots[0]), (60, slots[1]))
+    assert passes.takes(mine, slots)
+    losses = [passes.run(mine, slots) for _ in range(PLAIN_RUNS)]
+    assert [(each.shape, each.dtype) for each in losses] == [((2,), torch.float32)] * PLAIN_RUNS
 
 
 class User:
