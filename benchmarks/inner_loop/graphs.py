@@ -20,6 +20,7 @@ import torch
 from benchmarks.common import make_parser
 from benchmarks.inner_loop.jobs import PRESETS, make_cases
 from benchmarks.inner_loop.kernels import wait_for
+from benchmarks.inner_loop.measure import small_job
 from benchmarks.inner_loop.quick import Measurement, draw_base, tiny
 from benchmarks.inner_loop.steps import Steps, take_steps
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
@@ -34,13 +35,15 @@ def measure_pair(base: FrozenLM, jobs: Sequence[UpdateJob]) -> dict[str, Any]:
     """Milliseconds of a step and seconds of a call, without graphs and with, and how far their losses are apart."""
     found: dict[str, Any] = {}
     losses: dict[str, list[Any]] = {"steps": [], "calls": []}
+    short_jobs = [replace(job, examples_E=job.examples_E[:1] * 3) for job in jobs]
     for name, graphs in (("without", False), ("with", base.device.type == "cuda")):
-        steps = Steps(base, [replace(job, examples_E=job.examples_E[:1] * 3) for job in jobs], graphs)
+        steps = Steps(base, short_jobs, graphs)
         seconds, tokens = take_steps(steps)
         losses["steps"].append(steps.losses[1:])
         del steps
         release_memory()
         loop = BatchedInnerLoop(base, graphs=graphs)
+        loop.run([small_job(jobs[0])])
         began = time.perf_counter()
         results = loop.run([replace(job, training=replace(job.training, num_train_epochs=EPOCHS)) for job in jobs])
         wait_for(base.device)
@@ -56,11 +59,20 @@ def measure_pair(base: FrozenLM, jobs: Sequence[UpdateJob]) -> dict[str, Any]:
         }
         del loop
         release_memory()
-    for name, (theirs, ours) in losses.items():
-        found[f"largest_difference_of_losses_in_{name}"] = max(
-            abs(a - b) for one, other in zip(theirs, ours, strict=True) for a, b in zip(one, other, strict=True)
-        )
+    other_way = Steps(base, list(reversed(short_jobs)))
+    take_steps(other_way)
+    reversed_losses = [step[::-1] for step in other_way.losses[1:]]
+    found["differences_of_losses_by_step"] = differences(*losses["steps"])
+    found["the_same_of_jobs_in_another_order"] = differences(losses["steps"][0], reversed_losses)
+    found["differences_of_first_losses_in_calls"] = max(
+        abs(theirs[0] - ours[0]) for theirs, ours in zip(*losses["calls"], strict=True)
+    )
     return found
+
+
+def differences(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> list[float]:
+    """The largest of each step's."""
+    return [max(abs(a - b) for a, b in zip(one, other, strict=True)) for one, other in zip(theirs, ours, strict=True)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--in-call", type=int, nargs="+", default=[16, 32], metavar="N", help="jobs in a call")
     parser.add_argument("--seconds", type=float, default=60, help="time after which no row begins")
     parser.add_argument("--tiny", action="store_true", help="a very small model and few examples")
+    parser.set_defaults(steps_only=True)
     given = parser.parse_args(arguments)
     preset = PRESETS[given.preset]
     measurement = Measurement(tiny(preset) if given.tiny else preset, given.json, given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,7 @@ from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Packed
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.model.memory import bytes_stored
 from seal_env.tasks.arc.grid import GridFormat, GridPair
 from seal_env.tasks.arc.prompt import example, query
 from seal_env.types import LoraSpec, Outcome, Recipe, TrainingConfig, UpdateJob, UpdateResult
@@ -130,3 +133,19 @@ def test_memory_of_a_token_grows_with_the_model(tiny_models: dict[str, str]) -> 
     seal = batched.token_bytes(PackedModel(load_base_model("seal-tiny", "cpu"), SPEC))
     assert 2_000 < tiny < 20_000
     assert seal > 5 * tiny
+
+
+def test_measuring_what_is_stored_leaves_nothing_behind() -> None:
+    leaf, found = torch.ones(3, requires_grad=True), list[weakref.ref[torch.Tensor]]()
+
+    def work() -> None:
+        stored = leaf.exp()
+        found.append(weakref.ref(stored))
+        (leaf * stored).sum()
+
+    gc.disable()
+    try:
+        assert bytes_stored(work, set()) >= 24
+        assert found[0]() is None
+    finally:
+        gc.enable()

@@ -17,7 +17,7 @@ from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.inner_loop import INNER_LOOPS, inner_loop_on, make_inner_loop
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, attention_over
-from seal_env.inner_loop.batched.graphs import PLAIN_RUNS, Recorder
+from seal_env.inner_loop.batched.graphs import PLAIN_RUNS, Recorder, recording_stream
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.lora import LoraStack
@@ -194,10 +194,12 @@ def test_replayed_pass_is_the_recorded_one_bit_by_bit(replays: list[torch.cuda.C
     assert float((gradients - found[0][1]).norm() / gradients.norm()) < 0.02
 
 
-def test_work_that_waits_for_the_gpu_is_not_recorded(replays: list[torch.cuda.CUDAGraph]) -> None:
-    class User:
-        graphs = True
+class User:
+    def __init__(self) -> None:
+        self.graphs, self.stream = True, recording_stream(torch.device("cuda"))
 
+
+def test_work_that_waits_for_the_gpu_is_not_recorded(replays: list[torch.cuda.CUDAGraph]) -> None:
     x, user = torch.ones(3, device="cuda"), User()
     recorder = Recorder(user, x.device)
     with pytest.warns(RuntimeWarning, match="CUDA graphs are off: the model waits for the GPU"):
@@ -208,9 +210,6 @@ def test_work_that_waits_for_the_gpu_is_not_recorded(replays: list[torch.cuda.CU
 
 
 def test_recording_that_fails_leaves_the_gpu_usable(monkeypatch: pytest.MonkeyPatch) -> None:
-    class User:
-        graphs = True
-
     x, user = torch.ones(3, device="cuda"), User()
     recorder = Recorder(user, x.device)
     monkeypatch.setattr(Recorder, "_check", Recorder._aside)

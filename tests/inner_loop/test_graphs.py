@@ -152,6 +152,7 @@ def test_small_passes_run_on_meta_tensors(slots: list[int], llama: FrozenLM, mon
 
 class User:
     graphs = True
+    stream: torch.cuda.Stream | None = None
 
 
 def test_work_is_recorded_when_it_recurs(replays: Replays) -> None:

@@ -32,9 +32,16 @@ class GraphUser(Protocol):
 
     Attributes:
         graphs: True while graphs are wanted. A recording that fails sets it to False.
+        stream: Where its work is recorded, see `recording_stream`.
     """
 
     graphs: bool
+    stream: torch.cuda.Stream | None
+
+
+def recording_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """A new stream beside the one on which the process works; None if the device is no GPU."""
+    return torch.cuda.Stream(device) if device.type == "cuda" else None
 
 
 @dataclass
@@ -63,7 +70,7 @@ class Recorder:
         """Nothing is recorded yet. user: whose work it is; device: where it runs."""
         self._user, self._device = user, device
         self._known: dict[Hashable, Recorded] = {}
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = user.stream
         self._last: Any = None  # holds the memory that recordings share
 
     def knows(self, key: Hashable) -> bool:
@@ -103,14 +110,21 @@ class Recorder:
         self._known.pop(key, None)
 
     def _record(self, known: Recorded) -> None:
+        """Record work. After one that fails, torch's generator is unusable until another has succeeded."""
         try:
             known.graph, known.output = self._aside(lambda: record(known.work, self._last))
             self._last = known.graph
         except Exception as error:  # torch and the model's code raise all kinds; nothing has run yet
-            self._give_up(f"recording failed: {type(error).__name__}: {error}")
+            reason = f"recording failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        else:
+            return
+        if self._stream is not None:
+            with suppress(RuntimeError):
+                self._aside(lambda: record(lambda: torch.zeros(1, device=self._device), None))
+        self._give_up(reason)
 
     def _check(self, work: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Do the work and see whether it can be recorded: a recording that fails would leave torch's generator unusable."""
+        """Do the work and see whether it can be recorded."""
         if self._stream is None:
             return work()
         before = torch.cuda.get_sync_debug_mode()

@@ -6,6 +6,8 @@ never crosses sequences. Everything else is transformers' code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch
 from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.attention import CURRENT, NAME, Attention, attention_over
 from seal_env.inner_loop.batched.fused import fuse, liger_silu_product
+from seal_env.inner_loop.batched.graphs import recording_stream
 from seal_env.inner_loop.batched.kernels import find_kernels
 from seal_env.inner_loop.batched.last_layer import Chosen, trim_last_layer
 from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
@@ -65,6 +68,15 @@ class Current:
     packed: Packed | None = None
     chosen: Chosen | None = None
 
+    @contextmanager
+    def anchored(self, anchor: torch.Tensor) -> Iterator[None]:
+        """Within the context, another anchor."""
+        before, self.anchor = self.anchor, anchor
+        try:
+            yield
+        finally:
+            self.anchor = before
+
 
 class PackedReader:
     """Reads packed sequences with a model."""
@@ -82,6 +94,7 @@ class PackedReader:
         """
         self.base, self.proof = base, proof or Proof()
         self.graphs = base.device.type == "cuda" if graphs is None else graphs
+        self.stream = recording_stream(base.device)
         self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
         self.model = share(base.model)
         self.model.set_attn_implementation(NAME)

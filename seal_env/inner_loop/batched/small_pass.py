@@ -74,6 +74,8 @@ class SmallPasses:
         self._model, self._stack, self._pad = model, stack, pad
         self._recorder = Recorder(model, model.base.device)
         self._kernel: Any = varlen_kernel() if model.graphs else None
+        # A backward pass waits for the stream on which a leaf was first used: this one is used nowhere but in recorded work.
+        self._anchor = torch.zeros((), device=model.base.device, requires_grad=True)
 
     def takes(self, layout: Layout, slots: Sequence[int]) -> bool:
         """False for a pass that should run as it is.
@@ -96,7 +98,8 @@ class SmallPasses:
 
         def work() -> torch.Tensor:
             self._stack.forget_gradients(slots)
-            return forward_backward(self._model, self._stack, packed, where, len(slots), attention)
+            with self._model.current.anchored(self._anchor):
+                return forward_backward(self._model, self._stack, packed, where, len(slots), attention)
 
         return self._recorder.run(shape, work, inputs)
 

@@ -79,4 +79,5 @@ def bytes_stored(work: Callable[[], object], apart: set[int]) -> int:
     held: list[torch.Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         work()
+    held.clear()  # their graph has hooks that refer to it
     return sum(size for address, size in stored.items() if address not in apart)
