@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy as exact_cross_entropy
 from torch.optim.adamw import adamw
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from benchmarks.inner_loop.kernels import HEADS, relative_error, wait_for
+from benchmarks.inner_loop.kernels import HEADS, RANK, relative_error, wait_for
 from seal_env.inner_loop.batched.head import cross_entropy
 from seal_env.inner_loop.batched.kernels import LEFT_OUT, find_kernels
 from seal_env.inner_loop.optim.adamw import BETAS
@@ -36,7 +36,7 @@ def fused_kernels(device: torch.device, dtype: torch.dtype) -> dict[str, Numbers
         "rotary": _rotary(device, dtype, TOKENS // smaller),
         "head": _head(device, dtype, SUPERVISED // smaller, VOCABULARY // smaller),
         "optimizer": _optimizer(device, PARAMETERS // smaller),
-        "gradients": _gradients(device, dtype, PARAMETERS // smaller, MATRIX // smaller),
+        "gradients": _gradients(device, dtype, PARAMETERS // smaller, MATRIX // smaller // RANK * RANK),
     }
 
 
@@ -122,16 +122,25 @@ def _optimizer(device: torch.device, parameters: int) -> Numbers:
 
 
 def _gradients(device: torch.device, dtype: torch.dtype, parameters: int, matrix: int) -> Numbers:
-    """Of one layer: products that replace the last step's, in place of sums on zeros."""
-    total = torch.zeros(SLOTS, parameters, device=device)[:, parameters // 3 :][:, :matrix]
-    product = torch.randn(SLOTS, matrix, device=device, dtype=dtype)
+    """Of one layer: products that replace the last step's, in bf16 on a GPU, in place of sums on zeros in fp32."""
+    kernels = find_kernels("gradients", device)
+    totals = [
+        torch.zeros(SLOTS, parameters, device=device, dtype=kind)[:, :matrix].view(SLOTS, RANK, -1)
+        for kind in (torch.float32, dtype)
+    ]
+    product, slots = torch.randn(totals[0].shape, device=device, dtype=dtype), torch.arange(SLOTS, device=device)
 
     def added() -> list[torch.Tensor]:
-        total.zero_()
-        total.add_(product)
-        return [total[:, :COMPARED].clone()]
+        totals[0].zero_()
+        totals[0].add_(product)
+        return [totals[0][:, :, :COMPARED].clone()]
 
-    return _beside(device, added, lambda: [total.copy_(product)[:, :COMPARED].clone()], [product[:, :COMPARED]])
+    def stored() -> list[torch.Tensor]:
+        assert kernels is not None
+        kernels.store_products(totals[1], product, slots, True)
+        return [totals[1][:, :, :COMPARED].clone()]
+
+    return _beside(device, added, stored if kernels else None, [product[:, :, :COMPARED]])
 
 
 @contextmanager
