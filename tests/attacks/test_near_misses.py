@@ -160,6 +160,15 @@ def hostile() -> Iterator[str]:
     )
     yield from ("twenty and " * 180, "Paris, " * 280, "not " * 490, "X I " * 490, "$" * 1990, "\ud800" * 1990, "\x00" * 1990)
     yield from ("may 1 " * 330, "1,000," * 330, "**" * 990, "\N{ZERO WIDTH JOINER}" * 1990, "\ufdfa" * 1990, "A." * 990)
+    yield from (
+        "J. " * 660,
+        "7 and a half " * 150,
+        "united states " * 140,
+        "(EAC " * 390,
+        "A* " * 660,
+        "5 km/h " * 280,
+        ">=" * 990,
+    )
 
 
 @pytest.mark.parametrize("gold", ["Paris", "100", "15 May 1525", "the guild and the navy"])

@@ -20,6 +20,9 @@ LIGHT: Final = _words(
 )
 """Words that say nothing by themselves."""
 
+SHARED: Final = _words("a an as am at do had has he her his in is it me on or per so they to was we will")
+"""Those that other languages write as well."""
+
 EDGES: Final = LIGHT - _words("and since during through while per us i")
 """Words that may be left out at either end of a gold answer."""
 
@@ -43,16 +46,22 @@ FALSITY: Final = _words(
     unsure hardly scarcely barely versus vs contrary opposite myth supposedly allegedly maybe perhaps possibly
     guess unlikely impossible disproved refuted rejected excluding except nope doubt doubts doubtful doubted debunked
     disputed questionable reportedly purportedly conceivably arguably rumoured rumored speculated
-    suspected alleged supposed purported
+    suspected alleged supposed purported lie refuse refuses excluded exception apart aside contrast
     """
 )
 """Words that deny, or leave open, what stands beside them."""
 
 DENIAL_PAIRS: Final = frozenset(
-    {("instead", "of"), ("rather", "than"), ("other", "than"), ("far", "from"), ("ruled", "out")}
+    {
+        *(("instead", "of"), ("rather", "than"), ("other", "than"), ("far", "from"), ("ruled", "out"), ("so", "called")),
+        *(("to", "say"), ("i", "mean"), ("to", "some"), ("some", "say"), ("opposed", "to")),
+    }
 )
-HEDGES: Final = _words("could might may would")
+HEDGES: Final = _words("could might may would should")
 """Words that leave open what stands behind them."""
+
+CONCESSIONS: Final = _words("though although whereas while albeit")
+"""Words that begin a clause about something else than what stands before it."""
 
 CONDITIONS: Final = _words("if whether")
 VERDICTS: Final = _words("right true correct really sure quite exactly")
@@ -71,11 +80,17 @@ ADDITIONS: Final = frozenset(
 
 COMPARERS: Final = _words(
     """
-    before after until till under over above below beneath beyond less more fewer least most greater within outside
+    before after until till under over above below beneath less more fewer least most greater within outside
     inside near beside behind between past off up down plus against
     """
 )
 """Words that make another time, place or amount of the one behind them."""
+
+POSITIONS: Final = _words("by around about through with during since from to into onto")
+"""Prepositions of places and times that are others than any of the rest."""
+
+DEGREES: Final = _words("more most less least better best worse worst further farther")
+"""Comparatives and superlatives that are formed irregularly."""
 
 LIMITS: Final = frozenset(
     {
@@ -93,7 +108,7 @@ LIMITS: Final = frozenset(
 
 CHANGERS: Final = _words(
     """
-    almost nearly virtually practically
+    almost nearly virtually practically beyond lacking
     half quarter double twice triple thrice non anti ex former formerly vice deputy pseudo pre post semi sub fake
     early late mid next previous other others another north south east west northern southern eastern western
     northeastern northwestern southeastern southwestern upper lower greater new old little inner outer central
@@ -118,6 +133,11 @@ HEADS: Final = {
 
 COUNTED: Final = _words("people persons individuals things items pieces total altogether")
 """What is counted, in general."""
+
+FRAMES: Final = _words(
+    "answer answers correct correctly clearly definitely certainly exactly precisely indeed surely obviously both"
+)
+"""Words with which an answer is given, and that say nothing of it."""
 
 PASSIVE: Final = _words("is are was were be been being got")
 """Words that, with "by" behind them, turn who does something into whom it is done to."""

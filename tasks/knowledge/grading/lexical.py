@@ -33,7 +33,9 @@ from seal_env.tasks.knowledge.grading.abbreviations import one_of_both
 from seal_env.tasks.knowledge.grading.answer_text import first_answer
 from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tasks.knowledge.grading.english import DENIALS, FALSITY, LIGHT, NO, YES
-from seal_env.tasks.knowledge.grading.rivals import Reading, is_rivalled
+from seal_env.tasks.knowledge.grading.foreign import is_foreign, says_no_more
+from seal_env.tasks.knowledge.grading.reading import Reading
+from seal_env.tasks.knowledge.grading.rivals import is_rivalled
 from seal_env.tasks.knowledge.grading.spans import spans
 from seal_env.tasks.knowledge.grading.text_token import Token
 from seal_env.tasks.knowledge.grading.tokens import tokens
@@ -52,7 +54,6 @@ _REMARK: Final = regex.compile(r"(?<=[\w)]),\s+(?!and\b|or\b)[a-z].*", regex.DOT
 _SECOND_YEAR: Final = regex.compile(r"(?<=\b[0-9]{4})[-/\N{EN DASH}][0-9]{2}\b(?![-/])(?: seasons?\b)?")
 _NAMED: Final = regex.compile(r"^an?\s(?:[^\W\d_]+\s){1,4}(?:called|named|known as)\s")
 _HYPHEN: Final = regex.compile(r"\p{Dash_Punctuation}|\N{MINUS SIGN}")
-_OTHER_SCRIPT: Final = regex.compile(r"(?!\p{Latin})\p{L}")
 
 known_tokens = lru_cache(maxsize=4096)(tokens)
 """`tokens` of questions and gold answers, which come again and again."""
@@ -68,7 +69,8 @@ class LexicalGrader:
         meant = known_tokens(gold, True)
         answer = first_answer(prediction, question)
         said = tokens(answer, True)
-        if (keys := _keys(meant)) and keys in (_keys(said), _keys(tokens(prediction, True))):
+        asks = answer.endswith("?") and not gold.endswith("?")
+        if (keys := _keys(meant)) and not asks and keys in (_keys(said), _keys(tokens(prediction, True))):
             return True
         for joined in (True, False) if _HYPHEN.search(f"{question}{gold}{answer}") else (True,):
             said = said if joined else tokens(answer, False)
@@ -93,8 +95,8 @@ def _agrees(question: str, gold: str, answer: Sequence[Token], joined: bool) -> 
     if len(meant) == 1 and meant[0].key in YES | NO:
         return _agrees_whether(meant[0].key, said)
     readings = (Reading(asked, meant, said, span) for span in spans(asked, meant, said))
-    if _is_foreign(asked, gold):
-        return any(_says_no_more(reading) for reading in readings)
+    if is_foreign(asked, gold):
+        return any(says_no_more(reading) for reading in readings)
     return any(not is_rivalled(reading) for reading in readings)
 
 
@@ -105,23 +107,6 @@ def _agrees_whether(gold: str, said: Sequence[Token]) -> bool:
         return False
     after = said[1] if len(said) > 1 else said[0]  # "no one", "no idea" are something else than "no"
     return meant is YES or after.kind == "mark" or after.key in LIGHT | NO
-
-
-def _is_foreign(asked: Sequence[Token], gold: str) -> bool:
-    """The question has no light word of English, or the gold answer another script."""
-    return bool(_OTHER_SCRIPT.search(gold)) or not any(token.kind == "word" and token.key in LIGHT for token in asked)
-
-
-def _says_no_more(reading: Reading) -> bool:
-    keys = {token.key for token in reading.asked}
-    letters = {letter for key in keys for letter in key}
-    return all(
-        at in reading.span
-        or token.kind == "mark"
-        or token.key in keys | LIGHT
-        or (bool(_OTHER_SCRIPT.search(token.key)) and len(token.key) <= 2 and set(token.key) <= letters)
-        for at, token in enumerate(reading.said)
-    )
 
 
 @lru_cache(maxsize=4096)

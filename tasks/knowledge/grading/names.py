@@ -38,6 +38,7 @@ _BEHIND: Final = {
     "bros": "brothers",
     "univ": "university",
     "dept": "department",
+    "c": "century",
 }
 """Short words behind a name."""
 _UNIONS: Final = {
@@ -111,6 +112,8 @@ def _title(tokens: Sequence[Token], at: int) -> tuple[Token | None, int]:
     follows = tokens[after] if after < len(tokens) else Token("", "mark")
     if token.key in _BEFORE and follows.kind == "word" and token.capital == follows.capital and before.kind != "number":
         return token._replace(key=_BEFORE[token.key]), after
+    if token.key == "c":  # "19th c."
+        return (token._replace(key="century"), at + 1) if before.key.endswith("th") else (None, at)
     if token.key in _BEHIND and before.kind == "word" and before.capital == token.capital:
         return token._replace(key=_BEHIND[token.key]), at + 1
     return None, at

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+import regex
 from icu4py.messageformat import MessageFormat
 
 
@@ -15,6 +16,8 @@ def _spelled(pattern: str) -> dict[str, int]:
     return {word: number for number in range(100) if "-" not in (word := str(spell.format({"n": number})))}
 
 
+PLAIN: Final = regex.compile(r"\d+(?:\.\d+)?")
+"""A number in digits without a sign."""
 _ORDINALS: Final = _spelled("{n,spellout,%spellout-ordinal}")
 _NUMBERS: Final = {**_spelled("{n,spellout}"), **_ORDINALS}
 DECADES: Final = {
@@ -31,6 +34,8 @@ _SCALES: Final = {
     "hundredth": 10**2,
     "thousandth": 10**3,
     "millionth": 10**6,
+    "mn": 10**6,
+    "bn": 10**9,
     "dozens": 0,
     "hundreds": 0,
     "thousands": 0,
@@ -79,3 +84,13 @@ def is_ordinal(word: str) -> bool:
 
 def _value(words: Sequence[str], at: int) -> int:
     return _NUMBERS.get(words[at], _UNBOUNDED) if at < len(words) else _UNBOUNDED
+
+
+def written(value: Decimal) -> str:
+    """A number in digits; a whole one without a point."""
+    return f"{value.normalize():f}" if value == value.to_integral_value() else f"{value:f}"
+
+
+def plain(number: str) -> str:
+    """Without zeros at the end of what stands behind the point: "0.5" for "0.50"."""
+    return f"{Decimal(number).normalize():f}"

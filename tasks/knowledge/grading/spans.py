@@ -10,7 +10,7 @@ from typing import Final
 import regex
 import simplemma
 
-from seal_env.tasks.knowledge.grading.english import ARTICLES, CHANGERS, COMPARERS, COUNTED, EDGES, LIGHT
+from seal_env.tasks.knowledge.grading.english import ARTICLES, CHANGERS, COMPARERS, COUNTED, DEGREES, EDGES, LIGHT
 from seal_env.tasks.knowledge.grading.spelling import american
 from seal_env.tasks.knowledge.grading.text_token import Token
 
@@ -64,7 +64,7 @@ def spelled(word: str) -> str:
 
 def _degree(word: str) -> bool:
     """Whether it is a comparative or superlative: "older" is not "old"."""
-    return bool(_DEGREE.search(word)) and lemma(word) != word
+    return word in DEGREES or (bool(_DEGREE.search(word)) and lemma(word) != word)
 
 
 def alike(one: Token, other: Token) -> bool:
@@ -87,7 +87,7 @@ def spans(asked: Sequence[Token], meant: Sequence[Token], said: Sequence[Token])
     """
     plain = [token for token in meant if token.kind != "mark"]
     core = _between(plain, lambda token: token.kind == "word" and token.key in EDGES) or plain
-    fresh = [token for token in core if token.key not in LIGHT and not any(alike(token, other) for other in asked)]
+    fresh = [token for token in core if token.key not in EDGES and not any(alike(token, other) for other in asked)]
     asks_edges = _between(core, lambda token: token.kind == "word" and any(same(token, other) for other in asked))
     ways = [core] if _out_of_order(core, said) else [core, asks_edges, *_turned(core), *_counts(core, asked)]
     found = [span for way in ways for span in _find(way, said, asked)]

@@ -34,7 +34,7 @@ _PIECE: Final = regex.compile(
     (?P<money>(?<![\p{{L}}\p{{N}}])(?!US\$)[A-Z]{{1,3}}\$(?=\d))
     |(?P<number>(?:(?<![\p{{L}}\p{{N}})\]%.+-])[+-])?(?:\d+(?:[.,:/-]\d+)*|(?<![\p{{L}}\p{{N}}])\.\d+))
         (?:(?P<ordinal>(?i:st|nd|rd|th)(?![\p{{L}}\p{{N}}]))|(?P<decade>'?(?i:s)(?![\p{{L}}\p{{N}}]))
-          |(?P<scale>(?:[KkM]|[bm]n)(?![\p{{L}}\p{{N}}])))?
+          |(?P<letter>a(?![\p{{L}}\p{{N}}]))|(?P<scale>(?:[KkM]|[bm]n)(?![\p{{L}}\p{{N}}])))?
     |(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}]*)
     |(?P<short>(?<![\p{{L}}\p{{N}}])(?:\p{{L}}{{1,2}}\.){{1,8}}\p{{L}}{{1,2}}(?![\p{{L}}\p{{N}}])\.?)
     |(?P<initial>(?<![\p{{L}}\p{{N}}'])(?:(?:\p{{Lu}}|\p{{Lu}}\p{{Ll}}{{1,2}})\.(?=\s\p{{Lu}})|\p{{Lu}}\p{{Ll}}{{1,3}}\.(?=\s\d)
@@ -50,6 +50,7 @@ _STARRED: Final = regex.compile(r"(?<![\p{L}\p{N}*_])(\p{L})\*(?![\p{L}\p{N}*])"
 _THOUSANDS: Final = regex.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DECIMAL: Final = regex.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
 _MAGNITUDES: Final = {"k": 10**3, "m": 10**6, "mn": 10**6, "bn": 10**9}
+_PAIRS: Final = {"!=": "\u2260", ">=": "\u2265", "<=": "\u2264"}
 _SIGNS: Final = {"&": "and", "%": "percent", "‰": "permille"}
 
 
@@ -58,7 +59,10 @@ def tokens(text: str, joined: bool) -> tuple[Token, ...]:
     text = _RAISED.sub(lambda found: f"^{found[1]}", text)
     if text.count("*") == len(_STARRED.findall(text)):  # or else they are Markdown
         text = _STARRED.sub("\\1\u2217", text)
-    text = _MARKDOWN.sub("", unicodedata.normalize("NFKC", text).translate(_SAME).replace("!=", "\u2260"))
+    text = unicodedata.normalize("NFKC", text).translate(_SAME)
+    for pair, sign in _PAIRS.items():
+        text = text.replace(pair, sign)
+    text = _MARKDOWN.sub("", text)
     found = in_full(list(_scan(text)), capitals=text.isupper())
     return tuple(combine(_joined(found) if joined else found))
 
@@ -88,8 +92,8 @@ def _number(key: str, found: regex.Match[str]) -> str:
     """A number with what is written right behind it: "5th", "1990s", "1.5M"."""
     if found["decade"]:
         return f"{key}s"
-    if found["ordinal"]:
-        return f"{key}th"
+    if found["ordinal"] or found["letter"]:  # "house 7a" is not "7"
+        return f"{key}th" if found["ordinal"] else f"{key}a"
     if (scale := found["scale"]) and _DECIMAL.fullmatch(key):
         return f"{(Decimal(key) * _MAGNITUDES[scale.lower()]).normalize():f}"
     return key.removeprefix("0" if key[:2] == "00" else "")
