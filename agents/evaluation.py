@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from seal_env.agents.base import Agent, Trajectory
-from seal_env.agents.replays import Recorded, replay
+from seal_env.agents.replays import Recorded, Script, replay
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
@@ -129,11 +130,13 @@ def sample_tasks(
     in_call: int,
     journal: Journal,
     on_batch: Callable[[Sequence[EvalSample]], None] | None = None,
+    again: bool = True,
 ) -> list[EvalSample]:
     """Run episodes in batches, and record them. Batches that are in the journal already are not run again.
 
     The agent is seeded before each batch, so that a run that is killed and resumed ends as it would have. An agent that
-    learns does so after each batch, and after those in the journal first.
+    learns does so after each batch, and after those in the journal first. Infrastructure failures that are in the journal
+    are tried again, with the same self-edit where there is one.
 
     Args:
         runtime: Of the environment, its model loaded.
@@ -142,6 +145,7 @@ def sample_tasks(
         in_call: Episodes of a batch, whose updates train together.
         journal: A line for each batch.
         on_batch: Called after each batch with all samples so far.
+        again: Whether infrastructure failures in the journal are tried again.
 
     Returns:
         Samples in the order of `episodes`.
@@ -149,10 +153,10 @@ def sample_tasks(
     Raises:
         PolicyError: If the agent's policy gives no action for any episode of a batch.
     """
-    done = read_samples(journal)
+    base = BaseAnswerCache(MANY)
+    done = _try_again(runtime, agent, episodes, journal, base) if again else read_samples(journal)
     if agent.learns:
         _learn_again(runtime, agent, episodes, in_call, done)
-    base = BaseAnswerCache(MANY)
     for start in range(len(done), len(episodes), in_call):
         batch = episodes[start : start + in_call]
         agent.seed(batch[0][1].seed)
@@ -161,7 +165,7 @@ def sample_tasks(
         fresh = [sample_of(number, each, names) for (number, _), each in zip(batch, trajectories, strict=True)]
         if agent.learns:
             agent.learn([trajectory for trajectory in trajectories if not trajectory.truncated])
-        journal.append({"samples": [_without_nan(vars(sample)) for sample in fresh]})
+        journal.append(_record(fresh))
         done += fresh
         if on_batch is not None:
             on_batch(done)
@@ -172,6 +176,30 @@ def read_samples(journal: Journal) -> list[EvalSample]:
     """All samples in a journal."""
     records = [_with_nan(each) for record in journal.read() for each in record["samples"]]
     return [EvalSample(**record | {"earlier": tuple(record.get("earlier", ()))}) for record in records]
+
+
+def _record(samples: Sequence[EvalSample]) -> dict[str, Any]:
+    """A line of the journal."""
+    return {"samples": [_without_nan(vars(sample)) for sample in samples]}
+
+
+def _try_again(
+    runtime: Runtime, agent: Agent, episodes: Sequence[tuple[int, Start]], journal: Journal, base: BaseAnswerCache
+) -> list[EvalSample]:
+    """All samples in a journal, after those that infrastructure failures ended have been run again."""
+    done, sizes = read_samples(journal), [len(record["samples"]) for record in journal.read()]
+    failed = [index for index, sample in enumerate(done) if sample.failed]
+    acted, silent = ([index for index in failed if bool(done[index].action) is has_action] for has_action in (True, False))
+    for indices, actor in ((acted, Script([done[index].actions for index in acted])), (silent, agent)):
+        if indices:
+            begun = [episodes[index][1] for index in indices]
+            actor.seed(begun[0].seed)
+            for index, trajectory in zip(indices, run_episodes(runtime, actor, begun, base), strict=True):
+                done[index] = sample_of(done[index].number, trajectory, runtime.spec.metrics)
+    if failed:
+        ends = list(accumulate(sizes))
+        journal.replace([_record(done[end - size : end]) for size, end in zip(sizes, ends, strict=True)])
+    return done
 
 
 def _learn_again(

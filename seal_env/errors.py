@@ -58,7 +58,11 @@ class PolicyError(SealError, ConnectionError):
 
 
 class RunFolderError(SealError, FileExistsError):
-    """The run folder exists already; runs are never overwritten."""
+    """The run folder is of another run, is in use by another process, or cannot be read; runs are never overwritten."""
+
+
+class StorageError(SealError, OSError):
+    """A file cannot be written: names it, and what the disk has against it (full, read-only, over the quota)."""
 
 
 class GraderError(SealError, ConnectionError):

@@ -1,24 +1,48 @@
-"""Files that survive a process which is killed at any moment."""
+"""Files that survive a process which is killed at any moment, and a disk that is full."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from seal_env.errors import StorageError
 from seal_env.redaction import redacted
+
+STORAGE: Final = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ESTALE,
+)
+"""What a disk may have against being written to."""
 
 
 class Journal:
-    """JSON lines that are appended to, each whole or not at all: a line that was cut off is taken away when it is opened."""
+    """JSON lines that are appended to, each whole or not at all: a line that was cut off is taken away when it is opened.
+
+    Raises:
+        StorageError: If its folder cannot be created or written to.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._whole()
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._whole()
 
     def _whole(self) -> None:
         if not self.path.exists():
@@ -35,29 +59,113 @@ class Journal:
         return [json.loads(line) for line in self.path.read_text(encoding="utf-8").split("\n") if line]
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one record; it is on the disk when this returns."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(redacted(record)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Add one record; it is on the disk when this returns, and no part of it is if there was no room.
+
+        Raises:
+            StorageError: If it cannot be written.
+        """
+        with storage_errors(self.path), self.path.open("ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                _write_all(file.fileno(), (json.dumps(redacted(record)) + "\n").encode())
+                os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(file.fileno(), end)
+                raise
+
+    def replace(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Write all records anew, at once or not at all. Raises StorageError."""
+        write_whole(self.path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all; it is on the disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file that is there whole or not at all; it is on the disk when this returns.
+
+    Raises:
+        StorageError: If it cannot be written; what was there before is left.
+    """
     new = path.with_name(path.name + ".new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(redacted(text))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                file.write(redacted(text))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, path)
+        except OSError:
+            with suppress(OSError):
+                new.unlink()
+            raise
+        sync_folder(path.parent)
 
 
 def write_folder(directory: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a new folder, which then appears as `directory`, unless that exists already."""
+    """Have `write` fill a new folder, which then appears as `directory`, unless that exists already.
+
+    Raises:
+        StorageError: If it cannot be written; no part of it is left.
+    """
     if directory.exists():
         return
     new = directory.with_name(directory.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
-    write(new)
-    os.replace(new, directory)
+    with storage_errors(directory):
+        try:
+            write(new)
+            for each in new.rglob("*"):
+                if each.is_file():
+                    with each.open("rb") as file:
+                        os.fsync(file.fileno())
+            os.replace(new, directory)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        sync_folder(directory.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """A context for what writes below `path`. Raises StorageError, which names the path, for what a disk has against it."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:
+        reason = storage_problem(error)
+        if reason is None:
+            raise
+        where = getattr(error, "filename", None) or path
+        raise StorageError(f"{str(where)!r} cannot be written: {reason}") from error
+
+
+def storage_problem(error: BaseException) -> str | None:
+    """What a disk has against being written to, in words; None for an error that is not about that.
+
+    Libraries in Rust, safetensors among them, and torch raise errors of their own, which only their texts tell apart.
+    """
+    if isinstance(error, OSError) and error.errno in STORAGE:
+        return os.strerror(error.errno)
+    named = re.search(r"\(os error (\d+)\)", str(error))
+    if named and int(named[1]) in STORAGE:
+        return os.strerror(int(named[1]))
+    if isinstance(error, RuntimeError) and re.search(r"PytorchStreamWriter|inline_container", str(error)):
+        return str(error).partition("\n")[0]
+    return None
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]

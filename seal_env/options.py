@@ -26,7 +26,8 @@ def _names(value: object) -> object:
 
 
 def _path(value: object) -> object:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    return os.path.expanduser(path) if isinstance(path, str) else path
 
 
 def _json_object(value: object) -> object:
@@ -50,7 +51,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Names: a list of texts, or one text with commas between them."""
 PathText = Annotated[str, BeforeValidator(_path)]
-"""A path: a text or an `os.PathLike`, held as a text."""
+"""A path: a text or an `os.PathLike`, held as a text. A `~` at its start is the home folder."""
+Paths = Annotated[tuple[PathText, ...], BeforeValidator(_names)]
+"""Paths: a list of them, or one text with commas between them."""
 JsonText = Annotated[str, BeforeValidator(_json_object), "a JSON object"]
 """A JSON object: a mapping or its text, held as a text."""
 

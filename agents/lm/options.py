@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from seal_env.agents.lm.text_styles import STYLES, StyleName
 from seal_env.errors import SettingError
-from seal_env.options import Names, Options
+from seal_env.options import Options, Paths, PathText
 from seal_env.serving.address import AddressText
 
 SAME: Final = "same"
@@ -18,7 +18,7 @@ SAME: Final = "same"
 class PolicyOptions(Options):
     """What all of these agents have in common."""
 
-    policy_model: str = SAME
+    policy_model: PathText = SAME
     """Who writes the self-edits: same (the environment's base model), a Hugging Face id or a local directory (local_hf), the
     name of a served model (openai_compatible)."""
     temperature: float = Field(1.0, ge=0)
@@ -33,7 +33,7 @@ class PolicyOptions(Options):
 class LocalPolicyOptions(PolicyOptions):
     """Options of the agent `local_hf`, and of the policy that a trainer begins with."""
 
-    policy_adapter: Names = ()
+    policy_adapter: Paths = ()
     """Directories of LoRA adapters in PEFT format on top of the policy model, separated by commas; their changes add up, as
     those of ReST-EM's rounds do."""
     policy_device: str = "auto"

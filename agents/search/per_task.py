@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from seal_env.agents.base import Agent, Info
+from seal_env.agents.replays import Script
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.agents.search.budget import SearchBudget
 from seal_env.agents.search.tpe import SearchAgent
@@ -48,15 +48,10 @@ class SearchResult:
         """Mean reward over the fresh seeds; nan if there is none."""
         return _mean(self.fresh_S)
 
-
-class _Script(Agent):
-    """The self-edits of a list, in order."""
-
-    def __init__(self, self_edits: Sequence[str]) -> None:
-        self._left = list(reversed(self_edits))
-
-    def act(self, observation: str, info: Info) -> str:
-        return self._left.pop()
+    @property
+    def failed(self) -> bool:
+        """Whether an infrastructure failure has cost it a reward."""
+        return any(map(math.isnan, (*self.rewards_S, *self.fresh_S)))
 
 
 class Search:
@@ -118,7 +113,7 @@ class Search:
     def _measure(self, tried: Sequence[tuple[str, str]], seed: int, count: int) -> list[list[float]]:
         """Rewards of (task, self-edit) with each of `count` seeds."""
         starts = [Start(task_id, seed + number) for task_id, _ in tried for number in range(count)]
-        script = _Script([self_edit for _, self_edit in tried for _ in range(count)])
+        script = Script([[self_edit] for _, self_edit in tried for _ in range(count)])
         rewards = [each.reward for each in run_episodes(self._runtime, script, starts, self._base)]
         return [rewards[index * count : (index + 1) * count] for index in range(len(tried))]
 
@@ -147,15 +142,22 @@ def search_tasks(
         action_space: Whose ranges are searched.
         budget: Number of episodes for each task.
         seed: Of all searches; different ones practically never share a seed.
-        journal: A line for each group of tasks; what is in it is not searched again.
+        journal: A line for each group of tasks; what is in it is not searched again, unless there were failures.
     """
-    found = [_result(each) for record in journal.read() for each in record["found"]]
+    records, found = journal.read(), list[SearchResult]()
     task_ids = runtime.taskset.task_ids
-    for start in range(len(found), len(task_ids), TOGETHER):
-        own = int(np.random.SeedSequence((seed, start)).generate_state(1)[0]) % 2**30
-        fresh = Search(runtime, action_space, budget, own).run(task_ids[start : start + TOGETHER])
-        journal.append({"found": [_record(each) for each in fresh]})
-        found += fresh
+    for number, start in enumerate(range(0, len(task_ids), TOGETHER)):
+        known = [_result(each) for each in records[number]["found"]] if number < len(records) else []
+        if not known or any(each.failed for each in known):
+            own = int(np.random.SeedSequence((seed, start)).generate_state(1)[0]) % 2**30
+            known = Search(runtime, action_space, budget, own).run(task_ids[start : start + TOGETHER])
+            record = {"found": [_record(each) for each in known]}
+            if number < len(records):
+                records[number] = record
+                journal.replace(records)
+            else:
+                journal.append(record)
+        found += known
     return found
 
 

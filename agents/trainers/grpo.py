@@ -10,7 +10,7 @@ import copy
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -27,7 +27,7 @@ from seal_env.agents.lm.local.model import PolicyModel
 from seal_env.agents.lm.local.prompt import PolicyPrompt
 from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.rollouts import Start
-from seal_env.agents.trainers.rest_em import refuse_segments
+from seal_env.agents.trainers.rest_em import Report, refuse_segments, report_nothing
 from seal_env.agents.trainers.settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import (
     SelfEditReward,
@@ -124,7 +124,7 @@ class Grpo:
         settings: Of the run.
         policy: How the policy is sampled.
         folder: Where everything is written.
-        report: Called after each batch of held-out self-edits with the step and all of its samples.
+        report: Called after each batch of held-out self-edits; the step is that of the optimizer.
         log: Called with the number of the optimizer step and TRL's numbers.
 
     Raises:
@@ -140,7 +140,7 @@ class Grpo:
         settings: GrpoSettings,
         policy: LocalPolicyOptions,
         folder: Path,
-        report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
+        report: Report = report_nothing,
         log: Callable[[int, Mapping[str, float]], None] = lambda _step, _values: None,
     ) -> None:
         if policy.constrained:
@@ -191,14 +191,17 @@ class Grpo:
         """The same episodes before and after, and in ReST-EM with this seed, so that they can be compared task by task."""
         model = PolicyModel(policy, self.chat, tools=self.tools)
         agent = LocalHFAgent(model, self.policy.temperature, self.policy.max_new_tokens)
-        return sample_tasks(
+        number = 0 if step == "before" else self.settings.steps * self.settings.iterations
+        samples = sample_tasks(
             self.held_out,
             agent,
             starts(self.held_out.taskset.task_ids, self.settings.eval_samples, self._seed(0, 1)),
             self.settings.in_call,
             Journal(self.folder / step / "held-out.jsonl"),
-            on_batch=lambda samples: self.report(f"{step}: held-out tasks", samples),
+            on_batch=lambda samples: self.report("held_out", number, samples, False),
         )
+        self.report("held_out", number, samples, True)
+        return samples
 
     def episodes(self) -> list[Start]:
         """The starts of all episodes, in order: all tasks that fit once, in a random order, then again.

@@ -29,6 +29,13 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.journal import Journal, write_folder, write_whole
 from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, TrainingConfig, UpdateJob
 
+Report = Callable[[str, int, Sequence[EvalSample], bool], None]
+"""Called with a curve (`sampled`, `held_out`), the round or step, all of its samples so far, and whether these are all."""
+
+
+def report_nothing(_curve: str, _step: int, _samples: Sequence[EvalSample], _ended: bool) -> None:
+    """Report nothing."""
+
 
 def choose(samples: Sequence[EvalSample], keep: str) -> list[EvalSample]:
     """Choose the self-edits to learn from. keep: see `RestEmSettings.keep`."""
@@ -60,7 +67,7 @@ class RestEm:
         settings: Of the run.
         folder: Where everything is written.
         chat: How that agent prompts the policy, which is how the policy is taught to answer.
-        report: Called after each batch of self-edits with the step and all of its samples.
+        report: Called after each batch of self-edits; see `Report`.
 
     Of an episode of several turns the policy learns each action as the answer to what it read before it.
 
@@ -77,7 +84,7 @@ class RestEm:
         settings: RestEmSettings,
         folder: Path,
         chat: PolicyChat,
-        report: Callable[[str, Sequence[EvalSample]], None] = lambda _step, _samples: None,
+        report: Report = report_nothing,
     ) -> None:
         refuse_segments(runtime)
         self.chat = chat
@@ -124,8 +131,8 @@ class RestEm:
         return int(np.random.SeedSequence((self.settings.seed, *key)).generate_state(1)[0]) % 2**31
 
     def _sample(self, number: int, policy: FrozenLM) -> list[EvalSample]:
-        path = self._round(number) / "samples.jsonl"
-        return self._run(f"round {number}: sampling", self.runtime, policy, self._starts(number), path)
+        path, learned = self._round(number) / "samples.jsonl", (self._round(number) / "adapter").exists()
+        return self._run("sampled", number, self.runtime, policy, self._starts(number), path, again=not learned)
 
     def _starts(self, number: int) -> list[tuple[int, Start]]:
         """The episodes of a round."""
@@ -135,17 +142,22 @@ class RestEm:
         """The same episodes in every round, so that rounds can be compared task by task."""
         episodes = starts(self.held_out.taskset.task_ids, self.settings.eval_samples, self._seed(0, 1))
         path = self._round(number) / "held-out.jsonl"
-        return self._run(f"round {number}: held-out tasks", self.held_out, policy, episodes, path)
+        return self._run("held_out", number, self.held_out, policy, episodes, path)
 
-    def _run(self, step: str, runtime: Runtime, policy: FrozenLM, episodes: Any, path: Path) -> list[EvalSample]:
-        return sample_tasks(
+    def _run(
+        self, curve: str, number: int, runtime: Runtime, policy: FrozenLM, episodes: Any, path: Path, again: bool = True
+    ) -> list[EvalSample]:
+        samples = sample_tasks(
             runtime,
             self.make_agent(policy),
             episodes,
             self.settings.in_call,
             Journal(path),
-            on_batch=lambda samples: self.report(step, samples),
+            on_batch=lambda samples: self.report(curve, number, samples, False),
+            again=again,
         )
+        self.report(curve, number, samples, True)
+        return samples
 
     def _learn(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM) -> Path:
         """Supervised fine-tuning on the chosen self-edits, by the inner loop itself. Returns the adapter's folder."""

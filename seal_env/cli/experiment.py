@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.open_run import new_path
 from seal_env.options import Options
 from seal_env.registration import environments
 from seal_env.report.tracker import SERVICES
@@ -25,6 +26,9 @@ from seal_env.settings import Settings
 DEFAULT_ENVIRONMENT: Final = "SEAL-ARC-v0"
 DEFAULT_AGENT: Final = "random"
 RESUMABLE: Final = "Resumable: rerun the same command."
+PROGRAM: Final = "seal-env"
+ARGUMENTS: Final = "seal_env.cli.arguments"
+"""Where the context of click has the arguments of the process."""
 Values = Mapping[str, Any]
 """Options by name."""
 _DECIDING: Final = ("env", "domain", "agent", "agents", "preset")
@@ -58,7 +62,7 @@ class ExperimentCommand(SettingsCommand):
         agents: (values) -> the agents whose settings are options.
         heading: Of the agents' options in `--help`; None is one with the agent's name.
         folder: (values) -> name of the default run folder.
-        resumes: Whether an existing run folder is resumed, and its metrics are tracked.
+        tracks: Whether metrics over time are tracked.
         kwargs: Of click.Command.
     """
 
@@ -74,7 +78,7 @@ class ExperimentCommand(SettingsCommand):
         agents: Callable[[Values], Sequence[str]] = chosen_agent,
         heading: str | None = None,
         folder: Callable[[Values], str],
-        resumes: bool = True,
+        tracks: bool = True,
         **kwargs: Any,
     ) -> None:
         def options(values: Values) -> list[click.Parameter]:
@@ -82,19 +86,22 @@ class ExperimentCommand(SettingsCommand):
             return [
                 *own(),
                 *options_of(settings, "Options"),
-                *_folder_options(resumes),
+                *_folder_options(tracks),
                 *_environment_options({**environments().get(env(values), {}), **overrides(values), **domain}),
                 *_agent_options(agents(values), heading),
             ]
 
         @click.pass_obj
         def callback(console: Console, /, **values: Any) -> int:
+            named = values["out"]
             config = ExperimentConfig(
                 env(values),
                 _given_settings(values),
                 _given_agent_options(values, agents(values)),
-                values["out"] or new_folder(folder(values)),
+                named.expanduser() if named else new_path(folder(values)),
                 values.get("track", ()),
+                named=named is not None,
+                command=command_line(),
             )
             return run(settings.checked(**given(values, settings)), config, values, console)
 
@@ -115,13 +122,15 @@ def agent_option() -> click.Option:
     return click.Option(["--agent"], default=DEFAULT_AGENT, metavar="NAME", help=text)
 
 
-def _folder_options(resumes: bool) -> list[click.Parameter]:
-    if not resumes:
-        return [click.Option(["--out"], type=Path, metavar="DIR", help="A new run folder (default: runs/DATE-TIME-AGENT).")]
-    return [
-        click.Option(["--out"], type=Path, metavar="DIR", help="Run folder; an existing run is resumed."),
-        click.Option(["--track"], multiple=True, type=click.Choice(SERVICES), help="Report metrics to this service too."),
-    ]
+def _folder_options(tracks: bool) -> list[click.Parameter]:
+    text = (
+        "Run folder; an unfinished run in it is resumed (default: the newest unfinished one in runs/ with the same settings,"
+    )
+    folder = click.Option(["--out"], type=Path, metavar="DIR", help=f"{text} or else runs/DATE-TIME-NAME, a new one).")
+    services = click.Option(
+        ["--track"], multiple=True, type=click.Choice(SERVICES), help="Report metrics to this service too."
+    )
+    return [folder, services] if tracks else [folder]
 
 
 def _environment_options(settings: Values) -> list[click.Parameter]:
@@ -176,15 +185,18 @@ def text_or_file(value: str) -> str:
     if value.lstrip(WHITE_SPACE).startswith(("{", "[")):
         return value
     try:
-        return Path(value).read_text(encoding="utf-8-sig")
+        return Path(value).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingError("self_edit", value, f"a JSON text or a readable file ({reason})") from error
 
 
-def new_folder(name: str) -> Path:
-    """A folder below `runs` that does not exist: DATE-TIME-NAME, or with -2, -3 ... for runs of the same second."""
-    stem, number = f"{datetime.now():%Y%m%d-%H%M%S}-{name.replace(':', '-')}", 1
-    while os.path.lexists(path := Path("runs") / (stem if number == 1 else f"{stem}-{number}")):
-        number += 1
-    return path
+def command_line() -> tuple[str, ...]:
+    """The command line that is being run: the program, and the arguments that `seal_env.cli.main` was given."""
+    own = Path(sys.argv[0])
+    program: tuple[str, ...] = (PROGRAM,)
+    if own.parts[-2:] == ("seal_env", "__main__.py"):
+        program = (sys.executable, "-m", "seal_env")
+    elif own.name == PROGRAM and shutil.which(PROGRAM) != str(own):
+        program = (str(own),)
+    return (*program, *click.get_current_context().find_root().meta.get(ARGUMENTS, ()))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TextIO
 
 import click
 from rich.console import Console
 
 import seal_env
 from seal_env.cli.doctor import doctor
+from seal_env.cli.experiment import ARGUMENTS
 from seal_env.cli.options import HELP_WIDTH
 from seal_env.cli.reproduce import reproduce
 from seal_env.cli.run import evaluate, run
@@ -18,7 +24,9 @@ from seal_env.cli.show import card, tools
 from seal_env.cli.tasks import tasks
 from seal_env.cli.train import train
 from seal_env.errors import SealError
+from seal_env.journal import storage_errors, storage_problem
 
+STDOUT: Final = Path("standard output")
 FILE_WIDTH = 160
 """Columns of output that does not go to a terminal."""
 
@@ -41,33 +49,97 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code. 0: success, or a closed pipe; 1: every episode failed, tasks have problems or the self-check failed;
-        2: bad input; 130: interrupted.
+        2: bad input, or what a disk or a server has against going on; 130: interrupted; 143: terminated. What can be resumed
+        says how.
     """
     on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
-    console = Console(highlight=False, width=None if on_terminal else FILE_WIDTH)
+    width = None if on_terminal else FILE_WIDTH
+    checked: Any = _Checked(sys.stdout)
+    console = Console(file=checked, highlight=False, markup=False, width=width)
     chosen = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _invoke(chosen, console)
-        sys.stdout.flush()  # here, where a closed pipe is caught
+        with _terminable():
+            code = _invoke(chosen, console)
+            sys.stdout.flush()  # here, where a closed pipe is caught
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "seal-env"
         complain(f"{error.format_message()} (see {path} --help)")
         return 2
-    except SealError as error:
-        complain(str(error))
-        return 2
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
-    except BrokenPipeError:  # `seal-env tools --format openai | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (SealError, OSError, KeyboardInterrupt) as error:
+        return _stopped(error)
     return code
+
+
+def _stopped(error: BaseException) -> int:
+    """Say what stopped a command, and how it is resumed; the exit code."""
+    code = 2
+    if isinstance(error, KeyboardInterrupt):
+        terminated = isinstance(error, Terminated)
+        complain("terminated" if terminated else "interrupted")
+        code = 143 if terminated else 130
+    elif isinstance(error, SealError):
+        complain(str(error))
+    elif isinstance(error, BrokenPipeError):  # `seal-env tools --format openai | head -1`
+        code = 0
+    else:
+        problem = storage_problem(error)
+        if problem is None:
+            raise error
+        complain(f"{getattr(error, 'filename', None) or 'standard output'!r}: {problem}")
+    for note in getattr(error, "__notes__", ()):
+        complain(note)
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return code
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+    return code
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was told to end (SIGTERM), as schedulers do before they kill it."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A context in which SIGTERM is an exception, so that a run ends as after Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Checked:
+    """Standard output, whose errors name it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """See TextIO. Raises StorageError."""
+        with storage_errors(STDOUT):
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """See TextIO. Raises StorageError."""
+        with storage_errors(STDOUT):
+            self._stream.flush()
 
 
 def _invoke(arguments: list[str], console: Console) -> int:
     try:
-        with commands.make_context("seal-env", arguments, obj=console) as context:
+        with commands.make_context("seal-env", list(arguments), obj=console) as context:
+            context.meta[ARGUMENTS] = tuple(arguments)
             return int(commands.invoke(context) or 0)
     except click.exceptions.Exit as done:  # --help and --version
         return done.exit_code

@@ -51,8 +51,9 @@ run = ExperimentCommand(
     RunSettings,
     own=lambda: [env_option(sequences=True), agent_option()],
     folder=lambda values: str(values["agent"]),
-    resumes=False,
-    help=f"Run an agent on tasks, one self-edit and one real weight update for each episode, and record them.\n\n{CHOOSING}",
+    tracks=False,
+    help="Run an agent on tasks, one self-edit and one real weight update for each episode, and record them. "
+    f"{RESUMABLE}\n\n{CHOOSING}",
     short_help="Run an agent on tasks and record the episodes.",
     epilog=RUN_EXAMPLES,
 )

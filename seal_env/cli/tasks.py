@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.overlap import shared_tasks
@@ -77,7 +79,7 @@ def validate(console: Console, sets: Sequence[str], subset: str | None, free_ans
         if seen.issuperset(each):  # a second name of the same set
             continue
         seen |= each
-        with console.status(f"validating {name}: {len(taskset)} tasks"):
+        with console.status(Text(f"validating {name}: {len(taskset)} tasks")):
             found = spec.validate(taskset, free_answers)
         count, failed = count + len(taskset), failed + _show_problems(found, console)
     console.print(f"{count} task{'' if count == 1 else 's'}, {failed or 'none'} with problems")
@@ -98,7 +100,7 @@ def _show_overlaps(spec: DomainSpec, sets: Mapping[str, Taskset[Any, Any]], cons
 
 
 def _load(spec: DomainSpec, subset: str) -> Taskset[Any, Any]:
-    return spec.load(subset, spec.options())
+    return spec.load(os.path.expanduser(subset), spec.options())
 
 
 def _names(spec: DomainSpec, subset: str | None) -> Iterator[str]:

@@ -173,6 +173,11 @@ class SealContinualEnv(SealBaseEnv):
         self._sequence.keeps_undo = self.keeps_undo
         return self._sequence.play(action)
 
+    def close(self) -> None:
+        """Delete temporary files."""
+        super().close()
+        self.runtime.close()
+
     def queries(self, learned: int) -> tuple[Query, ...]:
         """All queries of the first `learned` tasks of the sequence."""
         return self.sequence.queries(learned)

@@ -72,6 +72,12 @@ class ContinualRuntime(Runtime):
             weakref.finalize(self, _remove, self._scratch)
         return self._scratch.folder
 
+    def close(self) -> None:
+        """Delete the temporary folder. A later update makes another one."""
+        if self._scratch is not None:
+            _remove(self._scratch)
+            self._scratch = None
+
     def merge(self, adapter: Path, undo: bool) -> Snapshot | None:
         """Merge a trained adapter (`UpdateResult.adapter`) into the model.
 

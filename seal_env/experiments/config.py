@@ -13,8 +13,7 @@ from rich.table import Table
 from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.registry import check_options, get_agent
 from seal_env.episodes.runtime import Runtime
-from seal_env.experiments.run_folder import begin_or_resume, settings_tables, with_cache_file
-from seal_env.options import Options
+from seal_env.experiments.run_folder import with_cache_file
 from seal_env.registration import environments
 from seal_env.settings import Settings
 
@@ -29,6 +28,9 @@ class ExperimentConfig:
         options: The agent's own settings; those of the agent `local_hf` where a policy is trained.
         out: The run folder.
         track: Services that get the metrics too: names in `seal_env.report.tracker.SERVICES`.
+        named: Whether somebody has named the folder; otherwise an unfinished run beside it with the same settings is resumed
+            instead, and a name that is taken gets a number.
+        command: The command line of the experiment, for messages that say how to resume it.
     """
 
     env: str
@@ -36,14 +38,16 @@ class ExperimentConfig:
     options: Mapping[str, Any]
     out: Path
     track: Sequence[str] = ()
+    named: bool = True
+    command: Sequence[str] = ()
 
     @property
     def environment(self) -> dict[str, Any]:
         """All settings of the environment that are not defaults."""
         return {**environments()[self.env], **self.overrides}
 
-    def runtime(self, **settings: Any) -> Runtime:
-        """The environment's runtime.
+    def settings(self, **settings: Any) -> Settings:
+        """The environment's settings, resolved.
 
         Unless the settings say otherwise, an episode has one turn, the cache is in the run folder, and answers are decoded
         only where a score depends on their text.
@@ -52,13 +56,21 @@ class ExperimentConfig:
             settings: Settings that override the environment's.
 
         Raises:
-            SettingError, UnknownTaskError, TaskError: For settings that are not legal and tasks that do not load.
+            SettingError: For settings that are not legal.
         """
         given = with_cache_file({"max_turns": 1, **self.environment, **settings}, self.out)
         resolved = Settings.resolve(**given)
         if "decode" not in given and not resolved.scores_need_text:
             resolved = Settings.resolve(**given, decode="never")
-        return Runtime(resolved)
+        return resolved
+
+    def runtime(self, **settings: Any) -> Runtime:
+        """The environment's runtime; see `settings`.
+
+        Raises:
+            SettingError, UnknownTaskError, TaskError: For settings that are not legal and tasks that do not load.
+        """
+        return Runtime(self.settings(**settings))
 
     @property
     def policy(self) -> LocalPolicyOptions:
@@ -66,24 +78,6 @@ class ExperimentConfig:
         checked = check_options(get_agent("local_hf"), self.options)
         assert isinstance(checked, LocalPolicyOptions)
         return checked
-
-    def begin(self, run: Mapping[str, Any], runtime: Runtime, options: Options | None = None) -> bool:
-        """Make the run folder, or check that the existing one is of this run.
-
-        Args:
-            run: The command and its settings.
-            runtime: Of the run.
-            options: Of the agent; None if it has none.
-
-        Returns:
-            Whether there is a run to resume.
-
-        Raises:
-            RunFolderError: If the folder is of another run.
-        """
-        tables = settings_tables(run, runtime, options)
-        tables["environment"]["cache_file"] = None  # may move with the folder
-        return begin_or_resume(self.out, tables)
 
     def show(self, table: Table, console: Console) -> None:
         """Print a table of results and the path of the run folder."""

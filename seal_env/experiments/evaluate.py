@@ -14,6 +14,7 @@ from seal_env.agents.evaluation import EvalSample, sample_tasks, starts, summary
 from seal_env.agents.registry import check_options, get_agent, make_agent
 from seal_env.envs.env import SealEnv
 from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.open_run import open_run
 from seal_env.experiments.settings import EvalSettings
 from seal_env.journal import Journal, write_whole
 from seal_env.report.result_tables import evaluation_table
@@ -35,26 +36,29 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
     Raises:
         SealError: Finished self-edits stay in the folder.
     """
-    runtime = config.runtime()
-    agent = make_agent(agent_name, AgentContext.of(SealEnv(runtime=runtime), settings.seed), **config.options)
     options = check_options(get_agent(agent_name), config.options)
-    runtime.load()
-    config.begin({"command": "eval", "agent": agent_name, **settings.model_dump()}, runtime, options)
-    episodes = starts(runtime.taskset.task_ids, settings.samples, settings.seed)
-    with Tracker(config.out, settings.model_dump(), config.track) as tracker, console.status("") as status:
+    run = {"command": "eval", "agent": agent_name, **settings.model_dump()}
+    with open_run(config, run, console, options) as opened:
+        config, runtime = opened.config, opened.config.runtime()
+        agent = make_agent(agent_name, AgentContext.of(SealEnv(runtime=runtime), settings.seed), **config.options)
+        runtime.load()
+        opened.begin(runtime)
+        episodes = starts(runtime.taskset.task_ids, settings.samples, settings.seed)
+        with Tracker(config.out, settings.model_dump(), config.track) as tracker, console.status("") as status:
 
-        def on_batch(samples: Sequence[EvalSample]) -> None:
-            status.update(f"{len(samples)} of {len(episodes)} self-edits")
-            tracker.log(len(samples), scalars(summary(samples)))
+            def on_batch(samples: Sequence[EvalSample]) -> None:
+                status.update(f"{len(samples)} of {len(episodes)} self-edits")
+                tracker.log(len(samples), scalars(summary(samples)))
 
-        journal = Journal(config.out / "samples.jsonl")
-        samples = sample_tasks(runtime, agent, episodes, settings.in_call, journal, on_batch)
-    report = {"agent": agent_name, "subset": runtime.settings.subset, **summary(samples)}
-    usage = getattr(agent, "usage", None)
-    if usage is not None:
-        report["usage"] = asdict(usage)
-    write_whole(config.out / "eval.json", json.dumps(report, indent=1))
-    config.show(evaluation_table({agent_name: report}), console)
+            journal = Journal(config.out / "samples.jsonl")
+            samples = sample_tasks(runtime, agent, episodes, settings.in_call, journal, on_batch)
+        report = {"agent": agent_name, "subset": runtime.settings.subset, **summary(samples)}
+        usage = getattr(agent, "usage", None)
+        if usage is not None:
+            report["usage"] = asdict(usage)
+        write_whole(config.out / "eval.json", json.dumps(report, indent=1))
+        config.show(evaluation_table({agent_name: report}), console)
+        opened.finish(report["failed"])
     return report
 
 

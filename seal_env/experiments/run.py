@@ -1,92 +1,155 @@
-"""`seal-env run`: an agent on a number of episodes, shown live, written to a run folder line by line."""
+"""`seal-env run`: an agent on a number of episodes, shown live, written to a run folder line by line. It can be resumed."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import gymnasium
+from gymnasium.utils.seeding import np_random
 from rich.console import Console
+from rich.text import Text
 
 from seal_env.agents.base import Agent, Trajectory
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import check_options, get_agent, make_agent
-from seal_env.agents.rollouts import run_episode
+from seal_env.agents.replays import Recorded, replay
+from seal_env.agents.rollouts import Start, run_episode
 from seal_env.envs.base import SealBaseEnv
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
-from seal_env.experiments.run_folder import RunFolder, refuse_existing, settings_tables, with_cache_file
+from seal_env.experiments.episode_log import EpisodeLog, episode_record, trajectory_of
+from seal_env.experiments.open_run import OpenRun, open_run
+from seal_env.experiments.run_folder import with_cache_file
 from seal_env.experiments.settings import RunSettings
 from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.cache.loop import CacheStatistics, statistics_of
+from seal_env.journal import write_whole
 from seal_env.report.episode_tables import episode_table, summary_text
 from seal_env.report.formats import plural
 from seal_env.report.progress import Progress
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
-from seal_env.settings import Settings
 from seal_env.types import InvalidSelfEdit
-
-DERIVED = ("task", "budget", "segment")
-"""Fields of info that follow from the task and the settings, and are in no record."""
 
 
 def run(agent_name: str, settings: RunSettings, config: ExperimentConfig, console: Console) -> list[Trajectory]:
     """Run an agent on tasks, in the order of the subset.
 
     Whatever stops the run (an interrupt, an error) is raised after the finished episodes have been written and reported.
+    A run that is resumed does the episodes that are missing and tries those again that an infrastructure failure ended.
 
     Args:
         agent_name: A registered name, or "package.module:Class".
         settings: How many episodes, and the seed.
-        config: The environment by its id, the agent's own settings, and the run folder, which must not exist.
+        config: The environment by its id, the agent's own settings, and the run folder.
         console: Where progress and the result are shown.
 
+    Returns:
+        All episodes; of those that were finished before, what is on record.
+
     Raises:
-        SealError: Before anything is written, if the run cannot begin.
+        SealError: Nothing is left behind if the run cannot begin.
     """
-    refuse_existing(config.out)
-    given = with_cache_file(config.overrides, config.out)
-    # Gymnasium's own checker warns of rewards that are not numbers, which here stand for infrastructure failures.
-    env: gymnasium.Env[str, str] = gymnasium.make(config.env, disable_env_checker=True, **given)
-    seal = env.unwrapped
-    assert isinstance(seal, SealBaseEnv)
-    used = seal.settings
-    _check_self_edit(config.options.get("self_edit"), seal.runtime)
-    agent = make_agent(agent_name, AgentContext.of(env, settings.seed), **config.options)
     options = check_options(get_agent(agent_name), config.options)
-    device = resolve_device(used.device)
-    with console.status(f"loading {used.model}"):
-        seal.runtime.load()
-    count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
-    inner_loop = seal.runtime.inner_loop
-    known_before = statistics_of(inner_loop)
-    episodes = plural(count, "episode")
-    console.print(f"{agent_name} agent, {episodes} of {used.subset}, model {used.model} on {device}", soft_wrap=True)
-    run = {"environment": config.env, "agent": agent_name, "episodes": count, "seed": settings.seed}
-    folder = RunFolder(config.out, settings_tables(run, seal.runtime, options))
-    trajectories: list[Trajectory] = []
-    began = time.perf_counter()
-    try:
-        with folder, Progress(console, count) as progress:
-            for index in range(count):
-                task_id = seal.taskset.task_ids[index * used.sequence % len(seal.taskset)]
-                progress.start(task_id)
-                trajectory = _episode(env, agent, task_id, settings.seed if index == 0 else None)
-                folder.write_episode(episode_record(index, run, seal.settings, trajectory))
-                trajectories.append(trajectory)
-                progress.finish(trajectory)
-    finally:
-        env.close()
-        elapsed = time.perf_counter() - began
-        cached = statistics_of(inner_loop).since(known_before)
-        folder.write_cache(cached)
-        _report(trajectories, elapsed, cached, seal.runtime, folder.path, console)
-    return trajectories
+    table = {"environment": config.env, "agent": agent_name, "episodes": settings.episodes, "seed": settings.seed}
+    settings_of_env = {"max_turns": config.environment.get("max_turns"), "decode": config.environment.get("decode")}
+    with open_run(config, table, console, options, **settings_of_env) as opened:
+        given = with_cache_file(config.overrides, opened.config.out)
+        # Gymnasium's own checker warns of rewards that are not numbers, which here stand for infrastructure failures.
+        env: gymnasium.Env[str, str] = gymnasium.make(config.env, disable_env_checker=True, **given)
+        try:
+            return _Run(env, agent_name, settings, opened, console).run()
+        finally:
+            env.close()
+
+
+class _Run:
+    """A run in a folder that is open."""
+
+    def __init__(
+        self, env: gymnasium.Env[str, str], agent_name: str, settings: RunSettings, opened: OpenRun, console: Console
+    ) -> None:
+        seal = env.unwrapped
+        assert isinstance(seal, SealBaseEnv)
+        self.env, self.seal, self.opened, self.console, self.seed = env, seal, opened, console, settings.seed
+        config = opened.config
+        _check_self_edit(config.options.get("self_edit"), seal.runtime)
+        self.agent = make_agent(agent_name, AgentContext.of(env, settings.seed), **config.options)
+        with console.status(Text(f"loading {seal.settings.model}")):
+            seal.runtime.load()
+        used = seal.settings
+        self.count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
+        self.table = {"environment": config.env, "agent": agent_name, "seed": settings.seed}
+        what = f"{plural(self.count, 'episode')} of {used.subset}, model {used.model} on {resolve_device(used.device)}"
+        console.print(f"{agent_name} agent, {what}", soft_wrap=True, markup=False)
+
+    def run(self) -> list[Trajectory]:
+        """Run the episodes that are missing, and report all."""
+        self.opened.begin(self.seal.runtime)
+        log = EpisodeLog(self.opened.config.out)
+        self._learn_again(log)
+        known_before, began = statistics_of(self.seal.runtime.inner_loop), time.perf_counter()
+        earlier = sum(sum(each["timings"].values()) for each in log.records.values())
+        played = {index: trajectory_of(record) for index, record in log.records.items()}
+        try:
+            with Progress(self.console, self.count, len(log.records)) as progress:
+                for index, start in enumerate(self._starts()):
+                    if index in log.records:
+                        continue
+                    progress.start(start.task_id)
+                    trajectory = _episode(self.env, self.agent, start)
+                    log.write(episode_record(index, self.table, self.seal.settings, trajectory))
+                    played[index] = trajectory
+                    progress.finish(trajectory)
+            log.sort()
+        finally:
+            cached = statistics_of(self.seal.runtime.inner_loop).since(known_before)
+            trajectories = [played[index] for index in sorted(played)]
+            self._report(trajectories, time.perf_counter() - began + earlier, cached)
+        self._write_cache(cached)
+        self.opened.finish(sum(each.truncated for each in trajectories))
+        return trajectories
+
+    def _starts(self) -> list[Start]:
+        """The task and the seed of each episode: those of an environment that is seeded once."""
+        ids, stride, stream = self.seal.taskset.task_ids, self.seal.settings.sequence, np_random(self.seed)[0]
+        seeds = [self.seed, *(int(stream.integers(2**31)) for _ in range(self.count - 1))]
+        return [Start(ids[index * stride % len(ids)], seed) for index, seed in enumerate(seeds)]
+
+    def _learn_again(self, log: EpisodeLog) -> None:
+        """Have an agent that learns choose and learn as it did. In sequences of tasks it begins again from the first."""
+        if not self.agent.learns or not log.records:
+            return
+        if self.seal.settings.sequence > 1:
+            log.forget()
+            return
+        starts = self._starts()
+        for index, record in sorted(log.records.items()):
+            self.agent.seed(starts[index].seed)
+            recorded = Recorded(starts[index], record["actions"], record["reward"])
+            (turns,) = replay(self.seal.runtime, self.agent, [recorded], self.agent.act_all)
+            self.agent.learn([Trajectory(record["task_id"], turns, truncated=False, timings={})])
+
+    def _write_cache(self, cached: CacheStatistics) -> None:
+        """Write cache.json: how many results were cached. Nothing is written for a run without a cache."""
+        if cached.jobs:
+            counts = asdict(cached) | {"hit_rate": cached.hit_rate}
+            write_whole(self.opened.config.out / "cache.json", json.dumps(counts) + "\n")
+
+    def _report(self, trajectories: Sequence[Trajectory], elapsed: float, cached: CacheStatistics) -> None:
+        console, runtime = self.console, self.seal.runtime
+        if trajectories:
+            console.print()
+            console.print(episode_table(trajectories, console, runtime.tools, runtime.spec.metrics))
+            console.print()
+            text = summary_text(trajectories, elapsed, cached, runtime.spec.metrics)
+            console.print(text, soft_wrap=True, markup=False)
+        console.print(f"written   {self.opened.config.out}", soft_wrap=True, markup=False)
 
 
 def _check_self_edit(self_edit: str | None, runtime: Runtime) -> None:
@@ -99,54 +162,10 @@ def _check_self_edit(self_edit: str | None, runtime: Runtime) -> None:
         raise SettingError("self_edit", self_edit[:60], f"a self-edit. {checked.reason}")
 
 
-def _episode(env: gymnasium.Env[str, str], agent: Agent, task_id: str, seed: int | None) -> Trajectory:
+def _episode(env: gymnasium.Env[str, str], agent: Agent, start: Start) -> Trajectory:
     """One episode, from which the agent learns unless an infrastructure failure ended it."""
-    trajectory = run_episode(env, agent, task_id, seed)
+    agent.seed(start.seed)
+    trajectory = run_episode(env, agent, start.task_id, start.seed)
     if not trajectory.truncated:
         agent.learn([trajectory])
     return trajectory
-
-
-def _report(
-    trajectories: list[Trajectory],
-    elapsed: float,
-    cached: CacheStatistics,
-    runtime: Runtime,
-    path: Path,
-    console: Console,
-) -> None:
-    if trajectories:
-        console.print()
-        console.print(episode_table(trajectories, console, runtime.tools, runtime.spec.metrics))
-        console.print()
-        text = summary_text(trajectories, elapsed, cached, runtime.spec.metrics)
-        console.print(text, soft_wrap=True, markup=False)
-    console.print(f"written   {path}", soft_wrap=True, markup=False)
-
-
-def episode_record(index: int, run: Mapping[str, Any], used: Settings, trajectory: Trajectory) -> dict[str, Any]:
-    """One line of episodes.jsonl: the last info, the actions and rewards of every turn, and the timings.
-
-    Args:
-        index: Of the episode in the run.
-        run: The table `run` of settings.toml.
-        used: Settings of the environment.
-        trajectory: The episode.
-    """
-    turns = trajectory.turns
-    return {
-        "episode": index,
-        "environment": run["environment"],
-        "subset": used.subset,
-        "model": used.model,
-        "agent": run["agent"],
-        "seed": run["seed"],
-        **{name: value for name, value in trajectory.info.items() if name not in DERIVED},
-        "actions": [turn.action for turn in turns],
-        "outcomes": [turn.info["outcome"] for turn in turns],
-        "reasons": [turn.info["reason"] for turn in turns],
-        "rewards": [turn.reward for turn in turns],
-        "reward": trajectory.reward,
-        "truncated": trajectory.truncated,
-        "timings": {name: round(seconds, 4) for name, seconds in trajectory.timings.items()},
-    }

@@ -1,53 +1,74 @@
-"""The run folder: settings.toml, written once; episodes.jsonl, one flushed line for each episode; cache.json at the end."""
+"""What a run folder holds beside its results: settings.toml, and FINISHED once there is nothing left to do.
+
+`seal_env.experiments.open_run` opens run folders; this module says what is in them.
+"""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Final
 
 import tomli_w
 
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import RunFolderError, SettingError
+from seal_env.errors import RunFolderError
+from seal_env.experiments.folder_lock import LOCK, OWNER
 from seal_env.experiments.versions import package_versions
 from seal_env.inner_loop import resolve_device
-from seal_env.inner_loop.cache.loop import CacheStatistics
 from seal_env.inner_loop.model.device import describe_device
-from seal_env.journal import write_whole
 from seal_env.options import Options
 from seal_env.redaction import redacted
-from seal_env.settings import default_of
+from seal_env.settings import Settings, default_of
 from seal_env.store import FILE_NAME, cache_path
 
-DERIVED = {"versions", "machine", "adapted", "not_adapted"}
-"""Tables of settings.toml that settings do not make."""
+SETTINGS: Final = "settings.toml"
+FINISHED: Final = "finished"
+"""An empty file in the folder of a run that has nothing left to do."""
+BOOKKEEPING: Final = (SETTINGS, FINISHED, LOCK, OWNER)
+TENSORBOARD: Final = "tensorboard"
+DECIDING: Final = ("run", "environment", "agent_options", "recipe")
+"""Tables of settings.toml that settings make. The others follow from these and from the machine."""
+EXTENT: Final = "extent"
+"""A table of what a finished run may be extended by."""
+MAY_MOVE: Final = ("cache_file",)
+"""Settings that decide no result."""
+
+Tables = Mapping[str, Mapping[str, Any]]
 
 
-def settings_tables(run: Mapping[str, Any], runtime: Runtime, options: Options | None = None) -> dict[str, dict[str, Any]]:
-    """The tables of settings.toml: everything that decides the results, resolved.
+def deciding_tables(
+    run: Mapping[str, Any], used: Settings, options: Options | Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The tables of settings.toml that decide the results, resolved. Nothing is loaded for them.
 
     Args:
         run: The command and its settings.
-        runtime: Of the environment.
+        used: Settings of the environment.
         options: Of the agent; None if it has none.
+
+    Raises:
+        SettingError: For a device that does not exist.
     """
-    settings = runtime.settings
-    device = resolve_device(settings.device)
     return {
         "run": dict(run),
-        "environment": settings.flat() | {"device": device},
-        "agent_options": {} if options is None else options.model_dump(mode="json"),
-        "recipe": asdict(settings.recipe),
+        "environment": used.flat() | {"device": resolve_device(used.device)},
+        "agent_options": options.model_dump(mode="json") if isinstance(options, Options) else dict(options or {}),
+        "recipe": asdict(used.recipe),
+    }
+
+
+def machine_tables(runtime: Runtime) -> dict[str, dict[str, Any]]:
+    """The tables of settings.toml that follow from the others and from the machine. The runtime is loaded."""
+    return {
         "adapted": dict(runtime.adapted.counts),
         "not_adapted": dict(runtime.adapted.missing),
-        "machine": {"device": describe_device(device)},
+        "machine": {"device": describe_device(resolve_device(runtime.settings.device))},
         "versions": package_versions(),
     }
 
@@ -61,103 +82,100 @@ def with_cache_file(environment: Mapping[str, Any], out: Path) -> dict[str, Any]
     return settings
 
 
-def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+def as_toml(tables: Tables) -> str:
     """TOML has no null: a setting that is None is left out."""
     tables = redacted(tables)
     return tomli_w.dumps({name: {key: x for key, x in table.items() if x is not None} for name, table in tables.items()})
 
 
-def refuse_existing(path: Path) -> None:
-    """Raise RunFolderError if there is anything at `path`."""
-    if os.path.lexists(path):
-        raise RunFolderError(f"out={str(path)!r} exists already; a run is never overwritten: name another folder")
+def read_settings(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables in the settings.toml of the run folder `path`.
+
+    Raises:
+        RunFolderError: If it cannot be read.
+    """
+    file = path / SETTINGS
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunFolderError(f"{str(file)!r} cannot be read ({reason}): mend it, or name another folder") from error
 
 
-def begin_or_resume(path: Path, settings: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Make a folder with settings.toml, or check that the existing one has the same.
+def first_difference(found: Tables, tables: Tables, names: Sequence[str] = DECIDING) -> tuple[str, Any, Any] | None:
+    """The first setting that differs, with both values; None if there is none.
+
+    Args:
+        found: What `read_settings` returned.
+        tables: What they are compared with.
+        names: Of the tables to compare.
+    """
+    now_all = tomllib.loads(as_toml(tables))
+    for name in names:
+        then, now = _table(found, name), _table(now_all, name)
+        for field in sorted({*then, *now} - {*MAY_MOVE}):
+            if then.get(field) != now.get(field):
+                return field, then.get(field), now.get(field)
+    return None
+
+
+def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of a file that somebody may have edited."""
+    table = tables.get(name, {})
+    return table if isinstance(table, Mapping) else {}
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise RunFolderError for what is there and is neither a run folder nor an empty one."""
+    if not os.path.lexists(path):
+        return
+    with suppress(OSError):
+        names = {each.name for each in path.iterdir()}
+        if SETTINGS in names or all(_is_bookkeeping(Path(name)) for name in names):
+            return
+    raise RunFolderError(f"out={str(path)!r} exists already and is not a run folder of seal-env: name another folder")
+
+
+def has_results(path: Path) -> bool:
+    """Whether anything in a folder would be missed: a file with content that is not the run's own bookkeeping."""
+    files = (each for each in path.rglob("*") if each.is_symlink() or (each.is_file() and each.stat().st_size > 0))
+    return any(not _is_bookkeeping(each.relative_to(path)) for each in files)
+
+
+def has_cache(path: Path) -> bool:
+    """Whether results of the inner loop are in a folder."""
+    return next(path.rglob(f"{FILE_NAME}*"), None) is not None
+
+
+def _is_bookkeeping(file: Path) -> bool:
+    kept = file.name in BOOKKEEPING or file.name.startswith(FILE_NAME) or file.suffix == ".new"
+    return kept or TENSORBOARD in file.parts
+
+
+def tidy(path: Path, made: Sequence[Path]) -> None:
+    """Delete a run's bookkeeping and empty files in a folder without results, and folders that were made if they are empty.
 
     Args:
         path: The folder.
-        settings: Tables of settings; those that follow from the others and from the machine may differ, see `DERIVED`.
-
-    Returns:
-        Whether the folder existed.
-
-    Raises:
-        RunFolderError: If another run began in the folder, or it has no settings.toml. Names the setting that differs.
+        made: Folders that were made, the deepest first.
     """
-    file, text = path / "settings.toml", _toml(settings)
-    if not os.path.lexists(path):
-        write_whole(file, text)
-        return False
-    if not file.is_file():
-        raise RunFolderError(f"out={str(path)!r} exists and is not a run folder of seal-env: name another folder")
-    found, tables = tomllib.loads(file.read_text(encoding="utf-8")), tomllib.loads(text)
-    for name in sorted({*found, *tables} - DERIVED):
-        then, now = found.get(name, {}), tables.get(name, {})
-        for field in sorted({*then, *now}):
-            if then.get(field) != now.get(field):
-                raise RunFolderError(
-                    f"out={str(path)!r} was begun with {field}={then.get(field)!r}, not {now.get(field)!r}: "
-                    f"name another folder, or resume with the same settings"
-                )
-    return True
+    for each in sorted(path.rglob("*"), reverse=True):
+        with suppress(OSError):
+            if each.is_dir() and not each.is_symlink():
+                each.rmdir()
+            elif _is_bookkeeping(each.relative_to(path)) or (each.suffix == ".jsonl" and not each.stat().st_size):
+                each.unlink()
+    for each in made:
+        with suppress(OSError):
+            each.rmdir()
 
 
-class RunFolder:
-    """A new folder for one run.
-
-    Args:
-        path: Must not exist.
-        settings: Tables of settings.toml.
-
-    Raises:
-        RunFolderError: If the folder exists.
-        SettingError: If it cannot be created.
-    """
-
-    def __init__(self, path: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
-        self.path = path
-        refuse_existing(path)
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            raise SettingError("out", str(path), f"a folder that can be made: {error.strerror}") from error
-        (path / "settings.toml").write_text(_toml(settings), encoding="utf-8")
-        self._episodes: TextIO = (path / "episodes.jsonl").open("x", encoding="utf-8")
-        self._versions = package_versions()
-
-    def write_episode(self, record: Mapping[str, Any]) -> None:
-        """Append one episode and flush. Numbers that are not finite become null.
-
-        Characters beyond ASCII are escaped: agents may write line separators, and lone surrogates, which UTF-8 lacks.
-        """
-        line = json.dumps(_finite(redacted({**record, "versions": self._versions})), allow_nan=False)
-        self._episodes.write(line + "\n")
-        self._episodes.flush()
-
-    def write_cache(self, cached: CacheStatistics) -> None:
-        """Write cache.json: how many results were cached. Nothing is written for a run without a cache."""
-        if cached.jobs:
-            counts = asdict(cached) | {"hit_rate": cached.hit_rate}
-            (self.path / "cache.json").write_text(json.dumps(counts) + "\n", encoding="utf-8")
-
-    def close(self) -> None:
-        """Close episodes.jsonl."""
-        self._episodes.close()
-
-    def __enter__(self) -> RunFolder:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The value for JSON: numbers that are not finite are None, also within lists and mappings."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

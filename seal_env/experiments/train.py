@@ -14,9 +14,11 @@ from seal_env.agents.lm.local.model import PolicyModel
 from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.domains.overlap import refuse_overlap
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import scalars
+from seal_env.experiments.open_run import open_run
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.report.result_tables import grpo_table, rest_em_table
 from seal_env.report.tracker import Tracker
@@ -24,11 +26,10 @@ from seal_env.settings import Settings
 
 
 class _Progress:
-    """Shows and tracks how many self-edits each step of an outer loop has so far, and their scores."""
+    """Shows how many self-edits a step of an outer loop has so far, and tracks the scores of each step once it has ended."""
 
     def __init__(self, tracker: Tracker, console: Console) -> None:
         self._tracker, self._status = tracker, console.status("")
-        self._done: dict[str, int] = {}
 
     def __enter__(self) -> _Progress:
         self._status.start()
@@ -37,12 +38,11 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._status.stop()
 
-    def report(self, step: str, samples: Sequence[EvalSample]) -> None:
-        """A batch of a step has ended; `samples` are all of the step."""
-        self._status.update(f"{step}: {len(samples)} self-edits")
-        self._done[step] = len(samples)
-        values = {f"{step}/{name}": value for name, value in scalars(summary(samples)).items()}
-        self._tracker.log(sum(self._done.values()), values)
+    def report(self, curve: str, step: int, samples: Sequence[EvalSample], ended: bool) -> None:
+        """A batch of a step has ended, or the whole step; `samples` are all of it so far."""
+        self._status.update(f"{curve} {step}: {len(samples)} self-edits")
+        if ended:
+            self._tracker.log(step, {f"{curve}/{name}": value for name, value in scalars(summary(samples)).items()})
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """An optimizer step of the policy has ended."""
@@ -81,25 +81,34 @@ def train_rest_em(
     Raises:
         SealError: What is finished stays in the folder.
     """
-    base, policy = untrained_policy(config), config.policy
-    runtime = config.runtime()
-    held_out = held_out or runtime.spec.held_out
-    other = config.runtime(subset=held_out)
-    if not settings.allow_overlap:
+    policy, used = config.policy, config.settings()
+    held_out = held_out or used.spec.held_out
+    run = {"command": "train rest-em", "held_out": held_out, **settings.model_dump()}
+    with open_run(config, run, console, policy) as opened:
+        config = opened.config
+        base = untrained_policy(config)
+        runtime, other = _loaded(config.runtime(), config.runtime(subset=held_out), settings.allow_overlap)
+        opened.begin(runtime)
+        chat = PolicyChat.of(runtime, policy.style)
+
+        def agent(model: FrozenLM) -> LocalHFAgent:
+            prompted = PolicyModel(model, chat, constrained=policy.constrained, tools=False, as_learned=True)
+            return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
+
+        with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
+            result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report).run()
+        config.show(rest_em_table(result), console)
+        opened.finish(sum(each["failed"] for each in result["held_out"]))
+    return result
+
+
+def _loaded(runtime: Runtime, other: Runtime, allow_overlap: bool) -> tuple[Runtime, Runtime]:
+    """The tasks to learn from and the held-out ones, with their model. Raises SettingError for tasks that are in both."""
+    if not allow_overlap:
         refuse_overlap(runtime.spec, runtime.taskset, other.taskset)
     runtime.load()
     other.load()
-    config.begin({"command": "train rest-em", "held_out": held_out, **settings.model_dump()}, runtime, policy)
-    chat = PolicyChat.of(runtime, policy.style)
-
-    def agent(model: FrozenLM) -> LocalHFAgent:
-        prompted = PolicyModel(model, chat, constrained=policy.constrained, tools=False, as_learned=True)
-        return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
-
-    with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
-        result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report).run()
-    config.show(rest_em_table(result), console)
-    return result
+    return runtime, other
 
 
 def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentConfig, console: Console) -> dict[str, Any]:
@@ -111,20 +120,23 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
     """
     from seal_env.agents.trainers.grpo import Grpo, calls_tools  # here: TRL is an extra
 
-    base, policy, used = untrained_policy(config), config.policy, Settings.resolve(**config.environment)
+    policy, used = config.policy, Settings.resolve(**config.environment)
+    base = untrained_policy(config)
     held_out = held_out or used.spec.held_out
     one_by_one = calls_tools(base.tokenizer, used.spec, settings.tool_calls)
     turns = used.max_turns if one_by_one or "max_turns" in config.environment else 1
-    runtime, other = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
-    if not settings.allow_overlap:
-        refuse_overlap(runtime.spec, runtime.taskset, other.taskset)
-    runtime.load()
-    other.load()
-    config.begin({"command": "train grpo", "held_out": held_out, **settings.model_dump()}, runtime, policy)
-    with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
-        result = Grpo(base, runtime, other, settings, policy, config.out, progress.report, progress.log).run()
-    if result["left_out"]:
-        tasks = ", ".join(result["left_out"])
-        console.print(f"left out  {tasks}: no room for {policy.max_new_tokens} new tokens", soft_wrap=True, markup=False)
-    config.show(grpo_table(result), console)
+    run = {"command": "train grpo", "held_out": held_out, **settings.model_dump()}
+    with open_run(config, run, console, policy, max_turns=turns) as opened:
+        config = opened.config
+        both = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
+        runtime, other = _loaded(*both, settings.allow_overlap)
+        opened.begin(runtime)
+        with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
+            result = Grpo(base, runtime, other, settings, policy, config.out, progress.report, progress.log).run()
+        if result["left_out"]:
+            tasks = ", ".join(result["left_out"])
+            text = f"left out  {tasks}: no room for {policy.max_new_tokens} new tokens"
+            console.print(text, soft_wrap=True, markup=False)
+        config.show(grpo_table(result), console)
+        opened.finish(sum(each["failed"] for each in result["held_out"]))
     return result

@@ -16,6 +16,7 @@ from seal_env.agents.base import Trajectory
 from seal_env.inner_loop.cache.loop import CacheStatistics
 from seal_env.report.formats import DASH, duration, metric_heading, number, plural, seconds
 from seal_env.report.self_edit_short import legend, self_edit_short
+from seal_env.report.whole_episode import task_label, whole_info
 from seal_env.tools.base import Tool
 from seal_env.types import Outcome
 
@@ -58,13 +59,13 @@ def episode_table(
         metrics: Further measures of the updated model, which a narrow terminal shows in place of examples and seconds.
     """
     names = tuple(metrics)
-    longest = max((len(_self_edit_cell(trajectory.info, tools, ", ")) for trajectory in trajectories), default=0)
+    longest = max((len(_self_edit_cell(whole_info(each), tools, ", ")) for each in trajectories), default=0)
     endless = console.options.update(width=1000)
     id_width = LONGEST_ID if console.width < WIDE else LONGEST_ID_WIDE
     wide = console.width >= WIDE or not names
     table = partial(_table, trajectories, tools, names=names, wide=wide, longest_id=id_width)
     others = console.measure(table(longest), options=endless).maximum - longest
-    below = legend((trajectory.info.get("self_edit", []) for trajectory in trajectories), tools)
+    below = legend((each.info.get("self_edit", []) for each in trajectories if "sequence" not in each.info), tools)
     return Group(table(console.width - others), Text(below, style="dim"))
 
 
@@ -79,7 +80,7 @@ def _table(
 ) -> Table:
     """The table; `room` and `longest_id` are the most characters in a line of a self-edit and of an id."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    id_width = min(max((len(trajectory.task_id) for trajectory in trajectories), default=0), longest_id)
+    id_width = min(max((len(task_label(trajectory)) for trajectory in trajectories), default=0), longest_id)
     table.add_column("\ntask", overflow="fold", min_width=id_width, max_width=longest_id)
     table.add_column("\nself-edit", overflow="fold", min_width=14)
     if wide:
@@ -92,10 +93,10 @@ def _table(
     if wide:
         table.add_column("train/\neval s", justify="right", no_wrap=True)
     for trajectory in trajectories:
-        info = trajectory.info
+        info = whole_info(trajectory)
         cell = _self_edit_cell(info, tools, ", ")
         table.add_row(
-            Text(trajectory.task_id),
+            Text(task_label(trajectory)),
             Text(cell if len(cell) <= room else _self_edit_cell(info, tools, "\n")),
             *([str(info.get("examples", 0))] if wide else []),
             str(info.get("optimizer_steps", 0)),
@@ -115,8 +116,11 @@ def _took(timings: Mapping[str, float]) -> str:
 
 
 def _self_edit_cell(info: Mapping[str, Any], tools: Sequence[Tool[Any]], separator: str) -> str:
-    """The self-edit, and the outcome where it is not ok."""
-    words = [self_edit_short(info.get("self_edit", []), tools, separator)]
+    """The self-edit, or of a sequence how many updates it has; and the outcome where it is not ok."""
+    if "sequence" in info:
+        words = [plural(info["position"], "task")]
+    else:
+        words = [self_edit_short(info.get("self_edit", []), tools, separator)]
     if info["outcome"] != Outcome.OK:
         words.append(str(info["outcome"]))
     return separator.join(filter(None, words))
@@ -142,7 +146,7 @@ def summary_text(
         cached: Statistics of the cache of updates; None if there was none.
         metrics: Further measures, before and after the update.
     """
-    infos = [trajectory.info for trajectory in trajectories]
+    infos = [{**whole_info(each), "task_id": task_label(each)} for each in trajectories]
     rewards = [trajectory.reward for trajectory in trajectories if not trajectory.truncated]
     counts = Counter(str(info["outcome"]) for info in infos)
     lines = [

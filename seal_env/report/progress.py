@@ -12,6 +12,7 @@ from rich.progress import Progress as RichProgress
 from seal_env.agents.base import Trajectory
 from seal_env.report.episode_tables import accuracy_change, change, failure
 from seal_env.report.formats import number, plural, seconds
+from seal_env.report.whole_episode import task_label, whole_info
 
 STYLES = ("", "green", "red")
 
@@ -24,14 +25,15 @@ class Progress:
     Args:
         console: Where to print.
         total: Number of episodes of the run.
+        finished: How many of them are finished already.
     """
 
-    def __init__(self, console: Console, total: int) -> None:
-        self._console, self._total, self._finished = console, total, 0
+    def __init__(self, console: Console, total: int, finished: int = 0) -> None:
+        self._console, self._total, self._finished = console, total, finished
         count = TextColumn("{task.fields[count]}")
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), BarColumn(20), count)
         self._bar = RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._whole = self._bar.add_task("whole run", total=total, count=f"0/{total}")
+        self._whole = self._bar.add_task("whole run", total=total, completed=finished, count=f"{finished}/{total}")
         self._episode: TaskID | None = None
 
     def start(self, task_id: str) -> None:
@@ -44,12 +46,12 @@ class Progress:
         if self._episode is not None:
             self._bar.remove_task(self._episode)
         self._bar.update(self._whole, advance=1, count=f"{self._finished}/{self._total}")
-        info = trajectory.info
+        info, task = whole_info(trajectory), task_label(trajectory)
         where = f"[{self._finished:>{len(str(self._total))}}/{self._total}] "
         if info.get("accuracy_after") is None:
-            self._print(f"{where}{trajectory.task_id}  {failure(info)}", "yellow")
+            self._print(f"{where}{task}  {failure(info)}", "yellow")
             return
-        line = f"{where}{trajectory.task_id}  accuracy {accuracy_change(info):<14}  reward {number(trajectory.reward)}"
+        line = f"{where}{task}  accuracy {accuracy_change(info):<14}  reward {number(trajectory.reward)}"
         self._print(f"{line}  {_update(trajectory)}", STYLES[change(info)])
         if failure(info):
             self._print(f"{' ' * len(where)}{failure(info)}", "yellow")
@@ -67,7 +69,8 @@ class Progress:
 
 def _update(trajectory: Trajectory) -> str:
     """`100 steps in 4.8 s`, or `100 steps, cached`."""
-    train, steps = seconds(trajectory.timings, "train_seconds"), plural(trajectory.info["optimizer_steps"], "step")
+    train = seconds(trajectory.timings, "train_seconds")
+    steps = plural(whole_info(trajectory)["optimizer_steps"], "step")
     if "cache_seconds" in trajectory.timings:
         return f"{steps}, cached"
     return "no update" if train == "-" else f"{steps} in {train} s"

@@ -89,7 +89,8 @@ def test_stopped_run_keeps_and_reports_what_was_finished(
 
     monkeypatch.setattr(SealEnv, "step", stop_at_the_third)
     said = seal_env(*MINI, "--agent", "none", "--out", "out")
-    assert (said.code, said.err) == (code, f"seal-env: {printed}\n")
+    resume = f"to resume: seal-env {' '.join(MINI)} --agent none --out out"
+    assert (said.code, said.err) == (code, f"seal-env: {printed}\nseal-env: {resume}\n")
     assert [record["episode"] for record in episodes("out")] == [0, 1]
     assert "[  2/100] mini-train-0-1" in said.out
     assert "(mean of 2)" in said.out
@@ -158,12 +159,13 @@ def test_cuda_is_refused_where_there_is_none(seal_env: Call, monkeypatch: pytest
     assert "device='cuda'" in said.err
 
 
-def test_run_folder_that_exists_is_left_as_it_is(seal_env: Call) -> None:
+def test_folder_of_something_else_is_left_as_it_is(seal_env: Call) -> None:
     Path("out").mkdir()
+    Path("out", "notes.txt").touch()
     said = seal_env(*MINI, "--out", "out")
     assert said.code == 2
     assert "out='out' exists already" in said.err
-    assert list(Path("out").iterdir()) == []
+    assert [path.name for path in Path("out").iterdir()] == ["notes.txt"]
 
 
 def test_command_is_needed(seal_env: Call) -> None:

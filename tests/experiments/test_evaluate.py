@@ -56,6 +56,7 @@ def test_a_folder_of_another_run_is_refused(capsys: pytest.CaptureFixture[str]) 
     assert main(("eval", "--agent", "none", *SMALL, "--samples", "2", "--out", "run")) == 2
     assert "was begun with samples=1, not 2" in capsys.readouterr().err
     Path("other").mkdir()
+    Path("other", "notes.txt").touch()
     assert main(("eval", "--agent", "none", *SMALL, "--out", "other")) == 2
     assert "is not a run folder of seal-env" in capsys.readouterr().err
 

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from seal_env.errors import RunFolderError, SettingError
+from seal_env.errors import RunFolderError
 from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.episode_log import EpisodeLog
 from seal_env.experiments.run import run
-from seal_env.experiments.run_folder import RunFolder
+from seal_env.experiments.run_folder import as_toml, refuse_foreign
 from seal_env.experiments.settings import RunSettings
 from seal_env.experiments.versions import package_versions
 from seal_env.settings import Settings
@@ -110,39 +111,31 @@ def test_timings_are_seconds_of_phases_that_the_document_names(record: dict[str,
 
 
 def test_what_is_not_finite_becomes_null(tmp_path: Path) -> None:
-    with RunFolder(tmp_path / "run", {}) as folder:
-        folder.write_episode({"reward": math.nan, "losses": [1.0, math.inf], "nested": {"a": (-math.inf, 0.5)}})
+    record = {"episode": 0, "reward": math.nan, "losses": [1.0, math.inf], "nested": {"a": (-math.inf, 0.5)}}
+    EpisodeLog(tmp_path / "run").write(record)
     loaded = json.loads((tmp_path / "run" / "episodes.jsonl").read_text(encoding="utf-8"))
     assert (loaded["reward"], loaded["losses"], loaded["nested"]) == (None, [1.0, None], {"a": [None, 0.5]})
 
 
 def test_whatever_an_agent_writes_stays_on_one_line(tmp_path: Path) -> None:
     action = "half \ud800 pair, line\u2028separator,\nnew line, \x00, 文"
-    with RunFolder(tmp_path / "run", {}) as folder:
-        folder.write_episode({"actions": [action]})
+    EpisodeLog(tmp_path / "run").write({"episode": 0, "actions": [action]})
     (line,) = (tmp_path / "run" / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["actions"] == [action]
 
 
-def test_settings_that_are_none_are_left_out(tmp_path: Path) -> None:
-    RunFolder(tmp_path / "run", {"environment": {"save_adapters": None, "seed": 1}}).close()
-    assert tomllib.loads((tmp_path / "run" / "settings.toml").read_text(encoding="utf-8")) == {"environment": {"seed": 1}}
+def test_settings_that_are_none_are_left_out() -> None:
+    assert tomllib.loads(as_toml({"environment": {"save_adapters": None, "seed": 1}})) == {"environment": {"seed": 1}}
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "dangling link"])
+@pytest.mark.parametrize("kind", ["folder with a file", "file", "dangling link"])
 def test_whatever_is_there_is_never_overwritten(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "run"
     make: dict[str, Callable[[], object]] = {
-        "folder": path.mkdir,
+        "folder with a file": lambda: (path.mkdir(), (path / "notes.txt").touch()),
         "file": path.touch,
         "dangling link": lambda: path.symlink_to("nowhere"),
     }
     make[kind]()
     with pytest.raises(RunFolderError, match="exists already"):
-        RunFolder(path, {})
-
-
-def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(SettingError, match=r"out=.*file/run.*can be made"):
-        RunFolder(tmp_path / "file" / "run", {})
+        refuse_foreign(path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import gymnasium
 from rich.console import Console
+from rich.text import Text
 
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import get_agent, make_agent
@@ -22,7 +23,8 @@ from seal_env.envs.wrappers.forgetting_gate import ForgettingGate
 from seal_env.episodes.retention import RetentionMatrix
 from seal_env.errors import MissingExtraError, SettingError
 from seal_env.experiments.config import ExperimentConfig
-from seal_env.experiments.run_folder import begin_or_resume, settings_tables
+from seal_env.experiments.open_run import OpenRun, open_run
+from seal_env.experiments.run_folder import with_cache_file
 from seal_env.experiments.settings import ContinualSettings
 from seal_env.intervals import bootstrap
 from seal_env.journal import Journal, write_whole
@@ -44,7 +46,20 @@ def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, c
     Raises:
         SealError: Finished sequences stay in the folder.
     """
-    env = _environment(settings, config)
+    run = {"command": "reproduce continual", **settings.model_dump()}
+    given = {"max_turns": 1, "subset": get_domain(config.environment["domain"]).held_out, **config.overrides}
+    with open_run(config, run, console, config.options, **{"decode": None, **given}) as opened:
+        config = opened.config
+        env = _environment(settings, config, given)
+        try:
+            return _measure(settings, config, env, opened, console)
+        finally:
+            env.close()
+
+
+def _measure(
+    settings: ContinualSettings, config: ExperimentConfig, env: gymnasium.Env[str, str], opened: OpenRun, console: Console
+) -> dict[str, Any]:
     seal = env.unwrapped
     assert isinstance(seal, SealContinualEnv)
     length, ids = seal.settings.sequence, seal.taskset.task_ids
@@ -52,8 +67,7 @@ def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, c
     if not 1 <= settings.sequences <= most:
         legal = f"1 to {most}: {seal.settings.subset!r} has {len(ids)} tasks, {length} for each sequence"
         raise SettingError("sequences", settings.sequences, legal)
-    run = {"command": "reproduce continual", **settings.model_dump()}
-    begin_or_resume(config.out, settings_tables(run, seal.runtime) | {"agent_options": dict(config.options)})
+    opened.begin(seal.runtime)
     rows: dict[str, Any] = {}
     for name in settings.agents:
         rows[name] = summarise(_sequences(name, settings, config, env, console))
@@ -64,13 +78,12 @@ def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, c
     table = {"sequences": settings.sequences, "tasks": length, "rows": rows}
     write_whole(config.out / "table.json", json.dumps(table, indent=1))
     config.show(continual_table(table), console)
+    opened.finish(sum(settings.sequences - row["sequences"] for row in rows.values()))
     return table
 
 
-def _environment(settings: ContinualSettings, config: ExperimentConfig) -> gymnasium.Env[str, str]:
-    held_out = get_domain(config.environment["domain"]).held_out
-    given = {"max_turns": 1, "subset": held_out, **config.overrides}
-    env = gymnasium.make(config.env, disable_env_checker=True, **given)
+def _environment(settings: ContinualSettings, config: ExperimentConfig, given: Mapping[str, Any]) -> gymnasium.Env[str, str]:
+    env = gymnasium.make(config.env, disable_env_checker=True, **with_cache_file(given, config.out))
     return env if settings.gate is None else ForgettingGate(env, settings.gate, settings.limit)
 
 
@@ -85,7 +98,7 @@ def _sequences(
     journal = Journal(config.out / f"{name}.jsonl")
     done = {record["number"] for record in journal.read()}
     for number in (number for number in range(settings.sequences) if number not in done):
-        with console.status(f"{name}: sequence {number + 1} of {settings.sequences}"):
+        with console.status(Text(f"{name}: sequence {number + 1} of {settings.sequences}")):
             agent.seed(settings.seed + number)
             first = seal.taskset.task_ids[number * seal.settings.sequence]
             trajectory = run_episode(env, agent, first, settings.seed + number)

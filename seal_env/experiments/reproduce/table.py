@@ -26,6 +26,7 @@ from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
+from seal_env.experiments.open_run import open_run
 from seal_env.experiments.reproduce.presets import GRPO, REST_EM, SEARCH, UNTRAINED, Preset, Row
 from seal_env.experiments.settings import EvalSettings
 from seal_env.experiments.train import train_grpo, train_rest_em
@@ -40,16 +41,24 @@ Accuracies = Mapping[str, float]
 
 
 class Measured(NamedTuple):
-    """One row for one seed. metrics: means of the domain's further measures by task, by name."""
+    """One row for one seed.
+
+    Attributes:
+        accuracies: By task.
+        metrics: Means of the domain's further measures by task, by name.
+        failed: Number of infrastructure failures.
+    """
 
     accuracies: Accuracies
     metrics: Mapping[str, Mapping[str, float]]
+    failed: int = 0
 
     @classmethod
     def of(cls, samples: Sequence[EvalSample]) -> Measured:
         """What the samples of an evaluation come to."""
         names = dict.fromkeys(name for sample in samples for name in sample.metrics)
-        return cls(accuracies(samples), {name: metric_by_task(samples, name) for name in names})
+        metrics = {name: metric_by_task(samples, name) for name in names}
+        return cls(accuracies(samples), metrics, sum(sample.failed for sample in samples))
 
 
 class Reproduction:
@@ -81,8 +90,7 @@ class Reproduction:
         for row in rows or ():
             if row not in preset.rows:
                 raise SettingError("rows", row, " or ".join(map(repr, preset.rows)))
-        shared = {"cache_file": str(config.out / FILE_NAME)}
-        overrides = {**shared, **preset.overrides, **config.overrides}
+        overrides = {**preset.overrides, **config.overrides}
         self.preset, self.seeds, self.console = preset, seeds, console
         self.rows = [row for row in preset.rows if rows is None or row in rows]
         self.config = replace(config, overrides=overrides, options={**preset.policy, **config.options})
@@ -101,6 +109,22 @@ class Reproduction:
         Raises:
             SealError: What is finished stays in the folder.
         """
+        run = {"command": "reproduce", "preset": json.dumps(self.preset.record()), "allow_overlap": self.allow_overlap}
+        extent = {"seeds": self.seeds, "rows": list(self.rows)}
+        with open_run(self.config, run, self.console, self.config.policy, extent) as opened:
+            opened.begin()
+            out = opened.config.out
+            overrides = {"cache_file": str(out / FILE_NAME), **self.config.overrides}
+            self.config = replace(opened.config, overrides=overrides, named=True, command=())
+            found = self._measured()
+            table = self._table(found)
+            write_whole(out / "table.json", json.dumps(table, indent=1))
+            self.config.show(reproduction_table(table), self.console)
+            opened.finish(sum(each.failed for measured in found.values() for each in measured))
+        return table
+
+    def _measured(self) -> dict[str, list[Measured]]:
+        """Each row's measurements, seed by seed."""
         measure: dict[str, Callable[[int], Measured]] = {
             name: partial(self._agent, name, row) for name, row in self.preset.rows.items() if row.agent is not None
         }
@@ -109,15 +133,15 @@ class Reproduction:
         for seed in range(self.seeds):
             for row, measured in found.items():
                 measured.append(measure[row](seed))
+        return found
+
+    def _table(self, found: Mapping[str, Sequence[Measured]]) -> dict[str, Any]:
         compared = compare({row: [each.accuracies for each in measured] for row, measured in found.items()})
         rows = {
             name: {"label": self.preset.rows[name].label, **row, "metrics": metric_means(found[name])}
             for name, row in compared.items()
         }
-        table = {"preset": self.preset.record(), "seeds": self.seeds, "rows": rows, "seconds": self._seconds()}
-        write_whole(self.config.out / "table.json", json.dumps(table, indent=1))
-        self.config.show(reproduction_table(table), self.console)
-        return table
+        return {"preset": self.preset.record(), "seeds": self.seeds, "rows": rows, "seconds": self._seconds()}
 
     def _part(self, seed: int, row: str, **environment: Any) -> ExperimentConfig:
         overrides = {**self.config.overrides, **environment}
@@ -165,13 +189,16 @@ class Reproduction:
         from seal_env.agents.search.per_task import search_tasks  # here: Optuna is an extra
 
         config = self._part(seed, SEARCH, subset=self.preset.held_out, reward="accuracy")
-        runtime = config.runtime()
-        runtime.load()
-        config.begin({"command": "search", "seed": seed, **self.preset.search.model_dump()}, runtime)
-        journal = Journal(config.out / "found.jsonl")
-        with self._timed(seed, SEARCH):
+        run = {"command": "search", "seed": seed, **self.preset.search.model_dump()}
+        with open_run(config, run, self.console) as opened, self._timed(seed, SEARCH):
+            runtime = config.runtime()
+            runtime.load()
+            opened.begin(runtime)
+            journal = Journal(config.out / "found.jsonl")
             found = search_tasks(runtime, SealEnv(runtime=runtime).action_space, self.preset.search, seed, journal)
-        return Measured({each.task_id: each.reward for each in found if not math.isnan(each.reward)}, {})
+            failed = sum(each.failed for each in found)
+            opened.finish(failed)
+        return Measured({each.task_id: each.reward for each in found if not math.isnan(each.reward)}, {}, failed)
 
     @staticmethod
     def _held_out(folder: Path) -> Measured:
