@@ -62,9 +62,9 @@ class Scripted(Agent):
         self.learned += [[(turn.observation, turn.action, turn.reward) for turn in each.turns] for each in trajectories]
 
 
-def run(path: Path, agent: Agent) -> list[EvalSample]:
+def run(path: Path, agent: Agent, again: bool = True) -> list[EvalSample]:
     world = runtime()
-    return sample_tasks(world, agent, starts(world.taskset.task_ids, 2, 1), 2, Journal(path))
+    return sample_tasks(world, agent, starts(world.taskset.task_ids, 2, 1), 2, Journal(path), again=again)
 
 
 def test_samples_have_the_actions_of_every_turn(tmp_path: Path) -> None:
@@ -149,14 +149,28 @@ def test_bundled_policies_are_asked_alike_either_way(model: str) -> None:
     assert prompts[0] == prompts[1]
 
 
-def test_failures_are_not_learned_again(tmp_path: Path) -> None:
-    class Failing(Scripted):
-        def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
-            actions: list[str | PolicyFailure] = [self.act(*each) for each in zip(observations, infos, strict=True)]
-            return [PolicyFailure("gone"), *actions[1:]] if infos[0]["turn"] == 2 and len(infos) == 2 else actions
+class Failing(Scripted):
+    """Has no second action for one of two episodes."""
 
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
+        actions: list[str | PolicyFailure] = [self.act(*each) for each in zip(observations, infos, strict=True)]
+        return [PolicyFailure("gone"), *actions[1:]] if infos[0]["turn"] == 2 and len(infos) == 2 else actions
+
+
+def test_failures_are_not_learned_again(tmp_path: Path) -> None:
     whole, again = Failing(), Failing()
     run(tmp_path / "samples.jsonl", whole)
-    run(tmp_path / "samples.jsonl", again)
+    run(tmp_path / "samples.jsonl", again, again=False)
     assert len(again.learned) == 2
     assert (again.read, again.learned) == (whole.read, whole.learned)
+
+
+def test_failures_and_only_they_are_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    before = run(path, Failing())
+    after = run(path, Scripted())
+    assert [sample.failed for sample in before] == [True, False, True, False]
+    assert [sample.failed for sample in after] == [False] * 4
+    assert after[1::2] == before[1::2]
+    assert read_samples(Journal(path)) == after
+    assert [len(record["samples"]) for record in Journal(path).read()] == [2, 2]
