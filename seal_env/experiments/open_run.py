@@ -35,6 +35,7 @@ from seal_env.experiments.run_folder import (
 )
 from seal_env.journal import storage_problem, write_whole
 from seal_env.options import Options
+from seal_env.redaction import redacted, redacted_message
 from seal_env.report.formats import plural
 
 
@@ -145,9 +146,10 @@ def _explained(config: ExperimentConfig, error: BaseException) -> BaseException:
 
 
 def resume_command(config: ExperimentConfig) -> str:
-    """The command line that resumes a run, quoted for a shell."""
+    """The command line that resumes a run, quoted for a shell, without secrets."""
     named = () if config.named else ("--out", str(config.out))
-    return shlex.join((*config.command, *named))
+    safe = (redacted_message(each) if "://" in each else str(redacted(each)) for each in config.command)
+    return shlex.join((*safe, *named))
 
 
 def _locate(
