@@ -15,11 +15,15 @@ from seal_env.self_edits.call_forms.table import first_mark
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages
 from seal_env.self_edits.thoughts import after_thoughts, has_thought
+from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.tools.base import Tool
 from seal_env.types import Message
 
 Chat = tuple[Message, ...]
 """Messages of a chat, the last of which is the user's."""
+
+LONGEST = 1_000_000
+"""Characters of an answer, thoughts included, that is read."""
 
 DEFAULT_TEXT_STYLE = "implications"
 """The style that `style=None` stands for where a domain learns from texts; anywhere else it is TOOL_CALL_STYLE."""
@@ -73,9 +77,11 @@ class PolicyChat:
 def as_action(answer: str) -> str:
     """An answer as the environment reads it: without thoughts, and calls in a model family's own form as one JSON list.
 
-    An answer that was cut off within its thoughts is empty. What has neither thoughts nor the mark of a call, and what
-    cannot be read, stays as it is.
+    An answer that was cut off within its thoughts is empty. One of more than LONGEST characters is shortened, but stays too
+    long for the environment. What has neither thoughts nor the mark of a call, and what cannot be read, stays as it is.
     """
+    if len(answer) > LONGEST:
+        return answer[: MAX_CHARACTERS + 1]
     if first_mark(answer) is None and not has_thought(answer):
         return answer
     try:

@@ -57,6 +57,6 @@ class ServedPolicyOptions(PolicyOptions):
     concurrency: int = Field(16, ge=1)
     """Most requests at one time."""
     timeout: float = Field(120.0, gt=0)
-    """Seconds for one request."""
+    """Seconds for one request, until the whole answer is there."""
     retries: int = Field(4, ge=0)
     """Further attempts after a request that failed, with back-off."""

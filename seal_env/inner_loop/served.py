@@ -47,6 +47,8 @@ from seal_env.types import (
 ANSWER_SECONDS: Final = 600.0
 """Time limit for one answer. At a server that takes one request at a time, the queries of a job wait for each other."""
 
+TOKEN_CHARACTERS: Final = 256
+"""Most characters of a token: a server that writes more did not keep to the limit on new tokens."""
 PREFIX: Final = "seal-adapters-"
 """Of the folders from which the server reads adapters."""
 
@@ -225,16 +227,21 @@ class ServedEvaluation:
         if room < least:
             whole = f"query {query.query_id!r} takes {len(prompt_T) + least} tokens with its answer"
             raise ServerError(f"{whole}, more than the {model.max_model_len} tokens that the server takes")
+        most = int(min(max(least, query.max_answer_tokens) if decode else least, room))
         request = {
             "model": model.id,
             "prompt": prompt_T,
-            "max_tokens": min(max(least, query.max_answer_tokens) if decode else least, room),
+            "max_tokens": most,
             "temperature": 0.0,
             "repetition_penalty": 1.0,  # a model's own generation settings may say otherwise
             "stop_token_ids": sorted(encoded.stop_ids),
             "skip_special_tokens": False,
         }
         reply = await connection.complete(request)
+        if len(reply.text) > TOKEN_CHARACTERS * most:
+            raise ServerError(
+                f"the answer has {len(reply.text)} characters, though at most {most} tokens were asked for", 200
+            )
         exact = not reply.cut_off and reply.text.strip() == query.answer.strip()
         text = query.answer if exact else reply.text if decode else None
         return Answer(query.query_id, exact, text, math.nan)

@@ -245,6 +245,15 @@ def test_text_of_a_server_is_read_as_that_of_a_local_model_is(server: PolicyServ
     assert action == Generation(content, (), True, 0.0).action
 
 
+def test_endless_answer_is_too_long_and_kept_short(server: PolicyServer) -> None:
+    server.always = saying(content="<think>" + "hm " * 1_000_000 + "</think>" + json.dumps(self_edit(0)))
+    action = agent_of(server, forms=("text",)).act("", {})
+    read = parse(action)
+    assert isinstance(read, InvalidSelfEdit)
+    assert "characters, and at most" in read.reason
+    assert len(action) < 100_000
+
+
 def test_arguments_that_a_server_encodes_twice_are_read(server: PolicyServer) -> None:
     arguments = json.dumps(json.dumps({"learning_rate": 0.1}))
     call = {"id": "1", "type": "function", "function": {"name": "training", "arguments": arguments}}

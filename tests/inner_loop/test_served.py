@@ -26,7 +26,7 @@ from seal_env.tasks.arc.prompt import example, query
 from seal_env.types import Answer, InnerLoop, LoraSpec, Outcome, Recipe, TrainingConfig, UpdateJob
 from tests.helpers.adapter_server import AdapterServer
 from tests.helpers.inner_loops import NotingInnerLoop
-from tests.helpers.servers import breaking_off, error, failing, fine
+from tests.helpers.servers import as_json, breaking_off, error, failing, fine
 
 PAIRS = tuple(GridPair(((a, b),), ((b, a),)) for a, b in [(1, 2), (3, 4), (5, 6), (7, 8)])
 PLAIN = GridFormat("plain")
@@ -263,6 +263,14 @@ def test_query_that_the_server_cannot_take_is_told(base: FrozenLM, server: Adapt
     result = served(base, server).run([ASK])[0]
     assert result.outcome is Outcome.ENGINE_ERROR
     assert "the 20 tokens that the server takes" in result.reason
+
+
+def test_server_that_does_not_stop_is_told(base: FrozenLM, server: AdapterServer) -> None:
+    text = {"choices": [{"text": "1 2\n" * 100_000, "finish_reason": "stop"}]}
+    server.always = lambda body: as_json(text) if "prompt" in body else None
+    result = served(base, server).run([ASK])[0]
+    assert result.outcome is Outcome.ENGINE_ERROR
+    assert "400000 characters, though at most 12 tokens were asked for. Check evaluator_url" in result.reason
 
 
 def test_episode_whose_answers_failed_has_no_reward(tiny: AdapterServer) -> None:
