@@ -10,8 +10,9 @@ A reward of one's own is registered with `register_reward`, or passed as a calla
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from seal_env.errors import SettingError
 from seal_env.types import Evaluation
@@ -39,6 +40,22 @@ def _partial(base: Evaluation, adapted: Evaluation) -> float:
 REWARDS: Final[dict[str, Reward]] = {"accuracy": _accuracy, "gain": _gain, "solved": _solved}
 RELATIVE: Final = ("gain",)
 """Rewards that compare with the base model and cannot score one evaluation by itself."""
+
+
+def paid(reward: Reward, base: Evaluation, adapted: Evaluation) -> float:
+    """What a reward gives for two evaluations.
+
+    Raises:
+        SettingError: If it is no finite number: NaN is for infrastructure failures alone.
+    """
+    found: Any = reward(base, adapted)
+    try:
+        number = math.nan if isinstance(found, str) else float(found)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise SettingError("reward", found, "a function that gives finite numbers")
+    return number
 
 
 def register_reward(name: str, reward: Reward) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -41,6 +42,8 @@ GAP = 10
 NO_TERMINAL_WIDTH = 160
 TEXT_WIDTH = 60
 """Characters in a line of a text that is drawn."""
+MAX_CHARACTERS = 3_000
+"""Most characters of a text that are drawn."""
 INK = (230, 230, 230)
 # rich keeps the codes of a style that it has drawn once, whatever the colours of the next console: with a mark of its own,
 # a style of `panels_ansi` is never one that a terminal of sixteen colours has drawn.
@@ -68,7 +71,7 @@ def panels_text(rows: Sequence[Sequence[Panel]]) -> RenderableType:
     """Rows of captioned grids and texts; a missing one reads "none"."""
     lines = []
     for row in rows:
-        blocks = [Group(Text(caption, style="bold"), _block(shown)) for caption, shown in row]
+        blocks = [Group(Text(_lines(caption), style="bold"), _block(shown)) for caption, shown in row]
         lines.append(Group(Columns(blocks, padding=(0, 3)), Text("")))
     return Group(*lines)
 
@@ -76,7 +79,20 @@ def panels_text(rows: Sequence[Sequence[Panel]]) -> RenderableType:
 def _block(shown: Any) -> Text:
     if not shown:
         return Text("none", style="dim")
-    return Text(textwrap.fill(shown, TEXT_WIDTH)) if isinstance(shown, str) else grid_text(shown)
+    return Text(_lines(shown)) if isinstance(shown, str) else grid_text(shown)
+
+
+def _lines(text: str) -> str:
+    """A text in lines: cut, without what a terminal takes for a command and without characters that have no shape."""
+    left_out = len(text) - MAX_CHARACTERS
+    begin = "".join(map(_drawn, text[:MAX_CHARACTERS]))
+    return textwrap.fill(f"{begin}... ({left_out} more characters)" if left_out > 0 else begin, TEXT_WIDTH)
+
+
+def _drawn(character: str) -> str:
+    if character.isprintable() or character.isspace():
+        return character if character.isprintable() else " "
+    return "" if unicodedata.category(character) == "Cf" else "\ufffd"
 
 
 def panels_ansi(rows: Sequence[Sequence[Panel]]) -> str:
@@ -103,7 +119,7 @@ def _pixels(grid: Grid | str | None) -> NDArray[np.uint8]:
 
 
 def _written(text: str) -> NDArray[np.uint8]:
-    lines = textwrap.fill(text, TEXT_WIDTH) or " "
+    lines = _lines(text) or " "
     with needs_extra("render"):
         from PIL import Image, ImageDraw
     _, _, width, height = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), lines)

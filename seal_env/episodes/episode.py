@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any, Final, NamedTuple
 
+from seal_env.domains.rewards import paid
 from seal_env.episodes.drafting import Drafting
 from seal_env.episodes.info import budget_info, task_info, update_info
 from seal_env.episodes.jobs import NO_UPDATE, update_job
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import GraderError
+from seal_env.errors import GraderError, TaskError
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.prompt import observation_text
@@ -49,6 +50,8 @@ class Episode:
     """
 
     def __init__(self, runtime: Runtime, task: Task[Any, Any], seed: int) -> None:
+        if not task.queries:
+            raise TaskError(f"task {task.task_id} has no queries, by which an update could be scored")
         self.runtime, self.task, self.seed = runtime, task, seed
         self.over = False
         self.timings: dict[str, float] = {}
@@ -167,7 +170,7 @@ class Episode:
             adapted = self.score(result)
         except GraderError as error:
             return self.fail(Outcome.ENGINE_ERROR, str(error), update.edit)
-        reward = float(self.runtime.reward(base, adapted))
+        reward = paid(self.runtime.reward, base, adapted)
         return self._end(update.outcome, update.reason, reward, update.edit, base, adapted)
 
     def fail(self, outcome: Outcome, reason: str, edit: SelfEdit | None = None) -> Step:

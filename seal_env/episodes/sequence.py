@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from seal_env.domains.rewards import Reward
+from seal_env.domains.rewards import Reward, paid
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.episodes.episode import FAILED_REWARD, Episode, PendingUpdate
 from seal_env.episodes.info import gold_lists
@@ -187,4 +187,4 @@ class TaskSequence:
 
 def score(reward: Reward, evaluation: Evaluation) -> float:
     """What one evaluation is worth by itself, in a reward that compares with nothing."""
-    return float(reward(evaluation, evaluation))
+    return paid(reward, evaluation, evaluation)

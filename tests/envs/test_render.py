@@ -75,3 +75,30 @@ def test_ansi_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> 
     lines = re.sub(r"\x1b\[[\d;]*m", "", panels_ansi([[("a", square(30)), ("b", square(30))]])).splitlines()
     assert max(map(len, lines)) <= 70
     assert sum(line.startswith("0 " * 29) for line in lines) == 60
+
+
+HOSTILE = {
+    "escapes": "\x1b[2J\x1b]0;title\x07\x9b2Ja",
+    "controls": "a\0\a\b\r\v\fb",
+    "directions": "\u202ea\u2066",
+    "no characters": "\u200b\ue000\U0010ffff",
+    "line separators": "a\u2028b\u2029c\x85d",
+    "markup": "[bold]a[/bold][/red]",
+    "long": "a" * 200_000,
+    "lines": "a\n" * 50_000,
+    "wide": "\u5b57" * 9_000,
+    "marks": "a" + "\u0301" * 9_000,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_text_commands_no_terminal_and_makes_no_huge_picture(kind: str) -> None:
+    rows = [[(HOSTILE[kind], HOSTILE[kind])]]
+    drawn = re.sub(r"\x1b\[[0-9;]*m", "", panels_ansi(rows))
+    assert all(character.isprintable() or character == "\n" for character in drawn)
+    assert len(drawn) < 30_000
+    assert panels_pixels(rows).size < 4_000_000
+
+
+def test_long_text_says_how_much_is_left_out() -> None:
+    assert "(7000 more characters)" in panels_ansi([[("passage", "a " * 5_000)]])
