@@ -20,6 +20,7 @@ from seal_env.inner_loop.batched.attention import VariableLengthAttention, atten
 from seal_env.inner_loop.batched.graphs import PLAIN_RUNS, Recorder, recording_stream
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
+from seal_env.inner_loop.batched.kernels import SWITCHES, find_kernels
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Piece, pack
@@ -104,6 +105,8 @@ def test_paper_profile_trains_on_padding_with_a_mask() -> None:
 def test_batched_loop_uses_the_kernels_of_the_gpu() -> None:
     model = PackedModel(load_base_model("seal-tiny", "cuda"), LoraSpec(16, 256.0))
     stack = LoraStack(model.spec, model.layers, 2, learn=True)
+    assert all(find_kernels(name, model.base.device) for name in SWITCHES)
+    assert model.trims
     assert isinstance(stack.products, AllAtOnce)
     assert isinstance(attention_over(pack([Piece([1, 2, 3], 3, 0)], model.base.device)), VariableLengthAttention)
     assert (stack.weights.dtype, stack.by_layer[stack.shapes[0].name][0].dtype) == (torch.float32, torch.bfloat16)
@@ -122,6 +125,8 @@ def test_kernels_of_the_gpu_give_what_single_products_give(profile: str, monkeyp
     load_base_model("seal-tiny", "cuda").inner_loops.clear()
     monkeypatch.setattr("seal_env.inner_loop.batched.lora.choose_products", lambda *_: OneByOne())
     monkeypatch.setattr("seal_env.inner_loop.batched.attention.varlen_kernel", lambda: None)
+    for module in ("kernels", "lora", "last_layer"):
+        monkeypatch.setattr(f"seal_env.inner_loop.batched.{module}.LEFT_OUT", set(SWITCHES))
     for ours, theirs in zip(fast, losses(), strict=True):
         assert ours == pytest.approx(theirs, rel=0.05, abs=0.01)
 
