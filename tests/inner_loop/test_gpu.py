@@ -19,8 +19,8 @@ from seal_env.inner_loop import INNER_LOOPS, inner_loop_on, make_inner_loop
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, attention_over
 from seal_env.inner_loop.batched.graphs import PLAIN_RUNS, Recorder, recording_stream
 from seal_env.inner_loop.batched.grouped_mm import AllAtOnce, OneByOne
-from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.kernels import SWITCHES, find_kernels
+from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Piece, pack
