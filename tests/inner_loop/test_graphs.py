@@ -87,6 +87,20 @@ def test_replayed_passes_do_the_same(llama: FrozenLM, replays: Replays) -> None:
     assert {1, 2, 6} <= set(replays.widths)  # jobs in training, answers that grow
 
 
+def test_graphs_serve_the_next_call(llama: FrozenLM, replays: Replays) -> None:
+    loop, jobs = BatchedInnerLoop(llama, 2, graphs=True), [job(2, decode=False), job(1, decode=False)]
+    first = loop.run(jobs)
+    begun = len(replays.widths)
+    second = loop.run(jobs)
+    assert len(replays.widths) - begun > 2 * begun > 0  # the first runs of a shape are plain, and no call's but the first's
+    for mine, other in zip(second, first, strict=True):
+        assert_same(mine, other)
+    assert loop._kept.bytes_held > 0
+    loop.run([replace(jobs[0], lora=LoraSpec(8, 8.0), decode=False)])
+    loop.run([replace(jobs[0], method="full", decode=False)])
+    assert loop._kept.bytes_held == 0
+
+
 def test_passes_that_train_on_padding_run_as_they_are(llama: FrozenLM, replays: Replays) -> None:
     jobs = [replace(each, recipe=PROFILES["paper"], decode=False) for each in JOBS[:2]]
     expected = BatchedInnerLoop(llama).run(jobs)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from seal_env.inner_loop.batched.evaluate import evaluate
 from seal_env.inner_loop.batched.fetch import Fetched
+from seal_env.inner_loop.batched.kept_slots import KeptSlots
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE
@@ -39,7 +40,13 @@ class Batch:
     """Trains and evaluates a batch of jobs."""
 
     def __init__(
-        self, model: PackedModel, jobs: dict[int, UpdateJob], results: dict[int, UpdateResult], slots: int, tokens: int
+        self,
+        model: PackedModel,
+        jobs: dict[int, UpdateJob],
+        results: dict[int, UpdateResult],
+        slots: int,
+        tokens: int,
+        kept: KeptSlots,
     ) -> None:
         """Prepare a batch.
 
@@ -49,7 +56,9 @@ class Batch:
             results: Where their results go, by the same index.
             slots: See BatchedInnerLoop.
             tokens: See BatchedInnerLoop.
+            kept: The training slots of earlier batches.
         """
+        self._kept = kept
         self.model, self.base, self.jobs, self.results = model, model.base, jobs, results
         self.slots, self.tokens = slots, tokens
         # Longest first: no long job is left to train alone at the end, and slots become free from the last on.
@@ -66,12 +75,13 @@ class Batch:
         if not self._waiting:
             return
         optimizer = make_optimizer(self.jobs[self._waiting[0]].recipe.optimizer)
-        slots = TrainingSlots(self.model, self.slots, self.base.pad_id, optimizer)
+        slots = self._kept.take(self.model, self.slots, self.base.pad_id, optimizer)
         ahead = self._encode_ahead()
         try:
             self._train(slots)
         finally:
             ahead.shutdown(cancel_futures=True)
+        self._kept.keep(slots)
 
     def _train(self, slots: TrainingSlots) -> None:
         done = LoraStack(self.model.spec, self.model.layers, self.slots, learn=False)

@@ -73,6 +73,11 @@ class Recorder:
         self._stream = user.stream
         self._last: Any = None  # holds the memory that recordings share
 
+    @property
+    def recorded(self) -> bool:
+        """True if something has been recorded."""
+        return self._last is not None
+
     def knows(self, key: Hashable) -> bool:
         """True if work with this key may be recorded, or is."""
         return self._user.graphs and (key in self._known or len(self._known) < MOST_GRAPHS)

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from seal_env.forking import Lock
 from seal_env.inner_loop.batched.batch import Batch
+from seal_env.inner_loop.batched.kept_slots import KeptSlots
 from seal_env.inner_loop.batched.limits import longest_packed
 from seal_env.inner_loop.batched.lora import LoraStack, layer_shapes
 from seal_env.inner_loop.batched.packed_model import PackedModel, PackedReader
@@ -51,6 +52,7 @@ class BatchedInnerLoop:
         self._slots, self._tokens, self._graphs = slots, tokens, graphs
         self._models: dict[LoraSpec, PackedModel] = {}
         self._token_bytes: dict[LoraSpec, float] = {}
+        self._kept = KeptSlots()
         self._turn = Lock()
 
     def max_tokens(self, recipe: Recipe) -> int:
@@ -78,12 +80,13 @@ class BatchedInnerLoop:
             try:
                 for (spec, optimizer), chosen in groups.items():
                     if spec is None:
+                        self._kept.drop()
                         tokens = self._tokens or MOST_TOKENS[self.base.device.type]
                         FullBatch(self._reader, chosen, results, tokens).run()
                         continue
                     model = self._model(spec)
                     slots, tokens = self._sizes(model, len(chosen), make_optimizer(optimizer).state_tensors)
-                    Batch(model, chosen, results, slots, tokens).run()
+                    Batch(model, chosen, results, slots, tokens, self._kept).run()
             except RuntimeError as error:
                 if not is_device_failure(error):
                     raise
@@ -98,13 +101,14 @@ class BatchedInnerLoop:
     def _model(self, spec: LoraSpec) -> PackedModel:
         if spec not in self._models:
             self._models.clear()
+            self._kept.drop()
             self._models[spec] = PackedModel(self.base, spec, prove(self.base, spec), self._graphs)
         return self._models[spec]
 
     def _sizes(self, model: PackedModel, jobs: int, state_tensors: int) -> tuple[int, int]:
         """(slots, tokens of a pass) for which there is memory: at least one slot, at least one token."""
         device = self.base.device
-        free, adapter = free_bytes(device), layer_shapes(model.layers, model.spec.rank)[1]
+        free, adapter = free_bytes(device) + self._kept.bytes_held, layer_shapes(model.layers, model.spec.rank)[1]
         # Gradient, weights in a slot and waiting, the optimizer's state; both weights once more as the model uses them.
         copies = (3 + state_tensors) * 4 + 2 * model.head.element_size()
         each = adapter * copies

@@ -30,7 +30,7 @@ class TrainingSlots:
             pad: The padding token.
             optimizer: The update rule of all jobs.
         """
-        self.model, self.pad = model, pad
+        self.model, self.count, self.pad, self.optimizer = model, count, pad, optimizer
         kernels = kernels_for(optimizer, model.head)
         self.stack = LoraStack(model.spec, model.layers, count, learn=True, light=kernels is not None)
         weights, gradients, flat = self.stack.weights, self.stack.gradients, optimizer.elementwise
@@ -40,6 +40,20 @@ class TrainingSlots:
         each = range(count) if self._together is None else ()
         self._states = [OptimizerState(optimizer, self.stack.tensors(slot, weights, flat)) for slot in each]
         self._gradient_views = [self.stack.tensors(slot, gradients, flat) for slot in each]
+
+    @property
+    def bytes_held(self) -> int:
+        """What weights, gradients and the optimizer's state take."""
+        stack = self.stack
+        assert stack.gradients is not None
+        held = [*[stack.weights] * (1 + self.optimizer.state_tensors), stack.gradients]
+        held += [stack.used] if stack.used is not stack.weights else []
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+    @property
+    def recorded(self) -> bool:
+        """True if there are CUDA graphs that work on these slots."""
+        return self._small.recorded
 
     def begin(self, slot: int, job: UpdateJob, examples_E: Sequence[EncodedExample]) -> JobInProgress:
         """Put a job with at least one optimizer step into a free slot."""

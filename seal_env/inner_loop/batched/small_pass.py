@@ -77,6 +77,11 @@ class SmallPasses:
         # A backward pass waits for the stream on which a leaf was first used: this one is used nowhere but in recorded work.
         self._anchor = torch.zeros((), device=model.base.device, requires_grad=True)
 
+    @property
+    def recorded(self) -> bool:
+        """True if a pass has become a graph."""
+        return self._model.graphs and self._recorder.recorded
+
     def takes(self, layout: Layout, slots: Sequence[int]) -> bool:
         """False for a pass that should run as it is.
 
