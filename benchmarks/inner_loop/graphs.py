@@ -2,14 +2,19 @@
 
 Two measurements for each number of jobs: steps on examples of one length, which become one graph, and short jobs with
 their answers by the loop itself, which records several. On a CPU there are no graphs, and both rows are the same.
+
+Losses with graphs and without drift apart in bf16, because the passes are padded and use other kernels; those of the same
+padded passes before they are recorded are equal bit by bit.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -23,6 +28,7 @@ from benchmarks.inner_loop.kernels import wait_for
 from benchmarks.inner_loop.measure import small_job
 from benchmarks.inner_loop.quick import Measurement, draw_base, tiny
 from benchmarks.inner_loop.steps import Steps, take_steps
+from seal_env.inner_loop.batched import graphs
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import release_memory
@@ -36,13 +42,13 @@ def measure_pair(base: FrozenLM, jobs: Sequence[UpdateJob]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     losses: dict[str, list[Any]] = {"steps": [], "calls": []}
     short_jobs = [replace(job, examples_E=job.examples_E[:1] * 3) for job in jobs]
-    for name, graphs in (("without", False), ("with", base.device.type == "cuda")):
-        steps = Steps(base, short_jobs, graphs)
+    for name, wanted in (("without", False), ("with", base.device.type == "cuda")):
+        steps = Steps(base, short_jobs, wanted)
         seconds, tokens = take_steps(steps)
         losses["steps"].append(steps.losses[1:])
         del steps
         release_memory()
-        loop = BatchedInnerLoop(base, graphs=graphs)
+        loop = BatchedInnerLoop(base, graphs=wanted)
         loop.run([small_job(jobs[0])])
         began = time.perf_counter()
         results = loop.run([replace(job, training=replace(job.training, num_train_epochs=EPOCHS)) for job in jobs])
@@ -59,15 +65,25 @@ def measure_pair(base: FrozenLM, jobs: Sequence[UpdateJob]) -> dict[str, Any]:
         }
         del loop
         release_memory()
-    other_way = Steps(base, list(reversed(short_jobs)))
-    take_steps(other_way)
-    reversed_losses = [step[::-1] for step in other_way.losses[1:]]
     found["differences_of_losses_by_step"] = differences(*losses["steps"])
-    found["the_same_of_jobs_in_another_order"] = differences(losses["steps"][0], reversed_losses)
+    with never_recorded():
+        plain = Steps(base, short_jobs, base.device.type == "cuda")
+        take_steps(plain)
+    found["differences_from_the_same_passes_unrecorded"] = differences(losses["steps"][1], plain.losses[1:])
     found["differences_of_first_losses_in_calls"] = max(
         abs(theirs[0] - ours[0]) for theirs, ours in zip(*losses["calls"], strict=True)
     )
     return found
+
+
+@contextmanager
+def never_recorded() -> Iterator[None]:
+    """Within the context, small passes are padded as for a graph and then run as they are."""
+    before, graphs.PLAIN_RUNS = graphs.PLAIN_RUNS, sys.maxsize
+    try:
+        yield
+    finally:
+        graphs.PLAIN_RUNS = before
 
 
 def differences(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> list[float]:
