@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from seal_env.printable import printable
 from seal_env.redaction import redacted_message
 
 
 class SealError(Exception):
-    """Base class of every error raised on purpose by seal-env."""
+    """Base class of every error raised on purpose by seal-env. Its message can be shown in any terminal."""
+
+    def __str__(self) -> str:
+        return printable(self._message())
+
+    def _message(self) -> str:
+        return super().__str__()
 
 
 MAX_VALUE = 1000
@@ -26,7 +33,7 @@ class SettingError(SealError, ValueError):
         """SettingError(field, value, what is legal). One argument alone is the whole message: Gymnasium re-raises so."""
         super().__init__(*(redacted_message(each) if isinstance(each, str) else each for each in (field, *value_and_legal)))
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         if len(self.args) == 3:
             value = repr(self.args[1])
             shown = value if len(value) <= MAX_VALUE else f"{value[: MAX_VALUE - 3]}..."
@@ -41,7 +48,7 @@ class TaskError(SealError, ValueError):
 class UnknownTaskError(SealError, KeyError):
     """No such task or task set: names it and what there is."""
 
-    def __str__(self) -> str:  # KeyError would show the repr
+    def _message(self) -> str:  # KeyError would show the repr
         return str(self.args[0])
 
 
@@ -94,5 +101,5 @@ class MissingExtraError(SealError, ImportError):
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(package, extra)
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         return f"{self.args[0]} is not installed: pip install 'seal-env[{self.args[1]}]'"

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from seal_env.forking import Lock
+from seal_env.printable import printable
 
 LOCATION: Final = "SEAL_ENV_CACHE"
 """Environment variable that says where results are cached, unless a setting names a file."""
@@ -256,7 +257,7 @@ def _memory() -> sqlite3.Connection:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, RuntimeWarning, stacklevel=2)
+    warnings.warn(printable(message), RuntimeWarning, stacklevel=2)
 
 
 def _as_text(raw: bytes) -> str:

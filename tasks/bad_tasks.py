@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeVar
 
 from seal_env.errors import TaskError
+from seal_env.printable import printable
 
 TaskT = TypeVar("TaskT")
 
@@ -29,22 +30,24 @@ def read_all(readers: Iterable[Callable[[], TaskT]], where: str, bad_tasks: BadT
         TaskError: If a reader raises it, unless it is to be skipped; in any case if all of them do.
     """
     read: list[TaskT] = []
-    problems: list[str] = []
+    shown: list[str] = []
+    count = 0
     for reader in readers:
         try:
             read.append(reader())
         except TaskError as error:
-            problems.append(str(error))
-    if not problems:
+            count += 1
+            if count <= SHOWN:
+                shown.append(str(error))
+    if not count:
         return read
-    if len(problems) == 1 and not read:
-        raise TaskError(problems[0])
-    more = f"\nand {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-    listed = "\n".join(problems[:SHOWN]) + more
+    if count == 1 and not read:
+        raise TaskError(shown[0])
+    listed = "\n".join(shown) + (f"\nand {count - SHOWN} more" if count > SHOWN else "")
     if bad_tasks == "error" or not read:
-        hint = "" if not read else f"\nbad_tasks='skip' leaves {'it' if len(problems) == 1 else 'them'} out"
+        hint = "" if not read else f"\nbad_tasks='skip' leaves {'it' if count == 1 else 'them'} out"
         raise TaskError(listed + hint)
-    warnings.warn(f"{len(problems)} of {len(problems) + len(read)} tasks of {where} left out:\n{listed}", stacklevel=2)
+    warnings.warn(printable(f"{count} of {count + len(read)} tasks of {where} left out:\n{listed}"), stacklevel=2)
     return read
 
 
@@ -57,4 +60,4 @@ def warn_of_no_questions(titles: list[str], where: str) -> None:
             if len(titles) > 1
             else ("passage without a question that has an answer is")
         )
-        warnings.warn(f"{where}: {len(titles)} {what} left out: {shown}", stacklevel=2)
+        warnings.warn(printable(f"{where}: {len(titles)} {what} left out: {shown}"), stacklevel=2)

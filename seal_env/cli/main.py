@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import click
-from rich.console import Console
 
 import seal_env
 from seal_env.cli.doctor import doctor
@@ -25,6 +24,7 @@ from seal_env.cli.tasks import tasks
 from seal_env.cli.train import train
 from seal_env.errors import SealError
 from seal_env.journal import storage_errors, storage_problem
+from seal_env.report.terminal import Terminal
 
 STDOUT: Final = Path("standard output")
 FILE_WIDTH = 160
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = None if on_terminal else FILE_WIDTH
     checked: Any = _Checked(sys.stdout)
-    console = Console(file=checked, highlight=False, markup=False, width=width)
+    console = Terminal(file=checked, width=width)
     chosen = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with _terminable():
@@ -136,7 +136,7 @@ class _Checked:
             self._stream.flush()
 
 
-def _invoke(arguments: list[str], console: Console) -> int:
+def _invoke(arguments: list[str], console: Terminal) -> int:
     try:
         with commands.make_context("seal-env", list(arguments), obj=console) as context:
             context.meta[ARGUMENTS] = tuple(arguments)
@@ -148,4 +148,4 @@ def _invoke(arguments: list[str], console: Console) -> int:
 def complain(message: str) -> None:
     """Print one line on standard error."""
     one_line = " ".join(message.split())
-    Console(stderr=True, highlight=False).print(f"seal-env: {one_line}", style="red", soft_wrap=True, markup=False)
+    Terminal(stderr=True).print(f"seal-env: {one_line}", style="red", soft_wrap=True)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from seal_env.errors import TaskError
+from seal_env.printable import printable
 from seal_env.types import Example, InnerLoop, Message, Query, Recipe, Task, Taskset
 
 MARGIN: Final = 8
@@ -86,4 +87,4 @@ def warn_of(problems: dict[str, str], name: str, count: int) -> None:
     more = f"; and {len(problems) - SHOWN} more: {', '.join(list(problems)[SHOWN:])}" if len(problems) > SHOWN else ""
     if len(problems) == count:
         raise TaskError(f"no task of {name} fits the model: {shown}{more}")
-    warnings.warn(f"{len(problems)} of {count} tasks of {name} left out: {shown}{more}", stacklevel=2)
+    warnings.warn(printable(f"{len(problems)} of {count} tasks of {name} left out: {shown}{more}"), stacklevel=2)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from seal_env.episodes.episode import BaseKey, Episode, PendingUpdate
 from seal_env.errors import GraderError
+from seal_env.printable import printable
 from seal_env.types import Evaluation, Outcome, Step, UpdateJob, UpdateResult
 
 ResultT = TypeVar("ResultT")
@@ -81,9 +82,8 @@ def _apart(act: Callable[[], ResultT], instead: Callable[[str], ResultT], episod
     except Exception as error:
         if together == 1:
             raise
-        warnings.warn(
-            f"a bug ended the episode of task {episode.task.task_id}: {format_exc()}", RuntimeWarning, stacklevel=2
-        )
+        found = printable(f"a bug ended the episode of task {episode.task.task_id}: {format_exc()}")
+        warnings.warn(found, RuntimeWarning, stacklevel=2)
         return instead(f"a bug: {type(error).__name__}: {error}")
 
 

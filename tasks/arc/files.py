@@ -11,7 +11,6 @@ folder, as macOS puts them there (`._NAME.json`), are none of it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from seal_env.tasks.arc.task import ArcTask, ArcTaskset
 from seal_env.tasks.bad_tasks import BadTasks, read_all
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
+from seal_env.tasks.text_files import parse_json, read_text
 from seal_env.types import Task
 
 MAX_ID: Final = 100
@@ -35,7 +35,8 @@ def read_taskset(
     """The tasks of a folder, of a task file, or of a challenges file; solutions only go with the last. Raises TaskError."""
     name = name or str(path)
     if path.is_dir():
-        files = sorted(file for file in path.glob("*.json") if not file.name.startswith("."))
+        named = (file for file in path.iterdir() if file.suffix.lower() == ".json" and not file.name.startswith("."))
+        files = sorted(file for file in named if not file.is_dir())
         if not files:
             raise TaskError(f"{path}: no .json file in this folder")
         read = read_all((partial(_read_task_file, file) for file in files), name, bad_tasks)
@@ -48,14 +49,7 @@ def read_taskset(
 
 def _read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises TaskError."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise TaskError(f"{path}: not a task file: nested too deeply") from error
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, integers of thousands of digits
-        raise TaskError(f"{path}: not JSON: {error}") from error
+    content = parse_json(read_text(path), str(path))
     if not isinstance(content, dict):
         raise TaskError(f"{path}: expected a JSON object, got {kind_of(content)}")
     return content

@@ -10,7 +10,6 @@ unless it is given, and `metric` names a grader, by default the setting `metric`
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from functools import partial
@@ -22,6 +21,7 @@ from seal_env.tasks.bad_tasks import BadTasks, read_all
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
 from seal_env.tasks.pairs.task import Examples, Pair, PairTask
+from seal_env.tasks.text_files import parse_json, read_text
 
 FIELDS: Final = {"id", "examples", "queries", "metric"}
 TASK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -43,10 +43,7 @@ def read_tasks(
     Raises:
         TaskError: For a file that cannot be read, malformed lines (named with their fields) or an id that comes twice.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a line break within a text may be any other
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path}: cannot be read: {error}") from error
+    lines = read_text(path).split("\n")  # a line break within a text may be any other
     stem = NOT_IN_ID.sub("-", path.stem).strip(".-_")[:80] or "task"
     readers = [
         partial(_task, f"{path}, line {number}", line, f"{stem}-{number}", metrics)
@@ -59,12 +56,7 @@ def read_tasks(
 
 
 def _task(where: str, line: str, default_id: str, metrics: Collection[str]) -> PairTask:
-    try:
-        row = json.loads(line)
-    except RecursionError as error:
-        raise TaskError(f"{where}: no task: nested too deeply") from error
-    except ValueError as error:
-        raise TaskError(f"{where}: not JSON: {error}") from error
+    row = parse_json(line, where)
     if not isinstance(row, dict):
         raise TaskError(f"{where}: expected an object, got {kind_of(row)}")
     if unknown := sorted(row.keys() - FIELDS):

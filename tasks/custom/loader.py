@@ -33,7 +33,7 @@ def load_custom(subset: str, count: int | None = None, bad_tasks: BadTasks = "er
     counted = _COUNTED.fullmatch(subset)
     name, said = (counted[1], int(counted[2])) if counted and not os.path.exists(subset) else (subset, None)
     path = Path(__file__).parent / "example.jsonl" if name == EXAMPLE else Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which takes any text
         raise UnknownTaskError(f"no file {name!r}; expected a file of JSON lines, or {EXAMPLE!r}; each also as NAME:COUNT")
     tasks = read_tasks(path, subset, tuple(GRADERS), bad_tasks)
     most = said if count is None else count

@@ -15,7 +15,6 @@ wrong with one is a TaskError that says file, passage, question and value.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from seal_env.tasks.bad_tasks import BadTasks, read_all, warn_of_no_questions
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
 from seal_env.tasks.knowledge.passage import Passage, PassageTask, PassageTaskset, Question, passage_id
+from seal_env.tasks.text_files import parse_json, read_text
 
 PUBLISHED = ("self_edit", "completion", "completions")
 """Fields of SEAL's form that may hold self-edits."""
@@ -35,11 +35,11 @@ PUBLISHED = ("self_edit", "completion", "completions")
 
 def read_passages(path: Path, name: str | None = None, bad_tasks: BadTasks = "error") -> PassageTaskset:
     """The passages of a file, in its order. bad_tasks: what becomes of malformed ones. Raises TaskError."""
-    text = _read(path)
-    readers = _lines(text, f"{path}") if path.suffix == ".jsonl" else list(_whole_file(_parse(text, f"{path}"), f"{path}"))
-    if not readers:
-        raise TaskError(f"{path}: no passages")
+    text = read_text(path)
+    readers = _lines(text, f"{path}") if _is_lines(text, path) else _whole_file(parse_json(text, f"{path}"), f"{path}")
     tasks = join(read_all(readers, f"{path}", bad_tasks))
+    if not tasks:
+        raise TaskError(f"{path}: no passages")
     asked = [task for task in tasks if task.queries]
     if not asked:
         raise TaskError(f"{path}: no passage has a question with an answer")
@@ -70,23 +70,22 @@ def squad_question(question: str, answers: Iterable[str]) -> Question:
     return Question(question, answer, tuple(alternatives))
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path}: not JSON: {error}") from error
+def _is_lines(text: str, path: Path) -> bool:
+    """Whether a file holds JSON lines, as `datasets` writes them to `.json` too; a list in brackets is none."""
+    first, _, rest = text.lstrip().partition("\n")
+    if path.suffix.lower() == ".jsonl":
+        return not first.startswith("[")
+    return first.startswith("{") and first.rstrip().endswith("}") and rest.lstrip().startswith("{")
 
 
-def _lines(text: str, where: str) -> list[Callable[[], PassageTask]]:
+def _lines(text: str, where: str) -> Iterator[Callable[[], PassageTask]]:
     """A reader for each line of JSON lines; a line that is not JSON is one malformed passage among the others."""
     lines = enumerate(text.split("\n"), 1)  # a line break within a text may be any other
-    return [partial(_line, line, f"{where}: line {number}") for number, line in lines if line.strip()]
+    return (partial(_line, line, f"{where}: line {number}") for number, line in lines if line.strip())
 
 
 def _line(line: str, where: str) -> PassageTask:
-    return _row(_parse(line, where), where)
+    return _row(parse_json(line, where), where)
 
 
 def _whole_file(content: Any, where: str) -> Iterator[Callable[[], PassageTask]]:
@@ -97,15 +96,6 @@ def _whole_file(content: Any, where: str) -> Iterator[Callable[[], PassageTask]]
     if isinstance(content, Mapping) and isinstance(content.get("rows"), list):  # as the hub's API gives them
         rows = [row["row"] if isinstance(row, Mapping) and "row" in row else row for row in content["rows"]]
     return (partial(_row, row, f"{where}: passage {number}") for number, row in enumerate(rows, 1))
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise TaskError(f"{where}: no passages: nested too deeply") from error
-    except ValueError as error:  # JSONDecodeError, integers of thousands of digits
-        raise TaskError(f"{where}: not JSON: {error}") from error
 
 
 def _row(row: Any, where: str) -> PassageTask:
