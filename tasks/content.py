@@ -5,9 +5,16 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from seal_env.types import Task
+
+
+class Parts(NamedTuple):
+    """Digests of the single pieces of a task: all that can be learned from it, and those that its queries ask about."""
+
+    known: frozenset[str]
+    asked: frozenset[str]
 
 
 def digest(kind: str, *parts: object) -> str:
@@ -33,3 +40,9 @@ def words(text: str) -> str:
 def content(task: Task[Any, Any]) -> list[str]:
     """Digests of what an agent sees of a task, and of what it is asked."""
     return [digest("context", task.context), digest("queries", task.queries)]
+
+
+def parts(task: Task[Any, Any]) -> Parts:
+    """Digests of its queries, each by itself."""
+    asked = frozenset(digest("query", query) for query in task.queries)
+    return Parts(asked, asked)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from seal_env.domains.base import DomainSpec
-from seal_env.domains.overlap import shared_tasks
+from seal_env.domains.overlap import known_pieces, listed, shared_tasks
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.report.task_tables import task_panels, taskset_table, tasksets_table
 from seal_env.tasks.content import digest
@@ -66,7 +66,8 @@ def show(console: Console, task_id: str, subset: str | None, domain: str) -> Non
 def validate(console: Console, sets: Sequence[str], subset: str | None, free_answers: bool, domain: str) -> int:
     """Check tasks without a model: right answers score 1, wrong ones 0, and no answer leaks.
 
-    For several SETS it also shows the tasks that they share, compared by content.
+    For several SETS it also shows the tasks that they share, compared by content, and the others that ask about a
+    question, a pair or a sentence of the other set.
 
     Exits with 1 if a task has a problem, or if two SETS share one.
     """
@@ -95,8 +96,21 @@ def _show_overlaps(spec: DomainSpec, sets: Mapping[str, Taskset[Any, Any]], cons
         tasks = f"{len(shared) or 'no'} task{'' if len(shared) == 1 else 's'}"
         ids = f": {', '.join(map(str, shared))}" if shared else ""
         console.print(f"{one} and {other} share {tasks}{ids}", markup=False, soft_wrap=True)
+        _show_pieces(spec, one, tasks_of_one, other, tasks_of_other, console)
+        _show_pieces(spec, other, tasks_of_other, one, tasks_of_one, console)
         count += len(shared)
     return count
+
+
+def _show_pieces(
+    spec: DomainSpec, one: str, train: Taskset[Any, Any], other: str, held_out: Taskset[Any, Any], console: Console
+) -> None:
+    """Print the tasks of `other` that are not in `one` as a whole, but ask about pieces of its tasks."""
+    whole = {shared.one for shared in shared_tasks(spec, held_out, train)}
+    found = [known for known in known_pieces(spec, train, held_out) if known.task_id not in whole]
+    if found:
+        said = f"{len(found)} task{'' if len(found) == 1 else 's'} of {other} ask{'s' if len(found) == 1 else ''} about"
+        console.print(f"{said} pieces of {one}: {listed(found)}", markup=False, soft_wrap=True)
 
 
 def _load(spec: DomainSpec, subset: str) -> Taskset[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import MODEL_NAME
-from seal_env.tasks.arc.content import content
+from seal_env.tasks.arc.content import content, parts
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.loader import TASKSETS, load_taskset
 from seal_env.tasks.arc.task import ArcTask
@@ -83,6 +83,7 @@ ARC: Final = DomainSpec(
     columns=_columns,
     validate=_validate,
     content=content,
+    parts=parts,
     defaults={"model": MODEL_NAME, "subset": "seal-train"},
     profiles=("fixed", "paper"),
 )

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seal_env.options import Options
+from seal_env.tasks.content import Parts
 from seal_env.tasks.content import content as any_content
+from seal_env.tasks.content import parts as any_parts
 from seal_env.tools.base import Tool
 from seal_env.types import Task, TaskDomain, Taskset
 
@@ -60,6 +62,7 @@ class DomainSpec:
         profiles: Legal values of the setting `profile`.
         reads_plain_text: Whether plain text is an action too, one document a line.
         content: Digests of what a task is, whatever its id: two tasks that share one are the same task.
+        parts: Digests of its single pieces: a task that asks about a piece of another is not the same, but easier after it.
         subset_defaults: subset -> the settings that have another default for this task set.
         metrics: Names of `Evaluation.metrics`, which tables show beside accuracy, and what each counts in a mean for a
             self-edit that was a mistake; nan is nothing.
@@ -85,5 +88,6 @@ class DomainSpec:
     profiles: tuple[str, ...] = ("fixed",)
     reads_plain_text: bool = False
     content: Callable[[Task[Any, Any]], Sequence[str]] = any_content
+    parts: Callable[[Task[Any, Any]], Parts] = any_parts
     subset_defaults: Callable[[str], Mapping[str, Any]] = lambda subset: {}
     metrics: Mapping[str, float] = field(default_factory=dict)

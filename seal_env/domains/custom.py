@@ -14,7 +14,7 @@ from seal_env.tasks.base import TasksetEntry
 from seal_env.tasks.custom.loader import EXAMPLE, load_custom
 from seal_env.tasks.custom.metrics import Metric, MetricScorer
 from seal_env.tasks.knowledge.grading.registry import name_of
-from seal_env.tasks.pairs.content import content
+from seal_env.tasks.pairs.content import content, parts
 from seal_env.tasks.pairs.domain import PairsDomain
 from seal_env.tasks.text_metrics import TEXT_METRICS
 from seal_env.types import Taskset
@@ -66,6 +66,7 @@ CUSTOM: Final = DomainSpec(
     columns=columns,
     validate=_validate,
     content=content,
+    parts=parts,
     defaults={**DEFAULTS, "subset": EXAMPLE},
     recipe=RECIPE,
     reads_plain_text=True,

@@ -13,7 +13,7 @@ from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import TEXT_MODEL_NAME
 from seal_env.serving.address import AddressText
 from seal_env.tasks.bad_tasks import BadTasks
-from seal_env.tasks.knowledge.content import content
+from seal_env.tasks.knowledge.content import content, parts
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.registry import VERDICTS, GradeFunction, check_grader, make_grader, name_of
 from seal_env.tasks.knowledge.groups import GroupedTaskset
@@ -117,6 +117,7 @@ KNOWLEDGE: Final = DomainSpec(
     columns=_columns,
     validate=_validate,
     content=content,
+    parts=parts,
     defaults={
         "model": TEXT_MODEL_NAME,
         "subset": "synthetic-train",

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIPE, TOOLS, PairsOptions, columns, validate
-from seal_env.tasks.pairs.content import content
+from seal_env.tasks.pairs.content import content, parts
 from seal_env.tasks.pairs.domain import PairsDomain
 from seal_env.tasks.reasoning.generators import score_answers
 from seal_env.tasks.reasoning.loader import TASKSETS, load_reasoning
@@ -61,6 +61,7 @@ REASONING: Final = DomainSpec(
     columns=columns,
     validate=_validate,
     content=content,
+    parts=parts,
     defaults={**DEFAULTS, "subset": "chain_sum"},
     recipe=RECIPE,
     reads_plain_text=True,

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from seal_env.tasks.arc.task import ArcTask
-from seal_env.tasks.content import digest, digest_of_all
+from seal_env.tasks.content import Parts, digest, digest_of_all
 
 ARC_ID: Final = re.compile("[0-9a-f]{8}")
 """An id of ARC-AGI, which means the same task in all of its releases: some have other demonstrations or test inputs."""
@@ -19,3 +19,8 @@ def content(task: ArcTask) -> list[str]:
     pairs = [pair for pair in (*task.context, *task.queries) if len(pair.input) * len(pair.input[0]) >= CELLS]
     named = [digest("id", task.task_id)] if ARC_ID.fullmatch(task.task_id) else []
     return [*named, digest_of_all("demonstrations", map(tuple, task.context)), *(digest("pair", *pair) for pair in pairs)]
+
+
+def parts(task: ArcTask) -> Parts:
+    """None: a larger pair makes two tasks the same, see `content`, and smaller ones coincide by chance."""
+    return Parts(frozenset(), frozenset())

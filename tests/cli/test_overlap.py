@@ -32,6 +32,21 @@ def test_validation_shows_what_two_sets_share(seal_env: Call) -> None:
     assert seal_env("tasks", "validate", "mini-eval:2", "mini-train:2").code == 0
 
 
+def test_validation_shows_tasks_that_ask_about_pieces_of_others(seal_env: Call) -> None:
+    for name, examples in (("a", "xy"), ("b", "uv")):
+        pairs = [{"input": each, "output": each * 2} for each in (*examples, "w", name)]
+        Path(f"{name}.jsonl").write_text(
+            json.dumps({"id": name, "examples": pairs[:2], "queries": pairs[2:]}), encoding="utf-8"
+        )
+    said = seal_env("tasks", "validate", "--domain", "custom", "a.jsonl", "b.jsonl")
+    assert said.code == 0
+    assert said.out.splitlines()[1:] == [
+        "a.jsonl and b.jsonl share no tasks",
+        "1 task of b.jsonl asks about pieces of a.jsonl: b (1 of 2, in a)",
+        "1 task of a.jsonl asks about pieces of b.jsonl: a (1 of 2, in b)",
+    ]
+
+
 def test_each_of_two_sets_with_equal_ids_is_validated(seal_env: Call) -> None:
     for name, asked in (("good", "c"), ("leaks", "a")):
         pairs = {"examples": [{"input": "a", "output": "b"}], "queries": [{"input": asked, "output": "b"}]}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seal_env.domains.overlap import SharedTask, refuse_overlap, shared_tasks
+from seal_env.domains.overlap import KnownPieces, SharedTask, known_pieces, refuse_overlap, shared_tasks
 from seal_env.domains.registry import get_domain
 from seal_env.errors import SettingError
 from seal_env.experiments.reproduce.presets import TABLES
@@ -128,6 +128,40 @@ def test_a_text_task_whose_examples_are_the_queries_of_another_shares_them(tmp_p
     ]
     left, right = (write_custom(tmp_path / f"{task['id']}.jsonl", [task]) for task in tasks)
     assert shared_tasks(CUSTOM, left, right) == [SharedTask("t0", "t1")]
+
+
+def test_pairs_of_other_tasks_that_are_asked_about_are_known(tmp_path: Path) -> None:
+    a, b, c, d = ({"input": word, "output": word.upper()} for word in ("lamp", "oil", "keeper", "light"))
+    upper = {"input": " LAMP ", "output": "lamp"}
+    train = write_custom(tmp_path / "train.jsonl", [{"id": "x", "examples": [a], "queries": [b]}])
+    held_out = [{"id": "0", "examples": [c], "queries": [d, b]}, {"id": "1", "examples": [b], "queries": [upper, d]}]
+    held_out.append({"id": "2", "examples": [c], "queries": [d]})
+    tasks = write_custom(tmp_path / "held-out.jsonl", held_out)
+    assert shared_tasks(CUSTOM, train, tasks) == [SharedTask("x", "1")]
+    assert known_pieces(CUSTOM, train, tasks) == [KnownPieces("0", 1, 2, "x"), KnownPieces("1", 1, 2, "x")]
+
+
+@pytest.mark.parametrize(
+    ("change", "known"),
+    [
+        ({"context": "Orvel is old. The lamp of orvel burns blue oil, and its keeper is ZEMILU!", "questions": []}, 1),
+        ({"context": "Old."}, 1),
+        ({"context": "Old.", "questions": [{"question": "What burns in Orvel?", "answer": "red oil"}]}, 0),
+        ({"context": "The lamp of Orvel burns red oil.", "questions": [{"question": "Who?", "answer": "she"}]}, 0),
+    ],
+)
+def test_sentences_and_questions_of_other_passages_are_known(change: dict[str, Any], known: int, tmp_path: Path) -> None:
+    other = [{"question": "Where is Orvel?", "answer": "north"}]
+    asked = write_passages(tmp_path / "a.json", questions=[*PASSAGE["questions"], *other])
+    changed = {**change, "questions": [*change.get("questions", PASSAGE["questions"]), {"question": "Why?", "answer": "so"}]}
+    train = write_passages(tmp_path / "b.json", **changed)
+    assert not shared_tasks(KNOWLEDGE, train, asked)
+    assert [each.known for each in known_pieces(KNOWLEDGE, train, asked)] == [known] * bool(known)
+
+
+def test_sets_of_passages_and_grids_share_no_pieces_by_chance() -> None:
+    for spec, names in ((KNOWLEDGE, ("synthetic-train", "synthetic-eval")), (ARC, ("mini-train:99", "mini-eval:99"))):
+        assert known_pieces(spec, *(load(spec.name, name) for name in names)) == []
 
 
 @pytest.mark.parametrize("preset", [preset for table in TABLES.values() for preset in table.presets.values()], ids=str)
