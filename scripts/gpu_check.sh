@@ -57,7 +57,7 @@ print(torch.zeros(1 << 26, device="cuda" if torch.cuda.is_available() else "cpu"
 first() {
   # No ini file: it names options of plugins that the machine may lack, and makes every warning an error.
   part tests 150 "$PYTHON" -m pytest -c /dev/null --rootdir=. --import-mode=importlib -p no:cacheprovider -q -ra \
-    --durations=5 --junitxml="$OUT/junit.xml" -m gpu tests/inner_loop/test_gpu.py
+    --durations=5 --junitxml="$OUT/junit.xml" tests/inner_loop/test_gpu.py tests/inner_loop/test_triton_kernels.py
   measure llama-1b "$(($(left) - 5))" --edits 16 --published-edits 2 --in-call 16 8 1
 }
 
