@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -17,6 +16,7 @@ from rich.style import Style
 from rich.text import Text
 
 from seal_env.errors import needs_extra
+from seal_env.printable import printable
 from seal_env.tasks.arc.grid import Grid, to_array
 from seal_env.types import Panel
 
@@ -83,16 +83,9 @@ def _block(shown: Any) -> Text:
 
 
 def _lines(text: str) -> str:
-    """A text in lines: cut, without what a terminal takes for a command and without characters that have no shape."""
-    left_out = len(text) - MAX_CHARACTERS
-    begin = "".join(map(_drawn, text[:MAX_CHARACTERS]))
+    """A text in lines: cut, and without what a terminal takes for a command."""
+    left_out, begin = len(text) - MAX_CHARACTERS, printable(text[:MAX_CHARACTERS])
     return textwrap.fill(f"{begin}... ({left_out} more characters)" if left_out > 0 else begin, TEXT_WIDTH)
-
-
-def _drawn(character: str) -> str:
-    if character.isprintable() or character.isspace():
-        return character if character.isprintable() else " "
-    return "" if unicodedata.category(character) == "Cf" else "\ufffd"
 
 
 def panels_ansi(rows: Sequence[Sequence[Panel]]) -> str:
