@@ -24,6 +24,7 @@ from seal_env.cli.tasks import tasks
 from seal_env.cli.train import train
 from seal_env.errors import SealError
 from seal_env.journal import storage_errors, storage_problem
+from seal_env.redaction import redacted, redacted_message
 from seal_env.report.terminal import Terminal
 
 STDOUT: Final = Path("standard output")
@@ -117,7 +118,7 @@ def _terminable() -> Iterator[None]:
 
 
 class _Checked:
-    """Standard output, whose errors name it."""
+    """Standard output, whose errors name it, without keys and passwords."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -128,7 +129,7 @@ class _Checked:
     def write(self, text: str) -> int:
         """See TextIO. Raises StorageError."""
         with storage_errors(STDOUT):
-            return self._stream.write(text)
+            return self._stream.write(redacted(text))
 
     def flush(self) -> None:
         """See TextIO. Raises StorageError."""
@@ -147,5 +148,5 @@ def _invoke(arguments: list[str], console: Terminal) -> int:
 
 def complain(message: str) -> None:
     """Print one line on standard error."""
-    one_line = " ".join(message.split())
+    one_line = " ".join(redacted_message(message).split())
     Terminal(stderr=True).print(f"seal-env: {one_line}", style="red", soft_wrap=True)

@@ -95,6 +95,12 @@ def test_no_file_and_no_output_of_a_command_has_them(
     assert planted_in(written + "".join(capsys.readouterr())) == []
 
 
+@pytest.mark.parametrize("given", [KEY, with_user("http://host/v1"), "--no-such=" + KEY])
+def test_no_complaint_has_them(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", given]) == 2
+    assert planted_in("".join(capsys.readouterr())) == []
+
+
 def test_no_traceback_has_them() -> None:
     def script(connection: socket.socket) -> None:
         connection.sendall(head("400 Bad") + json.dumps({"error": {"message": server.seen[-1].decode()}}).encode())
