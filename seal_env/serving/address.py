@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -41,7 +42,11 @@ class Address(str):
     def is_loopback(self) -> bool:
         """Whether the server is on this machine, where no proxy leads."""
         host = urlsplit(self).hostname or ""
-        return host == "localhost" or host.startswith("127.") or host == "::1"
+        try:
+            found = ip_address(host)
+        except ValueError:  # a name
+            return host == "localhost" or host.endswith(".localhost")
+        return found.is_loopback or found.is_unspecified
 
 
 def _address(given: object, text: Callable[[object], str]) -> Address:

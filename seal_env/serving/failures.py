@@ -78,8 +78,8 @@ def server_error(error: Exception, timeout: float) -> ServerError:
 def _status_error(error: openai.APIStatusError) -> ServerError:
     status = error.status_code
     if 300 <= status < 400:
-        target = error.response.headers.get("location", "nowhere")[:READ]
         why = "redirects are not followed, so that nothing is sent to another host than the setting names"
-        return ServerError(f"HTTP {status}: a redirect to {target}; {why}", status)
+        target = error.response.headers.get("location", "")
+        return ServerError(f"HTTP {status}: {why}; this one leads to {target or 'no address'}", status)
     body = error.body.get("message", error.body) if isinstance(error.body, dict) else error.body
     return ServerError(f"HTTP {status}: {body or 'an empty body'}", status)

@@ -65,6 +65,7 @@ def _count(value: object) -> int:
 
 
 Content = Annotated[str | None, BeforeValidator(_joined)]
+Ending = Annotated[str | None, BeforeValidator(lambda given: str(given) if isinstance(given, int | float) else given)]
 Count = Annotated[int, BeforeValidator(_count)]
 
 
@@ -79,7 +80,7 @@ class _Choice(BaseModel):
 
     message: _Message | None = None
     text: str | None = None
-    finish_reason: str | None = None
+    finish_reason: Ending = None
 
 
 class Tokens(BaseModel):

@@ -24,6 +24,10 @@ def test_any_ending_of_a_text_is_an_answer(reason: str) -> None:
     assert reply(reason, content="hello") == ChatReply("hello", (), False)
 
 
+def test_ending_may_be_a_number() -> None:
+    assert read_reply(read_body('{"choices": [{"text": "hello", "finish_reason": 0}]}', Completion)).text == "hello"
+
+
 @pytest.mark.parametrize("reason", ["length", "LENGTH", "max_tokens", "MAX_TOKENS", "model_length"])
 def test_answer_at_the_limit_is_cut_off(reason: str) -> None:
     assert reply(reason, content="hel").cut_off

@@ -224,6 +224,13 @@ def test_server_without_tls_is_told() -> None:
     assert "begins with http://" in raised.value.advice("base_url", "policy_model")
 
 
+def test_servers_on_this_machine_are_known() -> None:
+    here = ("127.0.0.1:80", "127.8.0.1", "localhost", "[::1]:80", "0.0.0.0:80", "LOCALHOST:1")
+    there = ("127.example", "10.0.0.1", "localhost.example", "[fe80::1]", "1.127.0.0")
+    assert all(server_address("base_url", f"http://{host}/v1").is_loopback for host in here)
+    assert not any(server_address("base_url", f"http://{host}/v1").is_loopback for host in there)
+
+
 def test_address_is_split_from_its_user() -> None:
     assert split_address("https://tok3n@host/v1") == ("https://host/v1", ("tok3n", ""))
     assert split_address("http://host/v1@x") == ("http://host/v1@x", None)
