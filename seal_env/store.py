@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import ENOTDIR
 from itertools import count
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -28,7 +29,12 @@ LOCATION: Final = "SEAL_ENV_CACHE"
 
 FILE_NAME: Final = "cache.sqlite"
 ROWS_IN_MEMORY: Final = 4096
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 10.0
+"""How long another process is waited for that has the file locked."""
+NEXT_WAIT_SECONDS: Final = 0.1
+"""The same once that was in vain, until the file is free again: a run does not stand still for its cache."""
+MAGIC: Final = b"SQLite format 3\0"
+BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DAMAGE: Final = (
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_CORRUPT,
@@ -50,6 +56,10 @@ ValueT = TypeVar("ValueT")
 
 class ForeignDatabaseError(Exception):
     """A database that this version of seal-env did not write."""
+
+
+class OtherVersionError(ForeignDatabaseError):
+    """A database that another version of seal-env wrote."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ def cache_path(named: str | None = None) -> Path | None:
     if not location:
         return None
     path = Path(location).expanduser().absolute()
-    is_file = path.is_file() or (path.suffix != "" and not path.is_dir())
+    is_file = os.path.isfile(path) or (path.suffix != "" and not os.path.isdir(path))  # whatever the length of its name
     return path if is_file else path / FILE_NAME
 
 
@@ -110,20 +120,28 @@ class Store(Generic[ValueT]):
             rows_in_memory: How many values the memory holds before the oldest make room for new ones.
         """
         self.path, self.writable = path and path.absolute(), writable
+        self._named, self._waits = self.path, False
         self._format, self._rows_in_memory = file_format, rows_in_memory
         self._turn = Lock(delays_fork=True)
         self._memory = _memory() if path is None else None
         self._process = os.getpid()
 
     def check(self) -> None:
-        """Create the file, or see that it is one of ours.
+        """See that the file, if there is one, is one of ours. Nothing is made.
 
         Raises:
-            ForeignDatabaseError: It was written by something else, or by another version.
+            ForeignDatabaseError: It was written by something else.
             sqlite3.Error: It is no database, or it cannot be opened.
-            OSError: Its folder cannot be created.
+            OSError: There is none, and its folder is no folder.
         """
-        with self._turn.held(), self._open():
+        if self.path is None:
+            return
+        if self._identity() is None:
+            folder = next(parent for parent in self.path.parents if os.path.lexists(parent))
+            if not folder.is_dir():
+                raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(folder))
+            return
+        with self._turn.held(), suppress(OtherVersionError), self._open():
             pass
 
     def find(self, keys: Collection[str]) -> dict[str, ValueT]:
@@ -165,16 +183,51 @@ class Store(Generic[ValueT]):
     def _use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """`work` on the open database; None, after a warning, if it cannot be used. A damaged file is replaced once."""
         with self._turn.held():
-            for _ in range(2):
+            for _ in range(3):
                 file = self._identity()
                 try:
                     with self._open() as connection:
-                        return work(connection)
+                        found = work(connection)
+                    self._waits = False
                 except (sqlite3.Error, OSError, ForeignDatabaseError) as error:
-                    if not (_is_damage(error) and self._move_aside(file, error)):
-                        _warn(f"the cache {self.path} cannot be used: {error}")
+                    if self._is_foreign(error):
+                        mended = self._go_beside(error)
+                    else:
+                        mended = _is_damage(error) and self._move_aside(file, error)
+                    if not mended:
+                        self._give_up(error)
                         return None
+                else:
+                    return found
         return None
+
+    def _give_up(self, error: Exception) -> None:
+        """Warn, but only once of a lock that lasts."""
+        busy = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in BUSY
+        if not (busy and self._waits):
+            lock = f" (by another process, for {WAIT_SECONDS:g} s; until it is free, nothing is cached)" if busy else ""
+            _warn(f"the cache {self.path} cannot be used: {error}{lock}")
+        self._waits = busy
+
+    def _is_foreign(self, error: Exception) -> bool:
+        """Whether the file is somebody else's: another program's, another version's, or no database at all."""
+        if isinstance(error, ForeignDatabaseError):
+            return True
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None or code & 0xFF != sqlite3.SQLITE_NOTADB or self.path is None:
+            return False
+        with suppress(OSError), self.path.open("rb") as file:
+            return file.read(len(MAGIC)) != MAGIC
+        return False
+
+    def _go_beside(self, reason: Exception) -> bool:
+        """Use a file beside the one that was named. False if that is what is used already."""
+        if self.path is None or self.path != self._named:
+            return False
+        beside = self.path.with_name(f"{self.path.stem}-v{self._format.version}{self.path.suffix}")
+        _warn(f"the cache {self.path} cannot be used and is left as it is: {reason}; {beside.name} is used in its place")
+        self.path = beside
+        return True
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -191,7 +244,8 @@ class Store(Generic[ValueT]):
             folder.mkdir(parents=True, exist_ok=True)
         # SQLite keeps a log beside the file; where it cannot, nobody else can write either.
         mode = "rwc" if self.writable else "rw" if os.access(folder, os.W_OK) else "ro&immutable=1"
-        connection = sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", uri=True, timeout=WAIT_SECONDS)
+        wait = min(WAIT_SECONDS, NEXT_WAIT_SECONDS) if self._waits else WAIT_SECONDS
+        connection = sqlite3.connect(f"{self.path.as_uri()}?mode={mode}", uri=True, timeout=wait)
         try:
             connection.text_factory = _as_text
             if self.writable:
@@ -207,7 +261,7 @@ class Store(Generic[ValueT]):
             raise ForeignDatabaseError("it was not written by seal-env")
         version = _query(connection, "PRAGMA user_version")
         if version != self._format.version:
-            raise ForeignDatabaseError(f"it has version {version}; this release of seal-env needs {self._format.version}")
+            raise OtherVersionError(f"it has version {version}; this release of seal-env needs {self._format.version}")
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Create the table in a database that is empty."""
@@ -267,7 +321,7 @@ def _as_text(raw: bytes) -> str:
 
 def _is_damage(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
-    return isinstance(error, ForeignDatabaseError) or (code is not None and code & 0xFF in DAMAGE)
+    return code is not None and code & 0xFF in DAMAGE
 
 
 def _query(connection: sqlite3.Connection, statement: str) -> int:

@@ -160,18 +160,58 @@ def change_table(path: Path) -> None:
     execute(path, "ALTER TABLE entries RENAME COLUMN value TO content")
 
 
-UNUSABLE = [
-    damage_header,
-    damage_pages,
-    cut_short,
-    set_old_schema,
-    set_newer_schema,
-    set_other_application,
-    change_table,
-]
+DAMAGED = [damage_pages, cut_short, change_table]
+FOREIGN = [damage_header, set_old_schema, set_newer_schema, set_other_application]
+UNUSABLE = [*DAMAGED, *FOREIGN]
 
 
-@pytest.mark.parametrize("spoil", UNUSABLE, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("spoil", FOREIGN, ids=lambda spoil: spoil.__name__)
+def test_file_of_somebody_else_is_left_as_it_is_and_one_beside_it_is_used(
+    spoil: Callable[[Path], None], filled: Results, path: Path
+) -> None:
+    spoil(path)
+    spoilt = path.read_bytes()
+    beside = f"cache-v{RESULTS.version}.sqlite"
+    with pytest.warns(RuntimeWarning, match=rf"is left as it is: .*; {beside} is used in its place"):
+        assert filled.find(["key"]) == {}
+    filled.add({"key": NOT_FINITE})
+    with pytest.warns(RuntimeWarning, match="is left as it is"):
+        assert Store(path, RESULTS).find(["key"])["key"].outcome is Outcome.DIVERGED
+    assert path.read_bytes() == spoilt
+    assert sorted(os.listdir(path.parent)) == sorted(["cache.sqlite", beside])
+
+
+def test_versions_that_share_a_file_leave_each_other_s(filled: Results, path: Path) -> None:
+    newer = replace(RESULTS, version=RESULTS.version + 1)
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match=f"it has version {RESULTS.version}"):
+            Store(path, newer).add({"key": NOT_FINITE})
+        assert Store(path, RESULTS).find(["key"]) == {"key": known(RESULT)}
+    assert sorted(os.listdir(path.parent)) == [f"cache-v{newer.version}.sqlite", "cache.sqlite"]
+
+
+def test_lock_that_lasts_is_waited_for_and_warned_of_once(
+    filled: Results, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "WAIT_SECONDS", 0.2)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.warns(RuntimeWarning, match="database is locked") as warned:
+        [filled.add({key: RESULT}) for key in ("one", "two", "three")]
+    assert len(warned) == 1
+    other.rollback()
+    other.close()
+
+
+def test_looking_whether_a_file_is_ours_makes_none(path: Path, filled: Results) -> None:
+    Store(path.with_name("other") / "cache.sqlite", RESULTS).check()
+    filled.check()
+    assert os.listdir(path.parent) == [path.name]
+    with pytest.raises(NotADirectoryError):
+        Store(path / "cache.sqlite", RESULTS).check()
+
+
+@pytest.mark.parametrize("spoil", DAMAGED, ids=lambda spoil: spoil.__name__)
 def test_file_that_cannot_be_trusted_is_moved_aside_and_a_new_one_begun(
     spoil: Callable[[Path], None], filled: Results
 ) -> None:
@@ -201,7 +241,7 @@ def test_read_only_cache_that_cannot_be_trusted_is_left_alone(spoil: Callable[[P
 
 def test_every_unusable_file_is_kept(filled: Results, path: Path) -> None:
     for _ in range(2):
-        damage_header(path)
+        damage_pages(path)
         with pytest.warns(RuntimeWarning):
             filled.add({"key": RESULT})
     assert sorted(os.listdir(path.parent)) == ["cache.sqlite", "cache.sqlite.unusable-1", "cache.sqlite.unusable-2"]

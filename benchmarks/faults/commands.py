@@ -70,6 +70,7 @@ COMMANDS: Final[Mapping[str, Case]] = {
         (
             *("train", "rest-em", "--subset", "mini-train:3", "--held-out", "mini-eval:2", "--rounds", "2"),
             *("--samples", "2", "--eval-samples", "1", "--in-call", "2", "--sft-epochs", "1", "--keep", "best"),
+            *("--reward", "cell_accuracy"),
             *(*_SMALL, *_POLICY, "--out", OUT),
         ),
         lambda folder: whole(folder, "result.json"),

@@ -18,6 +18,7 @@ from seal_env.forking import Lock
 from seal_env.inner_loop.model.adapter_files import begin_directory
 from seal_env.inner_loop.model.files import load_model, load_tokenizer, reason_of
 from seal_env.inner_loop.model.fingerprint import fingerprint
+from seal_env.inner_loop.model.hub import resolve_source
 from seal_env.inner_loop.model.stamp import Stamp, stamp_of
 from seal_env.inner_loop.model.targets import FLOATS, Targets, find_targets
 from seal_env.inner_loop.model.threads import one_thread_in_forks
@@ -227,10 +228,10 @@ def load_base_model(name: str, device: str = "auto", template: TemplateArguments
 
 
 def _load(name: str, device: torch.device) -> FrozenLM:
-    source = str(MODEL_DIRECTORIES.get(name, name))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     transformers_logging.disable_progress_bar()
     try:
+        source = resolve_source(str(MODEL_DIRECTORIES.get(name, name)))
         tokenizer = load_tokenizer(source)
         model: Any = load_model(source, dtype)
     except Exception as error:  # what a library raises for a file that somebody else wrote

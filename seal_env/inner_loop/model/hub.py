@@ -1,0 +1,57 @@
+"""Where a model comes from: a folder, or the Hugging Face hub, which is asked once and briefly before any download.
+
+Without that, the libraries try each of a model's files again and again before they say that there is no network.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from transformers.utils.hub import cached_file
+
+TIMEOUT_SECONDS: Final = 5.0
+
+
+def resolve_source(source: str) -> str:
+    """The folder or the hub id from which a model is loaded.
+
+    Args:
+        source: A folder, or a hub id. Where the hub cannot be reached, it is what was downloaded before.
+
+    Raises:
+        ValueError: For a folder that does not exist, and for an id that neither the hub nor this machine has; says which.
+    """
+    if os.path.isdir(source):
+        return source
+    if os.path.lexists(source):
+        raise ValueError(f"{os.path.abspath(source)} is no folder")
+    if source.startswith((".", os.sep, "~")) or source.endswith(os.sep) or source.count("/") > 1:
+        raise ValueError(f"the folder {os.path.abspath(source)} does not exist")
+    try:
+        if not constants.HF_HUB_OFFLINE:
+            HfApi().model_info(source, timeout=TIMEOUT_SECONDS)
+            return source
+        reason = "HF_HUB_OFFLINE is set"
+    except HFValidationError as error:
+        raise ValueError(f"there is no such folder, and it is no hub id: {error}") from error
+    except HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", "?")
+        reason = f"{constants.ENDPOINT} has none that you may read (HTTP {status})"
+    except Exception as error:  # of whatever library the hub's client is built on
+        reason = f"{constants.ENDPOINT} cannot be reached ({type(error).__name__}: {str(error).strip()[:100]})"
+    if (downloaded := _downloaded(source)) is None:
+        raise ValueError(f"there is no such folder, it was not downloaded before, and {reason}")
+    return downloaded
+
+
+def _downloaded(source: str) -> str | None:
+    """The folder of what was downloaded before."""
+    with suppress(OSError, ValueError):
+        found = cached_file(source, "config.json", local_files_only=True)
+        return None if found is None else str(Path(found).parent)
+    return None
