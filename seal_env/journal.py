@@ -24,6 +24,7 @@ STORAGE: Final = (
     errno.EPERM,
     errno.EIO,
     errno.ENAMETOOLONG,
+    errno.EEXIST,
     errno.ENOTDIR,
     errno.EISDIR,
     errno.ESTALE,
