@@ -59,16 +59,6 @@ def job(number: int, **changes: Any) -> UpdateJob:
 JOBS = [job(number) for number in range(16)]
 
 
-@pytest.fixture(params=["llama", "qwen2", "gpt2"])
-def base(request: pytest.FixtureRequest, tiny_models: dict[str, str]) -> FrozenLM:
-    return load_base_model(tiny_models[request.param], "cpu")
-
-
-@pytest.fixture
-def llama(tiny_models: dict[str, str]) -> FrozenLM:
-    return load_base_model(tiny_models["llama"], "cpu")
-
-
 def in_fp64(base: FrozenLM) -> FrozenLM:
     model: Any = AutoModelForCausalLM.from_pretrained(base.name, dtype=torch.float64).requires_grad_(False).eval()
     return replace(base, model=model, inner_loops={})

@@ -26,7 +26,7 @@ from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE, Piece, pack
-from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model, share
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.types import PROFILES, LoraSpec
 from tests.inner_loop.test_batched_inner_loop import JOBS, assert_same
 
@@ -62,16 +62,6 @@ def varlen_of_torch_2_11(
     """The same without `enable_gqa`, which came later."""
     assert return_aux is None
     return varlen(q, k, v, q_bounds, k_bounds, q_most, k_most, scale=scale, window_size=window_size)
-
-
-@pytest.fixture(params=["llama", "qwen2", "gpt2"])
-def base(request: pytest.FixtureRequest, tiny_models: dict[str, str]) -> FrozenLM:
-    return load_base_model(tiny_models[request.param], "cpu")
-
-
-@pytest.fixture
-def llama(tiny_models: dict[str, str]) -> FrozenLM:
-    return load_base_model(tiny_models["llama"], "cpu")
 
 
 def attend_with(kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
