@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from seal_env.serving.client import ChatServer, run_async
+from seal_env.serving.replies import ChatReply
+
+BODY = json.dumps({"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}).encode()
 Script = Callable[[socket.socket], None]
 
 
@@ -65,3 +70,13 @@ def sends(*parts: bytes) -> Script:
             connection.sendall(part)
 
     return script
+
+
+def ask(base_url: str, timeout: float = 5.0, retries: int = 0) -> ChatReply:
+    """A chat with the server at an address."""
+
+    async def work() -> ChatReply:
+        async with ChatServer(base_url, timeout, retries).connect() as connection:
+            return await connection.chat({"model": "m", "messages": []})
+
+    return run_async(work)

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import socket
 import time
 import tracemalloc
 import zlib
-from typing import Any
 
 import pytest
 
 from seal_env.serving.bounded import MAX_BODY
-from seal_env.serving.client import ChatServer, run_async
 from seal_env.serving.failures import ServerError
-from seal_env.serving.replies import ChatReply
-from tests.helpers.raw_server import RawServer, Script, head, sends
-
-ANSWER: dict[str, Any] = {"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}
-BODY = json.dumps(ANSWER).encode()
-
-
-def ask(base_url: str, timeout: float = 5.0, retries: int = 0) -> ChatReply:
-    async def work() -> ChatReply:
-        async with ChatServer(base_url, timeout, retries).connect() as connection:
-            return await connection.chat({"model": "m", "messages": []})
-
-    return run_async(work)
+from tests.helpers.raw_server import BODY, RawServer, Script, ask, head, sends
 
 
 def failure(script: Script, timeout: float = 5.0) -> ServerError:
@@ -48,7 +33,7 @@ def endless(start: bytes, part: bytes, pause: float = 0.0) -> Script:
 
 
 CHUNK = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-BOMB = gzip.compress(gzip.compress(b" " * 100_000_000))
+BOMB = gzip.compress(gzip.compress(b" " * 1_000_000))
 
 WRONG: dict[str, tuple[Script, str]] = {
     "a page": (sends(head(Content_Type="text/html"), b"<html>Welcome</html>"), "the body begins with '<html>.*base_url"),
@@ -111,7 +96,7 @@ def test_slow_answer_is_given_up_at_the_timeout_however_many_bytes_come(slow: st
 
 @pytest.mark.parametrize("packing", ["gzip", "deflate"])
 def test_packed_body_is_limited_as_it_is_unpacked(packing: str) -> None:
-    zeros = b" " * 300_000_000
+    zeros = b" " * 100_000_000
     packed = gzip.compress(zeros, 1) if packing == "gzip" else zlib.compress(zeros, 1)
     del zeros
     tracemalloc.start()

@@ -10,8 +10,7 @@ import pytest
 
 from seal_env.serving.failures import ServerError
 from seal_env.serving.replies import ChatReply, Completion, ServedModels, read_body, read_reply
-from tests.helpers.raw_server import RawServer, head, sends
-from tests.serving.test_hostile_servers import BODY, ask
+from tests.helpers.raw_server import BODY, RawServer, ask, head, sends
 
 
 def reply(finish_reason: str | None = "stop", usage: Any = None, **message: Any) -> ChatReply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import socket
 import traceback
 from collections.abc import Callable
@@ -23,8 +24,7 @@ from seal_env.serving.address import server_address
 from seal_env.serving.failures import ServerError
 from seal_env.settings import Settings
 from seal_env.tasks.knowledge.grading.judge import JudgeGrader
-from tests.helpers.raw_server import RawServer, head, sends
-from tests.serving.test_hostile_servers import BODY, ask
+from tests.helpers.raw_server import BODY, RawServer, ask, head, sends
 
 KEY, ORGANISATION, PASSWORD = "sk-planted-key-0123", "org-planted-0123", "planted/pass:word"
 CREDENTIALS = "someone:planted%2Fpass%3Aword@"
@@ -68,6 +68,7 @@ def with_user(base_url: str) -> str:
     return base_url.replace("://", f"://{CREDENTIALS}")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("place", [str, with_user])
 @pytest.mark.parametrize("command", ["run", "eval"])
 def test_no_file_and_no_output_of_a_command_has_them(
@@ -118,6 +119,15 @@ def test_no_traceback_has_them() -> None:
                 while chain is not None:  # also what a traceback would not print
                     assert planted_in(repr(chain) + repr(vars(chain))) == []
                     chain = chain.__context__
+
+
+def test_no_log_has_them(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with RawServer(sends(head(), BODY)).running() as server:
+        for place in (server.base_url, with_user(server.base_url)):
+            ask(place)
+    assert "HTTP" in caplog.text
+    assert planted_in(caplog.text) == []
 
 
 def test_no_repr_has_them() -> None:
