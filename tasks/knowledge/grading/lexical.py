@@ -4,15 +4,18 @@ Saying it (`spans`):
 
 - Only the first answer of a prediction counts, and of that the first sentence; what a base model invents behind it does not.
 - Case, accents, articles and punctuation do not matter, nor whether a number, an amount, a share or a date is in digits or
-  in words, nor hyphens and apostrophes within words. Signs, units, the order of words and words such as "before" do.
+  in words, nor hyphens and apostrophes within words. Signs, units, the order of words and words such as "before" do; so
+  does "fifth" for "five", and the case of letters in units ("Mb", "MB").
 - Words of the gold answer that the question has already may be left out at its ends.
-- Words in small letters may be inflected ("ship", "ships"); names and numbers may not differ in a letter or digit.
-- A year says its date, its decade and its century; a date says its year. "Who?" is answered by a surname.
+- Words in small letters may be inflected ("ship", "ships") and in British spelling; names and numbers may not differ in a
+  letter or digit, but names may be shortened as is usual ("U.S.", "J. K.", "Mt.", an abbreviation in brackets).
+- A city may stand with the country or state that it is known to lie in. A year says its date, its decade and its century; a
+  date says its year. "Who?" is answered by a surname.
 - One of several alternatives is enough ("A or B", "A / B", "A; B"). What stands in brackets need not be said, nor a remark
   in small letters behind a name, nor the second year of a season ("1963-64").
 
-Rivals (`rivals`): a denial, an alternative, a list, another number of the same kind, a longer name, a word that makes
-something else of the answer ("before 1852", "West Virginia"), and more words than an answer needs.
+Rivals (`rivals`, `denials`, `lists`): a denial or a doubt, an alternative, a list, another number of the same kind, a longer
+name, a word that makes something else of the answer ("before 1852", "West Virginia"), and more words than an answer needs.
 
 The rules know English. Where the question is in another language, or the gold answer in another script, an answer may hold
 nothing but the gold answer and words of the question.

@@ -110,7 +110,8 @@ def _is_item(reading: Reading, places: range, separator: str) -> bool:
         if any(key in english.RELATIVES for key in keys.values()) or (is_verb(head.key) and not head.capital):
             return False
     run = next((index for index, at in enumerate(rest) if at not in reading.extra), len(rest))
-    if run == 1 and reading.said[rest[0]].kind == "date" and {keys.get(rest[0] - 1), before} == {"on", "by"}:
+    named = all(reading.said[at].kind == "word" for at in reading.span)
+    if named and run == 1 and reading.said[rest[0]].kind == "date" and keys.get(rest[0] - 1) in ("on", "in"):
         return False
     return 1 <= run <= _ITEM
 
