@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from seal_env.errors import ModelError
+from seal_env.inner_loop.batched.batch import LATE
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import BASE, Piece, pack
@@ -193,11 +194,15 @@ def test_equal_runs_are_equal_bit_by_bit(llama: FrozenLM) -> None:
     assert run() == run()
 
 
-@pytest.mark.parametrize(("step", "losses"), [(2, 4), (-1, 0)])
+@pytest.mark.parametrize(("step", "losses", "late"), [(2, 4, 0), (2, 4, 1), (-1, 0, 1)])
 def test_diverged_job_leaves_the_others_alone(
-    step: int, losses: int, llama: FrozenLM, monkeypatch: pytest.MonkeyPatch
+    step: int, losses: int, late: int, llama: FrozenLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A weight that is no number shows in the next step's loss, or at the end if it was the last step."""
+    """A weight that is no number shows in the next step's loss, or at the end if it was the last step.
+
+    Where losses are read late, the job takes a step more, of which nothing is left.
+    """
+    monkeypatch.setitem(LATE, "cpu", late)
     update = TrainingSlots._update
     expected = BatchedInnerLoop(llama).run(JOBS[:3])
 
