@@ -93,20 +93,22 @@ from pathlib import Path
 from seal_env.inner_loop.cache.results import RESULTS
 from seal_env.store import Store
 from seal_env.types import Outcome, UpdateResult
-store, name = Store(Path(sys.argv[1]), RESULTS), sys.argv[2]
-for index in range(60):
+store, name = Store(Path(sys.argv[1]), RESULTS), sys.argv[3]
+for index in range(int(sys.argv[2])):
     store.add({f"{name} {index}": UpdateResult(Outcome.OK, name, ()), f"both {index}": UpdateResult(Outcome.OK, "both", ())})
     assert store.find([f"{name} {index}"])[f"{name} {index}"].reason == name
 """
 
 
 @pytest.mark.integration
-def test_several_processes_write_at_once(path: Path) -> None:
+@pytest.mark.parametrize("names", ["abc", pytest.param("abcdefgh", marks=pytest.mark.slow)])
+def test_several_processes_write_at_once(path: Path, names: str) -> None:
     """From the moment at which none of them has made the file; a warning would end them."""
-    command = [sys.executable, "-W", "error", "-c", WRITER, str(path)]
-    writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in ("a", "b", "c")]
-    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [("", 0)] * 3
-    keys = [f"{name} {index}" for name in ("a", "b", "c", "both") for index in range(60)]
+    each = 60 if names == "abc" else 125
+    command = [sys.executable, "-W", "error", "-c", WRITER, str(path), str(each)]
+    writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in names]
+    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [("", 0)] * len(names)
+    keys = [f"{name} {index}" for name in (*names, "both") for index in range(each)]
     assert len(Store(path, RESULTS).find(keys)) == len(keys)
 
 
@@ -279,7 +281,25 @@ def test_row_under_another_key_is_damaged(filled: Results, path: Path) -> None:
         assert filled.find(["moved"]) == {}
 
 
-@pytest.mark.parametrize("text", ["[]", '"x"', "{}", '{"answers_Q": [{}]}', encode_result(RESULT).replace('"ok"', '"fine"')])
+WRITTEN = encode_result(RESULT)
+FORGED = [
+    *("[]", '"x"', "{}", '{"answers_Q": [{}]}', "[" * 100_000, "", "null", WRITTEN + " "),
+    WRITTEN.replace('"ok"', '"fine"'),
+    WRITTEN.replace('"ok"', '"engine_error"'),
+    WRITTEN.replace("false", "0"),
+    WRITTEN.replace("false", '"no"'),
+    WRITTEN.replace('"first"', "1"),
+    WRITTEN.replace('"first"', "null"),
+    WRITTEN.replace("-0.125", '"-0.125"'),
+    WRITTEN.replace("-0.125", "1e999"),
+    WRITTEN.replace("1.5", "true"),
+    WRITTEN.replace('"tokens_trained": 17', '"tokens_trained": 17, "more": 1'),
+    WRITTEN.replace('"tokens_trained": 17, ', ""),
+    WRITTEN.replace('"reason": ""', '"reason": "", "reason": "x"'),
+]
+
+
+@pytest.mark.parametrize("text", FORGED)
 def test_row_that_is_no_result_is_dropped_whatever_its_digest(text: str, filled: Results, path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("UPDATE entries SET value = ?, digest = ?", (text, stores._digest("key", text)))

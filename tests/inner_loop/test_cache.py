@@ -101,6 +101,18 @@ def test_job_that_is_known_is_not_run_again() -> None:
     assert set(again.timings) == {"cache_seconds"}
 
 
+@pytest.mark.parametrize("answers", [(), ("other",), ("first", "first"), ("first", "second")])
+def test_result_that_answers_other_queries_is_run_again(answers: tuple[str, ...]) -> None:
+    store = Store(None, RESULTS)
+    store.add({by_seed(JOB): replace(RESULT, answers_Q=tuple(Answer(each, True, "x", 1.0) for each in answers))})
+    loop, fake = cached(store)
+    with pytest.warns(RuntimeWarning, match="answers other queries than its job has"):
+        assert loop.run([JOB])[0].answers_Q == RESULT.answers_Q
+    assert loop.statistics.misses == len(fake.calls) == 1
+    assert loop.run([JOB])[0].answers_Q == RESULT.answers_Q
+    assert len(fake.calls) == 1
+
+
 def test_misses_are_run_in_one_call_and_results_come_in_the_order_of_the_jobs() -> None:
     loop, fake = cached()
     loop.run([replace(JOB, seed=2)])

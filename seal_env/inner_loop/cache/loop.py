@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -101,7 +102,8 @@ class CachedInnerLoop:
         """See InnerLoop. The jobs to run go to the wrapped inner loop in one call."""
         began = time.perf_counter()
         keys = [self._key(job) for job in jobs]
-        found = self.store.find({key for key, job in zip(keys, jobs, strict=True) if job.save_to is None})
+        wanted = {key: job for key, job in zip(keys, jobs, strict=True) if job.save_to is None}
+        found = {key: known for key, known in self.store.find(wanted).items() if _fits(known, wanted[key])}
         took = time.perf_counter() - began
         running = _to_run(jobs, keys, found)
         fresh = dict(zip(running, self.inner.run([jobs[index] for index in running]) if running else (), strict=True))
@@ -117,6 +119,15 @@ class CachedInnerLoop:
         with self._counting.held():
             old = self._statistics
             self._statistics = CacheStatistics(old.hits + new.hits, old.shared + new.shared, old.misses + new.misses)
+
+
+def _fits(result: UpdateResult, job: UpdateJob) -> bool:
+    """Whether a stored result answers this job's queries; a warning if not, since nobody knows then whose it is."""
+    answered = [answer.query_id for answer in result.answers_Q]
+    fits = answered == [query.query_id for query in job.queries_Q] or (result.outcome is Outcome.DIVERGED and not answered)
+    if not fits:
+        warnings.warn("a cached result answers other queries than its job has; the job is run again", RuntimeWarning, 2)
+    return fits
 
 
 def _to_run(jobs: Sequence[UpdateJob], keys: Sequence[str], found: dict[str, UpdateResult]) -> list[int]:

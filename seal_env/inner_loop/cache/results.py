@@ -25,10 +25,21 @@ def encode_result(result: UpdateResult) -> str:
 
 def decode_result(text: str) -> UpdateResult:
     """What `encode_result` wrote. Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
-    fields = json.loads(text)
+    try:
+        fields = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     answers = tuple(Answer(**answer | {"margin": float(answer["margin"])}) for answer in fields.pop("answers_Q"))
     losses = tuple(float(loss) for loss in fields.pop("losses_S"))
-    return UpdateResult(Outcome(fields.pop("outcome")), answers_Q=answers, losses_S=losses, **fields)
+    result = UpdateResult(Outcome(fields.pop("outcome")), answers_Q=answers, losses_S=losses, **fields)
+    if encode_result(result) != text or not all(map(_is_answer, answers)) or result.outcome.is_infrastructure:
+        raise ValueError("not written by encode_result")
+    return result
+
+
+def _is_answer(answer: Answer) -> bool:
+    texts = isinstance(answer.query_id, str) and isinstance(answer.text, str | None)
+    return texts and isinstance(answer.exact, bool)
 
 
 def _spell(value: Any) -> Any:
