@@ -37,9 +37,8 @@ def decode_result(text: str) -> UpdateResult:
     return result
 
 
-def _is_answer(answer: Answer) -> bool:
-    texts = isinstance(answer.query_id, str) and isinstance(answer.text, str | None)
-    return texts and isinstance(answer.exact, bool)
+def _is_answer(answer: Any) -> bool:
+    return isinstance(answer.query_id, str) and isinstance(answer.exact, bool) and isinstance(answer.text, str | None)
 
 
 def _spell(value: Any) -> Any:
