@@ -41,8 +41,9 @@ _NAMESPACES = ("functions.", "default_api.")
 _BEGINS_CALLS = re.compile(r"\[TOOL_(?:CALLS|REQUEST)\]|\[\s*+[A-Za-z_][\w.]*+\(")
 LIKE_A_CALL = re.compile(
     r"""\{\s*+\\*+["'](?:name|function|tool_name|recipient_name|tool|tool_calls|arguments|parameters|data_generation)\\*+["']\s*+:
-    |^[ \t]*+\[?+(?:print\()?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
-    |^[ \t]*+\[?+(?:print\()?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\]), ;\t]*+$
+    |^[ \t]*+\[?+(?:print\(\[?+)?+[A-Za-z_][\w.]*+\(
+        (?:\w++[ ]*+=[ ]*+(?:[\["'{]|True|False|None|true|false|null)|\{[ ]*+["'}])
+    |^[ \t]*+\[?+(?:print\(\[?+)?+[A-Za-z_][\w.]*+\((?:\w++[ ]*+=[ ]*+[0-9.eE+\-]++[ ,]*+)*+\)[\]), ;\t]*+$
     |^[ \t]*+[A-Za-z_][\w.]*+(?::[0-9]++)?+(?:[ \t]*+\n)?+\{[ ]*+["}]
     |</?+[|｜](?:DSML|open|close|sep|call|message|channel|constrain|recipient|plugin|python_tag|(?:tool|action)[\w▁]*+)[|｜]
     |<(?:[/|｜]|think|tool_c|function)[\w|｜▁:]*+\Z""",
