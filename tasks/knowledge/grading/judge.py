@@ -28,10 +28,9 @@ VERDICTS_IN_MEMORY: Final = 100_000
 MAX_NEW_TOKENS: Final = 64
 LONGEST: Final = 4000
 """Characters of a prediction; a longer one is wrong without a query."""
-REFUSED: Final = (200, 400, 403, 413, 422)
-"""HTTP statuses of a judge that was reached: it said neither yes nor no, or its filter refused the text."""
-OVERLOADED: Final = (503, 529)
-"""HTTP statuses of a server that says it is busy, which no text brings about."""
+BUSY: Final = (408, 425, 429, 503, 529)
+"""HTTP statuses of a server that is busy or was too slow, which no text brings about."""
+SERVER_ERROR: Final = 500
 
 
 class JudgeGrader:
@@ -173,15 +172,15 @@ async def _verdict_or_failure(connection: Connection, contact: Contact, attempt:
             return reply
         if not isinstance(await _query_or_failure(connection, contact, control), bool):
             return reply
-        if last or reply.status in REFUSED:
+        if last or (reply.status or 0) < SERVER_ERROR:
             return False
         reply = await _query_or_failure(connection, contact, attempt)
     return reply
 
 
 def _may_be_provoked(status: int | None) -> bool:
-    """Whether a text may have brought the failure about."""
-    return status in REFUSED or (status is not None and status >= 500 and status not in OVERLOADED)
+    """Whether a text may have brought the failure about: there was an answer, and not that of a busy server."""
+    return status is not None and status not in BUSY
 
 
 async def _query_or_failure(connection: Connection, contact: Contact, attempt: Attempt) -> bool | ServerError:

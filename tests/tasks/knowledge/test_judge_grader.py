@@ -221,14 +221,14 @@ class Filter(JudgeServer):
     def _judge(self, body: Body) -> Response:
         if "poison" not in body["messages"][-1]["content"]:
             return super()._judge(body)
-        if self.way == "status":
-            return error(400, "content management policy")
-        if self.way == "failure":
-            return error(500, "internal error")
+        if self.way.isdecimal():
+            return error(int(self.way), "content management policy")
         return chat(content="I cannot help with that.", finish_reason=self.way)
 
 
-@pytest.mark.parametrize("way", ["status", "stop", "content_filter", "failure"])
+@pytest.mark.parametrize(
+    "way", ["400", "403", "406", "413", "422", "451", "500", "502", "stop", "content_filter", "refusal"]
+)
 def test_a_prediction_that_the_judge_refuses_is_wrong(way: str) -> None:
     with Filter(way).running() as server:
         judge = judge_of(server)
@@ -244,7 +244,7 @@ def test_a_judge_that_failed_once_is_queried_again(server: JudgeServer) -> None:
     assert judge.grade("Who?", "Ann", "Ann")
 
 
-@pytest.mark.parametrize("statuses", [[503], [500, 500], [502, 200, 502, 502]])
+@pytest.mark.parametrize("statuses", [[503], [429], [408], [529], [500, 500], [403, 403], [502, 200, 502, 502]])
 def test_a_judge_that_fails_at_other_texts_too_gives_no_verdict(server: JudgeServer, statuses: list[int]) -> None:
     judge = judge_of(server)
     judge.grade("Who?", "Ann", "Bob")
