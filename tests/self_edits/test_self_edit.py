@@ -95,31 +95,39 @@ def test_later_calls_replace_earlier_ones() -> None:
     )
 
 
+PAIR = {"question": "Who?", "answer": "she"}
+NOT_KNOWN = 'The tool "Augmnt" is not known. Did you mean augment? The tools are augment, training, finetune.'
+
+
 @pytest.mark.parametrize(
-    ("pairs", "reason"),
+    ("call", "tools", "outcome", "reason"),
     [
+        (ToolCall("Augmnt", {}), ARC_TOOLS, Outcome.UNKNOWN_TOOL, NOT_KNOWN),
         (
-            [{"question": "Who?", "answer": "she", "source": "here"}],
+            ToolCall("self_qa", {"pairs": [PAIR | {"source": "here"}]}),
+            KNOWLEDGE_TOOLS,
+            Outcome.INVALID_ARGUMENTS,
             'The argument "source" of self_qa.pairs[0] is not known; it takes question, answer.',
         ),
         (
-            [{"question": "Who?"}],
+            ToolCall("self_qa", {"pairs": [{"question": "Who?"}]}),
+            KNOWLEDGE_TOOLS,
+            Outcome.INVALID_ARGUMENTS,
             "The argument pairs[0] of self_qa needs answer (a text of at most 4000 characters) too.",
         ),
         (
-            [{"question": "Who?", "answer": "she"}, {"question": 3, "answer": "she"}],
+            ToolCall("self_qa", {"pairs": [PAIR, PAIR | {"question": 3}]}),
+            KNOWLEDGE_TOOLS,
+            Outcome.INVALID_ARGUMENTS,
             "The argument pairs[1].question of self_qa is not valid: expected a text of at most 4000 characters, got 3.",
         ),
     ],
 )
-def test_a_mistake_within_an_argument_is_named_by_its_path(pairs: list[dict[str, Any]], reason: str) -> None:
-    assert refused(ToolCall("self_qa", {"pairs": pairs}), tools=KNOWLEDGE_TOOLS).reason == reason
-
-
-def test_an_unknown_tool_names_what_there_is() -> None:
-    edit = refused(ToolCall("Augmnt", {}))
-    assert edit.outcome is Outcome.UNKNOWN_TOOL
-    assert edit.reason == 'The tool "Augmnt" is not known. Did you mean augment? The tools are augment, training, finetune.'
+def test_a_mistake_is_named_by_its_path_and_with_what_there_is(
+    call: ToolCall, tools: Sequence[Tool[Any]], outcome: Outcome, reason: str
+) -> None:
+    edit = refused(call, tools=tools)
+    assert (edit.outcome, edit.reason) == (outcome, reason)
 
 
 @pytest.mark.parametrize(("name", "meant"), [("AUGMENT", "augment"), ("fine-tune", "finetune"), ("train", "training")])
