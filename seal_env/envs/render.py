@@ -101,7 +101,7 @@ def _pixels(grid: Grid | str | None) -> NDArray[np.uint8]:
     """One grid with thin lines between cells, or one text; a missing one is a crossed box. uint8 [height, width, 3]."""
     if isinstance(grid, str):
         return _written(grid)
-    if grid is None:
+    if not grid:
         box = np.full((4 * CELL, 4 * CELL, 3), 70, dtype=np.uint8)
         index = np.arange(len(box))
         box[index, index] = box[index, index[::-1]] = 200
@@ -124,11 +124,13 @@ def _written(text: str) -> NDArray[np.uint8]:
 def panels_pixels(rows: Sequence[Sequence[Panel]]) -> NDArray[np.uint8]:
     """The same as one picture, without captions. uint8 [height, width, 3]."""
     strips = []
-    for row in rows:
+    for row in filter(None, rows):
         drawn = [_pixels(grid) for _, grid in row]
         height = max(len(picture) for picture in drawn)
         padded = [_pad(picture, height - len(picture) + GAP, GAP) for picture in drawn]
         strips.append(np.concatenate(padded, axis=1))
+    if not strips:
+        return _pad(np.empty((0, 0, 3), dtype=np.uint8), 0, 0, GAP)
     width = max(strip.shape[1] for strip in strips)
     return _pad(np.concatenate([_pad(strip, 0, width - strip.shape[1]) for strip in strips]), 0, 0, GAP)
 

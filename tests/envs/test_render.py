@@ -101,5 +101,11 @@ def test_text_commands_no_terminal_and_makes_no_huge_picture(kind: str) -> None:
     assert panels_pixels(rows).size < 4_000_000
 
 
+@pytest.mark.parametrize("rows", [[], [[]], [[("a", ())]], [[("a", ((),))]], [[("a", "")]], [[("a", None)], []]])
+def test_what_is_empty_is_drawn(rows: list[list[tuple[str, object]]]) -> None:
+    assert panels_pixels(rows).ndim == 3
+    assert isinstance(panels_ansi(rows), str)
+
+
 def test_long_text_says_how_much_is_left_out() -> None:
     assert "(7000 more characters)" in panels_ansi([[("passage", "a " * 5_000)]])
