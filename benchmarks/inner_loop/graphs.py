@@ -4,7 +4,7 @@ Two measurements for each number of jobs: steps on examples of one length, which
 their answers by the loop itself, which records several. On a CPU there are no graphs, and both rows are the same.
 
 Losses with graphs and without drift apart in bf16, because the passes are padded and use other kernels; those of the same
-padded passes before they are recorded are equal bit by bit.
+padded passes before they are recorded are equal, but for sums that a GPU takes in any order.
 """
 
 from __future__ import annotations
