@@ -113,7 +113,7 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         return _within_63_bits(seed) if fresh and seed >= 0 else int(stream.integers(2**31))
 
     def render(self) -> Any:
-        """Draw the task: `ansi` gives text with coloured cells, `rgb_array` uint8 [height, width, 3].
+        """Draw the task: `ansi` gives text with coloured cells, `rgb_array` uint8 [720, 1280, 3].
 
         Demonstrations (input, output), then for each test input: the input and, once the episode is over, the base model's
         prediction, the updated model's, and the gold output.
@@ -124,8 +124,8 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
             raise gymnasium.error.ResetNeeded("call reset() before render()")
         rows = self.episode.panels()
         with needs_extra("render"):
-            from seal_env.envs.render import panels_ansi, panels_pixels
-        return panels_ansi(rows) if self.render_mode == "ansi" else panels_pixels(rows)
+            from seal_env.envs.render import framed, panels_ansi, panels_pixels
+        return panels_ansi(rows) if self.render_mode == "ansi" else framed(panels_pixels(rows))
 
 
 def action_space(runtime: Runtime) -> SelfEditSpace:

@@ -37,6 +37,8 @@ PALETTE = np.array(
     dtype=np.uint8,
 )
 BACKGROUND = np.array((38, 38, 38), dtype=np.uint8)
+FRAME = (720, 1280)
+"""Height and width of every frame: those of a video, or of a window, all have one size."""
 CELL = 12
 GAP = 10
 NO_TERMINAL_WIDTH = 160
@@ -133,6 +135,20 @@ def panels_pixels(rows: Sequence[Sequence[Panel]]) -> NDArray[np.uint8]:
         return _pad(np.empty((0, 0, 3), dtype=np.uint8), 0, 0, GAP)
     width = max(strip.shape[1] for strip in strips)
     return _pad(np.concatenate([_pad(strip, 0, width - strip.shape[1]) for strip in strips]), 0, 0, GAP)
+
+
+def framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture as a frame of a video: enlarged by a whole factor, or made smaller, and filled up. uint8 [*FRAME, 3]."""
+    height, width, _ = picture.shape
+    scale = min(FRAME[0] / height, FRAME[1] / width)
+    if scale >= 1:
+        picture = picture.repeat(int(scale), axis=0).repeat(int(scale), axis=1)
+    else:
+        with needs_extra("render"):
+            from PIL import Image
+        size = max(int(width * scale), 1), max(int(height * scale), 1)
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+    return _pad(picture, FRAME[0] - picture.shape[0], FRAME[1] - picture.shape[1])
 
 
 def _pad(picture: NDArray[np.uint8], below: int, right: int, around: int = 0) -> NDArray[np.uint8]:

@@ -354,15 +354,15 @@ def test_render_ansi_shows_gold_only_after_the_end(fake: ToldInnerLoop) -> None:
     assert all(caption in after for caption in ("prediction before", "prediction after", "gold"))
 
 
-def test_render_rgb_is_a_picture_that_grows_with_the_predictions(fake: ToldInnerLoop) -> None:
-    env = make(render_mode="rgb_array")
-    env.reset(seed=0, options={"task_id": "6150a2bd"})
-    before = env.render()
-    env.step(ARC.default_self_edit)
-    after = env.render()
-    assert before.dtype == np.uint8
-    assert before.ndim == 3
-    assert after.shape[1] > before.shape[1]
+def test_frames_of_all_episodes_have_one_size_and_show_predictions(fake: ToldInnerLoop) -> None:
+    env, frames = make(render_mode="rgb_array"), []
+    for task_id in ("6150a2bd", "5582e5ca"):
+        env.reset(seed=0, options={"task_id": task_id})
+        frames.append(env.render())
+        env.step(ARC.default_self_edit)
+        frames.append(env.render())
+    assert {(frame.dtype, frame.shape) for frame in frames} == {(np.dtype(np.uint8), (720, 1280, 3))}
+    assert len({frame.tobytes() for frame in frames}) == 4
 
 
 def test_decoding_never_leaves_wrong_predictions_out(fake: ToldInnerLoop) -> None:

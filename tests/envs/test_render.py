@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from seal_env.envs.render import CELL, GAP, PALETTE, grid_text, panels_ansi, panels_pixels
+from seal_env.envs.render import BACKGROUND, CELL, FRAME, GAP, PALETTE, framed, grid_text, panels_ansi, panels_pixels
 from seal_env.printable import printable
 from seal_env.tasks.arc.grid import Grid
 
@@ -105,6 +105,16 @@ def test_text_commands_no_terminal_and_makes_no_huge_picture(kind: str) -> None:
 def test_what_is_empty_is_drawn(rows: list[list[tuple[str, object]]]) -> None:
     assert panels_pixels(rows).ndim == 3
     assert isinstance(panels_ansi(rows), str)
+
+
+@pytest.mark.parametrize("side", [1, 30])
+@pytest.mark.parametrize("count", [1, 40])
+def test_frame_shows_the_whole_picture_as_large_as_it_can(side: int, count: int) -> None:
+    picture = panels_pixels([[("a", square(side, 3))] * count])
+    frame = framed(picture)
+    assert frame.shape == (*FRAME, 3)
+    drawn = np.argwhere((frame != BACKGROUND).any(axis=2)).max(axis=0) / FRAME
+    assert drawn.max() > 0.4
 
 
 def test_long_text_says_how_much_is_left_out() -> None:
