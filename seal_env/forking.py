@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
+from threading import RLock, local
 from weakref import WeakSet
 
 _STARTED_AS = os.getpid()
@@ -55,22 +55,24 @@ class Lock:
 
 _LOCKS: WeakSet[Lock] = WeakSet()
 _DELAYING: WeakSet[Lock] = WeakSet()
-_WAITED_FOR: list[Lock] = []
+_FORKING = local()
+"""`locks`: those that this thread holds while it forks; several threads may fork at once."""
 
 
 def _before() -> None:
-    for lock in list(_DELAYING):
+    _FORKING.locks = sorted(_DELAYING, key=id)  # in one order, so that no two threads wait for each other
+    for lock in _FORKING.locks:
         lock.acquire()
-        _WAITED_FOR.append(lock)
 
 
 def _in_parent() -> None:
-    while _WAITED_FOR:
-        _WAITED_FOR.pop().release()
+    for lock in _FORKING.locks:
+        lock.release()
+    _FORKING.locks = []
 
 
 def _in_child() -> None:
-    _WAITED_FOR.clear()
+    _FORKING.locks = []
     for lock in list(_LOCKS):
         lock.free()
 

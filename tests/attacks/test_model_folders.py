@@ -13,9 +13,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
+from benchmarks.architectures.models import MODELS, tiny_model
 from seal_env.agents.lm.local.adapters import with_adapters
 from seal_env.errors import ModelError
 from seal_env.inner_loop.continual.model import AdaptedModel
+from seal_env.inner_loop.model.files import load_model
 from seal_env.inner_loop.model.frozen_lm import load_base_model, share
 from seal_env.types import Message, Query
 
@@ -228,6 +230,16 @@ def test_index_of_all_its_files_is_a_model(model: Path) -> None:
 def test_weights_that_are_tied_need_not_be_written_twice(tiny_models: dict[str, str]) -> None:
     assert "lm_head.weight" not in load_file(Path(tiny_models["qwen2"]) / WEIGHTS)
     load_base_model(tiny_models["qwen2"], "cpu")
+
+
+@pytest.mark.slow
+def test_models_of_every_architecture_are_complete_when_they_are_saved(tmp_path: Path) -> None:
+    for name in (name for models in MODELS.values() for name in models):
+        saved = tiny_model(name, 300)
+        saved.save_pretrained(tmp_path / name)
+        found = dict(load_model(str(tmp_path / name), torch.float32).named_parameters())
+        assert all(torch.equal(weight, found.pop(key)) for key, weight in saved.named_parameters()), name
+        assert not found, name
 
 
 def test_state_of_a_continual_model_is_refused_where_it_is_incomplete(model: Path, tmp_path: Path) -> None:

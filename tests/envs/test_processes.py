@@ -24,6 +24,7 @@ from seal_env.settings import Settings
 from seal_env.store import Store
 from seal_env.types import Outcome, UpdateResult
 
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # what is tested
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 write: Any = write_to_shared_memory
 TEXTS = ("", "a" * 30, "文字 😀\n\x00 ä", "short")
@@ -134,6 +135,21 @@ def test_fork_waits_until_a_store_is_not_in_use(tmp_path: Path) -> None:
 
 
 @needs_fork
+def test_threads_may_fork_at_once(tmp_path: Path) -> None:
+    stores = [Store(tmp_path / f"{number}.sqlite", RESULTS) for number in range(3)]
+    result = UpdateResult(Outcome.OK, "", ())
+
+    def fork_and_write(number: int) -> list[int]:
+        codes = [in_a_fork(lambda: not stores[number].find(["nothing"])) for _ in range(5)]
+        stores[number].add({"key": result})
+        return codes
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(fork_and_write, range(3))) == [[0] * 5] * 3
+    assert [set(store.find(["key"])) for store in stores] == [{"key"}] * 3
+
+
+@needs_fork
 def test_fork_has_a_memory_of_results_of_its_own() -> None:
     store, result = Store(None, RESULTS), UpdateResult(Outcome.OK, "", ())
     store.add({"parent": result})
@@ -207,6 +223,33 @@ def test_processes_give_what_one_environment_does(tmp_path: Path, context: str) 
     """After the parent has trained on two threads, which a fork does not have."""
     (tmp_path / "script.py").write_text(ASYNC)
     assert run_script(tmp_path / "script.py", context) == "the same"
+
+
+PICKLED = f"""
+import json, pickle, sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+import gymnasium, seal_env
+from seal_env.domains.arc import ARC
+
+def finish(env):
+    return [env.step(ARC.default_self_edit)[:3], env.reset()[0]]
+
+if __name__ == "__main__":
+    env = gymnasium.make("SEAL-ARC-Mini-v0", {SMALL})
+    env.reset(seed=1)
+    env.step(json.dumps(json.loads(ARC.default_self_edit)[:1]))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        there = pool.submit(finish, env).result()
+    assert there == finish(env), there
+    print("the same")
+"""
+
+
+@pytest.mark.slow
+def test_environment_goes_on_in_another_process(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(PICKLED)
+    assert run_script(tmp_path / "script.py") == "the same"
 
 
 FORKED = f"""
