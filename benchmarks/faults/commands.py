@@ -60,7 +60,7 @@ def whole(folder: Path, *documents: str) -> dict[str, Any]:
     }
 
 
-COMMANDS: Final[Mapping[str, Case]] = {
+COMMANDS: Final[dict[str, Case]] = {
     "run": Case(("run", "--subset", "mini-eval:6", *_SMALL, "--out", OUT), lambda folder: whole(folder)),
     "eval": Case(
         ("eval", "--subset", "mini-eval:4", "--samples", "3", "--in-call", "2", *_SMALL, "--out", OUT),

@@ -97,7 +97,7 @@ def watch(name: str, work: Callable[[int], Iterator[dict[str, float]]], count: i
         return Finding(name, 0, [f"exit code {child.code}: {child.said()[-300:]}"])
     document = json.loads(report.read_text())
     seen = document["seen"]
-    warm, last = seen[int(len(seen) * WARM_SHARE)], seen[-1]
+    warm, last = seen[min(len(seen) - 1, max(2 * len(ENVIRONMENTS), int(len(seen) * WARM_SHARE)))], seen[-1]
     problems = [f"{what} {warm[what]:g} -> {last[what]:g}" for what in ("threads", "files") if last[what] > warm[what]]
     if last["MiB"] > warm["MiB"] + MOST_MIB:
         problems.append(f"memory {warm['MiB']:.0f} -> {last['MiB']:.0f} MiB")

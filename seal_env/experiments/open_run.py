@@ -139,7 +139,7 @@ def _explained(config: ExperimentConfig, error: BaseException) -> BaseException:
         where = getattr(error, "filename", None) or config.out
         error = StorageError(f"{str(where)!r}: {problem}")
     mistake = isinstance(error, SealError) and not isinstance(error, StorageError)
-    resumable = config.out.is_dir() or not mistake
+    resumable = os.path.isdir(config.out) or not mistake
     if config.command and resumable and not isinstance(error, RunFolderError):
         error.add_note(f"to resume: {resume_command(config)}")
     return error

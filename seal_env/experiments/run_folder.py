@@ -159,7 +159,8 @@ def tidy(path: Path, made: Sequence[Path]) -> None:
         path: The folder.
         made: Folders that were made, the deepest first.
     """
-    for each in sorted(path.rglob("*"), reverse=True):
+    inside = sorted(path.rglob("*"), reverse=True) if os.path.isdir(path) else []
+    for each in inside:
         with suppress(OSError):
             if each.is_dir() and not each.is_symlink():
                 each.rmdir()

@@ -261,3 +261,12 @@ def test_another_domain_brings_its_own_defaults() -> None:
     assert isinstance(env, SealContinualEnv)
     used = env.settings
     assert (used.subset, used.model, used.max_tokens, used.lora_rank) == ("seal-train", "seal-tiny", 8192, 16)
+
+
+def test_close_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    env = make()
+    env.step(EDIT)
+    assert len(list(tmp_path.iterdir())) == 1
+    env.close()
+    assert list(tmp_path.iterdir()) == []

@@ -9,12 +9,18 @@ from typing import Any
 import pytest
 
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
+from tests.helpers.cli import Call
 
 
 @pytest.fixture(autouse=True)
 def _in_a_new_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture
+def seal_env(capsys: pytest.CaptureFixture[str]) -> Call:
+    return Call(capsys)
 
 
 @pytest.fixture

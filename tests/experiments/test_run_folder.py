@@ -20,6 +20,7 @@ from seal_env.experiments.run import run
 from seal_env.experiments.run_folder import as_toml, refuse_foreign
 from seal_env.experiments.settings import RunSettings
 from seal_env.experiments.versions import package_versions
+from seal_env.journal import write_whole
 from seal_env.settings import Settings
 from seal_env.types import PROFILES
 
@@ -132,7 +133,7 @@ def test_settings_that_are_none_are_left_out() -> None:
 def test_whatever_is_there_is_never_overwritten(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "run"
     make: dict[str, Callable[[], object]] = {
-        "folder with a file": lambda: (path.mkdir(), (path / "notes.txt").touch()),
+        "folder with a file": lambda: write_whole(path / "notes.txt", ""),
         "file": path.touch,
         "dangling link": lambda: path.symlink_to("nowhere"),
     }

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seal_env.cli import main
 from seal_env.errors import SettingError
@@ -19,6 +20,12 @@ def test_training_begins_with_a_policy_without_adapters(tmp_path: Path) -> None:
     assert untrained_policy(ExperimentConfig("SEAL-ARC-v0", {}, {}, tmp_path)).name == "seal-tiny"
 
 
+def curves(folder: Path) -> dict[str, list[int]]:
+    """The steps of each curve."""
+    events = EventAccumulator(str(folder)).Reload()
+    return {tag: [each.step for each in events.Tensors(tag)] for tag in events.Tags()["tensors"]}
+
+
 def test_rest_em_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ("--rounds", "1", "--samples", "2", "--eval-samples", "1", "--max-new-tokens", "72", "--max-examples", "4")
     command = ("train", "rest-em", "--subset", "mini-train:2", "--held-out", "mini-eval:1", *sizes, "--out", "run")
@@ -27,5 +34,7 @@ def test_rest_em_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> No
     assert [part["samples"] for part in result["held_out"]] == [1, 1]
     assert result["rounds"][0]["sampled"]["samples"] == 4
     assert "untrained" in capsys.readouterr().out
+    assert curves(Path("run/tensorboard"))["held_out/accuracy"] == [0, 1]
+    assert curves(Path("run/tensorboard"))["sampled/accuracy"] == [1]
     assert main((*command[:-2], "--out", "run", "--keep", "best")) == 2
     assert "keep='rewarded', not 'best'" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""episodes.jsonl: what is kept when a run is resumed, and the row of a sequence of tasks."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seal_env.agents.base import Trajectory, Turn
+from seal_env.experiments.episode_log import EpisodeLog, trajectory_of
+from seal_env.journal import Journal
+from seal_env.report.progress import Progress
+from seal_env.report.whole_episode import task_label, whole_info
+from tests.helpers.cli import Call
+
+
+def record(index: int, truncated: bool = False) -> dict[str, Any]:
+    return {"episode": index, "truncated": truncated, "reward": math.nan if truncated else 1.0}
+
+
+def test_failures_are_dropped_to_be_tried_again_and_lines_are_put_in_order(tmp_path: Path) -> None:
+    log = EpisodeLog(tmp_path)
+    for index in range(3):
+        log.write(record(index, truncated=index == 1))
+    resumed = EpisodeLog(tmp_path)
+    assert list(resumed.records) == [0, 2]
+    resumed.write(record(1))
+    resumed.sort()
+    lines = [json.loads(line) for line in (tmp_path / "episodes.jsonl").read_text().splitlines()]
+    assert [(line["episode"], line["reward"]) for line in lines] == [(0, 1.0), (1, 1.0), (2, 1.0)]
+
+
+def update(before: float, after: float, steps: int, position: int) -> Turn:
+    info = {"outcome": "ok", "reason": "", "sequence": ["a", "b"], "position": position, "task_id": "ab"[position - 1]}
+    scores = {"accuracy_before": before, "accuracy_after": after, "optimizer_steps": steps, "losses": [after]}
+    return Turn("", "edit", 0.5, {**info, **scores, "predictions_after": [str(position)]})
+
+
+def test_the_row_of_a_sequence_has_the_figures_of_all_its_updates() -> None:
+    sequence = Trajectory("a", (update(0.0, 1.0, 3, 1), update(0.5, 0.5, 4, 2)), truncated=False, timings={})
+    row = whole_info(sequence)
+    assert task_label(sequence) == "a +1"
+    assert (row["accuracy_before"], row["accuracy_after"], row["optimizer_steps"]) == (0.25, 0.75, 7)
+    assert (row["losses"], row["predictions_after"]) == ([1.0, 0.5], [["1"], ["2"]])
+
+
+def test_an_episode_comes_back_from_its_line() -> None:
+    lists = {"actions": ["edit"], "rewards": [None], "outcomes": ["engine_error"], "reasons": ["gone"]}
+    again = trajectory_of({"task_id": "a", "truncated": True, "timings": {}, "accuracy_after": None, **lists})
+    assert (again.task_id, again.truncated, again.info["reason"]) == ("a", True, "gone")
+    assert math.isnan(again.reward)
+
+
+def test_a_run_that_was_interrupted_goes_on_without_being_told_where(
+    seal_env: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("run", "--env", "SEAL-ARC-Mini-v0", "--subset", "mini-train:2", "--agent", "random", "--max-examples", "2")
+    assert seal_env(*command, "--out", "whole").code == 0
+
+    def interrupt(self: Progress, trajectory: Trajectory) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "finish", interrupt)
+        assert seal_env(*command).code == 130
+    said = seal_env(*command)
+    assert said.code == 0
+    (folder,) = Path("runs").iterdir()
+    assert said.out.startswith(f"resuming  {folder}")
+    found, whole = (
+        [{name: value for name, value in record.items() if name != "timings"} for record in Journal(path).read()]
+        for path in (folder / "episodes.jsonl", Path("whole/episodes.jsonl"))
+    )
+    assert found == whole
+    assert seal_env(*command).out.startswith("random agent")
+    assert len(list(Path("runs").iterdir())) == 2
