@@ -11,7 +11,7 @@ OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 PYTEST_ARGS ?=
 FAST := not integration and not slow and not server and not gpu
 
-.PHONY: help demo test test-fast test-slow test-server test-lowest test-all check-resolution lock-lowest bench lint format \
+.PHONY: help demo test test-fast test-slow test-server test-triton test-lowest test-all check-resolution lock-lowest bench lint format \
 	train-bundled train-bundled-text clean
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make test              install, then run all but the slow tests (under 10 minutes)"
 	@echo "make test-slow         the slow tests"
 	@echo "make test-server       the tests that start a vLLM server, which is installed in .venv-vllm (3.4 GB)"
+	@echo "make test-triton       the tests of the GPU's kernels in Triton's interpreter; Triton is installed in .venv-triton (1 GB)"
 	@echo "make test-lowest       the fast tests with the oldest dependencies that pyproject.toml allows, in .venv-lowest"
 	@echo "make test-all          every test; those that need a GPU skip themselves without one"
 	@echo "make lint              ruff, mypy, import-linter, scripts/check_sources.py"
@@ -49,6 +50,9 @@ test-server: .venv/.installed .venv-vllm/.installed
 
 test-lowest: .venv-lowest/.installed
 	@OMP_NUM_THREADS=1 $(LOWEST)/python -m pytest -n 2 -m "$(FAST)" $(PYTEST_ARGS)
+
+test-triton: .venv/.installed .venv-triton/.installed
+	@TRITON_INTERPRET=1 PYTHONPATH=.venv-triton $(BIN)/python -m pytest tests/inner_loop/test_triton_kernels.py $(PYTEST_ARGS)
 
 test-all: .venv/.models .venv-vllm/.installed
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -104,6 +108,11 @@ clean:
 	@$(LOWEST)/python $(PIP) --no-deps -r lock/lowest.txt
 	@$(LOWEST)/python $(PIP) --no-deps --no-build-isolation -e .
 	@$(LOWEST)/python -m pip check
+	@touch $@
+
+.venv-triton/.installed: Makefile
+	@echo "installing Triton into .venv-triton (1 GB)"
+	@$(BIN)/python $(PIP) --no-deps --upgrade --target .venv-triton triton==3.9.0
 	@touch $@
 
 .venv-vllm/.installed: scripts/vllm_cpu.sh

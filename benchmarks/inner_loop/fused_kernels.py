@@ -24,7 +24,7 @@ TINY = 1000
 """On a CPU all sizes but the number of slots are so many times smaller."""
 
 RATE, DECAY, EPSILON = 1e-4, 0.01, 1e-8
-TRIALS = 5
+TRIALS, REPEATED = 5, 5
 
 Numbers = dict[str, float]
 
@@ -169,8 +169,9 @@ def _beside(
         for _ in range(TRIALS):
             wait_for(device)
             began = time.perf_counter()
-            compute()
+            for _ in range(REPEATED):
+                compute()
             wait_for(device)
-            seconds.append(time.perf_counter() - began)
+            seconds.append((time.perf_counter() - began) / REPEATED)
         found[f"{name}milliseconds"] = 1000 * median(seconds)
     return found
