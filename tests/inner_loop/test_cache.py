@@ -291,6 +291,10 @@ def test_environment_keeps_results_where_the_variable_says(
     assert (tmp_path / "results" / "cache.sqlite").exists() == kept
 
 
+FILES = [".lock", "episodes.jsonl", "finished", "settings.toml"]
+"""Of every run that has ended."""
+
+
 def run_twice(out: Path, **settings: str) -> str:
     """A run of two equal episodes: one evaluation of the base model and two equal updates. What it printed."""
     console = Console(record=True, file=io.StringIO(), width=160)
@@ -301,7 +305,7 @@ def run_twice(out: Path, **settings: str) -> str:
 
 def test_run_keeps_results_in_its_folder_and_reports_the_hit_rate(tmp_path: Path) -> None:
     printed = run_twice(tmp_path / "run")
-    assert sorted(os.listdir(tmp_path / "run")) == ["cache.json", "cache.sqlite", "episodes.jsonl", "settings.toml"]
+    assert sorted(os.listdir(tmp_path / "run")) == sorted([*FILES, "cache.json", "cache.sqlite"])
     assert "cache     0.00 hit rate (0 of 3 updates and base evaluations)" in printed  # each episode has a seed of its own
     counts = json.loads((tmp_path / "run" / "cache.json").read_text(encoding="utf-8"))
     assert counts == {"hits": 0, "shared": 0, "misses": 3, "hit_rate": 0.0}
@@ -314,12 +318,12 @@ def test_runs_share_the_file_that_the_variable_names(tmp_path: Path, monkeypatch
     printed = run_twice(tmp_path / "two")
     assert "1.00 hit rate (3 of 3 updates and base evaluations)" in printed
     assert "4 steps, cached" in printed
-    assert sorted(os.listdir(tmp_path / "two")) == ["cache.json", "episodes.jsonl", "settings.toml"]
+    assert sorted(os.listdir(tmp_path / "two")) == sorted([*FILES, "cache.json"])
 
 
 def test_run_without_a_cache_speaks_of_none(tmp_path: Path) -> None:
     assert "hit rate" not in run_twice(tmp_path / "run", cache="off")
-    assert sorted(os.listdir(tmp_path / "run")) == ["episodes.jsonl", "settings.toml"]
+    assert sorted(os.listdir(tmp_path / "run")) == FILES
 
 
 def test_run_that_reads_from_nowhere_writes_nothing(tmp_path: Path) -> None:
