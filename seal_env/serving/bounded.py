@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import openai
 
 from seal_env.errors import SettingError
+from seal_env.redaction import redacted_message
 from seal_env.serving.address import Address
 from seal_env.serving.failures import OversizeError
 
@@ -68,7 +69,9 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
 async def _body(response: Any) -> bytearray:
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ENCODINGS:
-        raise OversizeError(f"the answer is packed as {encoding[:40]!r}, which was not asked for and is not read")
+        raise OversizeError(
+            f"the answer is packed as {redacted_message(encoding)[:40]!r}, which was not asked for and is not read"
+        )
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

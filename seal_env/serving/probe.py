@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from seal_env.errors import SettingError
+from seal_env.redaction import redacted_message
 from seal_env.serving.client import Connection
 from seal_env.serving.failures import ServerError
 from seal_env.serving.replies import ChatReply, ServedModel
@@ -169,6 +170,6 @@ async def _try(
 
 
 def _names(models: Sequence[ServedModel]) -> str:
-    names = [repr(model.id[:100]) for model in models[:MOST_NAMES]]
+    names = [repr(redacted_message(model.id)[:100]) for model in models[:MOST_NAMES]]
     more = [f"{len(models) - MOST_NAMES} others"] if len(models) > MOST_NAMES else []
     return ", ".join([*names, *more]) or "none that it lists"

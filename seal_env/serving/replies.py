@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from seal_env.redaction import redacted
-from seal_env.serving.failures import ServerError, not_openai
+from seal_env.redaction import redacted, redacted_message
+from seal_env.serving.failures import READ, ServerError, not_openai
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -104,7 +104,7 @@ def read_body(body: str, kind: type[BodyT]) -> BodyT:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"])) or "its body"
-    begins = body[:60]
+    begins = redacted_message(body[:READ])[:60]  # redacted first: half of a key would not be known
     streamed = "; it is a stream, which was not asked for" if begins.lstrip().startswith(("data:", "event:")) else ""
     raise not_openai(f"{where}: {first['msg']}; the body begins with {begins!r}{streamed}")
 

@@ -121,6 +121,27 @@ def test_no_traceback_has_them() -> None:
                     chain = chain.__context__
 
 
+@pytest.mark.parametrize("before", [0, 20, 30, 45, 55, 90])
+@pytest.mark.parametrize("form", ["body", "packing", "model"])
+def test_no_part_of_a_key_is_left_where_a_message_is_cut(form: str, before: int) -> None:
+    sent = "x" * before + KEY
+    listed = json.dumps({"data": [{"id": sent}]}).encode()
+    answer = {
+        "body": head() + sent.encode(),
+        "packing": head(Content_Encoding=sent) + BODY,
+        "model": head("400 Bad") + b"{}",
+    }[form]
+
+    def script(connection: socket.socket) -> None:
+        connection.sendall(head() + listed if server.seen[-1].startswith(b"GET") else answer)
+
+    server = RawServer(script)
+    with server.running(), pytest.raises(GraderError) as raised:
+        JudgeGrader(None if form == "model" else "m", server.base_url, retries=0).grade("Who?", "Ann", "Bob")
+    shown = "".join(traceback.format_exception(raised.value))
+    assert not any(KEY[at : at + 6] in shown for at in range(len(KEY) - 5))
+
+
 def test_no_log_has_them(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with RawServer(sends(head(), BODY)).running() as server:

@@ -6,6 +6,7 @@ from seal_env.agents.base import Info
 from seal_env.episodes.info import task_info
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
+from seal_env.redaction import redacted_message
 from seal_env.self_edits.prompt import observation_text
 from seal_env.serving.failures import ServerError
 
@@ -31,4 +32,4 @@ def sample_prompt(runtime: Runtime) -> tuple[str, Info]:
 def policy_error(base_url: str, model: str, failed: ServerError) -> PolicyError:
     """The error for a policy that gives no answer: what happened, and what to check."""
     reason, advice = failed.reason.rstrip("."), failed.advice("base_url", "policy_model")
-    return PolicyError(f"the policy {model!r} at {base_url} gives no answer: {reason}. {advice}")
+    return PolicyError(f"the policy {redacted_message(model)!r} at {base_url} gives no answer: {reason}. {advice}")

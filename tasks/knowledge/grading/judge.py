@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seal_env.errors import GraderError, SettingError
+from seal_env.redaction import redacted_message
 from seal_env.serving.client import ChatServer, Connection, Usage, run_async
 from seal_env.serving.failures import ServerError
 from seal_env.serving.probe import Contact, find_form, find_model
@@ -136,7 +137,7 @@ class JudgeGrader:
 
     def _error(self, model: str, failed: ServerError, which: str = "") -> GraderError:
         reason, advice = failed.reason.rstrip("."), failed.advice("grader_url", "grader_model")
-        return GraderError(f"the judge {model!r} at {self._server.base_url}: {which}{reason}. {advice}")
+        return GraderError(f"the judge {redacted_message(model)!r} at {self._server.base_url}: {which}{reason}. {advice}")
 
 
 def _is_judged(prediction: str) -> bool:
