@@ -233,7 +233,8 @@ def test_actions_of_many_are_rows(loop: QuickInnerLoop) -> None:
     *_, infos = envs.step(np.array([[-1.0] * 7, [1.0] * 7]))
     rates = [calls[1]["arguments"]["learning_rate"] for calls in infos["self_edit"]]
     assert rates == [3e-5, 3e-3]
-    for rows in (None, 0.5, "ab", [], np.zeros((3, 7)), np.array(0.0)):
+    wrong: list[Any] = [None, 0.5, "ab", [], np.zeros((3, 7)), np.array(0.0)]
+    for rows in wrong:
         with pytest.raises(SettingError, match=r"(?s)actions=.* expected an array of shape \(2, 7\)"):
             envs.actions(rows)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from seal_env.inner_loop.model.hub import resolve_source
 
@@ -39,6 +41,22 @@ def test_an_id_without_network_is_asked_for_once(asked: list[str]) -> None:
     with pytest.raises(ValueError, match=r"not downloaded before, and https://\S+ cannot be reached \(Conn.*no network"):
         resolve_source("some/model")
     assert asked == ["some/model"]
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "has none that you may read"), (503, "gives no answer")])
+def test_a_hub_that_fails_is_not_one_without_the_model(status: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusal(HfHubHTTPError):
+        response: Any = SimpleNamespace(status_code=status)
+
+        def __init__(self) -> None:
+            pass
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise Refusal
+
+    monkeypatch.setattr(HfApi, "model_info", refuse)
+    with pytest.raises(ValueError, match=rf"{said} \(HTTP {status}\)"):
+        resolve_source("some/model")
 
 
 def test_what_is_there_needs_no_hub(asked: list[str]) -> None:

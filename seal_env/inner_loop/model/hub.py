@@ -15,6 +15,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers.utils.hub import cached_file
 
 TIMEOUT_SECONDS: Final = 5.0
+NONE: Final = (401, 403, 404)
+"""HTTP statuses with which the hub says that there is no such model, or not for everybody."""
 
 
 def resolve_source(source: str) -> str:
@@ -40,8 +42,9 @@ def resolve_source(source: str) -> str:
     except HFValidationError as error:
         raise ValueError(f"there is no such folder, and it is no hub id: {error}") from error
     except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "?")
-        reason = f"{constants.ENDPOINT} has none that you may read (HTTP {status})"
+        status = getattr(error.response, "status_code", None)
+        said = "has none that you may read" if status in NONE else "gives no answer"
+        reason = f"{constants.ENDPOINT} {said} (HTTP {status})"
     except Exception as error:  # of whatever library the hub's client is built on
         reason = f"{constants.ENDPOINT} cannot be reached ({type(error).__name__}: {str(error).strip()[:100]})"
     if (downloaded := _downloaded(source)) is None:
