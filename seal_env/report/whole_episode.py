@@ -22,7 +22,7 @@ def whole_info(trajectory: Trajectory) -> Mapping[str, Any]:
     if "sequence" not in info:
         return info
     updates = [turn.info for turn in trajectory.turns if turn.info.get("accuracy_after") is not None]
-    if len(updates) < 2:
+    if all(each is info for each in updates):  # none, or the last info has them all
         return info
     known = dict.fromkeys(name for each in updates for name in each)
     scores = [name for name in known if name.endswith(("_before", "_after")) and name not in LISTS]

@@ -47,6 +47,14 @@ def test_the_row_of_a_sequence_has_the_figures_of_all_its_updates() -> None:
     assert (row["losses"], row["predictions_after"]) == ([1.0, 0.5], [["1"], ["2"]])
 
 
+def test_the_row_of_a_sequence_that_ends_with_a_mistake_has_the_update_before_it() -> None:
+    mistake = Turn("", "no edit", 0.0, {"outcome": "not_json", "reason": "", "sequence": ["a", "b"], "position": 2})
+    row = whole_info(Trajectory("a", (update(0.0, 1.0, 3, 1), mistake), truncated=False, timings={}))
+    assert (row["outcome"], row["accuracy_after"], row["optimizer_steps"]) == ("not_json", 1.0, 3)
+    again = Trajectory("a", (Turn("", "", 0.0, {}), Turn("", "", 0.0, row)), truncated=False, timings={})
+    assert whole_info(again) is row
+
+
 def test_an_episode_comes_back_from_its_line() -> None:
     lists = {"actions": ["edit"], "rewards": [None], "outcomes": ["engine_error"], "reasons": ["gone"]}
     again = trajectory_of({"task_id": "a", "truncated": True, "timings": {}, "accuracy_after": None, **lists})
