@@ -81,7 +81,7 @@ ADDITIONS: Final = frozenset(
 COMPARERS: Final = _words(
     """
     before after until till under over above below beneath less more fewer least most greater within outside
-    inside near beside behind between past off up down plus against
+    inside near number beside behind between past off up down plus against
     """
 )
 """Words that make another time, place or amount of the one behind them."""
@@ -135,7 +135,8 @@ COUNTED: Final = _words("people persons individuals things items pieces total al
 """What is counted, in general."""
 
 FRAMES: Final = _words(
-    "answer answers correct correctly clearly definitely certainly exactly precisely indeed surely obviously both"
+    "answer answers correct correctly clearly definitely certainly exactly precisely indeed only merely surely obviously "
+    "both"
 )
 """Words with which an answer is given, and that say nothing of it."""
 

@@ -15,6 +15,7 @@ SEPARATORS: Final = frozenset({*",;/|\n().:-?!", "and", "or"})
 _ITEM: Final = 3
 _CUT_OFF: Final = 12
 """Behind a sentence of so many words and marks, a sentence without an end was cut off by the limit on tokens."""
+_OWNED: Final = frozenset(["his", "her", "their", "its", "my", "our", "mr", "mrs", "ms", "dr"])
 _BESIDE: Final = ARTICLES | frozenset(["in", "at", "by", "of", "also", "even"])
 
 
@@ -98,13 +99,14 @@ def _is_item(reading: Reading, places: range, separator: str) -> bool:
     before = ahead.key if ahead else ""
     if places.step > 0 and (clause := _same_clause(reading, first)):
         return clause in reading.extra
-    remark = separator != "and" and before not in ARTICLES and keys[first] in ARTICLES
+    remark = separator != "and" and before not in ARTICLES and keys[first] in ARTICLES | _OWNED
     if remark and (places.step > 0 or all(at in reading.extra for at in places if at != first)):
         return False
     dated = any(reading.said[at].kind in ("number", "date") for at in places)
     if keys[first] in english.PREPOSITIONS and keys[first] != before and (places.step > 0 or dated):
         return False
-    rest = [at for at in places if keys[at] not in ARTICLES | {"also", before} - {""}]
+    light = ARTICLES | (_OWNED if any(token.key == "who" for token in reading.asked) else set())
+    rest = [at for at in places if keys[at] not in light | {"also", before} - {""}]
     if places.step > 0 and rest:
         head = reading.said[rest[0]]
         if any(key in english.RELATIVES for key in keys.values()) or (is_verb(head.key) and not head.capital):

@@ -19,6 +19,8 @@ MOST_EXTRA_ALONE: Final = 3
 """The same, where no word of the question is said again."""
 _LINKS: Final = 3
 """Times that a sentence has the same preposition."""
+_COMPANY: Final = frozenset(["with", "for"])
+_NEAR: Final = 3
 _MEASURED: Final = frozenset(["when", "where", "how", "year", "date"])
 
 
@@ -29,6 +31,7 @@ def is_rivalled(reading: Reading) -> bool:
         or _is_strung(reading)
         or is_asked(reading)
         or _is_longer_name(reading)
+        or _is_accompanied(reading)
         or _is_changed(reading)
         or _is_somebody_else(reading)
         or _other_number(reading)
@@ -43,15 +46,17 @@ def _is_strung(reading: Reading) -> bool:
     """More extra words than an answer needs, or words strung together: "Kiel in 1525 in Paris in the navy"."""
     sentence = range(min(reading.end, len(reading.said)))
     extra = sum(at in reading.extra for at in sentence)
-    restated = any(
-        at not in reading.span
-        and at not in reading.extra
-        and token.kind != "mark"
-        and token.key not in LIGHT | english.FRAMES
+    links = Counter(reading.said[at].key for at in sentence if reading.said[at].key in english.PREPOSITIONS)
+    return extra > (MOST_EXTRA if _is_restated(reading) else MOST_EXTRA_ALONE) or max(links.values(), default=0) > _LINKS
+
+
+def _is_restated(reading: Reading) -> bool:
+    """The answer says words of the question again."""
+    plain = LIGHT | english.FRAMES
+    return any(
+        at not in reading.span and at not in reading.extra and token.kind != "mark" and token.key not in plain
         for at, token in enumerate(reading.said[: reading.end])
     )
-    links = Counter(reading.said[at].key for at in sentence if reading.said[at].key in english.PREPOSITIONS)
-    return extra > (MOST_EXTRA if restated else MOST_EXTRA_ALONE) or max(links.values(), default=0) > _LINKS
 
 
 def _is_longer_name(reading: Reading) -> bool:
@@ -72,7 +77,7 @@ def _is_longer_name(reading: Reading) -> bool:
         return True
     if first_name and reading.extra == {low - 1}:
         return False
-    if name and len(reading.span) > 1 and _is_described(reading):
+    if name and reading.extra and _is_described(reading):
         return False
     bare = SEPARATORS | ARTICLES | english.FRAMES | {"of"}
     bare |= {"is", "was"} if any(token.key == "answer" for token in said) else set()
@@ -83,18 +88,31 @@ def _is_longer_name(reading: Reading) -> bool:
 
 
 def _is_described(reading: Reading) -> bool:
-    """A person's name stands beside what the person is: "the engineer Mira Valdén", "Mira Valdén, an engineer"."""
-    said, high = reading.said, reading.span[-1]
-    remark = high + 2 < len(said) and said[high + 1].key == "," and said[high + 2].key in ARTICLES
-    who = any(token.key == "who" for token in reading.asked)
+    """What the named is stands beside the name: "the engineer Mira Valdén", "Paris, the capital of France"."""
+    said, low, high = reading.said, reading.span[0], reading.span[-1]
+    first = reading.at(high + 3)
+    if said[high + 1 :] and said[high + 1].key == "," and first and said[high + 2].key in ARTICLES:
+        return not first.capital and first.kind == "word" and min(reading.extra) > high
+    who = any(token.key == "who" for token in reading.asked) and len(reading.span) > 1 and low - 1 in reading.extra
     return who and not any(
         said[at].capital
         or said[at].kind != "word"
         or said[at].possessive
-        or (at > high and not remark)
+        or at > high
+        or said[at].key == "like"
         or is_verb(said[at].key)
         for at in reading.extra
     )
+
+
+def _is_accompanied(reading: Reading) -> bool:
+    """Another person stands before or behind the named one: "Bob Ray with Jane Smith"."""
+    said, low, high = reading.said, reading.span[0], reading.span[-1]
+    if not said[low].capital or _is_restated(reading) or all(token.key != "who" for token in reading.asked):
+        return False
+    others = (at for at in reading.extra if at < reading.end and said[at].capital and said[at].kind == "word")
+    between = (said[at + 1 : low] if at < low else said[high + 1 : at] for at in others)
+    return any(1 <= len(words) <= _NEAR and words[-1].key in _COMPANY for words in between)
 
 
 def _may_have_first_name(reading: Reading) -> bool:
@@ -108,6 +126,9 @@ def _may_have_first_name(reading: Reading) -> bool:
 
 def _is_changed(reading: Reading) -> bool:
     """A word before the gold answer makes something else of it: "before 1852", "West Virginia"."""
+    after = [token.key for token in reading.said[reading.span[-1] + 1 : reading.span[-1] + 3]]
+    if tuple(after) in english.LIMITS:  # "half as many"
+        return True
     at = reading.span[0] - 1
     while at >= 0 and reading.said[at].key in ARTICLES:
         at -= 1
@@ -130,6 +151,8 @@ def _is_elsewhere(reading: Reading, at: int) -> bool:
     """Another place or time by a preposition alone: "around the bridge" for "by the bridge"."""
     one, other = reading.meant[0].key, reading.said[at].key
     asked = any(token.key in ("when", "where") for token in reading.asked)
+    if asked and other == "from" and at > 1 and reading.said[at - 2].kind == "number":  # "50 km from Paris"
+        return True
     return asked and one != other and {one, other} <= english.POSITIONS
 
 
