@@ -154,7 +154,7 @@ def sample_tasks(
         PolicyError: If the agent's policy gives no action for any episode of a batch.
     """
     base = BaseAnswerCache(MANY)
-    done = _try_again(runtime, agent, episodes, journal, base) if again else read_samples(journal)
+    done = _try_again(runtime, agent, episodes, in_call, journal, base) if again else read_samples(journal)
     if agent.learns:
         _learn_again(runtime, agent, episodes, in_call, done)
     for start in range(len(done), len(episodes), in_call):
@@ -184,20 +184,25 @@ def _record(samples: Sequence[EvalSample]) -> dict[str, Any]:
 
 
 def _try_again(
-    runtime: Runtime, agent: Agent, episodes: Sequence[tuple[int, Start]], journal: Journal, base: BaseAnswerCache
+    runtime: Runtime,
+    agent: Agent,
+    episodes: Sequence[tuple[int, Start]],
+    in_call: int,
+    journal: Journal,
+    base: BaseAnswerCache,
 ) -> list[EvalSample]:
-    """All samples in a journal, after those that infrastructure failures ended have been run again."""
+    """All samples in a journal, after those that infrastructure failures ended have been run again, in batches."""
     done, sizes = read_samples(journal), [len(record["samples"]) for record in journal.read()]
     failed = [index for index, sample in enumerate(done) if sample.failed]
     acted, silent = ([index for index in failed if bool(done[index].action) is has_action] for has_action in (True, False))
-    for indices, actor in ((acted, Script([done[index].actions for index in acted])), (silent, agent)):
-        if indices:
-            begun = [episodes[index][1] for index in indices]
-            actor.seed(begun[0].seed)
-            for index, trajectory in zip(indices, run_episodes(runtime, actor, begun, base), strict=True):
-                done[index] = sample_of(done[index].number, trajectory, runtime.spec.metrics)
-    if failed:
-        ends = list(accumulate(sizes))
+    ends = list(accumulate(sizes))
+    batches = [each[at : at + in_call] for each in (acted, silent) for at in range(0, len(each), in_call)]
+    for indices in batches:
+        actor = Script([done[index].actions for index in indices]) if done[indices[0]].action else agent
+        begun = [episodes[index][1] for index in indices]
+        actor.seed(begun[0].seed)
+        for index, trajectory in zip(indices, run_episodes(runtime, actor, begun, base), strict=True):
+            done[index] = sample_of(done[index].number, trajectory, runtime.spec.metrics)
         journal.replace([_record(done[end - size : end]) for size, end in zip(sizes, ends, strict=True)])
     return done
 

@@ -15,6 +15,7 @@ from seal_env.agents.evaluation import EvalSample, read_samples, sample_tasks, s
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.local.prompt import PolicyPrompt
 from seal_env.agents.lm.options import LocalPolicyOptions
+from seal_env.agents.rollouts import run_episodes
 from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.domains.arc import TOOLS
@@ -174,3 +175,18 @@ def test_failures_and_only_they_are_tried_again(tmp_path: Path) -> None:
     assert after[1::2] == before[1::2]
     assert read_samples(Journal(path)) == after
     assert [len(record["samples"]) for record in Journal(path).read()] == [2, 2]
+
+
+def test_failures_are_tried_again_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(world: Any, actor: Any, begun: Any, base: Any) -> Any:
+        sizes.append(len(begun))
+        return run_episodes(world, actor, begun, base)
+
+    sizes, path = list[int](), tmp_path / "samples.jsonl"
+    before = run(path, Scripted())
+    records = Journal(path).read()
+    Journal(path).replace([{"samples": [each | {"reward": None} for each in record["samples"]]} for record in records])
+    monkeypatch.setattr("seal_env.agents.evaluation.run_episodes", counted)
+    after = run(path, Scripted())
+    assert sizes == [2, 2]
+    assert [replace(each, seconds=0.0) for each in after] == [replace(each, seconds=0.0) for each in before]
