@@ -230,6 +230,8 @@ def _check_same(path: Path, tables: Mapping[str, Mapping[str, Any]]) -> bool:
         return True
     if has_results(path):
         field, then, now = different
+        if field == "command":
+            then, now = then or "run", now or "run"
         raise RunFolderError(
             f"out={str(path)!r} was begun with {field}={then!r}, not {now!r}: "
             f"name another folder, or resume with the same settings"
