@@ -140,6 +140,16 @@ FRAMES: Final = _words(
 )
 """Words with which an answer is given, and that say nothing of it."""
 
+KIN: Final = _words(
+    """
+    father mother parent parents son sons daughter daughters child children brother brothers sister sisters wife widow
+    husband uncle aunt cousin nephew niece grandson granddaughter grandfather grandmother friend friends enemy enemies
+    rival rivals ally allies pupil pupils student students teacher follower followers successor successors predecessor
+    heir heirs ancestor descendant descendants assistant assistants servant servants colleague colleagues
+    """
+)
+"""What one person is to another."""
+
 PASSIVE: Final = _words("is are was were be been being got")
 """Words that, with "by" behind them, turn who does something into whom it is done to."""
 

@@ -69,6 +69,8 @@ class Reading:
             return False
         if at in self.around or token.key in english.FRAMES or self._is_counted(at, token):
             return False
+        if token.key == "ad" and any(near in self.span and self.said[near].kind == "number" for near in (at - 1, at + 1)):
+            return False
         if token.key == "year" and at < self.span[0] and self.said[self.span[0]].kind != "word":
             return False
         return not any(alike(token, other) for other in self.asked)

@@ -11,6 +11,7 @@ from seal_env.tasks.knowledge.grading.denials import is_asked, is_denied
 from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
 from seal_env.tasks.knowledge.grading.lists import SEPARATORS, is_answered_again, is_chosen, is_listed, is_verb
 from seal_env.tasks.knowledge.grading.reading import Reading
+from seal_env.tasks.knowledge.grading.spans import alike
 from seal_env.tasks.knowledge.grading.text_token import Token
 
 MOST_EXTRA: Final = 18
@@ -21,6 +22,7 @@ _LINKS: Final = 3
 """Times that a sentence has the same preposition."""
 _COMPANY: Final = frozenset(["with", "for"])
 _NEAR: Final = 3
+_BEFORE_SUBJECTS: Final = frozenset(["and", "but", "that", "was", "is", "then", "actually"])
 _MEASURED: Final = frozenset(["when", "where", "how", "year", "date"])
 
 
@@ -34,6 +36,8 @@ def is_rivalled(reading: Reading) -> bool:
         or _is_accompanied(reading)
         or _is_changed(reading)
         or _is_somebody_else(reading)
+        or _is_done_by_another(reading)
+        or _is_kin(reading)
         or _other_number(reading)
         or is_denied(reading)
         or is_chosen(reading)
@@ -172,6 +176,54 @@ def _is_somebody_else(reading: Reading) -> bool:
 def _is_passive(found: Sequence[Token]) -> bool:
     keys = {token.key for token in found}
     return "by" in keys and bool(keys & english.PASSIVE)
+
+
+def _is_done_by_another(reading: Reading) -> bool:
+    """Another name does what the question asks who did: "Jon Aske built it for Mira Vald", "built by Jon Aske for her"."""
+    asked, said = reading.asked, reading.said
+    if len(asked) < 2 or asked[0].key != "who" or asked[1].key in LIGHT or not said[reading.span[0]].capital:
+        return False
+    for at in range(reading.end):
+        if at in reading.span or not alike(said[at], asked[1]):
+            continue
+        doer = at - 1 - (at > 1 and said[at - 1].key == "who")
+        start = doer
+        while _is_another(reading, start):
+            start -= 1
+        lead = reading.at(start)
+        if (
+            start < doer
+            and not said[doer].possessive
+            and (lead is None or lead.kind == "mark" or lead.key in _BEFORE_SUBJECTS)
+        ):
+            return True
+        after = reading.at(at + 1)
+        end = at + 2
+        while _is_another(reading, end):
+            end += 1
+        behind = reading.at(end)
+        ends = behind is None or behind.kind == "mark" or behind.key in english.PREPOSITIONS
+        if after and after.key == "by" and end > at + 2 and ends and not said[end - 1].possessive:
+            return True
+    return False
+
+
+def _is_another(reading: Reading, at: int) -> bool:
+    """A word of a name that is neither the gold answer's nor the question's."""
+    return at in reading.extra and reading.said[at].capital and reading.said[at].kind == "word"
+
+
+def _is_kin(reading: Reading) -> bool:
+    """Somebody told by whom they belong to: "the father of Mira Vald"."""
+    said, low = reading.said, reading.span[0]
+    return (
+        low > 1
+        and said[low].capital
+        and said[low - 1].key == "of"
+        and "of" not in {token.key for token in reading.meant}
+        and said[low - 2].key in english.KIN
+        and said[low - 2].key not in reading.given
+    )
 
 
 def _other_number(reading: Reading) -> bool:

@@ -25,7 +25,7 @@ _SAME: Final = {
     **str.maketrans({"\u2044": "/", "\u200b": "", "\u00ad": "", "\u3001": ",", "\u3002": ".", "\uff0c": ",", "\uff1b": ";"}),
 }
 _SPELLED: Final = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"})
-_RAISED: Final = regex.compile("([\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
+_RAISED: Final = regex.compile("([\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
 _ACCENTS: Final = regex.compile(r"(?<=\p{Latin})[\u0300-\u036f]+")
 _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _LETTER: Final = rf"(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{Nl}}\p{{No}}])"
