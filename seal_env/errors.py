@@ -69,7 +69,7 @@ class RunFolderError(SealError, FileExistsError):
 
 
 class StorageError(SealError, OSError):
-    """A file cannot be written: names it, and what the disk has against it (full, read-only, over the quota)."""
+    """A file cannot be written: names it and the reason (the disk is full or read-only, a quota is used up)."""
 
 
 class GraderError(SealError, ConnectionError):

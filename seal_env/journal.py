@@ -29,7 +29,7 @@ STORAGE: Final = (
     errno.EISDIR,
     errno.ESTALE,
 )
-"""What a disk may have against being written to."""
+"""Errors that mean that a file cannot be written, whatever it is that is written."""
 
 
 class Journal:
@@ -138,7 +138,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """A context for what writes below `path`. Raises StorageError, which names the path, for what a disk has against it."""
+    """A context for what writes below `path`. Raises StorageError, which names the path, if a disk refuses it."""
     try:
         yield
     except StorageError:
@@ -152,7 +152,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def storage_problem(error: BaseException) -> str | None:
-    """What a disk has against being written to, in words; None for an error that is not about that.
+    """Why a file cannot be written, in words; None for an error of another kind.
 
     Libraries in Rust, safetensors among them, and torch raise errors of their own, which only their texts tell apart.
     """

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _CODES: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters other than tab and line feed, marks of direction that outlast their line, and halves of characters."""
+"""Control characters other than tab and line feed, marks of direction that outlast their line, and unpaired surrogates."""
 
 
 def printable(text: str) -> str:

@@ -191,10 +191,10 @@ class Store(Generic[ValueT]):
                     self._waits = False
                 except (sqlite3.Error, OSError, ForeignDatabaseError) as error:
                     if self._is_foreign(error):
-                        mended = self._go_beside(error)
+                        replaced = self._go_beside(error)
                     else:
-                        mended = _is_damage(error) and self._move_aside(file, error)
-                    if not mended:
+                        replaced = _is_damage(error) and self._move_aside(file, error)
+                    if not replaced:
                         self._give_up(error)
                         return None
                 else:

@@ -1,4 +1,4 @@
-"""Damage to the file of cached results, in twelve forms: every run with it has the right result."""
+"""Damage to the file of cached results, in many forms: every run with it has the right result."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ROOT: Final = 0
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that a disk has against a command.
+    """A disk that does not do what a command needs.
 
     Attributes:
         command: A name in COMMANDS.

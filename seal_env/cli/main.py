@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code. 0: success, or a closed pipe; 1: every episode failed, tasks have problems or the self-check failed;
-        2: bad input, or what a disk or a server has against going on; 130: interrupted; 143: terminated. What can be resumed
-        says how.
+        2: bad input, or a disk or a server that fails; 130: interrupted; 143: terminated. The message says how to resume.
     """
     on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = None if on_terminal else FILE_WIDTH

@@ -133,7 +133,7 @@ def _keep(config: ExperimentConfig, made: Sequence[Path], opened: OpenRun | None
 
 
 def _explained(config: ExperimentConfig, error: BaseException) -> BaseException:
-    """The error with a note on how the run is resumed; a StorageError for what a disk has against being written to."""
+    """The error with a note on how the run is resumed; a StorageError if a disk could not be written to."""
     problem = None if isinstance(error, SealError) else storage_problem(error)
     if problem is not None:
         where = getattr(error, "filename", None) or config.out

@@ -99,7 +99,7 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise RunFolderError(f"{str(file)!r} cannot be read ({reason}): mend it, or name another folder") from error
+        raise RunFolderError(f"{str(file)!r} cannot be read ({reason}): repair it, or name another folder") from error
 
 
 def first_difference(found: Tables, tables: Tables, names: Sequence[str] = DECIDING) -> tuple[str, Any, Any] | None:

@@ -65,7 +65,7 @@ def prove(base: FrozenLM, spec: LoraSpec | None) -> Proof:
 
 
 def _check_mask(base: FrozenLM) -> None:
-    """Raises ModelError for layers that reckon with a mask themselves (DeepSeek V3.2, GLM-5): packed passes have none."""
+    """Raises ModelError for layers that use an attention mask themselves (DeepSeek V3.2, GLM-5): packed passes have none."""
     if getattr(base.model.config, "index_topk", None) is not None:
         name = f"model={base.name!r} ({base.model.config.model_type})"
         reason = "its layers choose the tokens that a token attends to (index_topk) by a mask, and packed passes have none"
