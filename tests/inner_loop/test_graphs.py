@@ -22,6 +22,7 @@ from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Piece
 from seal_env.inner_loop.batched.small_pass import Shape, SmallPasses, padded, rounded, shape_of
+from seal_env.inner_loop.deterministic import deterministic_algorithms
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.types import PROFILES, LoraSpec
 from tests.inner_loop.test_batched_inner_loop import JOBS, QUERIES, assert_same, job
@@ -99,6 +100,15 @@ def test_graphs_serve_the_next_call(llama: FrozenLM, replays: Replays) -> None:
     loop.run([replace(jobs[0], lora=LoraSpec(8, 8.0), decode=False)])
     loop.run([replace(jobs[0], method="full", decode=False)])
     assert loop._kept.bytes_held == 0
+
+
+def test_graphs_of_other_algorithms_are_not_replayed(llama: FrozenLM, replays: Replays) -> None:
+    loop, jobs = BatchedInnerLoop(llama, 2, graphs=True), [job(1, decode=False)]
+    loop.run(jobs)
+    usual = len(replays.widths)
+    with deterministic_algorithms():
+        loop.run(jobs)
+    assert len(replays.widths) == 2 * usual > 0  # plain runs come first again
 
 
 def test_passes_that_train_on_padding_run_as_they_are(llama: FrozenLM, replays: Replays) -> None:

@@ -91,7 +91,7 @@ class SmallPasses:
             return False
         if not self._stack.products.every_row or any(piece.real < len(piece.ids) for piece in layout.pieces):
             return False
-        return self._recorder.knows(shape_of(layout, slots))
+        return self._recorder.knows(_key(shape_of(layout, slots)))
 
     def run(self, layout: Layout, slots: Sequence[int]) -> torch.Tensor:
         """Compute the gradients of a step of the jobs in these slots. Returns the jobs' mean losses, [jobs]."""
@@ -106,7 +106,12 @@ class SmallPasses:
             with self._model.current.anchored(self._anchor):
                 return forward_backward(self._model, self._stack, packed, where, len(slots), attention)
 
-        return self._recorder.run(shape, work, inputs)
+        return self._recorder.run(_key(shape), work, inputs)
+
+
+def _key(shape: Shape) -> tuple[Shape, bool]:
+    """A graph replays the algorithms with which it was recorded."""
+    return shape, torch.are_deterministic_algorithms_enabled()
 
 
 def shape_of(layout: Layout, slots: Sequence[int]) -> Shape:
