@@ -15,12 +15,16 @@ MAX_LINES: Final = 4
 
 _SORRY = r"(?:(?:i[ ]am|i'm)[ ](?:\w+[ ])?(?:sorry|afraid)|sorry|apologies|my[ ]apologies|i[ ]apologi[sz]e|unfortunately)"
 _CANNOT = (
-    r"i(?:[ ](?:can't|cannot|can[ ]not|won't|will[ ]not|am[ ]unable[ ]to|am[ ]not[ ](?:able|allowed|permitted|going)[ ]to)"
+    r"i(?:[ ](?:can't|cannot|can[ ]not|won't(?:[ ]be[ ]able[ ]to)?|will[ ]not(?:[ ]be[ ]able[ ]to)?"
+    r"|am[ ]unable[ ]to|am[ ]not[ ](?:able|allowed|permitted|going)[ ]to)"
     r"|'m[ ](?:unable|not[ ](?:able|allowed|permitted|going))[ ]to)(?:[ ]\w+ly)?"
 )
-_REQUEST = r"(?:(?:with[ ])?(?:that|this|these|those|it|your|you|the|such|any)|(?:content|information|texts?|statements?)\b)"
+_REQUEST = (
+    r"(?:(?:with[ ])?(?:that|this|these|those|it|your|you|the|such|any)"
+    r"|(?:content|information|texts?|statements?|implications)\b)"
+)
 _SERVE = (
-    rf"(?:(?:assist|comply)\b|help[ ](?:with[ ]{_REQUEST}|you(?:[ ]with|[.!]|$))"
+    rf"(?:(?:assist|comply)\b|help(?:[.!]|$)|help[ ](?:with[ ]{_REQUEST}|you(?:[ ]with|[.!]|$))"
     rf"|(?:engage|continue|proceed)[ ]with[ ]{_REQUEST}"
     r"|(?:respond[ ]to|fulfil+|answer|provide|write|create|generate|produce|complete|process|perform|do|discuss|share"
     rf"|summari[sz]e|rewrite|support)[ ]{_REQUEST})"
@@ -48,7 +52,10 @@ _NO_TEXT = (
     rf"{_SEEMS}you (?:haven't|have not|didn't|did not|forgot to) (?:yet |actually )?"
     r"(?:provided?|shared?|included?|attach(?:ed)?|pasted?|give|given|sent|send)\b"
     rf"|{_SEEMS}(?:there(?: is|'s| was)|i see|i have) no {_TEXT}"
-    r"(?:[.!]|$| (?:provided|given|here|attached|included|in (?:your|this|the) (?:message|prompt|request)|to work))"
+    r"(?:[.!]|$| (?:provided|given|here|attached|included|in (?:your|this|the) (?:message|prompt|request)"
+    r"|to (?:work|analy[sz]e|summari[sz]e|rewrite)))"
+    rf"|{_SEEMS}the {_TEXT} (?:is|got|seems to be|appears to be) (?:missing|empty|cut off|incomplete)(?:[.!]|$)"
+    r"|(?:this|that|your|the) request (?:violates|goes against) (?:my|our)\b"
     rf"|{_SEEMS}no {_TEXT} (?:was|is|has been) (?:provided|given|attached|included|shared)\b"
     rf"|i (?:can't|cannot|don't|do not) (?:see|find|have|have access to) (?:the|any|a|your) {_TEXT}"
     r"(?:[.!]|$| (?:you|in your|to))"
@@ -61,7 +68,7 @@ _OTHER_LANGUAGES = (
     r"|desculp[ea][ ,]+(?:mas[ ])?(?:eu[ ])?não[ ]posso|mi[ ]dispiace[ ,]+(?:ma[ ])?non[ ]posso"
     r"|извините[ ,]+(?:но[ ])?я[ ]не[ ]могу"
     r"|(?:很|非常|十分)?抱歉[,，]?\s?(?:但)?我(?:无法|無法|不能)|(?:对不起|對不起)[,，]?\s?(?:但)?我(?:无法|無法|不能)"
-    r"|申し訳(?:ありません|ございません)が|죄송하지만"
+    r"|(?:عذرًا|عذرا|آسف|أعتذر)[،, ]+(?:لكن )?(?:لا|لن) (?:أستطيع|يمكنني)|申し訳(?:ありません|ございません)が|죄송하지만"
 )
 _FIRST_SENTENCE = re.compile(
     rf"(?:{_SORRY}[ ,.!—-]*(?:but[ ])?)?+(?:{_CANNOT}[ ]{_SERVE}|{_DECLINE}|{_NO_TOOLS}|{_NO_TEXT})"

@@ -14,7 +14,7 @@ MAX_CHARACTERS: Final = 400
 
 _INTERJECTION = (
     r"(?:sure(?: thing)?|certainly|of course|absolutely|definitely|gladly|okay|ok|alright|great(?: question)?|got it"
-    r"|understood|no problem|hello|hi(?: there)?|hey|thank you|thanks|gerne|natürlich|bien sûr"
+    r"|understood|hmm+|no problem|hello|hi(?: there)?|hey|thank you|thanks|gerne|natürlich|bien sûr"
     r"|¡?claro(?: que sí)?|por supuesto|certo|конечно|当然(?:可以)?|好的) *[!.,—:\uff01\uff0c。-]*"
 )
 _HELP = r"(?:help|assist|support)\b"
@@ -40,9 +40,17 @@ _OFFERS = (
     rf"(?:i apologi[sz]e|(?:i'm |i am )?sorry|(?:my )?apologies) for (?:the|any) {_WRONG}(?=[.,!])",
 )
 _BEGINNINGS = (
-    r"let(?:'s| me| us) (?:get started|begin|start|think about|analy[sz]e|break (?:it|this) down|take a look|look at)\b",
+    (
+        r"let(?:'s| me| us) (?:get started|begin|start|think(?: about)?\b|see what i can"
+        r"|analy[sz]e|break (?:it|this) down|take a look|look at)\b"
+    ),
     r"i(?:'ll| will) (?:now )?(?:begin|start|proceed|write|analy[sz]e|list|provide) (?:by|with|down|out|some|a list)\b",
     r"i(?:'ll| will) (?:now )?(?:write|analy[sz]e|list|provide|rewrite) the (?:texts?|passage|statements|implications)\b",
+    r"(?:so,? )?the user (?:wants|is asking|asks|asked|needs) (?:me to|for (?:the |some )?implications)\b",
+    (
+        r"we (?:need|have|are asked) to (?:produce|write|generate|list|output)"
+        r" (?:the |some |a list of )?(?:implications|statements)\b"
+    ),
 )
 _ANNOUNCEMENTS = (
     r"(?:(?:based on|from|given) (?:the|this|your) (?:passage|text|article)[^,:]{0,60}, )?here (?:are|is|you go)\b",
