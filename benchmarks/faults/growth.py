@@ -17,9 +17,8 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks.faults.children import fork
 from benchmarks.faults.records import Finding
-from seal_env.agents.baselines.random_agent import RandomAgent
+from seal_env.agents.baselines.fixed import FINETUNE_ONLY, FixedAgent
 from seal_env.agents.rollouts import Start, run_episodes
-from seal_env.envs.base import action_space
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.settings import Settings
@@ -28,7 +27,7 @@ MIB: Final = 2**20
 MOST_MIB: Final = 30.0
 """Growth of memory that counts as none: of a process's own caches, which are bounded."""
 WARM_SHARE: Final = 0.25
-TOGETHER: Final = 50
+TOGETHER: Final = 100
 LIMIT_SECONDS: Final = 3600.0
 ENVIRONMENTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("SEAL-ARC-Mini-v0", {"max_examples": 2}),
@@ -63,13 +62,14 @@ def cycles(count: int) -> Iterator[dict[str, float]]:
 
 def soak(count: int) -> Iterator[dict[str, float]]:
     """Episodes of `mini`, TOGETHER at a time, each with an update of its own; what the process has after each batch."""
-    runtime = Runtime(Settings.resolve(subset="mini-train", max_examples=2, max_turns=1, cache="off", decode="never"))
+    small = {"max_examples": 2, "default_num_epochs": 1, "max_turns": 1}
+    runtime = Runtime(Settings.resolve(subset="mini-train", cache="off", decode="never", **small))
     runtime.load()
-    agent, ids = RandomAgent(action_space(runtime)), runtime.taskset.task_ids
+    agent, ids, base = FixedAgent(FINETUNE_ONLY), runtime.taskset.task_ids, BaseAnswerCache(TOGETHER)
     for first in range(0, count, TOGETHER):
         numbers = range(first, min(count, first + TOGETHER))
         starts = [Start(ids[number % len(ids)], number) for number in numbers]
-        played = run_episodes(runtime, agent, starts, BaseAnswerCache(TOGETHER))
+        played = run_episodes(runtime, agent, starts, base)
         failed = sum(each.truncated for each in played)
         yield {**measure(), "failed": float(failed), "lost": float(len(numbers) - len(played))}
 
