@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Final
 
 import gymnasium
@@ -137,6 +138,8 @@ def action_space(runtime: Runtime) -> SelfEditSpace:
 
 def without_unknown(options: Any, known: str, names: set[str]) -> dict[str, Any]:
     """The options of `reset` as a dict. Raises SettingError for an unknown one."""
+    if not isinstance(options or {}, Mapping):
+        raise SettingError("options", options, known)
     given = dict(options or {})
     if unknown := set(given) - names:
         raise SettingError("options", sorted(unknown), known)

@@ -56,6 +56,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_task_file(path: Path) -> ArcTask:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device read for ever
+        raise TaskError(f"{path}: a pipe or a device, not a file")
     return _task_file(path, _read_json(path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,14 @@ def folder(path: Path, **files: Any) -> str:
 def test_hidden_files_of_a_folder_are_none_of_it(tmp_path: Path) -> None:
     (tmp_path / "._aa.json").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
     assert load_taskset(folder(tmp_path, aa=TASK)).task_ids == ("aa",)
+
+
+def test_pipes_and_devices_of_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "bb.json")
+    (tmp_path / "cc.json").symlink_to("/dev/zero")
+    path = folder(tmp_path, aa=TASK)
+    with pytest.warns(UserWarning, match=r"2 of 3 tasks of .* left out:\n.*bb\.json: a pipe.*\n.*cc\.json: a pipe"):
+        assert load_taskset(path, "skip").task_ids == ("aa",)
 
 
 def test_every_bad_file_of_a_folder_is_named_with_what_is_wrong(tmp_path: Path) -> None:

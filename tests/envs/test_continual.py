@@ -250,8 +250,8 @@ def test_only_this_environment_has_sequences() -> None:
         gymnasium.make("SEAL-ARC-Mini-v0", sequence=2)
 
 
-@pytest.mark.parametrize("options", [{"task_ids": TASKS[:2]}, {"task_ids": [TASKS[0]] * 3}, {"tasks": TASKS}])
-def test_options_that_are_no_sequence_are_named(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"task_ids": TASKS[:2]}, {"task_ids": [TASKS[0]] * 3}, {"tasks": TASKS}, TASKS])
+def test_options_that_are_no_sequence_are_named(options: Any) -> None:
     with pytest.raises(SettingError):
         make().reset(options=options)
 
