@@ -29,8 +29,11 @@ MOST_MIB: Final = 30.0
 WARM_SHARE: Final = 0.25
 TOGETHER: Final = 100
 LIMIT_SECONDS: Final = 3600.0
+_FLAGS: Final = {f"use_{name}_augmentations": name == "basic" for name in ("basic", "size", "chain", "repeat")}
+SELF_EDIT: Final = json.dumps([{"name": "augment", "arguments": _FLAGS}, {"name": "finetune", "arguments": {}}])
+"""Trains with the settings' own epochs."""
 ENVIRONMENTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("SEAL-ARC-Mini-v0", {"max_examples": 2}),
+    ("SEAL-ARC-Mini-v0", {"max_examples": 2, "default_num_epochs": 1}),
     ("SEAL-Knowledge-v0", {"subset": "synthetic-eval:4"}),
     ("SEAL-Continual-v0", {"subset": "synthetic-eval:4", "sequence": 2}),
 )
@@ -54,7 +57,7 @@ def cycles(count: int) -> Iterator[dict[str, float]]:
         name, settings = ENVIRONMENTS[number % len(ENVIRONMENTS)]
         env: gymnasium.Env[str, str] = gymnasium.make(name, disable_env_checker=True, cache="off", **settings)
         env.reset(seed=number)
-        env.step('[{"name": "finetune", "arguments": {}}]')
+        env.step(SELF_EDIT if "ARC" in name else FINETUNE_ONLY)
         env.close()
         del env
         yield measure()
@@ -65,12 +68,12 @@ def soak(count: int) -> Iterator[dict[str, float]]:
     small = {"max_examples": 2, "default_num_epochs": 1, "max_turns": 1}
     runtime = Runtime(Settings.resolve(subset="mini-train", cache="off", decode="never", **small))
     runtime.load()
-    agent, ids, base = FixedAgent(FINETUNE_ONLY), runtime.taskset.task_ids, BaseAnswerCache(TOGETHER)
+    agent, ids, base = FixedAgent(SELF_EDIT), runtime.taskset.task_ids, BaseAnswerCache(TOGETHER)
     for first in range(0, count, TOGETHER):
         numbers = range(first, min(count, first + TOGETHER))
         starts = [Start(ids[number % len(ids)], number) for number in numbers]
         played = run_episodes(runtime, agent, starts, base)
-        failed = sum(each.truncated for each in played)
+        failed = sum(each.truncated or not each.info["optimizer_steps"] for each in played)
         yield {**measure(), "failed": float(failed), "lost": float(len(numbers) - len(played))}
 
 
