@@ -15,6 +15,7 @@ from seal_env.agents.replays import Recorded, Script, replay
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
+from seal_env.errors import PolicyError
 from seal_env.intervals import Interval, bootstrap, pass_at_k
 from seal_env.journal import Journal
 
@@ -191,7 +192,10 @@ def _try_again(
     journal: Journal,
     base: BaseAnswerCache,
 ) -> list[EvalSample]:
-    """All samples in a journal, after those that infrastructure failures ended have been run again, in batches."""
+    """All samples in a journal, after those that infrastructure failures ended have been run again, in batches.
+
+    A batch for which the policy has no action again stays as it is: the prompts may be why, and the others are to be done.
+    """
     done, sizes = read_samples(journal), [len(record["samples"]) for record in journal.read()]
     failed = [index for index, sample in enumerate(done) if sample.failed]
     acted, silent = ([index for index in failed if bool(done[index].action) is has_action] for has_action in (True, False))
@@ -201,7 +205,11 @@ def _try_again(
         actor = Script([done[index].actions for index in indices]) if done[indices[0]].action else agent
         begun = [episodes[index][1] for index in indices]
         actor.seed(begun[0].seed)
-        for index, trajectory in zip(indices, run_episodes(runtime, actor, begun, base), strict=True):
+        try:
+            trajectories = run_episodes(runtime, actor, begun, base)
+        except PolicyError:
+            continue
+        for index, trajectory in zip(indices, trajectories, strict=True):
             done[index] = sample_of(done[index].number, trajectory, runtime.spec.metrics)
         journal.replace([_record(done[end - size : end]) for size, end in zip(sizes, ends, strict=True)])
     return done

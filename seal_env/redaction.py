@@ -6,6 +6,7 @@ applied to what servers answer, to errors and to everything that a run folder ge
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from base64 import b64encode
@@ -59,7 +60,8 @@ def redacted_message(text: str) -> str:
 
 def _secrets() -> set[str]:
     found = set(_of_environment())
-    return {each for each in (*_remembered, *found) if each.lower() not in PLACEHOLDERS}
+    secrets = {each for each in (*_remembered, *found) if each.lower() not in PLACEHOLDERS}
+    return secrets | {json.dumps(each)[1:-1] for each in secrets}  # as they stand in JSON
 
 
 def _of_environment() -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from seal_env.errors import RunFolderError
+from seal_env.errors import RunFolderError, StorageError
 from seal_env.journal import storage_errors, write_whole
 
 LOCK: Final = ".lock"
@@ -47,6 +47,10 @@ def hold(folder: Path) -> Iterator[None]:
             lock.acquire()
         except Timeout as error:
             raise FolderInUseError(_in_use(folder, _owner(folder))) from error
+        except NotImplementedError as error:
+            raise StorageError(
+                f"out={str(folder)!r} is on a file system without locks: name a folder on a local one"
+            ) from error
     stop = Event()
     try:
         _refuse_another_host(folder)

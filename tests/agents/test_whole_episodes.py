@@ -20,7 +20,7 @@ from seal_env.agents.trainers.rest_em import RestEm
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.domains.arc import TOOLS
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import SettingError
+from seal_env.errors import PolicyError, SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.inner_loop.tokens.arguments import TemplateArguments
 from seal_env.journal import Journal
@@ -175,6 +175,25 @@ def test_failures_and_only_they_are_tried_again(tmp_path: Path) -> None:
     assert after[1::2] == before[1::2]
     assert read_samples(Journal(path)) == after
     assert [len(record["samples"]) for record in Journal(path).read()] == [2, 2]
+
+
+class Silent(Scripted):
+    """Has no action for any episode."""
+
+    learns = False
+
+    def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
+        raise PolicyError("no action for such a prompt")
+
+
+def test_failures_that_nothing_mends_stay(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    before = run(path, Scripted())
+    record = Journal(path).read()[1]["samples"]
+    Journal(path).replace([Journal(path).read()[0], {"samples": [each | {"reward": None, "action": ""} for each in record]}])
+    after = run(path, Silent())
+    assert after[:2] == before[:2]
+    assert [sample.failed for sample in after] == [False, False, True, True]
 
 
 def test_failures_are_tried_again_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,15 @@ def test_a_second_process_is_told_who_has_the_folder(tmp_path: Path) -> None:
         assert again.resumes
 
 
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def acquire(_: Any) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    with pytest.raises(StorageError, match="without locks"), hold(tmp_path):
+        pass
+
+
 @pytest.mark.parametrize(("host", "age", "taken"), [("elsewhere", 0, False), ("elsewhere", STALE_SECONDS + 60, True)])
 def test_record_of_another_host_counts_while_it_is_fresh(tmp_path: Path, host: str, age: float, taken: bool) -> None:
     record = tmp_path / OWNER

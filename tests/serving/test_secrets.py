@@ -195,6 +195,12 @@ def test_journals_and_whole_files_have_none(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "the key is ***"
 
 
+def test_secrets_are_found_as_they_stand_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", 'half"and\\half')
+    write_whole(tmp_path / "file", json.dumps({"said": 'half"and\\half'}))
+    assert json.loads((tmp_path / "file").read_text()) == {"said": "***"}
+
+
 def test_words_and_placeholders_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("none", "EMPTY", "token", "lm-studio", "/home/someone/key"):
         monkeypatch.setenv("OPENAI_API_KEY", key)
