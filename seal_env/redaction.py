@@ -26,6 +26,8 @@ _NAMES: Final = re.compile(
 _ADDRESSES: Final = re.compile(r"_(?:PROXY|URL|ENDPOINT|URI)\Z", re.IGNORECASE)
 _USER: Final = re.compile(r"(?<=://)[^\s\"']{0,500}@|(?<![^\s\"'/:@])[^\s\"'/:@]{1,200}+:(?!//)[^\s\"'@]{1,500}+@")
 _HEADER: Final = re.compile(r"\b(bearer|authorization\W{1,8}basic)\s+[^\s\"',;}]+", re.IGNORECASE)
+_ESCAPES: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|/)")
+"""Ways in which JSON may write a character that stands for itself."""
 _remembered: set[str] = set()
 
 
@@ -74,6 +76,8 @@ def _of_environment() -> Iterator[str]:
 
 def _without(value: Any, secrets: list[str]) -> Any:
     if isinstance(value, str):
+        plain = _ESCAPES.sub(lambda found: chr(int(found[1], 16)) if found[1] else "/", value) if "\\" in value else value
+        value = plain if any(secret in plain and secret not in value for secret in secrets) else value
         for secret in secrets:
             value = value.replace(secret, HIDDEN)
         return value

@@ -201,6 +201,12 @@ def test_secrets_are_found_as_they_stand_in_json(tmp_path: Path, monkeypatch: py
     assert json.loads((tmp_path / "file").read_text()) == {"said": "***"}
 
 
+def test_secrets_are_found_in_json_within_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret/of-mine")
+    assert redacted(r'{"a": "\u0073ecret\/of-mine"}') == '{"a": "***"}'
+    assert redacted(r"a\u0020b \/ c") == r"a\u0020b \/ c"
+
+
 def test_words_and_placeholders_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("none", "EMPTY", "token", "lm-studio", "/home/someone/key"):
         monkeypatch.setenv("OPENAI_API_KEY", key)
