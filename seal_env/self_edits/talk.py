@@ -71,9 +71,24 @@ _BEFORE = re.compile(
     rf"|{_INTERJECTION} *\Z",
     re.IGNORECASE,
 )
-_BEHIND = re.compile(rf"(?:{_TALK})+\Z", re.IGNORECASE)
+_REMARKS = (
+    r"\((?:word|token|character) count:? ?\d+\)[.]?",
+    (
+        r"(?:\*{0,2}note:?\*{0,2} )?(?:these|the (?:above )?(?:texts|statements|implications)|i) (?:are |have )?(?:all )?"
+        r"(?:based|derived|inferred|drawn|written)\b[^.]*(?:the passage|the text|above)[.]?"
+    ),
+    r"\W*end of (?:the )?(?:texts|statements|implications|list|response|output|answer)\W*",
+)
+_BEHIND = re.compile(rf"(?:(?:{_TALK})+|{_any_of(*_REMARKS)})\Z", re.IGNORECASE)
 _NOTHING = re.compile(
-    r"(?:null|none|nil|n/a|nan|undefined|true|false|error|done|finished|completed?|yes|no)[.!]*\Z", re.IGNORECASE
+    r"\W*(?:null|none|nil|n/a|nan|undefined|true|false|done|finished|completed?|yes|no|todo|tbd|redacted|placeholder"
+    r"|(?:(?:http )?(?:error )?[45]\d\d:? )?(?:internal server error|bad gateway|service unavailable|gateway time-?out"
+    r"|too many requests|not found|forbidden|unauthorized|bad request)|error(?:: .{1,300})?)\W*\Z",
+    re.IGNORECASE,
+)
+_THINKING = re.compile(
+    r"\W*(?:(?:my |the )?(?:thinking|thought|reasoning) process|chain of thought|inner monologue|scratchpad)\W*\Z",
+    re.IGNORECASE,
 )
 
 
@@ -84,10 +99,11 @@ def without_talk(text: str) -> str:
         text: a reply.
 
     Returns:
-        Empty if the reply is talk from end to end, or one word that says that there is no text.
+        Empty if the reply is talk from end to end, begins with the heading of a thought, or says in a word or as a server's
+        error that there is no text.
     """
     lines = [line for line in map(str.strip, text.splitlines()) if line]
-    if len(lines) == 1 and _NOTHING.match(lines[0]):
+    if (len(lines) == 1 and _NOTHING.match(lines[0])) or (lines and _THINKING.match(lines[0])):
         return ""
     rest = ""
     while lines and not (rest := _after_talk(lines[0])):
