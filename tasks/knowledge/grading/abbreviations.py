@@ -27,7 +27,12 @@ def one_of_both(said: Sequence[Token], meant: Sequence[Token]) -> tuple[Token, .
             if not wanted.isdisjoint(_keys(within)) and kept[-1].key not in wanted:
                 kept[-1:] = within
             at = end
-        elif 0 < end < at + _LONGEST and wanted.isdisjoint(_keys(within)) and _in_order(within, kept):
+        elif (
+            0 < end < at + _LONGEST
+            and said[end - 1].key != "?"
+            and wanted.isdisjoint(_keys(within))
+            and _in_order(within, kept)
+        ):
             at = end
         else:
             kept.append(said[at])

@@ -17,7 +17,10 @@ def is_denied(reading: Reading) -> bool:
     ends = [-1, *(at for at, token in enumerate(said) if token.kind == "mark" and token.key in ENDS)]
     for at, token in enumerate(said):
         after = reading.at(at + 1)
-        pair = (token.key, after.key if after else "") in english.DENIAL_PAIRS
+        following = after.key if after else ""
+        pair = (token.key, following) in english.DENIAL_PAIRS or (
+            token.key in english.ALL and following in english.EXCEPTIONS
+        )
         if (
             token.kind != "word"
             or token.key in reading.given
@@ -39,9 +42,22 @@ def _is_hedge(reading: Reading, at: int) -> bool:
     token, low = reading.said[at], reading.span[0]
     if token.key in english.CONCESSIONS:
         return at < low and any(place < at for place in reading.extra)
+    if token.key in english.OPINIONS or token.key == "used":
+        return _is_opinion(reading, at)
     if token.key in english.CONDITIONS:
         return low - 5 <= at < low
     return token.key in english.HEDGES and at < low and not (token.capital and token.key == "may")
+
+
+def _is_opinion(reading: Reading, at: int) -> bool:
+    """What others think, or thought: "some historians think", "was once thought to"; and what "used to be"."""
+    before = [token.key for token in reading.said[max(0, at - 3) : at]]
+    after = [token.key for token in reading.said[at + 1 : at + 3]]
+    if reading.said[at].key == "used":
+        return after == ["to", "be"] and at < reading.span[0]
+    if any(key in english.OTHERS for key in before[-2:]):
+        return at < reading.span[0]
+    return after[:1] == ["to"] and after[1:] in (["have"], ["be"]) and any(key in english.PASSIVE for key in before)
 
 
 def _is_aside(reading: Reading, at: int) -> bool:

@@ -47,6 +47,7 @@ FALSITY: Final = _words(
     guess unlikely impossible disproved refuted rejected excluding except nope doubt doubts doubtful doubted debunked
     disputed questionable reportedly purportedly conceivably arguably rumoured rumored speculated
     suspected alleged supposed purported lie refuse refuses excluded exception apart aside contrast
+    probably presumably apparently seemingly
     """
 )
 """Words that deny, or leave open, what stands beside them."""
@@ -54,9 +55,28 @@ FALSITY: Final = _words(
 DENIAL_PAIRS: Final = frozenset(
     {
         *(("instead", "of"), ("rather", "than"), ("other", "than"), ("far", "from"), ("ruled", "out"), ("so", "called")),
+        *(("most", "likely"), ("very", "likely"), ("attributed", "to"), ("credited", "to")),
         *(("to", "say"), ("i", "mean"), ("to", "some"), ("some", "say"), ("opposed", "to")),
     }
 )
+EXCEPTIONS: Final = _words("save bar besides")
+"""Words that except what follows them, behind one that means all."""
+
+ALL: Final = _words("all everyone everybody anyone anybody everything anything everywhere anywhere")
+OTHERS: Final = _words(
+    "some many most several others people historians scholars experts critics legend tradition locals they"
+)
+"""Whose opinion leaves open what they think."""
+
+OPINIONS: Final = _words(
+    """
+    think thinks thought believe believes believed say says said claim claims claimed hold holds held credit credits
+    credited attribute attributes attributed suspect suspects assume assumes assumed consider considers considered
+    suppose suggest suggests suggested name names argue argues argued guess
+    """
+)
+"""What they do, and what is done to what they think it is."""
+
 HEDGES: Final = _words("could might may would should")
 """Words that leave open what stands behind them."""
 
@@ -91,6 +111,28 @@ POSITIONS: Final = _words("by around about through with during since from to int
 
 DEGREES: Final = _words("more most less least better best worse worst further farther")
 """Comparatives and superlatives that are formed irregularly."""
+
+RANKS: Final = _words("under behind beside against before after near beyond")
+"""Words between people and the one by whom they are told."""
+
+DISTANCES: Final = _words("away far across distance up down off along out over way ways walk drive ride journey view")
+MEASURES: Final = _words(
+    "meter kilometer mile yard foot hour minute day league miles leagues hours minutes days metres meters kilometres "
+    "kilometers yards feet"
+)
+"""Words before "from" that tell how far from a place another is."""
+
+WAYS: Final = _words(
+    "road roads route path track way halfway next close closer nearer nearest adjacent opposite similar comparable "
+    "equivalent identical parallel line railway highway street trail ferry gateway similarly"
+)
+"""Words before "to" that tell of another place than the one behind it."""
+
+SURROUNDINGS: Final = _words(
+    "sight view reach vicinity outskirts suburbs edge border borders neighbourhood neighborhood environs hinterland gates "
+    "upstream downstream ahead proximity"
+)
+"""Words before "of" that do so."""
 
 LIMITS: Final = frozenset(
     {

@@ -56,6 +56,7 @@ _BRACKETS: Final = regex.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _REMARK: Final = regex.compile(r"(?<=[\w)]),\s+(?!and\b|or\b)[a-z].*", regex.DOTALL)
 _SECOND_YEAR: Final = regex.compile(r"(?<=\b[0-9]{4})[-/\N{EN DASH}][0-9]{2}\b(?![-/])(?: seasons?\b)?")
 _NAMED: Final = regex.compile(r"^an?\s(?:[^\W\d_]+\s){1,4}(?:called|named|known as)\s")
+_ASKS: Final = regex.compile(r"\?\W*$")
 _HYPHEN: Final = regex.compile(r"\p{Dash_Punctuation}|\N{MINUS SIGN}")
 
 known_tokens = lru_cache(maxsize=4096)(tokens)
@@ -72,7 +73,7 @@ class LexicalGrader:
         meant = known_tokens(gold, True)
         answer = first_answer(prediction, question)
         said = tokens(answer, True)
-        asks = answer.endswith("?") and not gold.endswith("?")
+        asks = bool(_ASKS.search(answer)) and not gold.endswith("?")
         if (keys := _keys(meant)) and not asks and keys in (_keys(said), _keys(tokens(prediction, True))):
             return True
         for joined in (True, False) if _HYPHEN.search(f"{question}{gold}{answer}") else (True,):

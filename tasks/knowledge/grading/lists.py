@@ -105,7 +105,9 @@ def _is_item(reading: Reading, places: range, separator: str) -> bool:
     dated = any(reading.said[at].kind in ("number", "date") for at in places)
     if keys[first] in english.PREPOSITIONS and keys[first] != before and (places.step > 0 or dated):
         return False
-    light = ARTICLES | (_OWNED if any(token.key == "who" for token in reading.asked) else set())
+    named_too = separator == "and" and any(reading.said[at].capital and at in reading.extra for at in places)
+    owned = named_too or any(token.key == "who" for token in reading.asked)
+    light = ARTICLES | (_OWNED if owned else set())
     rest = [at for at in places if keys[at] not in light | {"also", before} - {""}]
     if places.step > 0 and rest:
         head = reading.said[rest[0]]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
+from seal_env.tasks.knowledge.grading.bystanders import is_told_by
 from seal_env.tasks.knowledge.grading.denials import is_asked, is_denied
 from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
 from seal_env.tasks.knowledge.grading.lists import SEPARATORS, is_answered_again, is_chosen, is_listed, is_verb
@@ -38,6 +39,7 @@ def is_rivalled(reading: Reading) -> bool:
         or _is_somebody_else(reading)
         or _is_done_by_another(reading)
         or _is_kin(reading)
+        or is_told_by(reading)
         or _other_number(reading)
         or is_denied(reading)
         or is_chosen(reading)

@@ -70,6 +70,8 @@ RIGHT = [
     (WHY, "it was not visible", "It was not visible."),
 ]
 WRONG = [
+    (WHO, "Mira Valdén", "Mira Valdén(?)"),
+    (WHO, "Mira Valdén", "Mira Valdén [?]"),
     # forms of a name, and words derived from others: a list of words cannot tell them from other names
     (WHO, "Mongol sailors", "It was built by Mongolian sailors"),
     (WHY, "to protect ships", "For the protection of the ships."),
