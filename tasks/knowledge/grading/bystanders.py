@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
+from seal_env.tasks.knowledge.grading.deeds import PARTICLES, is_verb_of
 from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
 from seal_env.tasks.knowledge.grading.reading import Reading
 from seal_env.tasks.knowledge.grading.spans import alike
@@ -36,6 +37,8 @@ def _is_in_a_clause(reading: Reading) -> bool:
     said, low = reading.said, reading.span[0]
     for at in range(1, low - 1):
         between = range(at + 1, low)
+        if said[at].key == "whose" and any(place in reading.extra for place in between):
+            return True
         inside = any(place in reading.extra for place in between) and not any(
             said[place].kind == "mark" or said[place].key in english.PASSIVE for place in between
         )
@@ -47,15 +50,16 @@ def _is_in_a_clause(reading: Reading) -> bool:
 
 
 def _is_a_helper(reading: Reading) -> bool:
-    """Another name stands before something done by the gold answer: "Jon Aske, helped by Mira Vald"."""
-    by = _before(reading)
+    """Somebody else to whom the gold answer does something: "Jon Aske, helped by Mira Vald", "men sent by Mira Vald"."""
+    said, by = reading.said, _before(reading)
+    if by < 2 or said[by].key != "by":
+        return False
+    deed = by - 1 - (said[by - 1].key in PARTICLES)
     return (
-        by > 1
-        and reading.said[by].key == "by"
-        and by - 1 in reading.extra
-        and reading.said[by - 1].key not in english.PREPOSITIONS
-        and any(_is_name(reading, at) for at in (by - 2, by - 3))
-        and not any(alike(reading.said[at], token) for at in range(by) for token in reading.asked[1:2])
+        deed in reading.extra
+        and said[deed].key not in english.PREPOSITIONS
+        and (deed - 1 in reading.extra or _is_name(reading, deed - 2))
+        and not any(is_verb_of(token, reading.asked[1:2]) for token in said[:by])
     )
 
 

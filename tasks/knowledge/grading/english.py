@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
-LIGHT: Final = _words(
+LIGHT: Final = words(
     """
     a an the it its this that these those he she they his her hers him them their theirs there here which who whom
     whose what when where how why is are was were be been being am has have had having do does did done will would
@@ -20,19 +21,19 @@ LIGHT: Final = _words(
 )
 """Words that say nothing by themselves."""
 
-SHARED: Final = _words("a an as am at do had has he her his in is it me on or per so they to was we will")
+SHARED: Final = words("a an as am at do had has he her his in is it me on or per so they to was we will")
 """Those that other languages write as well."""
 
-EDGES: Final = LIGHT - _words("and since during through while per us i")
+EDGES: Final = LIGHT - words("and since during through while per us i")
 """Words that may be left out at either end of a gold answer."""
 
-ARTICLES: Final = _words("a an the")
-RELATIVES: Final = _words("which who that whose where when while because since as although though")
+ARTICLES: Final = words("a an the")
+RELATIVES: Final = words("which who that whose where when while because since as although though")
 """Words that begin a clause."""
 
-PREPOSITIONS: Final = _words("in on at by as after before during since until from for with without under between through")
+PREPOSITIONS: Final = words("in on at by as after before during since until from for with without under between through")
 
-DENIALS: Final = _words(
+DENIALS: Final = words(
     """
     not no nor never neither none nobody nothing nowhere without unless dont doesnt didnt isnt wasnt arent werent
     hasnt havent hadnt wont wouldnt cant cannot couldnt shouldnt aint nt unlike but
@@ -40,7 +41,7 @@ DENIALS: Final = _words(
 )
 """Words that deny what follows them."""
 
-FALSITY: Final = _words(
+FALSITY: Final = words(
     """
     incorrect incorrectly wrong wrongly false falsely untrue mistaken mistakenly deny denies denied unknown unclear
     unsure hardly scarcely barely versus vs contrary opposite myth supposedly allegedly maybe perhaps possibly
@@ -59,16 +60,16 @@ DENIAL_PAIRS: Final = frozenset(
         *(("to", "say"), ("i", "mean"), ("to", "some"), ("some", "say"), ("opposed", "to")),
     }
 )
-EXCEPTIONS: Final = _words("save bar besides")
+EXCEPTIONS: Final = words("save bar besides")
 """Words that except what follows them, behind one that means all."""
 
-ALL: Final = _words("all everyone everybody anyone anybody everything anything everywhere anywhere")
-OTHERS: Final = _words(
+ALL: Final = words("all everyone everybody anyone anybody everything anything everywhere anywhere")
+OTHERS: Final = words(
     "some many most several others people historians scholars experts critics legend tradition locals they"
 )
 """Whose opinion leaves open what they think."""
 
-OPINIONS: Final = _words(
+OPINIONS: Final = words(
     """
     think thinks thought believe believes believed say says said claim claims claimed hold holds held credit credits
     credited attribute attributes attributed suspect suspects assume assumes assumed consider considers considered
@@ -77,17 +78,17 @@ OPINIONS: Final = _words(
 )
 """What they do, and what is done to what they think it is."""
 
-HEDGES: Final = _words("could might may would should")
+HEDGES: Final = words("could might may would should")
 """Words that leave open what stands behind them."""
 
-CONCESSIONS: Final = _words("though although whereas while albeit")
+CONCESSIONS: Final = words("though although whereas while albeit")
 """Words that begin a clause about something else than what stands before it."""
 
-CONDITIONS: Final = _words("if whether")
-VERDICTS: Final = _words("right true correct really sure quite exactly")
+CONDITIONS: Final = words("if whether")
+VERDICTS: Final = words("right true correct really sure quite exactly")
 """Words that a denial makes a denial of everything before it: "Paris, not really"."""
 
-CHOICES: Final = _words("or versus vs alternatively otherwise plus then ie aka alias")
+CHOICES: Final = words("or versus vs alternatively otherwise plus then ie aka alias")
 """Words between alternatives."""
 
 ADDITIONS: Final = frozenset(
@@ -98,7 +99,7 @@ ADDITIONS: Final = frozenset(
 )
 """Words that add to what stands before them."""
 
-COMPARERS: Final = _words(
+COMPARERS: Final = words(
     """
     before after until till under over above below beneath less more fewer least most greater within outside
     inside near number beside behind between past off up down plus against
@@ -106,31 +107,33 @@ COMPARERS: Final = _words(
 )
 """Words that make another time, place or amount of the one behind them."""
 
-POSITIONS: Final = _words("by around about through with during since from to into onto")
+POSITIONS: Final = words("by around about through with during since from to into onto")
 """Prepositions of places and times that are others than any of the rest."""
 
-DEGREES: Final = _words("more most less least better best worse worst further farther")
+DEGREES: Final = words("more most less least better best worse worst further farther")
 """Comparatives and superlatives that are formed irregularly."""
 
-RANKS: Final = _words("under behind beside against before after near beyond")
+RANKS: Final = words("under behind beside against before after near beyond")
 """Words between people and the one by whom they are told."""
 
-DISTANCES: Final = _words("away far across distance up down off along out over way ways walk drive ride journey view")
-MEASURES: Final = _words(
+DISTANCES: Final = words(
+    "away far across distance up down off along out over way ways walk drive ride journey view visible seen"
+)
+MEASURES: Final = words(
     "meter kilometer mile yard foot hour minute day league miles leagues hours minutes days metres meters kilometres "
     "kilometers yards feet"
 )
 """Words before "from" that tell how far from a place another is."""
 
-WAYS: Final = _words(
+WAYS: Final = words(
     "road roads route path track way halfway next close closer nearer nearest adjacent opposite similar comparable "
     "equivalent identical parallel line railway highway street trail ferry gateway similarly"
 )
 """Words before "to" that tell of another place than the one behind it."""
 
-SURROUNDINGS: Final = _words(
+SURROUNDINGS: Final = words(
     "sight view reach vicinity outskirts suburbs edge border borders neighbourhood neighborhood environs hinterland gates "
-    "upstream downstream ahead proximity"
+    "upstream downstream ahead proximity shadow"
 )
 """Words before "of" that do so."""
 
@@ -140,6 +143,8 @@ LIMITS: Final = frozenset(
         ("close", "to"),
         ("as", "many"),
         ("many", "as"),
+        ("late", "as"),
+        ("early", "as"),
         ("much", "as"),
         ("few", "as"),
         ("excess", "of"),
@@ -148,7 +153,7 @@ LIMITS: Final = frozenset(
 )
 """Words that do so in pairs: "up to 5", "as many as 5"."""
 
-CHANGERS: Final = _words(
+CHANGERS: Final = words(
     """
     almost nearly virtually practically beyond lacking
     half quarter double twice triple thrice non anti ex former formerly vice deputy pseudo pre post semi sub fake
@@ -159,7 +164,7 @@ CHANGERS: Final = _words(
 )
 """Words that make something else of the name or number behind them."""
 
-PLACES: Final = _words(
+PLACES: Final = words(
     """
     where country city town state place river lake island region continent province county mountain capital village
     nation area
@@ -173,16 +178,16 @@ HEADS: Final = {
 }
 """What may stand behind a name, by the word for it in the question."""
 
-COUNTED: Final = _words("people persons individuals things items pieces total altogether")
+COUNTED: Final = words("people persons individuals things items pieces total altogether")
 """What is counted, in general."""
 
-FRAMES: Final = _words(
+FRAMES: Final = words(
     "answer answers correct correctly clearly definitely certainly exactly precisely indeed only merely surely obviously "
     "both"
 )
 """Words with which an answer is given, and that say nothing of it."""
 
-KIN: Final = _words(
+KIN: Final = words(
     """
     father mother parent parents son sons daughter daughters child children brother brothers sister sisters wife widow
     husband uncle aunt cousin nephew niece grandson granddaughter grandfather grandmother friend friends enemy enemies
@@ -192,17 +197,17 @@ KIN: Final = _words(
 )
 """What one person is to another."""
 
-PASSIVE: Final = _words("is are was were be been being got")
+PASSIVE: Final = words("is are was were be been being got")
 """Words that, with "by" behind them, turn who does something into whom it is done to."""
 
 COUNTERPARTS: Final = (
-    (_words("mr"), _words("mrs ms miss")),
-    (_words("mrs ms miss"), _words("mr")),
-    (_words("he his him"), _words("she her hers")),
-    (_words("she her hers"), _words("he his him")),
+    (words("mr"), words("mrs ms miss")),
+    (words("mrs ms miss"), words("mr")),
+    (words("he his him"), words("she her hers")),
+    (words("she her hers"), words("he his him")),
 )
 """Words that say nothing by themselves, and those that mean somebody else."""
 
-YES: Final = _words("yes yeah yep")
-NO: Final = _words("no nope")
+YES: Final = words("yes yeah yep")
+NO: Final = words("no nope")
 """Answers to questions that ask whether."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
 from seal_env.tasks.knowledge.grading.bystanders import is_told_by
+from seal_env.tasks.knowledge.grading.deeds import is_another_deed
 from seal_env.tasks.knowledge.grading.denials import is_asked, is_denied
 from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
 from seal_env.tasks.knowledge.grading.lists import SEPARATORS, is_answered_again, is_chosen, is_listed, is_verb
@@ -40,6 +41,7 @@ def is_rivalled(reading: Reading) -> bool:
         or _is_done_by_another(reading)
         or _is_kin(reading)
         or is_told_by(reading)
+        or is_another_deed(reading)
         or _other_number(reading)
         or is_denied(reading)
         or is_chosen(reading)
@@ -140,7 +142,11 @@ def _is_changed(reading: Reading) -> bool:
         at -= 1
     if at < 0 or reading.said[at].key in reading.given:
         return False
-    if {reading.said[at].key, reading.meant[0].key} == {"from", "to"} or _is_elsewhere(reading, at):
+    if (
+        _is_by_then(reading, at)
+        or {reading.said[at].key, reading.meant[0].key} == {"from", "to"}
+        or _is_elsewhere(reading, at)
+    ):
         return True
     if reading.said[at].key == "to" and any(
         (token.key == "from" and place + 1 in reading.extra) or (place == at - 1 and token.kind == "number")
@@ -151,6 +157,13 @@ def _is_changed(reading: Reading) -> bool:
         return True
     measured = any(token.key in _MEASURED for token in reading.asked) or any(token.kind != "word" for token in reading.meant)
     return reading.said[at].key in english.CHANGERS or (measured and reading.said[at].key in english.COMPARERS)
+
+
+def _is_by_then(reading: Reading, at: int) -> bool:
+    """Some time that a date ends or begins: "by 1508", "since 1508"; but "it has been a city since 1508"."""
+    asked = reading.asked and reading.asked[0].key == "when" and reading.said[reading.span[0]].kind != "word"
+    lasts = any(token.key in ("has", "have", "had") for token in reading.said[:at])
+    return bool(asked) and (reading.said[at].key == "by" or (reading.said[at].key == "since" and not lasts))
 
 
 def _is_elsewhere(reading: Reading, at: int) -> bool:
