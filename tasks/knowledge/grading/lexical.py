@@ -37,6 +37,7 @@ from seal_env.tasks.knowledge.grading.answer_text import first_answer
 from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tasks.knowledge.grading.english import DENIALS, FALSITY, LIGHT, NO, YES
 from seal_env.tasks.knowledge.grading.foreign import is_foreign, says_no_more
+from seal_env.tasks.knowledge.grading.forms import in_one_form
 from seal_env.tasks.knowledge.grading.reading import Reading
 from seal_env.tasks.knowledge.grading.rivals import is_rivalled
 from seal_env.tasks.knowledge.grading.spans import spans
@@ -70,8 +71,8 @@ class LexicalGrader:
         """See Grader."""
         if len(prediction) > LONGEST:
             return False
+        gold, answer = in_one_form(question, gold, first_answer(prediction, question))
         meant = known_tokens(gold, True)
-        answer = first_answer(prediction, question)
         said = tokens(answer, True)
         asks = bool(_ASKS.search(answer)) and not gold.endswith("?")
         if (keys := _keys(meant)) and not asks and keys in (_keys(said), _keys(tokens(prediction, True))):
