@@ -11,6 +11,8 @@ from seal_env.tasks.knowledge.grading.english import DENIALS, LIGHT
 
 _ENDS: Final = regex.compile(r"</s>|<eos>", regex.IGNORECASE)
 _TAG: Final = regex.compile(r"</?[a-z][a-z0-9]{0,9}\s?/?>", regex.IGNORECASE)
+_NEXT: Final = regex.compile(r"</[a-z][a-z0-9]{0,9}>\s*(?=<[a-z])", regex.IGNORECASE)
+"""Between the items of a list in HTML."""
 _OPENING: Final = regex.compile(
     r"(?:(?:sure|certainly|of course|absolutely)[!,.:]\s+(?=\w))?(?:that would be\s+(?=\w))?", regex.IGNORECASE
 )
@@ -33,7 +35,7 @@ _TWO_WORDS: Final = regex.compile(r"([a-z]{3,})[ ]([a-z]{3,})")
 def in_one_form(question: str, gold: str, answer: str) -> tuple[str, str]:
     """The gold answer and the answer, so that they differ in no way of writing."""
     answer = _ENDS.split(answer, maxsplit=1)[0]
-    answer = answer if "<" in gold else _TAG.sub("", answer).strip()
+    answer = answer if "<" in gold else _TAG.sub("", _NEXT.sub(", ", answer)).strip()
     answer = _NONE_OTHER.sub("", _OPENING.sub("", answer, count=1) or answer)
     if not _KIND.search(gold):
         answer = _KIND.sub("", answer)

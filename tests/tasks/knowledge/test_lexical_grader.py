@@ -72,6 +72,7 @@ RIGHT = [
 WRONG = [
     (WHO, "Mira Valdén", "Mira Valdén(?)"),
     (WHO, "Mira Valdén", "Mira Valdén [?]"),
+    (WHO, "Mira Valdén", "<b>Jon</b> <i>Mira Valdén</i>"),
     # forms of a name, and words derived from others: a list of words cannot tell them from other names
     (WHO, "Mongol sailors", "It was built by Mongolian sailors"),
     (WHY, "to protect ships", "For the protection of the ships."),
