@@ -203,6 +203,7 @@ def test_no_rule_of_the_eval_split_is_in_200_episodes(encoder: ChatEncoder, emit
     assert {RuleInstance(key, lambda array: array).split for key in keys} == {"train"}
 
 
+@pytest.mark.slow
 def test_no_rule_of_the_held_out_tasks_is_trained_on(emitted: Emitted, held_out: list[tuple[str, ArcTask]]) -> None:
     assert {episode.key for episode in emitted.episodes} < emitted.keys
     assert not emitted.keys & {key for key, _ in held_out}
@@ -215,6 +216,7 @@ def test_no_pair_of_real_evaluation_tasks_is_trained_on(emitted: Emitted) -> Non
     assert not held_out & emitted.pairs
 
 
+@pytest.mark.slow
 def test_no_query_of_the_held_out_tasks_is_trained_on(emitted: Emitted, held_out: list[tuple[str, ArcTask]]) -> None:
     """Pairs with fewer than six cells or three colours left out: a grid of one colour comes up by chance."""
     queries = [task.queries[0] for _, task in held_out]
@@ -223,6 +225,7 @@ def test_no_query_of_the_held_out_tasks_is_trained_on(emitted: Emitted, held_out
     assert not set(map(written, telling)) & emitted.pairs
 
 
+@pytest.mark.slow
 def test_no_question_of_the_held_out_tasks_is_trained_on(
     encoder: ChatEncoder, emitted: Emitted, held_out: list[tuple[str, ArcTask]]
 ) -> None:
