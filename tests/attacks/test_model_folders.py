@@ -12,6 +12,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from benchmarks.architectures.models import MODELS, tiny_model
 from seal_env.agents.lm.local.adapters import with_adapters
@@ -23,7 +24,7 @@ from seal_env.types import Message, Query
 
 CODE = """
 open(__file__ + ".ran", "w").close()
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 class Config(LlamaConfig): model_type = "mine"
 class Model(LlamaForCausalLM): config_class = Config
 class Tokenizer(PreTrainedTokenizerFast): pass
