@@ -26,6 +26,8 @@ MOST_GROWTH = 8.0
 """Between 4, the growth of linear time, and 16, that of quadratic time."""
 NOISE = 0.01
 """Seconds that a measurement may be off."""
+ATTEMPTS = 5
+"""Times that growth is measured while it looks too large; caches shared with other processes may double one of two times."""
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -39,8 +41,10 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def assert_linear(read: Callable[[str], object], text_of: Callable[[int], str], length: int) -> None:
-    short, long = text_of(length // TIMES_LONGER), text_of(length)
-    assert seconds(lambda: read(long)) <= MOST_GROWTH * seconds(lambda: read(short)) + NOISE
+    short, long, took = text_of(length // TIMES_LONGER), text_of(length), list[tuple[float, float]]()
+    while not took or (took[-1][1] > MOST_GROWTH * took[-1][0] + NOISE and len(took) < ATTEMPTS):
+        took.append((seconds(lambda: read(short)), seconds(lambda: read(long))))
+    assert took[-1][1] <= MOST_GROWTH * took[-1][0] + NOISE, took
 
 
 def repeated(begin: str, unit: str, end: str) -> Callable[[int], str]:
