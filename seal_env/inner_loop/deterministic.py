@@ -12,14 +12,14 @@ from contextlib import contextmanager
 
 import torch
 
-from seal_env.inner_loop.adapted import adapted_layers
-from seal_env.types import AdaptedLayers, Example, InnerLoop, LoraSpec, Recipe, UpdateJob, UpdateMethod, UpdateResult
+from seal_env.inner_loop.wrapped import WrappedInnerLoop
+from seal_env.types import InnerLoop, UpdateJob, UpdateResult
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 """Variable without which torch refuses matrix products on CUDA as not deterministic."""
 
 
-class DeterministicInnerLoop:
+class DeterministicInnerLoop(WrappedInnerLoop):
     """Runs jobs one after another with deterministic kernels.
 
     A job's result depends on nothing but the job, the model, the libraries, the device and torch's number of threads, as
@@ -28,20 +28,8 @@ class DeterministicInnerLoop:
 
     def __init__(self, inner: InnerLoop) -> None:
         """Wrap an inner loop."""
-        self.inner = inner
+        super().__init__(inner)
         os.environ.setdefault(WORKSPACE, ":4096:8")
-
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        """See InnerLoop."""
-        return self.inner.count_tokens(examples)
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        """See InnerLoop."""
-        return self.inner.max_tokens(recipe)
-
-    def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
-        """See `seal_env.inner_loop.adapted.adapted_layers`."""
-        return adapted_layers(self.inner, lora, method)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop.

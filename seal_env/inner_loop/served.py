@@ -23,24 +23,20 @@ from typing import Final, NamedTuple
 
 from seal_env.errors import SettingError
 from seal_env.forking import Lock
-from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
+from seal_env.inner_loop.wrapped import WrappedInnerLoop
 from seal_env.serving.adapters import CANNOT, NEEDS, loaded_adapter
 from seal_env.serving.client import ChatServer, Connection, Usage, run_async
 from seal_env.serving.failures import ServerError
 from seal_env.serving.probe import choose_model, list_models
 from seal_env.serving.replies import ServedModel
 from seal_env.types import (
-    AdaptedLayers,
     Answer,
-    Example,
     InnerLoop,
     LoraSpec,
     Outcome,
     Query,
-    Recipe,
     UpdateJob,
-    UpdateMethod,
     UpdateResult,
 )
 
@@ -66,7 +62,7 @@ class _Trained(NamedTuple):
     result: UpdateResult
 
 
-class ServedEvaluation:
+class ServedEvaluation(WrappedInnerLoop):
     """An inner loop that trains with another inner loop and answers with a vLLM server.
 
     An answer is `exact` if greedy decoding gives the gold answer's text, white space around it ignored, and ends there; its
@@ -98,7 +94,8 @@ class ServedEvaluation:
         """
         if adapters_at_once < 1:
             raise SettingError("adapters_at_once", adapters_at_once, "at least 1")
-        self._inner_loop, self._encoder, self._server = inner_loop, encoder, server
+        super().__init__(inner_loop)
+        self._encoder, self._server = encoder, server
         self._evaluator_model, self._at_once = evaluator_model, adapters_at_once
         self._turn = Lock()
         self._loadable = set[LoraSpec]()
@@ -107,18 +104,6 @@ class ServedEvaluation:
     def usage(self) -> Usage:
         """Requests, retries, failures and tokens so far."""
         return self._server.usage
-
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        """See InnerLoop."""
-        return self._inner_loop.count_tokens(examples)
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        """See InnerLoop."""
-        return self._inner_loop.max_tokens(recipe)
-
-    def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
-        """See `seal_env.inner_loop.adapted.adapted_layers`."""
-        return adapted_layers(self._inner_loop, lora, method)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop.
@@ -156,7 +141,7 @@ class ServedEvaluation:
             return
         with TemporaryDirectory(prefix=PREFIX) as folder, self._turn.held():
             path = Path(folder) / "untrained"
-            self._inner_loop.run([replace(job, examples_E=(), queries_Q=(), save_to=path)])
+            self.inner.run([replace(job, examples_E=(), queries_Q=(), save_to=path)])
             try:
                 run_async(lambda: self._load_once(path))
             except ServerError as failed:
@@ -181,7 +166,7 @@ class ServedEvaluation:
                 running[index] = replace(job, queries_Q=(), save_to=job.save_to or adapters.get(index))
                 if job.save_to and index in adapters:
                     adapters[index].symlink_to(job.save_to.absolute())
-        results = dict(zip(running, self._inner_loop.run(list(running.values())) if running else (), strict=True))
+        results = dict(zip(running, self.inner.run(list(running.values())) if running else (), strict=True))
         nothing = UpdateResult(Outcome.OK, "", (), timings={"train_seconds": 0.0})
         return [
             _Trained(job, adapters.get(index), result if job.save_to else replace(result, adapter=None))

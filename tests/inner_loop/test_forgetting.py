@@ -12,7 +12,7 @@ from seal_env.errors import ModelError
 from seal_env.inner_loop.continual import forgetting
 from seal_env.inner_loop.continual.forgetting import gold_bits, gold_log_probabilities, mean_divergence
 from seal_env.inner_loop.continual.model import AdaptedModel
-from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.types import Example, LoraSpec, Message, Query, Recipe, TrainingConfig, UpdateJob
 
 QUERIES = (
@@ -21,16 +21,6 @@ QUERIES = (
     Query("2", (Message("user", "Input\n0 1 2\n3 4 5\nOutput"),), "6 7"),
     Query("3", (), "9 8 7 6 5", prompt="Every pair of grids follows"),
 )
-
-
-@pytest.fixture(params=["llama", "qwen2", "gpt2"])
-def base(request: pytest.FixtureRequest, tiny_models: dict[str, str]) -> FrozenLM:
-    return load_base_model(tiny_models[request.param], "cpu")
-
-
-@pytest.fixture
-def llama(tiny_models: dict[str, str]) -> FrozenLM:
-    return load_base_model(tiny_models["llama"], "cpu")
 
 
 def learned(base: FrozenLM, out: Path) -> FrozenLM:

@@ -130,7 +130,7 @@ class KeyCache:
     def advance(self, alive: Sequence[int]) -> None:
         """Drop all rows but `alive`, and make room for the next token."""
         dropped = len(alive) < len(self._lengths)
-        chosen = torch.tensor(alive, device=self.positions.device) if dropped else None
+        chosen = on_device(alive, torch.long, self.positions.device) if dropped else None
         self._lengths = [self._lengths[row] for row in alive]
         grow = self.longest > self.states[0][0].shape[2]
 

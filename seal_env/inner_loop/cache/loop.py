@@ -9,17 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from seal_env.forking import Lock
-from seal_env.inner_loop.adapted import adapted_layers
+from seal_env.inner_loop.wrapped import WrappedInnerLoop
 from seal_env.store import Store
 from seal_env.types import (
-    AdaptedLayers,
-    Example,
     InnerLoop,
-    LoraSpec,
     Outcome,
-    Recipe,
     UpdateJob,
-    UpdateMethod,
     UpdateResult,
 )
 
@@ -61,7 +56,7 @@ def statistics_of(inner_loop: InnerLoop) -> CacheStatistics:
     return inner_loop.statistics if isinstance(inner_loop, CachedInnerLoop) else CacheStatistics()
 
 
-class CachedInnerLoop:
+class CachedInnerLoop(WrappedInnerLoop):
     """Runs the jobs whose results are not in the store, equal ones once, and stores their results.
 
     A job with `save_to` is always run, because its adapter has to be written. A result that was not run for its job equals a
@@ -76,7 +71,8 @@ class CachedInnerLoop:
             key: Equal for jobs with equal results; see `seal_env.inner_loop.cache.key`.
             store: Where results are.
         """
-        self.inner, self.store = inner, store
+        super().__init__(inner)
+        self.store = store
         self._key = key
         self._statistics = CacheStatistics()
         self._counting = Lock()
@@ -85,18 +81,6 @@ class CachedInnerLoop:
     def statistics(self) -> CacheStatistics:
         """Counts since this loop was made."""
         return self._statistics
-
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        """See InnerLoop."""
-        return self.inner.count_tokens(examples)
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        """See InnerLoop."""
-        return self.inner.max_tokens(recipe)
-
-    def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
-        """See `seal_env.inner_loop.adapted.adapted_layers`."""
-        return adapted_layers(self.inner, lora, method)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop. The jobs to run go to the wrapped inner loop in one call."""
