@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+from benchmarks.json_handler import JsonHandler
 from seal_env.tasks.knowledge.grading.exact_match import normalise
 
 FIELDS = ("question", "reference", "candidate")
@@ -37,28 +38,13 @@ def verdict(material: str) -> bool:
     return normalise(asked["reference"]) == normalise(asked["candidate"])
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._send({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+class _Handler(JsonHandler):
+    def answer(self, body: Any) -> Any:
+        if body is None:
+            return {"object": "list", "data": [{"id": MODEL, "object": "model"}]}
         said = json.dumps({"verdict": "yes" if verdict(body["messages"][-1]["content"]) else "no"})
         choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
-        self._send({"id": "1", "object": "chat.completion", "created": 0, "model": MODEL, "choices": [choice]})
-
-    def _send(self, body: Any) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: Any) -> None:
-        """Nothing is logged."""
+        return {"id": "1", "object": "chat.completion", "created": 0, "model": MODEL, "choices": [choice]}
 
 
 @contextmanager

@@ -6,8 +6,10 @@ import json
 import random
 import socket
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, Final
+
+from benchmarks.json_handler import JsonHandler
 
 MODEL: Final = "stub"
 DELAY_SECONDS: Final = 0.05
@@ -35,36 +37,20 @@ def self_edit(seed: int) -> list[dict[str, Any]]:
     return [{"name": "training", "arguments": strategy}, {"name": "finetune", "arguments": {}}]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._send({"object": "list", "data": [{"id": MODEL, "object": "model", "max_model_len": 4096}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+class _Handler(JsonHandler):
+    def answer(self, body: Any) -> Any:
+        if body is None:
+            return {"object": "list", "data": [{"id": MODEL, "object": "model", "max_model_len": 4096}]}
         time.sleep(DELAY_SECONDS)
         about = {"id": "1", "created": 0, "model": MODEL}
         if self.path in LORA:
-            self._send("Success")
-        elif self.path.endswith("/chat/completions"):
+            return "Success"
+        if self.path.endswith("/chat/completions"):
             message = {"role": "assistant", "content": json.dumps(_answer(body))}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            self._send({**about, "object": "chat.completion", "choices": [choice]})
-        else:
-            choice = {"index": 0, "text": str(sum(body["prompt"]) % 10), "finish_reason": "stop"}
-            self._send({**about, "object": "text_completion", "choices": [choice]})
-
-    def _send(self, body: Any) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+            return {**about, "object": "chat.completion", "choices": [choice]}
+        choice = {"index": 0, "text": str(sum(body["prompt"]) % 10), "finish_reason": "stop"}
+        return {**about, "object": "text_completion", "choices": [choice]}
 
 
 def _answer(body: dict[str, Any]) -> Any:
