@@ -24,14 +24,6 @@ def is_told_by(reading: Reading) -> bool:
     return "where" in asked and (_is_a_landmark(reading) or _is_left(reading))
 
 
-def _before(reading: Reading) -> int:
-    """Where the word before the gold answer and its articles stands; -1 if none does."""
-    at = reading.span[0] - 1
-    while at >= 0 and reading.said[at].key in ARTICLES:
-        at -= 1
-    return at
-
-
 def _is_in_a_clause(reading: Reading) -> bool:
     """The object of a clause about another: "people who hated Mira Vald"."""
     said, low = reading.said, reading.span[0]
@@ -51,7 +43,7 @@ def _is_in_a_clause(reading: Reading) -> bool:
 
 def _is_a_helper(reading: Reading) -> bool:
     """Somebody else to whom the gold answer does something: "Jon Aske, helped by Mira Vald", "men sent by Mira Vald"."""
-    said, by = reading.said, _before(reading)
+    said, by = reading.said, reading.before
     if by < 2 or said[by].key != "by":
         return False
     deed = by - 1 - (said[by - 1].key in PARTICLES)
@@ -93,13 +85,13 @@ def _is_name(reading: Reading, at: int) -> bool:
 
 def _is_above(reading: Reading) -> bool:
     """People below or behind the named one: "workers under Mira Vald"."""
-    at = _before(reading)
+    at = reading.before
     return at > 0 and reading.said[at].key in english.RANKS and reading.said[at].key not in reading.given
 
 
 def _is_a_landmark(reading: Reading) -> bool:
     """A place told by how it lies to the gold answer: "on the road to Kiel", "in sight of Kiel"."""
-    at = _before(reading)
+    at = reading.before
     if at < 0 or reading.said[at].key in reading.given:
         return False
     before = [token.key for token in reading.said[max(0, at - 4) : at]]

@@ -122,9 +122,7 @@ def _is_item(reading: Reading, places: range, separator: str) -> bool:
 
 def _same_clause(reading: Reading, at: int) -> int:
     """Where another answer begins that is put as the gold answer is: "it was Paris and it was Kiel"; 0 if it is not."""
-    low = reading.span[0]
-    while low > 0 and reading.said[low - 1].key in ARTICLES:
-        low -= 1
+    low = reading.before + 1
     size = next((size for size in (2, 1) if low >= size and _opens(reading.said[low - size : low])), 0)
     if not size or [token.key for token in reading.said[at : at + size]] != [
         token.key for token in reading.said[low - size : low]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
-from seal_env.tasks.knowledge.grading.english import LIGHT
+from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
 from seal_env.tasks.knowledge.grading.places import container_at
 from seal_env.tasks.knowledge.grading.spans import Span, alike
 from seal_env.tasks.knowledge.grading.text_token import Token
@@ -37,6 +37,14 @@ class Reading:
             return False
         after = self.said[at + 1] if at + 1 < len(self.said) else None
         return self.said[at].key != "." or after is None or after.kind != "word" or after.capital
+
+    @cached_property
+    def before(self) -> int:
+        """Where the word before the gold answer and its articles stands; -1 if none does."""
+        at = self.span[0] - 1
+        while at >= 0 and self.said[at].key in ARTICLES:
+            at -= 1
+        return at
 
     @cached_property
     def given(self) -> frozenset[str]:

@@ -137,9 +137,7 @@ def _is_changed(reading: Reading) -> bool:
     after = [token.key for token in reading.said[reading.span[-1] + 1 : reading.span[-1] + 3]]
     if tuple(after) in english.LIMITS:  # "half as many"
         return True
-    at = reading.span[0] - 1
-    while at >= 0 and reading.said[at].key in ARTICLES:
-        at -= 1
+    at = reading.before
     if at < 0 or reading.said[at].key in reading.given:
         return False
     if (
