@@ -17,7 +17,7 @@ from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.errors import PolicyError
 from seal_env.intervals import Interval, bootstrap, pass_at_k
-from seal_env.journal import Journal
+from seal_env.journal import Journal, finite
 
 MANY = 10_000
 """Evaluations of the base model that are cached."""
@@ -181,7 +181,7 @@ def read_samples(journal: Journal) -> list[EvalSample]:
 
 def _record(samples: Sequence[EvalSample]) -> dict[str, Any]:
     """A line of the journal."""
-    return {"samples": [_without_nan(vars(sample)) for sample in samples]}
+    return {"samples": [finite(vars(sample)) for sample in samples]}
 
 
 def _try_again(
@@ -228,12 +228,6 @@ def _learn_again(
         agent.learn(
             [Trajectory(each.task_id, turns, truncated=False, timings={}) for each, turns in again if not each.failed]
         )
-
-
-def _without_nan(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record for JSON, in which a number that is not known is null, also within another record."""
-    known = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in record.items()}
-    return {name: _without_nan(value) if isinstance(value, Mapping) else value for name, value in known.items()}
 
 
 def _with_nan(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from seal_env.agents.base import Trajectory, Turn
-from seal_env.experiments.run_folder import finite
 from seal_env.experiments.versions import package_versions
-from seal_env.journal import Journal
+from seal_env.journal import Journal, finite
 from seal_env.report.whole_episode import whole_info
 from seal_env.settings import Settings
 

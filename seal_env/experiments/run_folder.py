@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -169,14 +168,3 @@ def tidy(path: Path, made: Sequence[Path]) -> None:
     for each in made:
         with suppress(OSError):
             each.rmdir()
-
-
-def finite(value: Any) -> Any:
-    """The value for JSON: numbers that are not finite are None, also within lists and mappings."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return value
