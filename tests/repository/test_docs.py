@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "seal_env" / "models").glob("*.md")])
-LANGUAGES = {"bash", "json", "mermaid", "python", "text", "toml"}
+LANGUAGES = {"bash", "bibtex", "json", "mermaid", "python", "text", "toml"}
 HISTORY = {"CHANGELOG.md", "decisions"}
 GONE = re.compile(r"\binvented-|\bembedded\b|\busual_|seal_env/embedded|(?<!tests/)benchmarks/\w+\.py|`template`|world\.")
 
@@ -24,9 +24,19 @@ def without_code(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_links_lead_to_files_that_exist(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", without_code(page.read_text(encoding="utf-8")))
-    assert [link for link in links if not link.startswith("http") and not (page.parent / link).exists()] == []
+def sections(page: Path) -> set[str]:
+    """Headings as anchors."""
+    headings = re.findall(r"^#+ (.+)$", without_code(page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_to_files_and_sections_that_exist(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text(encoding="utf-8"))):
+        file, _, section = link.partition("#")
+        if not link.startswith("http"):
+            target = page.parent / file if file else page
+            assert target.exists(), link
+            assert not section or section in sections(target), link
 
 
 def test_code_is_fenced_and_names_its_language(page: Path) -> None:
