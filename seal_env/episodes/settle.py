@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -36,7 +35,7 @@ class BaseAnswerCache(dict[BaseKey, BaseAnswers]):
     def add(self, key: BaseKey, answers: BaseAnswers) -> None:
         """Cache answers; those of an infrastructure failure are dropped."""
         if answers.evaluation is not None:
-            if len(self) >= self.limit:
+            if key not in self and len(self) >= self.limit:
                 del self[next(iter(self))]
             self[key] = answers
 
@@ -58,11 +57,15 @@ def _unscored(result: UpdateResult, reason: str) -> BaseAnswers:
 
 def play(episodes: Sequence[Episode], actions: Sequence[Any], cache: BaseAnswerCache) -> list[Step]:
     """One action in each of several episodes of one runtime; one call of the inner loop at most, see `settle`."""
-    decisions = [
+    return settle(episodes, decide(episodes, actions), cache)
+
+
+def decide(episodes: Sequence[Episode], actions: Sequence[Any]) -> list[Step | PendingUpdate]:
+    """What each episode decides about its action; a bug ends its own episode only, where it is not alone."""
+    return [
         _apart(partial(episode.decide, action), partial(episode.fail, Outcome.ENGINE_ERROR), episode, len(episodes))
         for episode, action in zip(episodes, actions, strict=True)
     ]
-    return settle(episodes, decisions, cache)
 
 
 def _apart(act: Callable[[], ResultT], instead: Callable[[str], ResultT], episode: Episode, together: int) -> ResultT:
@@ -98,31 +101,74 @@ def settle(episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate
         decisions: What `Episode.decide` gave for each.
         cache: The base model's answers so far, to which new ones are added.
     """
-    updates = {index: decision for index, decision in enumerate(decisions) if isinstance(decision, PendingUpdate)}
-    uncached = {episodes[index].base_key: episodes[index] for index in updates if episodes[index].base_key not in cache}
-    jobs: dict[BaseKey | int, UpdateJob] = {key: episode.base_job() for key, episode in uncached.items()}
-    jobs |= {index: job for index, update in updates.items() if (job := episodes[index].job(update)) is not None}
-    results = dict(zip(jobs, episodes[0].runtime.inner_loop.run(list(jobs.values())), strict=True)) if jobs else {}
-    _remove_unused(jobs, results)
-    fresh = {
-        key: _apart(partial(base_answers, episode, results[key]), partial(_unscored, results[key]), episode, len(episodes))
-        for key, episode in uncached.items()
-    }
-    known = ChainMap(fresh, cache)
-    steps = [
-        _apart(
-            partial(_finish, episode, decision, known[episode.base_key], results.get(index)),
-            partial(episode.fail, Outcome.ENGINE_ERROR),
-            episode,
-            len(episodes),
-        )
-        if isinstance(decision, PendingUpdate)
-        else decision
-        for index, (episode, decision) in enumerate(zip(episodes, decisions, strict=True))
-    ]
-    for key, answers in fresh.items():
-        cache.add(key, answers)
+    pending = Settlement(episodes, decisions, cache)
+    steps = pending.finish(episodes[0].runtime.inner_loop.run(pending.jobs) if pending.jobs else [])
+    pending.add_to(cache)
     return steps
+
+
+class Settlement:
+    """The jobs of several decisions, and what their results come to.
+
+    It holds those of the base model's answers that were known when it was made. What is added to the cache while the inner
+    loop runs changes nothing: results belong to the jobs that were asked for.
+
+    Args:
+        episodes, decisions, cache: See `settle`.
+    """
+
+    def __init__(
+        self, episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate], cache: Mapping[BaseKey, BaseAnswers]
+    ) -> None:
+        self._episodes, self._decisions = episodes, decisions
+        self._known: dict[BaseKey, BaseAnswers] = {}
+        self._fresh: dict[BaseKey, BaseAnswers] = {}
+        self._uncached: dict[BaseKey, Episode] = {}
+        updates = {index: decision for index, decision in enumerate(decisions) if isinstance(decision, PendingUpdate)}
+        for episode in (episodes[index] for index in updates):
+            answers = cache.get(episode.base_key)
+            if answers is None:
+                self._uncached[episode.base_key] = episode
+            else:
+                self._known[episode.base_key] = answers
+        self._jobs: dict[BaseKey | int, UpdateJob] = {key: episode.base_job() for key, episode in self._uncached.items()}
+        self._jobs |= {index: job for index, update in updates.items() if (job := episodes[index].job(update)) is not None}
+
+    @property
+    def jobs(self) -> list[UpdateJob]:
+        """What the inner loop has to run; maybe nothing."""
+        return list(self._jobs.values())
+
+    def finish(self, results: Sequence[UpdateResult]) -> list[Step]:
+        """The ends of the episodes.
+
+        Args:
+            results: Of the jobs, in their order.
+        """
+        by_job = dict(zip(self._jobs, results, strict=True))
+        _remove_unused(self._jobs, by_job)
+        together = len(self._episodes)
+        self._fresh = {
+            key: _apart(partial(base_answers, episode, by_job[key]), partial(_unscored, by_job[key]), episode, together)
+            for key, episode in self._uncached.items()
+        }
+        known = self._fresh | self._known
+        return [
+            _apart(
+                partial(_finish, episode, decision, known[episode.base_key], by_job.get(index)),
+                partial(episode.fail, Outcome.ENGINE_ERROR),
+                episode,
+                together,
+            )
+            if isinstance(decision, PendingUpdate)
+            else decision
+            for index, (episode, decision) in enumerate(zip(self._episodes, self._decisions, strict=True))
+        ]
+
+    def add_to(self, cache: BaseAnswerCache) -> None:
+        """Add the base model's answers that `finish` found."""
+        for key, answers in self._fresh.items():
+            cache.add(key, answers)
 
 
 def _remove_unused(jobs: Mapping[BaseKey | int, UpdateJob], results: Mapping[BaseKey | int, UpdateResult]) -> None:

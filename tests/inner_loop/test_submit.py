@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,11 +28,11 @@ class RecordingInnerLoop:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
-        self.inside = 0
+        self.inside, self.at_once = 0, 1
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         self.inside += 1
-        assert self.inside == 1
+        assert self.inside <= self.at_once
         assert threading.current_thread() is not threading.main_thread()
         self.batches.append([job.seed for job in jobs])
         self.entered.release()
@@ -172,7 +173,7 @@ async def test_inner_loop_that_gives_too_few_results_leaves_nobody_waiting(loop:
     loop.loses = 1
     async with AsyncInnerLoop(loop, window_seconds=0) as engine:
         outcomes = await asyncio.gather(*await submitted(engine, 0, 1), return_exceptions=True)
-    assert isinstance(outcomes[1], ValueError)
+    assert [str(outcome) for outcome in outcomes] == ["the inner loop gave 1 results for 2 jobs"] * 2
 
 
 async def test_leaving_the_block_finishes_what_was_submitted(loop: RecordingInnerLoop) -> None:
@@ -190,10 +191,107 @@ async def test_closing_that_is_itself_cancelled_leaves_nobody_waiting(loop: Reco
     closing = asyncio.create_task(engine.close())
     await asyncio.sleep(0)
     closing.cancel()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    with pytest.raises(RuntimeError, match="closed before the job started"):
+        await tasks[1]
     loop.gate.set()
-    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    assert (await tasks[0]).reason == "0"
     assert loop.batches == [[0]]
+
+
+async def test_error_in_the_block_drops_what_waits_and_finishes_what_runs(loop: RecordingInnerLoop) -> None:
+    loop.gate.clear()
+    with suppress(ZeroDivisionError):
+        async with AsyncInnerLoop(loop, window_seconds=0, most=1, max_waiting=1) as engine:
+            tasks = await submitted(engine, 0, 1, 2, 3)  # two of which wait for room
+            await loop.has_begun()
+            loop.gate.set()
+            raise ZeroDivisionError
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert getattr(outcomes[0], "reason", None) == "0"
+    assert [str(outcome) for outcome in outcomes[1:]] == ["this AsyncInnerLoop was closed before the job started"] * 3
+    assert loop.batches == [[0]]
+
+
+async def test_stopped_server_leaves_nobody_waiting(loop: RecordingInnerLoop) -> None:
+    engine = AsyncInnerLoop(loop, window_seconds=LONG)
+    tasks = await submitted(engine, 0, 1)
+    await asyncio.sleep(0)
+    assert engine._server is not None
+    engine._server.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [RuntimeError] * 2
+
+
+async def test_waiters_that_fill_the_default_threads_do_not_block_it(loop: RecordingInnerLoop) -> None:
+    async with AsyncInnerLoop(loop, window_seconds=0) as engine:
+        here = asyncio.get_running_loop()
+
+        def blocking(seed: int) -> str:
+            return asyncio.run_coroutine_threadsafe(engine.submit(job(seed)), here).result(60).reason
+
+        assert await asyncio.gather(*(asyncio.to_thread(blocking, seed) for seed in range(40))) == list(map(str, range(40)))
+
+
+async def test_batches_run_side_by_side_as_far_as_that_is_wanted(loop: RecordingInnerLoop) -> None:
+    loop.gate.clear()
+    loop.at_once = 2
+    async with AsyncInnerLoop(loop, window_seconds=0, most=1, at_once=2) as engine:
+        tasks = await submitted(engine, 0, 1, 2)
+        await loop.has_begun()
+        await loop.has_begun()
+        assert sorted(loop.batches) == [[0], [1]]
+        loop.gate.set()
+        assert await answers(tasks) == ["0", "1", "2"]
+
+
+async def test_error_in_one_of_two_batches_leaves_the_other_unharmed(loop: RecordingInnerLoop) -> None:
+    class Half(RecordingInnerLoop):
+        def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
+            return [UpdateResult(Outcome.OK, str(1 // job.seed), ()) for job in jobs]
+
+    async with AsyncInnerLoop(Half(), window_seconds=0, most=2, at_once=2) as engine:
+        outcomes = await asyncio.gather(*await submitted(engine, 0, 1, 1, 1), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2 + [UpdateResult] * 2
+
+
+async def test_submit_waits_for_room(loop: RecordingInnerLoop) -> None:
+    async with AsyncInnerLoop(loop, window_seconds=LONG, most=9, max_waiting=2) as engine:
+        tasks = await submitted(engine, 0, 1, 2, 3)
+        assert await answers(tasks) == ["0", "1", "2", "3"]
+    assert loop.batches == [[0, 1], [2, 3]]
+
+
+async def test_job_that_is_cancelled_makes_room(loop: RecordingInnerLoop) -> None:
+    loop.gate.clear()
+    async with AsyncInnerLoop(loop, window_seconds=0, most=1, max_waiting=1) as engine:
+        first, waits, without_room, last = await submitted(engine, 0, 1, 2, 3)
+        await loop.has_begun()
+        waits.cancel()
+        without_room.cancel()
+        await asyncio.wait([waits, without_room])
+        loop.gate.set()
+        assert await answers([first, last]) == ["0", "3"]
+    assert loop.batches == [[0], [3]]
+
+
+async def test_first_error_withdraws_what_was_submitted_with_it(loop: RecordingInnerLoop) -> None:
+    loop.fails = ZeroDivisionError("a bug")
+    async with AsyncInnerLoop(loop, window_seconds=0, most=1) as engine:
+        with pytest.raises(ZeroDivisionError):
+            await engine.submit_all([job(seed) for seed in range(3)])
+        await asyncio.sleep(0)
+        loop.fails = None
+        assert [result.reason for result in await engine.submit_all([job(7), job(8)])] == ["7", "8"]
+        assert await engine.submit_all([]) == []
+    assert loop.batches[-2:] == [[7], [8]]
+    assert [2] not in loop.batches
+
+
+async def test_error_that_no_future_can_hold_reaches_the_waiter_all_the_same(loop: RecordingInnerLoop) -> None:
+    loop.fails = StopIteration()
+    async with AsyncInnerLoop(loop, window_seconds=0) as engine:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await engine.submit(job(0))
 
 
 async def test_closed_takes_no_more_jobs(loop: RecordingInnerLoop) -> None:
@@ -206,11 +304,14 @@ async def test_closed_takes_no_more_jobs(loop: RecordingInnerLoop) -> None:
 def test_another_event_loop_is_refused(loop: RecordingInnerLoop) -> None:
     engine = AsyncInnerLoop(loop, window_seconds=0)
     assert asyncio.run(engine.submit(job(0))).reason == "0"
-    with pytest.raises(RuntimeError, match="one for each event loop"):
-        asyncio.run(engine.submit(job(1)))
+    for use in (engine.submit(job(1)), engine.close(), engine.__aenter__(), engine.in_thread(int)):
+        with pytest.raises(RuntimeError, match="one for each event loop"):
+            asyncio.run(use)
 
 
-@pytest.mark.parametrize("setting", [{"window_seconds": -1.0}, {"window_seconds": float("nan")}, {"most": 0}])
+@pytest.mark.parametrize(
+    "setting", [{"window_seconds": -1.0}, {"window_seconds": float("nan")}, {"most": 0}, {"at_once": 0}, {"max_waiting": 0}]
+)
 def test_settings_that_make_no_sense_are_named(loop: RecordingInnerLoop, setting: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(setting))):
         AsyncInnerLoop(loop, **setting)
