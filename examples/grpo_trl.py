@@ -22,7 +22,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from seal_env.agents.evaluation import starts
 from seal_env.agents.trainers.grpo import calls_tools
-from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
+from seal_env.agents.trainers.trl_episodes import prompt_dataset, self_edit_environments, self_edit_reward
 from seal_env.domains.registry import get_domain
 from seal_env.episodes.runtime import Runtime
 from seal_env.models.catalog import MODEL_DIRECTORY
@@ -55,7 +55,7 @@ def main(arguments: Arguments) -> list[dict[str, Any]]:
     runtime.load()
     trainer = GRPOTrainer(
         AutoModelForCausalLM.from_pretrained(arguments.policy, trust_remote_code=False),
-        SelfEditReward(runtime),
+        self_edit_reward(runtime),
         args=GRPOConfig(
             output_dir=str(arguments.out),
             max_steps=arguments.steps,

@@ -30,9 +30,9 @@ from seal_env.agents.rollouts import Start
 from seal_env.agents.trainers.rest_em import Report, refuse_segments, report_nothing
 from seal_env.agents.trainers.settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import (
-    SelfEditReward,
     prompt_dataset,
     self_edit_environments,
+    self_edit_reward,
     whole_actions_only,
 )
 from seal_env.domains.base import DomainSpec
@@ -237,7 +237,7 @@ class Grpo:
         with _quiet():
             trainer = GRPOTrainer(
                 model,
-                SelfEditReward(self.runtime),
+                self_edit_reward(self.runtime),
                 args=self._arguments(),
                 train_dataset=prompt_dataset(self.runtime, self.episodes(), self.chat),
                 processing_class=tokenizer,

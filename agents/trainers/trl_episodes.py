@@ -1,14 +1,15 @@
 """Self-edits in the form that TRL takes: prompts, tools that record decisions, and the rewards of a whole batch.
 
     from trl import GRPOTrainer
-    from seal_env.agents.trainers.trl_episodes import SelfEditReward, prompt_dataset, self_edit_environments
+    from seal_env.agents.trainers.trl_episodes import prompt_dataset, self_edit_environments, self_edit_reward
 
     GRPOTrainer(
-        model, SelfEditReward(runtime), train_dataset=prompt_dataset(runtime, starts),
+        model, self_edit_reward(runtime), train_dataset=prompt_dataset(runtime, starts),
         environment_factory=self_edit_environments(runtime),  # for models whose template has tool calls
     )
 
 All updates of a batch are one call of the inner loop: tools only record what is decided, the reward function settles it.
+The function is asynchronous: TRL runs it on its event loop, where calls that overlap share a batch.
 Without environments each completion is a whole action, as it always is where the domain learns from texts.
 `seal_env.agents.trainers.grpo` makes whole runs of it. `datasets` is not a dependency of seal-env: it comes with the extra
 `grpo`.
@@ -16,6 +17,7 @@ Without environments each completion is a whole action, as it always is where th
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +25,7 @@ from dataclasses import asdict
 from functools import partial, reduce
 from operator import or_
 from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Protocol, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -33,8 +35,10 @@ from seal_env.agents.rollouts import Start
 from seal_env.domains.base import DomainSpec
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
-from seal_env.episodes.settle import BaseAnswerCache, settle
+from seal_env.episodes.settle import BaseAnswerCache
+from seal_env.episodes.settle_async import settle_async
 from seal_env.errors import SettingError, needs_extra
+from seal_env.inner_loop.async_loop import AsyncInnerLoop
 from seal_env.tools.base import Arguments, Tool
 from seal_env.tools.schema import Schema, arguments_schema, legal_values
 from seal_env.types import Outcome, Step
@@ -43,6 +47,8 @@ with needs_extra("grpo"):
     from datasets import Dataset
 
 CLOSED: Final = "The self-edit is closed: the adapter is trained on it and answers the queries."
+MOST_JOBS: Final = 10_000
+"""A batch of TRL's is one call of the inner loop, however large it is."""
 OVER: Final = "The episode is over; this call changes nothing."
 
 
@@ -50,7 +56,7 @@ class SelfEditEnvironment:
     """One episode in which a policy calls the tools of the self-edit one by one, as TRL's `environment_factory` wants it.
 
     `environment_type` adds a public method for each tool. Each call is a turn of the episode; what was wrong with it
-    is the reply. The update itself is left to SelfEditReward.
+    is the reply. The update itself is left to `self_edit_reward`.
 
     Attributes:
         episode: The episode.
@@ -140,24 +146,37 @@ def _described(schema: Schema, annotation: Any) -> str:
     return words if _plain_type(annotation) == annotation else f"{words} It is {legal_values(schema)}."
 
 
-class SelfEditReward:
-    """TRL's reward function for self-edits: the returns of a batch of episodes, by one call of the inner loop.
+class RewardFunction(Protocol):
+    """An asynchronous reward function of TRL."""
+
+    __name__: str
+
+    async def __call__(
+        self,
+        completions: Sequence[Any],
+        task_id: Sequence[str] = (),
+        seed: Sequence[int] = (),
+        environments: Sequence[SelfEditEnvironment] | None = None,
+        log_metric: Callable[[str, float], None] = ...,
+        **_: Any,
+    ) -> list[float | None]:
+        """A number for each completion; None after an infrastructure failure, which TRL leaves out."""
+        ...
+
+
+def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> RewardFunction:
+    """TRL's reward function for self-edits: the returns of a batch of episodes, whose updates train together.
 
     With environments, their episodes are settled; a completion that called no tool is read as a whole action. Without, each
     completion is the action of a new episode of `task_id` and `seed`. An episode that is left open is a mistake.
 
     Args:
         runtime: Of the environment, its model loaded.
+        engine: Shared with others on TRL's event loop; None makes one for it.
     """
+    engines, base = _Engines(runtime, engine), BaseAnswerCache(MANY)
 
-    __name__ = "self_edit"
-
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
-        self.base = BaseAnswerCache(MANY)
-
-    def __call__(
-        self,
+    async def self_edit(  # a function, since TRL before 1.14 awaits nothing else
         completions: Sequence[Any],
         task_id: Sequence[str] = (),
         seed: Sequence[int] = (),
@@ -165,30 +184,52 @@ class SelfEditReward:
         log_metric: Callable[[str, float], None] = lambda _name, _value: None,
         **_: Any,
     ) -> list[float | None]:
-        """A number for each completion; None after an infrastructure failure, which TRL leaves out."""
         if environments is None:
-            environments = [SelfEditEnvironment(self.runtime) for _ in completions]
+            environments = [SelfEditEnvironment(runtime) for _ in completions]
             for environment, task, number in zip(environments, task_id, seed, strict=True):
                 environment.reset(task, number)
         for environment, completion in zip(environments, completions, strict=True):
             if not environment.decisions:
                 environment._take(as_action(_text(completion)))  # noqa: SLF001 (every public method is a tool)
         episodes = [environment.episode for environment in environments]
-        ends = settle(episodes, [environment.decisions[-1] for environment in environments], self.base)
+        decided = [environment.decisions for environment in environments]
+        ends = await settle_async(episodes, [decisions[-1] for decisions in decided], base, engines.here())
         outcomes = [_outcome(episode, end) for episode, end in zip(episodes, ends, strict=True)]
         log_metric("self_edit/valid", float(np.mean([outcome is Outcome.OK for outcome in outcomes])))
         log_metric("self_edit/failed", float(np.mean([outcome.is_infrastructure for outcome in outcomes])))
-        return [
-            self._return(environment.decisions, end, outcome)
-            for environment, end, outcome in zip(environments, ends, outcomes, strict=True)
-        ]
+        wrong = runtime.settings.invalid_reward
+        return [_return(*each, wrong) for each in zip(decided, ends, outcomes, strict=True)]
 
-    def _return(self, decisions: Sequence[Step | PendingUpdate], end: Step, outcome: Outcome) -> float | None:
-        """Sum of the rewards, the mistake of leaving the episode open included; None if it is no number."""
-        total = sum(turn.reward for turn in decisions[:-1] if not isinstance(turn, PendingUpdate)) + end.reward
-        left_open = outcome is Outcome.MISSING_FINETUNE and end.info["outcome"] == Outcome.OK
-        total += self.runtime.settings.invalid_reward if left_open else 0.0
-        return None if math.isnan(total) else total
+    return self_edit
+
+
+class _Engines:
+    """The engine of the event loop that runs.
+
+    Args:
+        runtime: Whose inner loop it has.
+        given: The only one there is; None makes one for each event loop.
+    """
+
+    def __init__(self, runtime: Runtime, given: AsyncInnerLoop | None) -> None:
+        self._runtime, self._given = runtime, given
+        self._made: tuple[asyncio.AbstractEventLoop, AsyncInnerLoop] | None = None
+
+    def here(self) -> AsyncInnerLoop:
+        if self._given is not None:
+            return self._given
+        running, inner_loop = asyncio.get_running_loop(), self._runtime.inner_loop
+        if self._made is None or self._made[0] is not running or self._made[1].inner_loop is not inner_loop:
+            self._made = running, AsyncInnerLoop(inner_loop, most=MOST_JOBS, max_waiting=MOST_JOBS)
+        return self._made[1]
+
+
+def _return(decisions: Sequence[Step | PendingUpdate], end: Step, outcome: Outcome, invalid_reward: float) -> float | None:
+    """Sum of the rewards, the mistake of leaving the episode open included; None if it is no number."""
+    total = sum(turn.reward for turn in decisions[:-1] if not isinstance(turn, PendingUpdate)) + end.reward
+    left_open = outcome is Outcome.MISSING_FINETUNE and end.info["outcome"] == Outcome.OK
+    total += invalid_reward if left_open else 0.0
+    return None if math.isnan(total) else total
 
 
 def _text(completion: Any) -> str:

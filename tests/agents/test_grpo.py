@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,14 +25,15 @@ from seal_env.agents.trainers.settings import GrpoSettings
 from seal_env.agents.trainers.trl_episodes import (
     CLOSED,
     OVER,
-    SelfEditReward,
     prompt_dataset,
     self_edit_environments,
+    self_edit_reward,
 )
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.errors import SettingError
+from seal_env.inner_loop.async_loop import AsyncInnerLoop
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.self_edits.prompt import chat_messages, example_action
 from seal_env.settings import Settings
@@ -71,6 +74,11 @@ def call_all(environment: Any, **training: Any) -> list[str]:
     ]
 
 
+def rewards_of(runtime: Runtime, completions: Sequence[Any], **columns: Any) -> list[float | None]:
+    """As TRL has them, on an event loop."""
+    return asyncio.run(self_edit_reward(runtime)(completions, **columns))
+
+
 NOTHING = [{"role": "assistant", "content": ""}]
 
 
@@ -89,8 +97,6 @@ def test_a_tool_method_has_the_schema_of_its_tool(runtime: Runtime, tool: dict[s
 
 
 def test_nothing_but_the_tools_and_reset_is_public(runtime: Runtime) -> None:
-    import inspect
-
     functions = {name for name, _ in inspect.getmembers(type(begun(runtime)), inspect.isfunction) if name[0] != "_"}
     assert functions == {"reset", *ARC_NAMES}
 
@@ -115,7 +121,7 @@ def test_one_call_of_the_inner_loop_settles_a_batch_and_pays_what_the_environmen
     for environment, epochs in zip(environments, (1, 2, 1), strict=True):
         call_all(environment, num_train_epochs=epochs, learning_rate=1e-3)
     counting = counted(runtime)
-    rewards = SelfEditReward(runtime)([NOTHING] * 3, environments=environments)
+    rewards = rewards_of(runtime, [NOTHING] * 3, environments=environments)
     assert list(map(len, counting.calls)) == [2 + 3]
     expected = []
     for place, epochs in ((0, 1), (0, 2), (1, 1)):
@@ -132,12 +138,27 @@ def test_texts_are_whole_actions_and_one_call_settles_them_too() -> None:
     texts = [example_action(ARC_TOOLS), "no JSON", example_action(ARC_TOOLS[:2])]
     task_ids = [runtime.taskset.task_ids[0]] * 3
     completions = [[{"role": "assistant", "content": text}] for text in texts]
-    rewards = SelfEditReward(runtime)(completions, task_id=task_ids, seed=[1, 1, 1], log_metric=metrics.__setitem__)
+    rewards = rewards_of(runtime, completions, task_id=task_ids, seed=[1, 1, 1], log_metric=metrics.__setitem__)
     assert list(map(len, counting.calls)) == [2]
     assert rewards[0] is not None
     assert rewards[1:] == [0.0, 0.0]
     assert metrics == {"self_edit/valid": pytest.approx(1 / 3), "self_edit/failed": 0.0}
-    assert SelfEditReward(runtime)(texts, task_id=task_ids, seed=[1, 1, 1]) == rewards
+    assert rewards_of(runtime, texts, task_id=task_ids, seed=[1, 1, 1]) == rewards
+
+
+async def test_calls_that_overlap_share_a_batch_and_pay_the_same() -> None:
+    runtime = make_world(max_turns=1)
+    counting, reward = counted(runtime), self_edit_reward(runtime)
+    assert inspect.iscoroutinefunction(reward)  # by which every TRL knows that it has to be awaited
+    task_ids, actions = list(runtime.taskset.task_ids), [example_action(ARC_TOOLS), "no JSON"]
+    calls = (reward(actions, task_id=[task_id] * 2, seed=[1, 1]) for task_id in task_ids)
+    together = await asyncio.gather(*calls)
+    assert list(map(len, counting.calls)) == [4]
+    async with AsyncInnerLoop(runtime.inner_loop, window_seconds=0) as engine:
+        given = self_edit_reward(runtime, engine)
+        assert [await given(actions, task_id=[task_id] * 2, seed=[1, 1]) for task_id in task_ids] == together
+    with pytest.raises(RuntimeError, match="closed"):
+        await given(actions[:1], task_id=task_ids[:1], seed=[1])
 
 
 def test_a_failure_of_the_machine_is_none_and_a_mistake_is_the_invalid_reward() -> None:
@@ -150,7 +171,7 @@ def test_a_failure_of_the_machine_is_none_and_a_mistake_is_the_invalid_reward() 
     counting = counted(runtime, broken=[2])  # the base model is asked first, then `good`, then `failed`
     environments = [good, failed, left_open, wrong, silent]
     metrics: dict[str, float] = {}
-    rewards = SelfEditReward(runtime)([NOTHING] * 5, environments=environments, log_metric=metrics.__setitem__)
+    rewards = rewards_of(runtime, [NOTHING] * 5, environments=environments, log_metric=metrics.__setitem__)
     assert list(map(len, counting.calls)) == [3]
     assert rewards[0] is not None
     assert rewards[0] >= 0
@@ -163,7 +184,7 @@ def test_a_wrong_argument_is_told_and_can_be_mended() -> None:
     environment = begun(runtime)
     assert "learning_rat" in environment.training(**{**EXAMPLES["training"], "learning_rat": 1})
     call_all(environment)
-    (reward,) = SelfEditReward(runtime)([NOTHING], environments=[environment])
+    (reward,) = rewards_of(runtime, [NOTHING], environments=[environment])
     assert reward is not None
     assert reward >= -0.5
     assert [turn[1] for turn in environment.decisions if not isinstance(turn, PendingUpdate)] == [-0.5, 0.0, 0.0]
@@ -172,7 +193,7 @@ def test_a_wrong_argument_is_told_and_can_be_mended() -> None:
 def test_a_completion_that_calls_no_tool_is_read_as_a_whole_action(runtime: Runtime) -> None:
     counting, environment = counted(runtime), begun(runtime)
     native = "".join(f"<tool_call>{json.dumps(each)}</tool_call>" for each in json.loads(example_action(ARC_TOOLS)))
-    SelfEditReward(runtime)([[{"role": "assistant", "content": native}]], environments=[environment])
+    rewards_of(runtime, [[{"role": "assistant", "content": native}]], environments=[environment])
     assert list(map(len, counting.calls)) == [2]
 
 

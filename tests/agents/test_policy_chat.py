@@ -296,13 +296,13 @@ class TestThroughTrl:
         expected = style_messages("relations", f"{context.title}\n{context.text}")
         assert [each["content"] for each in row["prompt"]] == [each.content for each in expected]
 
-    def test_completions_are_texts_and_one_call_of_the_inner_loop_settles_them(self, runtime: Runtime) -> None:
-        from seal_env.agents.trainers.trl_episodes import SelfEditReward
+    async def test_completions_are_texts_and_one_call_of_the_inner_loop_settles_them(self, runtime: Runtime) -> None:
+        from seal_env.agents.trainers.trl_episodes import self_edit_reward
 
         task_ids, metrics = [runtime.taskset.task_ids[0]] * 3, dict[str, float]()
         said = ["One.\nTwo.", "", "<think>hm</think>One.\nTwo."]
-        reward = SelfEditReward(runtime)
-        rewards = reward(
+        reward = self_edit_reward(runtime)
+        rewards = await reward(
             [[{"role": "assistant", "content": text}] for text in said],
             task_id=task_ids,
             seed=[1, 1, 1],
