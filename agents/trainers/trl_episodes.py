@@ -25,7 +25,7 @@ from dataclasses import asdict
 from functools import partial, reduce
 from operator import or_
 from types import UnionType
-from typing import Any, Final, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -146,26 +146,8 @@ def _described(schema: Schema, annotation: Any) -> str:
     return words if _plain_type(annotation) == annotation else f"{words} It is {legal_values(schema)}."
 
 
-class RewardFunction(Protocol):
-    """An asynchronous reward function of TRL."""
-
-    __name__: str
-
-    async def __call__(
-        self,
-        completions: Sequence[Any],
-        task_id: Sequence[str] = (),
-        seed: Sequence[int] = (),
-        environments: Sequence[SelfEditEnvironment] | None = None,
-        log_metric: Callable[[str, float], None] = ...,
-        **_: Any,
-    ) -> list[float | None]:
-        """A number for each completion; None after an infrastructure failure, which TRL leaves out."""
-        ...
-
-
-def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> RewardFunction:
-    """TRL's reward function for self-edits: the returns of a batch of episodes, whose updates train together.
+def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> Callable[..., Any]:
+    """TRL's reward function for self-edits, to be awaited: the returns of a batch of episodes, whose updates train together.
 
     With environments, their episodes are settled; a completion that called no tool is read as a whole action. Without, each
     completion is the action of a new episode of `task_id` and `seed`. An episode that is left open is a mistake.
@@ -173,6 +155,10 @@ def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> 
     Args:
         runtime: Of the environment, its model loaded.
         engine: Shared with others on TRL's event loop; None makes one for it.
+
+    Returns:
+        An asynchronous function. It gives a number for each completion, and None after an infrastructure failure, which TRL
+        leaves out.
     """
     engines, base = _Engines(runtime, engine), BaseAnswerCache(MANY)
 
