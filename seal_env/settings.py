@@ -19,6 +19,8 @@ from seal_env.domains.rewards import RELATIVE, Reward, make_reward
 from seal_env.errors import SettingError
 from seal_env.inner_loop.optim.registry import check_recipe
 from seal_env.inner_loop.tokens.arguments import DATE, TemplateArguments, is_argument, is_date
+from seal_env.inner_loop.workers.options import EVERY_GPU, LOCAL, WorkerPlan
+from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
 from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
 from seal_env.options import JsonText, Names, Options, PathText, unknown_setting
 from seal_env.serving.address import AddressText, server_address
@@ -42,14 +44,22 @@ class Settings(Options):
     model: PathText = MODEL_NAME
     """Base model: seal-tiny or seal-tiny-text (bundled), a Hugging Face id or a local directory. Never a live object."""
     device: str = "auto"
-    """auto (CUDA where there is one), cpu, cuda or cuda:N."""
+    """auto (CUDA where there is one), cpu, cuda, cuda:N, or cuda:all (a worker on each GPU of this machine)."""
     chat_template_kwargs: JsonText = "{}"
     """Arguments of the base model's chat template, as a JSON object: {"enable_thinking": false}. An argument that the
     template does not use is an error."""
     template_date: str = DATE
     """Today's date for the chat template (those of Llama 3.2 and gpt-oss write it), as YYYY-MM-DD."""
     inner_loop: str = "batched"
-    """What runs the weight updates: batched (many adapters in one pass) or reference (PEFT, one at a time)."""
+    """What runs the weight updates: batched (many adapters in one pass), reference (PEFT, one at a time) or ray (batched, in
+    workers on this machine or on a cluster, see docs/scaling.md)."""
+    workers: int | None = Field(None, ge=1)
+    """Workers of inner_loop=ray; None is one for each GPU of the cluster, or for each CPU core where it has none."""
+    ray_address: str = LOCAL
+    """The Ray cluster with the workers: local (Ray is started on this machine), auto or host:port."""
+    worker_options: JsonText = "{}"
+    """What Ray gives each worker, as a JSON object: num_cpus, num_gpus, memory, accelerator_type, resources,
+    scheduling_strategy, runtime_env."""
     deterministic: bool = False
     """Whether equal updates have equal results bit by bit on one device, whatever runs beside them: they train one at a time
     with deterministic kernels. Without it results depend on the others of a batch by rounding, and on a GPU from run to
@@ -155,6 +165,7 @@ class Settings(Options):
         check_recipe(self.recipe)
         self._check_sequence()
         self._check_evaluator()
+        self._check_workers()
         return self
 
     def _check_names(self) -> None:
@@ -189,6 +200,17 @@ class Settings(Options):
                     raise SettingError(name, value, "None, unless evaluator='vllm' has a server answer")
         elif self.cache != "off":  # what a server runs is no part of a job, by which results are found again
             raise SettingError("cache", self.cache, "'off' where evaluator='vllm' has a server answer")
+
+    def _check_workers(self) -> None:
+        remote = self.inner_loop in REMOTE_INNER_LOOPS
+        self.worker_plan.check(remote, self.device)
+        if self.evaluator != "local" and (remote or self.device == EVERY_GPU):
+            raise SettingError("evaluator", self.evaluator, "'local' where workers train")
+
+    @property
+    def worker_plan(self) -> WorkerPlan:
+        """How many workers there are, where, and what each gets."""
+        return WorkerPlan(self.workers, self.ray_address, self.worker_options)
 
     @property
     def scores_need_text(self) -> bool:

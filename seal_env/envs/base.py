@@ -113,6 +113,10 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         seed = int(self.np_random_seed)  # negative for a stream that somebody else has made
         return _within_63_bits(seed) if fresh and seed >= 0 else int(stream.integers(2**31))
 
+    def close(self) -> None:
+        """End what the environment has in other processes, unless other environments use it too."""
+        self.runtime.close()
+
     def render(self) -> Any:
         """Draw the task: `ansi` gives text with coloured cells, `rgb_array` uint8 [720, 1280, 3].
 

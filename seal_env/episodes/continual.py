@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seal_env.episodes.runtime import Runtime
+from seal_env.errors import SettingError
+from seal_env.inner_loop.workers.options import EVERY_GPU
+from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
 from seal_env.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ class ContinualRuntime(Runtime):
     """
 
     def _prepare(self, settings: Settings) -> None:
+        if settings.inner_loop in REMOTE_INNER_LOOPS or settings.device == EVERY_GPU:
+            what = ("inner_loop", settings.inner_loop) if settings.device != EVERY_GPU else ("device", settings.device)
+            raise SettingError(*what, "another one where updates are merged: workers have the base model alone")
         super()._prepare(settings)
         self._model: AdaptedModel | None = None
         self._scratch: _Scratch | None = None

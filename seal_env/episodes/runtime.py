@@ -13,6 +13,7 @@ from seal_env.episodes.fitting import FittingTaskset, longest_query
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop
 from seal_env.inner_loop.adapted import NOTHING_SAID, adapted_layers
+from seal_env.inner_loop.wrapped import hold, release
 from seal_env.self_edits.compile import Rules
 from seal_env.settings import Settings
 from seal_env.store import cache_path
@@ -74,8 +75,10 @@ class Runtime:
             used = self.settings
             cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
             model = (used.inner_loop, used.model, used.device)
-            self.use(make_inner_loop(*model, *cache, *evaluator, used.template, used.deterministic))
+            made = make_inner_loop(*model, *cache, *evaluator, used.template, used.deterministic, used.worker_plan)
+            self.use(made)
             self._from_settings = True
+            hold(made, self)
 
     def use(self, inner_loop: InnerLoop) -> None:
         """Train with `inner_loop`; the budget drops examples that its model cannot take, and the task set such tasks."""
@@ -91,7 +94,14 @@ class Runtime:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copied = memo[id(self)] = type(self).__new__(type(self))
         vars(copied).update(self._copied(memo))
+        if self._from_settings and self._inner_loop is not None:
+            hold(self._inner_loop, copied)
         return copied
+
+    def close(self) -> None:
+        """End workers of the inner loop that nobody else holds; a later update starts them again."""
+        if self._from_settings and self._inner_loop is not None:
+            release(self._inner_loop, self)
 
     def _copied(self, memo: dict[int, Any]) -> dict[str, Any]:
         """Attributes of a copy."""

@@ -85,7 +85,8 @@ class _Run:
         used = seal.settings
         self.count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
         self.table = {"environment": config.env, "agent": agent_name, "seed": settings.seed}
-        what = f"{plural(self.count, 'episode')} of {used.subset}, model {used.model} on {resolve_device(used.device)}"
+        device = resolve_device(used.device, used.inner_loop)
+        what = f"{plural(self.count, 'episode')} of {used.subset}, model {used.model} on {device}"
         console.print(f"{agent_name} agent, {what}", soft_wrap=True, markup=False)
 
     def run(self) -> list[Trajectory]:

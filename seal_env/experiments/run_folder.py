@@ -35,7 +35,7 @@ DECIDING: Final = ("run", "environment", "agent_options", "recipe")
 """Tables of settings.toml that settings make. The others follow from these and from the machine."""
 EXTENT: Final = "extent"
 """A table of what a finished run may be extended by."""
-MAY_MOVE: Final = ("cache_file",)
+MAY_MOVE: Final = ("cache_file", "workers", "ray_address", "worker_options")
 """Settings that decide no result."""
 
 Tables = Mapping[str, Mapping[str, Any]]
@@ -56,7 +56,7 @@ def deciding_tables(
     """
     return {
         "run": dict(run),
-        "environment": used.flat() | {"device": resolve_device(used.device)},
+        "environment": used.flat() | {"device": resolve_device(used.device, used.inner_loop)},
         "agent_options": options.model_dump(mode="json") if isinstance(options, Options) else dict(options or {}),
         "recipe": asdict(used.recipe),
     }
@@ -67,7 +67,7 @@ def machine_tables(runtime: Runtime) -> dict[str, dict[str, Any]]:
     return {
         "adapted": dict(runtime.adapted.counts),
         "not_adapted": dict(runtime.adapted.missing),
-        "machine": {"device": describe_device(resolve_device(runtime.settings.device))},
+        "machine": {"device": describe_device(runtime.settings.device, runtime.settings.inner_loop)},
         "versions": package_versions(),
     }
 

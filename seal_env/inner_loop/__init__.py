@@ -7,6 +7,7 @@ and importing it imports none: `make_inner_loop` does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seal_env.errors import SettingError
@@ -14,6 +15,8 @@ from seal_env.forking import Lock
 from seal_env.inner_loop.cache.loop import CachedInnerLoop
 from seal_env.inner_loop.cache.results import open_store
 from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
+from seal_env.inner_loop.workers.options import DETERMINISTIC, EVERY_GPU, WorkerModel, WorkerPlan
+from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS, make_remote, place
 from seal_env.store import LOCATION, cache_path
 from seal_env.types import InnerLoop
 
@@ -21,9 +24,6 @@ if TYPE_CHECKING:
     from seal_env.inner_loop.model.frozen_lm import FrozenLM
 
     InnerLoopFactory = Callable[[FrozenLM], InnerLoop]
-
-DETERMINISTIC = ", deterministic"
-"""Follows an inner loop's name where results are cached: they differ in rounding."""
 
 _MAKING = Lock()
 
@@ -53,7 +53,7 @@ def register_inner_loop(name: str, factory: InnerLoopFactory) -> None:
     Raises:
         SettingError: The name is taken by another inner loop.
     """
-    if INNER_LOOPS.setdefault(name, factory) != factory:
+    if name in REMOTE_INNER_LOOPS or INNER_LOOPS.setdefault(name, factory) != factory:
         raise SettingError("inner_loop", name, "a name that is not taken")
 
 
@@ -69,7 +69,8 @@ def inner_loop_on(base: FrozenLM, name: str, deterministic: bool = False) -> Inn
         SettingError: There is no inner loop of this name.
         ModelError: The inner loop cannot run the model.
     """
-    _check_name(name)
+    if name not in INNER_LOOPS:
+        raise SettingError("inner_loop", name, " or ".join(map(repr, INNER_LOOPS)))
     inner_loop = _once(base, name, lambda: INNER_LOOPS[name](base))
     if not deterministic:
         return inner_loop
@@ -78,14 +79,23 @@ def inner_loop_on(base: FrozenLM, name: str, deterministic: bool = False) -> Inn
     return _once(base, name + DETERMINISTIC, lambda: DeterministicInnerLoop(inner_loop))
 
 
-def resolve_device(device: str) -> str:
+def resolve_device(device: str, inner_loop: str = "batched") -> str:
     """The device that a name, such as `auto`, stands for on this machine.
+
+    Args:
+        device: The name.
+        inner_loop: What uses it. Where its model is in other processes, they find out, and the name stays as it is.
 
     Raises:
         SettingError: There is no such device.
     """
     from seal_env.inner_loop.model.frozen_lm import choose_device
 
+    if inner_loop in REMOTE_INNER_LOOPS:
+        return device
+    if device == EVERY_GPU:
+        place(inner_loop, device, WorkerPlan())
+        return device
     return str(choose_device(device))
 
 
@@ -99,6 +109,7 @@ def make_inner_loop(
     evaluator_model: str | None = None,
     template: TemplateArguments = DEFAULT,
     deterministic: bool = False,
+    workers: WorkerPlan = WorkerPlan(),  # noqa: B008 (frozen)
 ) -> InnerLoop:
     """An inner loop on a base model.
 
@@ -107,19 +118,29 @@ def make_inner_loop(
     Args:
         name: A registered inner loop.
         model: A bundled model, a Hugging Face id or a local directory.
-        device: auto, cpu, cuda or cuda:N.
+        device: auto, cpu, cuda, cuda:N or cuda:all.
         cache: See `seal_env.settings.Settings`.
         cache_file: See `seal_env.settings.Settings`.
         evaluator_url: Address of a vLLM server that answers the queries, which are then not cached; None answers locally.
         evaluator_model: The server's name for the base model.
         template: What the model's chat template is given beside messages.
         deterministic: See `seal_env.settings.Settings`.
+        workers: Settings of the inner loop `ray`, and of the device `cuda:all`.
 
     Raises:
         SettingError: The inner loop or the device is unknown, or a setting contradicts another.
         ModelError: The model cannot be loaded.
+        MissingExtraError: Ray is needed and not installed.
     """
-    _check_name(name)
+    if name not in INNER_LOOPS.keys() | REMOTE_INNER_LOOPS.keys():
+        raise SettingError("inner_loop", name, " or ".join(map(repr, (*INNER_LOOPS, *REMOTE_INNER_LOOPS))))
+    device, remote, workers = place(name, device, workers)
+    store = None if cache == "off" else (_store_path(cache, cache_file), cache == "on")
+    if remote:
+        if evaluator_url is not None:
+            raise SettingError("evaluator", "vllm", f"'local' where inner_loop={remote!r}")
+        inside = WorkerModel(name if name in INNER_LOOPS else "batched", model, device, template, deterministic)
+        return make_remote(remote, inside, workers, store)
     from seal_env.inner_loop.model.frozen_lm import load_base_model
 
     with _MAKING.held():
@@ -128,7 +149,7 @@ def make_inner_loop(
         name += DETERMINISTIC if deterministic else ""
         if evaluator_url is not None:
             return _served(inner_loop, base, name, evaluator_url, evaluator_model)
-        return inner_loop if cache == "off" else _cached(inner_loop, base, name, cache, cache_file)
+        return inner_loop if store is None else _cached(inner_loop, base, name, *store)
 
 
 def _served(inner_loop: InnerLoop, base: FrozenLM, name: str, url: str, model: str | None) -> InnerLoop:
@@ -139,23 +160,22 @@ def _served(inner_loop: InnerLoop, base: FrozenLM, name: str, url: str, model: s
     return _once(base, key, lambda: ServedEvaluation(inner_loop, base.encoder, evaluation_server(url), model))
 
 
-def _cached(inner_loop: InnerLoop, base: FrozenLM, name: str, cache: str, cache_file: str | None) -> InnerLoop:
-    """`inner_loop` with a cache; one for each inner loop and file."""
-    from seal_env.inner_loop.cache.key import JobKeys
-
+def _store_path(cache: str, cache_file: str | None) -> Path | None:
+    """The file of a cache; None is the memory of this process."""
     path = cache_path(cache_file)
     if path is None and cache == "read":
         raise SettingError("cache", cache, f"'on' or 'off', unless cache_file or {LOCATION} says where to read")
+    return path
+
+
+def _cached(inner_loop: InnerLoop, base: FrozenLM, name: str, path: Path | None, writable: bool) -> InnerLoop:
+    """`inner_loop` with a cache; one for each inner loop and file."""
+    from seal_env.inner_loop.cache.key import JobKeys
 
     def make() -> InnerLoop:
-        return CachedInnerLoop(inner_loop, JobKeys(base, name).key, open_store(path, writable=cache == "on"))
+        return CachedInnerLoop(inner_loop, JobKeys.of(base, name).key, open_store(path, writable))
 
-    return _once(base, f"{name}, cache {cache}, {path}", make)
-
-
-def _check_name(name: str) -> None:
-    if name not in INNER_LOOPS:
-        raise SettingError("inner_loop", name, " or ".join(map(repr, INNER_LOOPS)))
+    return _once(base, f"{name}, writable {writable}, {path}", make)
 
 
 def _once(base: FrozenLM, key: str, make: Callable[[], InnerLoop]) -> InnerLoop:

@@ -8,6 +8,18 @@ from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.types import AdaptedLayers, Example, InnerLoop, LoraSpec, Recipe, UpdateMethod
 
 
+def hold(inner_loop: InnerLoop, holder: object) -> None:
+    """Have an inner loop keep its workers, if it has any, until this holder and all others have released them."""
+    if (method := getattr(inner_loop, "hold", None)) is not None:
+        method(holder)
+
+
+def release(inner_loop: InnerLoop, holder: object) -> None:
+    """See `hold`."""
+    if (method := getattr(inner_loop, "release", None)) is not None:
+        method(holder)
+
+
 class WrappedInnerLoop:
     """Says of updates what the inner loop within says. Subclasses add `run`.
 
@@ -29,3 +41,11 @@ class WrappedInnerLoop:
     def adapted(self, lora: LoraSpec, method: UpdateMethod) -> AdaptedLayers:
         """See `seal_env.inner_loop.adapted.adapted_layers`."""
         return adapted_layers(self.inner, lora, method)
+
+    def hold(self, holder: object) -> None:
+        """See `hold` above."""
+        hold(self.inner, holder)
+
+    def release(self, holder: object) -> None:
+        """See `hold` above."""
+        release(self.inner, holder)

@@ -101,7 +101,7 @@ def test_optimizer_that_is_not_elementwise_is_given_matrices_by_every_loop(base:
 
 
 def test_cache_key_depends_on_the_names(base: FrozenLM) -> None:
-    keys = JobKeys(base, "batched")
+    keys = JobKeys.of(base, "batched")
     assert len({keys.key(job) for job in (JOB, *map(with_default, NAMES))}) == 3
 
 

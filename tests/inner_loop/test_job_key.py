@@ -75,7 +75,7 @@ def base(tiny_models: dict[str, str]) -> FrozenLM:
 
 @pytest.mark.parametrize("name", [*UPDATE, *OTHERS])
 def test_key_changes_with(name: str, base: FrozenLM) -> None:
-    keys = JobKeys(base, "reference")
+    keys = JobKeys.of(base, "reference")
     assert keys.key((UPDATE | OTHERS)[name](JOB)) != keys.key(JOB)
 
 
@@ -85,7 +85,7 @@ def test_key_changes_with_the_recipe_s(name: str, base: FrozenLM) -> None:
     names = {"schedule": "linear", "optimizer": "sgd"}
     other = names[name] if name in names else not value if isinstance(value, bool) else value + 1
     changed = replace(JOB.recipe, **dict[str, Any]({name: other}))
-    keys = JobKeys(base, "reference")
+    keys = JobKeys.of(base, "reference")
     assert keys.key(replace(JOB, recipe=changed)) != keys.key(JOB)
 
 
@@ -100,23 +100,23 @@ def test_every_field_of_a_job_is_covered_here() -> None:
 def test_key_is_of_what_is_said_and_not_of_who_says_it(base: FrozenLM) -> None:
     again = replace(JOB, examples_E=tuple(example(text) for text in ("1 2", "3 4 5")), training=TrainingConfig())
     assert again.examples_E[0] is not JOB.examples_E[0]
-    assert JobKeys(base, "reference").key(again) == JobKeys(base, "reference").key(JOB)
+    assert JobKeys.of(base, "reference").key(again) == JobKeys.of(base, "reference").key(JOB)
 
 
 def test_where_the_adapter_is_saved_is_no_part_of_the_key(base: FrozenLM) -> None:
-    keys = JobKeys(base, "reference")
+    keys = JobKeys.of(base, "reference")
     assert keys.key(replace(JOB, save_to=Path("somewhere"))) == keys.key(JOB)
 
 
 @pytest.mark.parametrize("name", ["rank", "alpha", "targets"])
 def test_key_of_an_update_of_all_weights_ignores_the_adapter_s(name: str, base: FrozenLM) -> None:
-    keys, full = JobKeys(base, "reference"), replace(JOB, method="full")
+    keys, full = JobKeys.of(base, "reference"), replace(JOB, method="full")
     assert keys.key(UPDATE[name](full)) == keys.key(full)
 
 
 @pytest.mark.parametrize("untrained", [{"examples_E": ()}, {"training": TrainingConfig(num_train_epochs=0)}])
 def test_key_without_an_update_ignores_how_it_would_be_done(untrained: dict[str, Any], base: FrozenLM) -> None:
-    keys = JobKeys(base, "reference")
+    keys = JobKeys.of(base, "reference")
     plain = keys.key(replace(JOB, examples_E=()))
     changed = [change(JOB) for change in UPDATE.values()]
     assert {keys.key(replace(job, **untrained)) for job in changed} == {plain}
@@ -131,7 +131,7 @@ def test_tokens_that_move_to_a_neighbour_change_the_key(kept: str, base: FrozenL
         "examples_E": (example("1 2"), example("3")),
         "queries_Q": (ASKED, replace(ASKED, query_id="second", answer="one")),
     }
-    keys = JobKeys(base, "reference")
+    keys = JobKeys.of(base, "reference")
     job = replace(JOB, **{kept: two[kept]})
     assert keys.key(job) != keys.key(replace(job, **{kept: two[kept][::-1]}))
 
@@ -143,22 +143,22 @@ def test_equal_tokens_with_another_answer_change_the_key(tiny_models: dict[str, 
     two = Example((Message("user", "1\n\n2"), Message("assistant", "3")))
     ids = [base.encoder.example(chosen, JOB.recipe).ids_T for chosen in (one, two)]
     assert ids[0] == ids[1]
-    keys = JobKeys(base, "reference")
+    keys = JobKeys.of(base, "reference")
     assert keys.key(replace(JOB, examples_E=(one,))) != keys.key(replace(JOB, examples_E=(two,)))
 
 
 def test_key_changes_with_engine_and_versions(base: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {JobKeys(base, "reference").key(JOB), JobKeys(base, "batched").key(JOB)}
+    found = {JobKeys.of(base, "reference").key(JOB), JobKeys.of(base, "batched").key(JOB)}
     monkeypatch.setattr(job_key, "ENGINE_VERSION", job_key.ENGINE_VERSION + 1)
-    found.add(JobKeys(base, "reference").key(JOB))
+    found.add(JobKeys.of(base, "reference").key(JOB))
     for changed in job_key.LIBRARIES:
         monkeypatch.setattr(job_key, "version", lambda name, changed=changed: "other" if name == changed else "same")
-        found.add(JobKeys(base, "reference").key(JOB))
+        found.add(JobKeys.of(base, "reference").key(JOB))
     assert len(found) == 3 + len(job_key.LIBRARIES)
 
 
 def test_key_changes_with_the_longest_sequence(base: FrozenLM) -> None:
-    assert JobKeys(replace(base, max_tokens=77), "reference").key(JOB) != JobKeys(base, "reference").key(JOB)
+    assert JobKeys.of(replace(base, max_tokens=77), "reference").key(JOB) != JobKeys.of(base, "reference").key(JOB)
 
 
 def test_fingerprint_is_of_the_contents_and_not_of_the_place(base: FrozenLM, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_fingerprint_sees(change: Callable[[FrozenLM], FrozenLM], base: FrozenLM
     shutil.copytree(base.name, tmp_path / "copy")
     changed = change(load_base_model(str(tmp_path / "copy"), "cpu"))
     assert changed.fingerprint != base.fingerprint
-    assert JobKeys(changed, "reference").key(JOB) != JobKeys(base, "reference").key(JOB)
+    assert JobKeys.of(changed, "reference").key(JOB) != JobKeys.of(base, "reference").key(JOB)
 
 
 def test_fingerprint_is_the_same_after_an_update(base: FrozenLM, tmp_path: Path) -> None:

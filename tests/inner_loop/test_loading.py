@@ -114,7 +114,7 @@ def test_template_arguments_make_another_model_with_the_same_weights(talker: Pat
 
 def test_cache_tells_template_arguments_apart(talker: Path) -> None:
     given = [TemplateArguments(), SILENT, TemplateArguments("2024-07-27")]
-    keys = {JobKeys(load_base_model(str(talker), "cpu", each), "batched").key(JOB) for each in given}
+    keys = {JobKeys.of(load_base_model(str(talker), "cpu", each), "batched").key(JOB) for each in given}
     assert len(keys) == 3
 
 

@@ -5,17 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.types import Query, UpdateJob
 
 ENGINE_VERSION = 3
 """To be raised with every change to an inner loop that changes a number in a result, so that older results are not used."""
 
 LIBRARIES = ("torch", "transformers", "peft")
+
+
+def model_identity(base: FrozenLM) -> dict[str, Any]:
+    """What a result depends on beside the job and the inner loop: the libraries and the model, as data for JSON."""
+    return {
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "model": [base.fingerprint, base.max_tokens],
+    }
 
 
 class JobKeys:
@@ -29,14 +40,24 @@ class JobKeys:
     and none on where the update is saved.
     """
 
-    def __init__(self, base: FrozenLM, engine: str) -> None:
-        """Read the model's fingerprint. engine: the inner loop's registered name."""
-        self._base = base
-        self._about: dict[str, Any] = {
-            "engine": [engine, ENGINE_VERSION],
-            "libraries": {name: version(name) for name in LIBRARIES},
-            "model": [base.fingerprint, base.max_tokens],
-        }
+    def __init__(self, encoder: JobEncoder, engine: str, identity: Callable[[], Mapping[str, Any]]) -> None:
+        """Nothing is read before the first key.
+
+        Args:
+            encoder: Of the model.
+            engine: The inner loop's registered name.
+            identity: Says the model's `model_identity`; asked once.
+        """
+        self._encoder, self._engine, self._identity = encoder, engine, identity
+
+    @classmethod
+    def of(cls, base: FrozenLM, engine: str) -> JobKeys:
+        """Those of an inner loop on a model that is loaded."""
+        return cls(base.encoder, engine, partial(model_identity, base))
+
+    @cached_property
+    def _about(self) -> dict[str, Any]:
+        return {"engine": [self._engine, ENGINE_VERSION], **self._identity()}
 
     def key(self, job: UpdateJob) -> str:
         """The key, 64 hexadecimal digits.
@@ -53,13 +74,13 @@ class JobKeys:
         digest.update(json.dumps(about, sort_keys=True).encode())
         if "update" in about:
             for example in job.examples_E:
-                encoded = self._base.encoder.example(example, job.recipe)
+                encoded = self._encoder.example(example, job.recipe)
                 digest.update(len(encoded.ids_T).to_bytes(8))
                 digest.update(array("q", encoded.ids_T).tobytes())
                 digest.update(bytes(encoded.supervised(job.training.strategy)))
         return digest.hexdigest()
 
     def _describe(self, query: Query) -> list[Any]:
-        encoded = self._base.encoder.query(query)
+        encoded = self._encoder.query(query)
         tokens = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids)]
         return [query.query_id, query.answer, query.pattern, query.max_answer_tokens, *tokens]

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from seal_env.inner_loop import resolve_device
+from seal_env.inner_loop.workers.options import EVERY_GPU
+from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
 
 
-def describe_device(device: str) -> str:
+def describe_device(device: str, inner_loop: str = "batched") -> str:
     """For example `cpu, 2 threads` or `cuda:0, NVIDIA H100 80GB HBM3, 79 GiB`.
+
+    Args:
+        device: Its name.
+        inner_loop: See `resolve_device`.
 
     Raises:
         SettingError: There is no such device.
     """
     import torch
 
-    chosen = torch.device(resolve_device(device))
+    resolved = resolve_device(device, inner_loop)
+    if inner_loop in REMOTE_INNER_LOOPS:
+        return f"{resolved}, of each worker"
+    if resolved == EVERY_GPU:
+        return f"{torch.cuda.device_count()} of {describe_device('cuda')}"
+    chosen = torch.device(resolved)
     if chosen.type == "cpu":
         threads = torch.get_num_threads()
         return f"cpu, {threads} thread{'' if threads == 1 else 's'}"

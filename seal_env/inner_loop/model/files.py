@@ -35,6 +35,18 @@ def load_tokenizer(source: str) -> Any:
         return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
 
 
+def load_config(source: str) -> Any:
+    """The configuration of a model that can be loaded. Raises whatever the libraries raise, and ValueError."""
+    here = Path(source)
+    shapes = _shapes(here) if here.is_dir() else None
+    with _quiet():
+        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    _check(config)
+    if shapes is not None:
+        _check_size(config, shapes)
+    return config
+
+
 def load_model(source: str, dtype: torch.dtype) -> Any:
     """A causal language model from a directory or the hub, of which every weight comes from its files.
 
@@ -42,13 +54,8 @@ def load_model(source: str, dtype: torch.dtype) -> Any:
         ValueError: Weights are missing, left over or of another shape, or the directory holds something else than a model.
             The libraries raise other errors as well.
     """
-    here = Path(source)
-    shapes = _shapes(here) if here.is_dir() else None
+    config = load_config(source)
     with _quiet():
-        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        _check(config)
-        if shapes is not None:
-            _check_size(config, shapes)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
             config=config,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -229,16 +230,32 @@ def load_base_model(name: str, device: str = "auto", template: TemplateArguments
 
 def _load(name: str, device: torch.device) -> FrozenLM:
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    transformers_logging.disable_progress_bar()
-    try:
-        source = resolve_source(str(MODEL_DIRECTORIES.get(name, name)))
+    with loading(name) as source:
         tokenizer = load_tokenizer(source)
         model: Any = load_model(source, dtype)
+    with_defaults(tokenizer, name)
+    model.requires_grad_(False).eval().to(device)
+    if device.type == "cpu":
+        for weight in model.parameters():  # older transformers map them from the file, which may be saved again
+            weight.data = weight.data.clone()
+    return FrozenLM(name, model, tokenizer, device, context_length(model, tokenizer))
+
+
+@contextmanager
+def loading(name: str) -> Iterator[str]:
+    """A context for loading parts of a model from where it is. Raises ModelError for every error in it."""
+    transformers_logging.disable_progress_bar()
+    try:
+        yield resolve_source(str(MODEL_DIRECTORIES.get(name, name)))
     except Exception as error:  # what a library raises for a file that somebody else wrote
         known = " or ".join(map(repr, MODEL_DIRECTORIES))
         raise ModelError(
             f"model={name!r} cannot be loaded: {reason_of(error)}. Expected {known}, a directory or a hub id"
         ) from error
+
+
+def with_defaults(tokenizer: Any, name: str) -> None:
+    """Give a tokenizer a padding token and a chat template if it has none. Raises ModelError for what else it lacks."""
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(f"model={name!r} has no fast tokenizer; token spans need one")
     if tokenizer.eos_token is None:
@@ -247,9 +264,8 @@ def _load(name: str, device: torch.device) -> FrozenLM:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
         tokenizer.chat_template = PLAIN_TEMPLATE
-    model.requires_grad_(False).eval().to(device)
-    if device.type == "cpu":
-        for weight in model.parameters():  # older transformers map them from the file, which may be saved again
-            weight.data = weight.data.clone()
-    longest = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    return FrozenLM(name, model, tokenizer, device, int(longest))
+
+
+def context_length(model: Any, tokenizer: Any) -> int:
+    """Of a model, in tokens."""
+    return int(getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length)

@@ -139,7 +139,7 @@ def _is_product(module: Any) -> bool:
     weight = module.weight
     if weight.dtype not in FLOATS:
         return False
-    if type(module).forward in PLAIN_FORWARD:
+    if type(module).forward in PLAIN_FORWARD or weight.is_meta:  # without numbers it is tried out where they are
         return True
     columns = weight.T if isinstance(module, Conv1D) else weight
     x = torch.linspace(-1, 1, columns.shape[1]).cos().to(weight)[None]
