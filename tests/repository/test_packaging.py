@@ -21,8 +21,6 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LINKED = ("agents", "tasks", "tools")
 NOT_SOURCES = (".git", ".venv*", "runs", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
-UNLOCKED = {"ray"}
-"""Extras that nothing here is tested with: ray's Gymnasium is older than the pinned one."""
 
 
 def source_files() -> dict[str, Path]:
@@ -157,7 +155,7 @@ def asked(*extras: str) -> Iterator[Requirement]:
 
 def test_every_dependency_is_pinned_within_its_range() -> None:
     pinned = pins("constraints.txt")
-    wanted = [each for each in asked(*PROJECT["optional-dependencies"]) if each.name not in UNLOCKED]
+    wanted = asked(*PROJECT["optional-dependencies"])
     assert [str(each) for each in wanted if pinned[canonicalize_name(each.name)] not in each.specifier] == []
 
 
