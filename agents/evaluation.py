@@ -21,6 +21,8 @@ from seal_env.journal import Journal, finite
 
 MANY = 10_000
 """Evaluations of the base model that are cached."""
+ANSWERS = ("grader", "predictions_before", "predictions_after", "correct_before", "correct_after")
+"""Fields of info that are recorded with a sample."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class EvalSample:
         seconds: Of the episode.
         metrics: Further measures of the updated model's answers, by the names in `DomainSpec.metrics`.
         earlier: The actions before the last one.
+        answers: Of an update that was scored, unless answers are not decoded: the model's answers before and after it, which
+            of them are right, and by which grader; see ANSWERS.
+        earlier_reward: The part of the return before the last action.
     """
 
     task_id: str
@@ -56,6 +61,8 @@ class EvalSample:
     seconds: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     earlier: tuple[str, ...] = ()
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    earlier_reward: float = 0.0
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -73,15 +80,16 @@ class EvalSample:
         return self.accuracy == 1.0
 
 
-def sample_of(number: int, trajectory: Trajectory, metrics: Mapping[str, float]) -> EvalSample:
+def sample_of(number: int, trajectory: Trajectory, runtime: Runtime) -> EvalSample:
     """One episode in numbers.
 
     Args:
         number: Which of the self-edits for its task.
         trajectory: The episode.
-        metrics: See `DomainSpec.metrics`.
+        runtime: Of the episode.
     """
     info, mistake = trajectory.info, not trajectory.truncated
+    decoded = runtime.settings.decode == "failed" and info.get("accuracy_after") is not None
     return EvalSample(
         task_id=trajectory.task_id,
         number=number,
@@ -95,9 +103,12 @@ def sample_of(number: int, trajectory: Trajectory, metrics: Mapping[str, float])
         tokens=info.get("tokens", 0),
         seconds=round(sum(trajectory.timings.values()), 4),
         metrics={
-            name: _number(info.get(f"{name}_after"), missing if mistake else math.nan) for name, missing in metrics.items()
+            name: _number(info.get(f"{name}_after"), missing if mistake else math.nan)
+            for name, missing in runtime.spec.metrics.items()
         },
         earlier=tuple(turn.action for turn in trajectory.turns[:-1]),
+        answers={name: info[name] for name in ANSWERS} if decoded else {},
+        earlier_reward=float(sum(turn.reward for turn in trajectory.turns[:-1])),
     )
 
 
@@ -162,8 +173,7 @@ def sample_tasks(
         batch = episodes[start : start + in_call]
         agent.seed(batch[0][1].seed)
         trajectories = run_episodes(runtime, agent, [each for _, each in batch], base)
-        names = runtime.spec.metrics
-        fresh = [sample_of(number, each, names) for (number, _), each in zip(batch, trajectories, strict=True)]
+        fresh = [sample_of(number, each, runtime) for (number, _), each in zip(batch, trajectories, strict=True)]
         if agent.learns:
             agent.learn([trajectory for trajectory in trajectories if not trajectory.truncated])
         journal.append(_record(fresh))
@@ -175,7 +185,12 @@ def sample_tasks(
 
 def read_samples(journal: Journal) -> list[EvalSample]:
     """All samples in a journal."""
-    records = [_with_nan(each) for record in journal.read() for each in record["samples"]]
+    return samples_of(journal.read())
+
+
+def samples_of(lines: Iterable[Mapping[str, Any]]) -> list[EvalSample]:
+    """All samples in the lines of a journal."""
+    records = [_with_nan(each) for line in lines for each in line["samples"]]
     return [EvalSample(**record | {"earlier": tuple(record.get("earlier", ()))}) for record in records]
 
 
@@ -210,7 +225,7 @@ def _try_again(
         except PolicyError:
             continue
         for index, trajectory in zip(indices, trajectories, strict=True):
-            done[index] = sample_of(done[index].number, trajectory, runtime.spec.metrics)
+            done[index] = sample_of(done[index].number, trajectory, runtime)
         journal.replace([_record(done[end - size : end]) for size, end in zip(sizes, ends, strict=True)])
     return done
 

@@ -56,9 +56,7 @@ class Journal:
 
     def read(self) -> list[dict[str, Any]]:
         """All records so far."""
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").split("\n") if line]
+        return read_records(self.path) if self.path.exists() else []
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record; it is on the disk when this returns, and no part of it is if there was no room.
@@ -79,6 +77,11 @@ class Journal:
     def replace(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write all records anew, at once or not at all. Raises StorageError."""
         write_whole(self.path, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """All whole records of a journal, which is left as it is. Raises ValueError for a line that is no JSON."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -98,10 +98,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Task(Generic[ContextT_co, QueryT_co]):
-    """One thing to adapt to. `context` is what the agent sees; `queries` is what it is scored on and never sees.
-
-    Both are in the domain's own form (ARC: pairs of grids); the task set words them for a model.
-    """
+    """One thing to adapt to, in the domain's own form: what the agent sees, and what it is scored on and never sees."""
 
     task_id: str
     context: ContextT_co
@@ -285,12 +282,14 @@ class Evaluation:
     (ARC: cells, 0 for an answer of the wrong shape; knowledge: F1 of words).
     predictions_Q: for each query the attempts made, in the domain's own form; None where nothing could be parsed.
     metrics: further measures, any numbers, by the names in `DomainSpec.metrics`; only those that could be measured.
+    correct_Q: whether each query is solved; empty where the domain does not say.
     """
 
     accuracy: float
     partial: float
     predictions_Q: tuple[tuple[Any, ...], ...]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    correct_Q: tuple[bool, ...] = ()
 
     @property
     def solved(self) -> bool:

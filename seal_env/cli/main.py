@@ -18,6 +18,7 @@ from seal_env.cli.doctor import doctor
 from seal_env.cli.experiment import ARGUMENTS
 from seal_env.cli.options import HELP_WIDTH
 from seal_env.cli.reproduce import reproduce
+from seal_env.cli.rescore import rescore
 from seal_env.cli.run import evaluate, run
 from seal_env.cli.show import card, tools
 from seal_env.cli.tasks import tasks
@@ -38,7 +39,7 @@ def commands() -> None:
     """Self-adapting language models (SEAL) as a Gymnasium environment."""
 
 
-for command in (run, evaluate, train, reproduce, tasks, tools, card, doctor):
+for command in (run, evaluate, train, reproduce, rescore, tasks, tools, card, doctor):
     commands.add_command(command)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from seal_env.options import Options
 from seal_env.tasks.content import Parts
 from seal_env.tasks.content import content as any_content
 from seal_env.tasks.content import parts as any_parts
 from seal_env.tools.base import Tool
-from seal_env.types import Task, TaskDomain, Taskset
+from seal_env.types import Evaluation, Task, TaskDomain, Taskset
 
 
 class DomainOptions(Options):
@@ -32,6 +32,24 @@ class DomainOptions(Options):
     def graded_by(self) -> str:
         """Name of what decides whether an answer is right."""
         return "exact_match"
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether a server decides whether an answer is right."""
+        return False
+
+
+@runtime_checkable
+class ScoresPredictions(Protocol):
+    """A `TaskDomain` whose scores are a pure function of predictions, so that stored episodes can be scored again."""
+
+    def score_predictions(self, task: Task[Any, Any], predictions_Q: Sequence[Any]) -> Evaluation:
+        """Score the attempts at each query, as `Evaluation.predictions_Q` has them.
+
+        Raises:
+            GraderError: If whether an answer is right cannot be found out.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,7 @@ class DomainSpec:
         subset_defaults: subset -> the settings that have another default for this task set.
         metrics: Names of `Evaluation.metrics`, which tables show beside accuracy, and what each counts in a mean for a
             self-edit that was a mistake; nan is nothing.
+        grading: Name of the option that chooses what decides whether an answer is right; empty if nothing is to choose.
     """
 
     name: str
@@ -91,3 +110,4 @@ class DomainSpec:
     parts: Callable[[Task[Any, Any]], Parts] = any_parts
     subset_defaults: Callable[[str], Mapping[str, Any]] = lambda subset: {}
     metrics: Mapping[str, float] = field(default_factory=dict)
+    grading: str = ""

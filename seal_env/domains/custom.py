@@ -13,7 +13,7 @@ from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.base import TasksetEntry
 from seal_env.tasks.custom.loader import EXAMPLE, load_custom
 from seal_env.tasks.custom.metrics import Metric, MetricScorer
-from seal_env.tasks.knowledge.grading.registry import name_of
+from seal_env.tasks.knowledge.grading.registry import asks_server, name_of
 from seal_env.tasks.pairs.content import content, parts
 from seal_env.tasks.pairs.domain import PairsDomain
 from seal_env.tasks.text_metrics import TEXT_METRICS
@@ -37,6 +37,11 @@ class CustomOptions(PairsOptions):
     def graded_by(self) -> str:
         """The metric's name, or where its function is."""
         return name_of(self.metric)
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether the metric is behind a server."""
+        return asks_server(self.metric)
 
 
 def _make(options: CustomOptions, caches: Path | None) -> PairsDomain:
@@ -71,4 +76,5 @@ CUSTOM: Final = DomainSpec(
     recipe=RECIPE,
     reads_plain_text=True,
     metrics=TEXT_METRICS,
+    grading="metric",
 )

@@ -15,7 +15,14 @@ from seal_env.serving.address import AddressText
 from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.knowledge.content import content, parts
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
-from seal_env.tasks.knowledge.grading.registry import VERDICTS, GradeFunction, check_grader, make_grader, name_of
+from seal_env.tasks.knowledge.grading.registry import (
+    VERDICTS,
+    GradeFunction,
+    asks_server,
+    check_grader,
+    make_grader,
+    name_of,
+)
 from seal_env.tasks.knowledge.groups import GroupedTaskset
 from seal_env.tasks.knowledge.loader import HUB_TASKSETS, TASKSETS, is_synthetic, load_passages
 from seal_env.tasks.knowledge.passage import Passage, Question, published
@@ -59,6 +66,11 @@ class KnowledgeOptions(DomainOptions):
     def graded_by(self) -> str:
         """The grader's name, or where its function is."""
         return name_of(self.grader)
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether the grader is behind a server."""
+        return asks_server(self.grader)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -134,4 +146,5 @@ KNOWLEDGE: Final = DomainSpec(
     reads_plain_text=True,
     subset_defaults=_subset_defaults,
     metrics=TEXT_METRICS,
+    grading="grader",
 )

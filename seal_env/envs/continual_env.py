@@ -39,8 +39,9 @@ class SealContinualEnv(SealBaseEnv):
 
     ## Info
     As SealEnv's, of the current task, and `position` (tasks done), `sequence` (their ids), `retention` (the matrix so far:
-    row k after k updates, a column per task, None where it was not evaluated), `merged`. `gold` comes with the end of the
-    sequence alone, a list for each task: until then the same queries are asked again.
+    row k after k updates, a column per task, None where it was not evaluated), `merged`. With the end of the sequence alone
+    come `gold`, a list for each task, and `retention_predictions`, the answers that the cells of the matrix are scores of:
+    until then the same queries are asked again.
 
     `model` is the model as it is now: `env.unwrapped.model.save(directory)` writes it for transformers and vLLM.
     `roll_back` undoes the last merge; see the wrapper `ForgettingGate`.

@@ -67,14 +67,16 @@ def update_info(
         info[f"accuracy_{when}"] = evaluation.accuracy if evaluation else None
         info[f"{partial}_{when}"] = evaluation.partial if evaluation and decoded else None
         info |= {f"{name}_{when}": evaluation.metrics.get(name) if evaluation else None for name in runtime.spec.metrics}
-        info[f"predictions_{when}"] = _as_lists(evaluation.predictions_Q) if evaluation else None
+        info[f"predictions_{when}"] = as_lists(evaluation.predictions_Q) if evaluation else None
+        info[f"correct_{when}"] = list(evaluation.correct_Q) if evaluation else None
     return info | {"gold": gold_lists(runtime, task)}
 
 
 def gold_lists(runtime: Runtime, task: Task[Any, Any]) -> list[Any]:
     """The gold answer to each query of a task, as lists where it is made of tuples."""
-    return [_as_lists(answer) for answer in runtime.domain.gold(task)]
+    return [as_lists(answer) for answer in runtime.domain.gold(task)]
 
 
-def _as_lists(value: Any) -> Any:
-    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
+def as_lists(value: Any) -> Any:
+    """The value with lists in place of tuples, as JSON has it."""
+    return [as_lists(item) for item in value] if isinstance(value, tuple) else value

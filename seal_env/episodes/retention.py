@@ -38,6 +38,15 @@ class RetentionMatrix:
         row = self.rows[self.updates if updates is None else updates]
         return _mean(row[: self.updates if updates is None else updates])
 
+    def reward(self, updates: int, over: str) -> float:
+        """Reward of the update that made `updates` of them, by the setting `reward_over`."""
+        if over == "new":
+            return float(self.rows[updates][updates - 1] or 0.0)
+        if over == "seen":
+            return self.seen(updates)
+        after, before = self.rows[updates][:updates], self.rows[updates - 1][:updates]
+        return sum((b or 0.0) - (a or 0.0) for a, b in zip(before, after, strict=True)) / updates
+
     def forgetting(self) -> float:
         """Mean, over the tasks learned before the last one, of the best score since it was learned minus the last score.
 

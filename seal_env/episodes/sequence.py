@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seal_env.domains.rewards import Reward, paid
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.episodes.episode import FAILED_REWARD, Episode, PendingUpdate
-from seal_env.episodes.info import gold_lists
+from seal_env.episodes.info import as_lists, gold_lists
 from seal_env.episodes.retention import RetentionMatrix
 from seal_env.episodes.settle import BaseAnswerCache, BaseAnswers, base_answers, settle
 from seal_env.errors import SettingError, UpdateError
@@ -39,8 +39,9 @@ class TaskSequence:
         self.position = 0
         self._answers: dict[int, BaseAnswers] = {}
         self._undo: tuple[Snapshot | None, dict[int, BaseAnswers]] | None = None
+        self._rows: list[list[Evaluation | None]] = []
         self._evaluate_or_raise(range(len(self.tasks)))
-        self.retention.add([self._score(index) for index in range(len(self.tasks))])
+        self._add_row(len(self.tasks))
         self.episode = self._episode(0)
 
     @property
@@ -73,14 +74,19 @@ class TaskSequence:
 
     def play(self, action: Any) -> Step:
         """Take one action; one that closes the self-edit also merges the update and evaluates all tasks so far."""
-        return self._gold_at_the_end(self._play(action))
+        return self._answers_at_the_end(self._play(action))
 
-    def _gold_at_the_end(self, step: Step) -> Step:
-        """Gold answers only once the sequence is over, those of all its tasks: until then their queries are asked again."""
+    def _answers_at_the_end(self, step: Step) -> Step:
+        """Gold answers, and those that the scores are of, only once the sequence is over: its queries are asked again."""
         info = {name: value for name, value in step.info.items() if name != "gold"}
         if step.terminated or step.truncated:
             info["gold"] = [gold_lists(self.runtime, task) for task in self.tasks]
+            info["retention_predictions"] = self._predictions()
         return step._replace(info=info)
+
+    def _predictions(self) -> list[list[Any]]:
+        """The answers that the cells of the retention matrix are scores of; None where there is no score."""
+        return [[each and as_lists(each.predictions_Q) for each in row] for row in self._rows]
 
     def _play(self, action: Any) -> Step:
         decision = self.episode.decide(action)
@@ -115,7 +121,7 @@ class TaskSequence:
             outcome, reason = str(failure.result.outcome), failure.result.reason
             info |= {"outcome": outcome, "reason": reason, **self._sequence_info()}
             return Step(reason, FAILED_REWARD, False, True, info)
-        self.retention.add(self._row())
+        self._add_row(self.position + 1)
         return self._next(step._replace(reward=self._reward() if evaluated else step.reward, info=info))
 
     def _next(self, step: Step) -> Step:
@@ -127,18 +133,20 @@ class TaskSequence:
         following = {name: opening[name] for name in ("task", "budget", "segment")}
         return Step(observation, step.reward, False, False, step.info | following | self._sequence_info())
 
-    def _row(self) -> list[float | None]:
-        return [self._score(index) if index <= self.position else None for index in range(len(self.tasks))]
+    def _add_row(self, count: int, instead: bool = False) -> None:
+        """Add the scores on the first `count` tasks to the retention matrix, or put them in place of the last ones."""
+        row = [self._answers[index].evaluation if index < count else None for index in range(len(self.tasks))]
+        scores = [None if each is None else score(self.runtime.reward, each) for each in row]
+        if instead:
+            self._rows.pop()
+            self.retention.replace_last(scores)
+        else:
+            self.retention.add(scores)
+        self._rows.append(row)
 
     def _reward(self) -> float:
-        """Reward of the last update, by the setting `reward_over`."""
-        matrix, done, over = self.retention, self.position, self.runtime.settings.reward_over
-        if over == "new":
-            return float(matrix.rows[done][done - 1] or 0.0)
-        if over == "seen":
-            return matrix.seen(done)
-        after, before = matrix.rows[done][:done], matrix.rows[done - 1][:done]
-        return sum((b or 0.0) - (a or 0.0) for a, b in zip(before, after, strict=True)) / done
+        """Reward of the last update."""
+        return self.retention.reward(self.position, self.runtime.settings.reward_over)
 
     def _evaluate(self, indices: Sequence[int]) -> BaseAnswers | None:
         """Have the model as it is now answer the queries of these tasks; the first infrastructure failure, if any."""
@@ -156,10 +164,6 @@ class TaskSequence:
         failure = self._evaluate(indices)
         if failure is not None:
             raise UpdateError(f"the model could not be evaluated: {failure.result.outcome}: {failure.result.reason}")
-
-    def _score(self, index: int) -> float | None:
-        evaluation, reward = self._answers[index].evaluation, self.runtime.reward
-        return None if evaluation is None else score(reward, evaluation)
 
     def queries(self, learned: int) -> tuple[Query, ...]:
         """All queries of the first `learned` tasks."""
@@ -181,8 +185,11 @@ class TaskSequence:
         self._undo = None
         self.runtime.model.restore(snapshot)
         self._evaluate_or_raise([self.position] if self.position < len(self.tasks) else [])
-        self.retention.replace_last(self._row())
-        return self._reward(), {"merged": False, "rolled_back": True, **self._sequence_info()}
+        self._add_row(self.position + 1, instead=True)
+        changed = {"merged": False, "rolled_back": True, **self._sequence_info()}
+        if self.position == len(self.tasks):
+            changed["retention_predictions"] = self._predictions()
+        return self._reward(), changed
 
 
 def score(reward: Reward, evaluation: Evaluation) -> float:

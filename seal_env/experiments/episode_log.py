@@ -80,10 +80,16 @@ def episode_record(index: int, run: Mapping[str, Any], used: Settings, trajector
         "outcomes": [turn.info["outcome"] for turn in turns],
         "reasons": [turn.info["reason"] for turn in turns],
         "rewards": [turn.reward for turn in turns],
+        **({"updates": [_update(turn) for turn in turns]} if used.sequence > 1 else {}),
         "reward": trajectory.reward,
         "truncated": trajectory.truncated,
         "timings": {name: round(seconds, 4) for name, seconds in trajectory.timings.items()},
     }
+
+
+def _update(turn: Turn) -> int | None:
+    """Which update of a sequence a turn ended with, from 1; None if it ended with none that was scored."""
+    return int(turn.info["position"]) if turn.info.get("accuracy_after") is not None else None
 
 
 def trajectory_of(record: Mapping[str, Any]) -> Trajectory:

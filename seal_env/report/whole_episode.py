@@ -9,7 +9,7 @@ from seal_env.agents.base import Trajectory
 
 SUMS: Final = ("examples", "optimizer_steps", "tokens", "training_tokens")
 JOINED: Final = ("self_edit", "losses")
-LISTS: Final = ("predictions_before", "predictions_after")
+LISTS: Final = ("predictions_before", "predictions_after", "correct_before", "correct_after")
 
 
 def whole_info(trajectory: Trajectory) -> Mapping[str, Any]:

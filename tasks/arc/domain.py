@@ -121,13 +121,17 @@ class ArcDomain:
         answers_by_test: list[list[tuple[str, Grid | None]]] = [[] for _ in task.queries]
         for item, answer in zip(asked, answers_Q, strict=True):
             answers_by_test[item.number].append((item.transform.name, self._read(item, answer)))
-        attempts_Q = tuple(map(self._attempts, answers_by_test))
-        solved_Q = [pair.output in attempts for pair, attempts in zip(task.queries, attempts_Q, strict=True)]
+        return self.score_predictions(task, tuple(map(self._attempts, answers_by_test)))
+
+    def score_predictions(self, task: ArcTask, attempts_Q: Sequence[Attempts]) -> Evaluation:
+        """`score`, given the attempts at each test input: grids, or None for what is no grid."""
+        solved_Q = tuple(pair.output in attempts for pair, attempts in zip(task.queries, attempts_Q, strict=True))
         cells_Q = [
             max(cell_accuracy(attempt, pair.output) for attempt in attempts)
             for pair, attempts in zip(task.queries, attempts_Q, strict=True)
         ]
-        return Evaluation(sum(solved_Q) / len(solved_Q), sum(cells_Q) / len(cells_Q), attempts_Q)
+        count = len(solved_Q)
+        return Evaluation(sum(solved_Q) / count, sum(cells_Q) / count, tuple(attempts_Q), correct_Q=solved_Q)
 
     def gold(self, task: ArcTask) -> tuple[Grid, ...]:
         """The outputs of the test inputs."""

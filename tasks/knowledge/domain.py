@@ -77,12 +77,17 @@ class KnowledgeDomain:
         if [answer.query_id for answer in answers_Q] != [str(number) for number in range(len(task.queries))]:
             raise ValueError(f"task {task.task_id}: these are not the answers to its questions")
         texts_Q = [None if answer.text is None else answer.text.strip() for answer in answers_Q]
+        return self.score_predictions(task, [(text,) for text in texts_Q])
+
+    def score_predictions(self, task: Task[Passage, Question], predictions_Q: Sequence[tuple[str | None]]) -> Evaluation:
+        """`score`, given the answer to each question; None if it was not decoded. Raises GraderError."""
+        texts_Q = [text for (text,) in predictions_Q]
         pairs = list(zip(task.queries, texts_Q, strict=True))
         right_Q = self._right(pairs)
         words_Q = [0.0 if text is None else max(word_f1(text, gold) for gold in question.golds) for question, text in pairs]
         count = len(pairs)
         metrics = text_metrics(texts_Q, [question.golds for question in task.queries])
-        return Evaluation(sum(right_Q) / count, sum(words_Q) / count, tuple((text,) for text in texts_Q), metrics)
+        return Evaluation(sum(right_Q) / count, sum(words_Q) / count, tuple(predictions_Q), metrics, tuple(right_Q))
 
     def _right(self, pairs: Sequence[tuple[Question, str | None]]) -> list[bool]:
         """For each question, whether its answer agrees with one of the gold answers; all are graded in one call.

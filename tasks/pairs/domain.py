@@ -109,10 +109,15 @@ class PairsDomain:
         if [answer.query_id for answer in answers_Q] != [str(index) for index in range(len(task.queries))]:
             raise ValueError(f"task {task.task_id}: these are not the answers to its queries")
         texts_Q = [None if answer.text is None else answer.text.strip() for answer in answers_Q]
+        return self.score_predictions(task, [(text,) for text in texts_Q])
+
+    def score_predictions(self, task: Task[Examples, Pair], predictions_Q: Sequence[tuple[str | None]]) -> Evaluation:
+        """`score`, given the answer to each query; None if it was not decoded. Raises GraderError."""
+        texts_Q = [text for (text,) in predictions_Q]
         scores_Q = list(self.score_answers(task, [text or "" for text in texts_Q]))
-        right, count = sum(score == 1.0 for score in scores_Q), len(scores_Q)
+        right_Q, count = tuple(score == 1.0 for score in scores_Q), len(scores_Q)
         metrics = text_metrics(texts_Q, [(pair.output,) for pair in task.queries])
-        return Evaluation(right / count, sum(scores_Q) / count, tuple((text,) for text in texts_Q), metrics)
+        return Evaluation(sum(right_Q) / count, sum(scores_Q) / count, tuple(predictions_Q), metrics, right_Q)
 
     def gold(self, task: Task[Examples, Pair]) -> tuple[str, ...]:
         """The answers to the queries."""

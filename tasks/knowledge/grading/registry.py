@@ -85,6 +85,11 @@ def name_of(grader: str | Callable[..., Any]) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
+def asks_server(grader: str | Callable[..., Any]) -> bool:
+    """Whether a grader takes the address of a server."""
+    return isinstance(grader, str) and grader in GRADERS and "url" in GRADERS[grader].uses
+
+
 @dataclass(frozen=True)
 class FunctionGrader:
     """A function as a grader."""

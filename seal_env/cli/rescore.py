@@ -1,0 +1,65 @@
+"""`seal-env rescore`."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from seal_env.errors import SettingError
+
+EXAMPLES = """\b
+examples:
+  a run on passages, graded by rules instead of exact match:
+    seal-env rescore runs/my-run --grader lexical
+  the same run with the change of accuracy as its reward, and a judge as its grader:
+    seal-env rescore runs/my-run --reward gain --grader judge --grader-url http://127.0.0.1:8000/v1
+  a reward function of your own:
+    seal-env rescore runs/my-run --reward my_package.rewards:shaped"""
+FUNCTION = "or a function as package.module:function"
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--grader", metavar="NAME", help=f"What decides whether an answer is right: a grader, {FUNCTION}.")
+@click.option("--reward", metavar="NAME", help=f"The reward: a name, {FUNCTION}.")
+@click.option("--reward-over", metavar="NAME", help="Of sequences: seen, new or change.")
+@click.option("--grader-model", metavar="NAME", help="The judge's name at its server.")
+@click.option("--grader-url", metavar="URL", help="Address of the judge's server.")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new JSON file (default: RUN-rescored.json).")
+@click.option("--other-version", is_flag=True, help="Take a run that another version of seal-env recorded.")
+@click.option("--json", "as_json", is_flag=True, help="Print the content of the file instead of tables.")
+@click.pass_obj
+def rescore(
+    console: Console, /, folder: Path, out: Path | None, other_version: bool, as_json: bool, **changes: str | None
+) -> None:
+    """Score the stored episodes of a run again, by another grader or another reward.
+
+    RUN is a folder of `run`, `eval` or `train`, which stays as it is. Nothing is trained: the answers on record are graded.
+    Where a setting is not given, the run's own is taken.
+    """
+    from seal_env.experiments.rescore import Changes
+    from seal_env.experiments.rescore import rescore as score_again
+    from seal_env.report.rescore_tables import rescore_tables
+
+    given: dict[str, Any] = {name: _function_or_name(name, value) for name, value in changes.items()}
+    result = score_again(folder.expanduser(), Changes(**given), out.expanduser() if out else None, other_version)
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+    else:
+        console.print(rescore_tables(result))
+
+
+def _function_or_name(field: str, value: str | None) -> Any:
+    """A function that is given as package.module:function. Raises SettingError if it cannot be imported."""
+    if value is None or ":" not in value or field not in ("grader", "reward"):
+        return value
+    module, _, name = value.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingError(field, value, f"{FUNCTION.removeprefix('or ')} that can be imported ({error})") from error

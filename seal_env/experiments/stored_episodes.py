@@ -1,0 +1,166 @@
+"""Episodes as run folders hold them: how they ended, and the answers that were scored. Nothing in a folder is changed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from seal_env.agents.evaluation import EvalSample, samples_of
+from seal_env.errors import RunFolderError
+from seal_env.experiments.episode_log import FILE
+from seal_env.journal import read_records
+from seal_env.redaction import HIDDEN
+from seal_env.types import Outcome
+
+SAMPLES: Final = ("samples.jsonl", "held-out.jsonl")
+COMMANDS: Final = ("run", "eval", "train rest-em", "train grpo")
+"""Commands whose folders have episodes with their answers."""
+
+Predictions = tuple[Any, ...]
+"""For each query the attempts made, as in `Evaluation.predictions_Q`."""
+
+
+@dataclass(frozen=True)
+class StoredEpisode:
+    """An episode on record.
+
+    Attributes:
+        where: For people: `episode 3`, `round-1/samples.jsonl, self-edit 17`.
+        task_ids: The task; in a sequence all of them.
+        outcome: See `seal_env.types.Outcome`.
+        reward: The return; nan after an infrastructure failure.
+        rewards: Its parts. Those of updates do not matter.
+        updates: For each part the number of the update, from 1, whose reward it is; None for other turns.
+        answers: Rows of the answers to each task: before the first update and after each; None where there are none. Empty
+            if no update was scored.
+        correct: Which answers were right, in the same form; empty if it is not on record.
+        gold: The right answers to each task; empty if they are not on record.
+        grader: What decided on answers; empty if it is not on record.
+    """
+
+    where: str
+    task_ids: tuple[str, ...]
+    outcome: str
+    reward: float
+    rewards: tuple[float, ...]
+    updates: tuple[int | None, ...]
+    answers: tuple[tuple[Predictions | None, ...], ...] = ()
+    correct: tuple[tuple[tuple[bool, ...], ...], ...] = ()
+    gold: tuple[Any, ...] = ()
+    grader: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether an infrastructure failure ended it."""
+        return math.isnan(self.reward)
+
+
+@dataclass(frozen=True)
+class StoredJournal:
+    """The episodes of one file. name: relative to the run folder. held_out: they are of the tasks to measure on."""
+
+    name: str
+    episodes: tuple[StoredEpisode, ...]
+    held_out: bool = False
+
+
+def stored_journals(folder: Path, command: str) -> list[StoredJournal]:
+    """Every journal of a run folder.
+
+    Args:
+        folder: The run folder.
+        command: That wrote it.
+
+    Raises:
+        RunFolderError: If it has no episodes with their answers, or they cannot be read.
+    """
+    if command not in COMMANDS:
+        raise RunFolderError(f"{str(folder)!r}: {command!r} stores no answers; {', '.join(COMMANDS)} do")
+    if command == "run":
+        found = [StoredJournal(FILE, tuple(_read(folder / FILE, FILE, _of_records)))] if (folder / FILE).exists() else []
+    else:
+        paths = sorted((path for name in SAMPLES for path in folder.rglob(name)), key=_natural)
+        names = {path: path.relative_to(folder).as_posix() for path in paths}
+        found = [
+            StoredJournal(name, tuple(_read(path, name, _of_samples)), "held" in path.name) for path, name in names.items()
+        ]
+    if not any(journal.episodes for journal in found):
+        raise RunFolderError(f"{str(folder)!r} has no finished episodes")
+    return found
+
+
+def _natural(path: Path) -> list[Any]:
+    """So that round 10 comes after round 9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.as_posix())]
+
+
+def _read(
+    path: Path, name: str, read: Callable[[str, list[dict[str, Any]]], Iterator[StoredEpisode]]
+) -> list[StoredEpisode]:
+    try:
+        return list(read(name, read_records(path)))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        what = f"{error} is missing: another version wrote it" if isinstance(error, KeyError) else str(error)
+        raise RunFolderError(f"{str(path)!r} cannot be read: {what}") from error
+
+
+def _of_records(_name: str, records: Sequence[Mapping[str, Any]]) -> Iterator[StoredEpisode]:
+    for record in sorted(records, key=lambda each: int(each["episode"])):
+        sequence = tuple(record.get("sequence", ()))
+        rewards = tuple(math.nan if reward is None else float(reward) for reward in record["rewards"])
+        scored = not record["truncated"] and record.get("accuracy_after") is not None
+        updates: tuple[int | None, ...] = (None,) * (len(rewards) - 1) + (1 if scored else None,)
+        about: dict[str, Any] = {}
+        if scored and sequence:
+            updates = tuple(record["updates"])
+            about = {"answers": _as_tuples(record["retention_predictions"]), "gold": _as_tuples(record["gold"])}
+        elif scored:
+            about = _one_task(record) | {"gold": (_as_tuples(record["gold"]),)}
+        where, tasks = f"episode {record['episode']}", sequence or (record["task_id"],)
+        about["grader"] = record.get("grader", "")
+        yield _checked(StoredEpisode(where, tasks, record["outcome"], sum(rewards), rewards, updates, **about))
+
+
+def _of_samples(name: str, records: Sequence[Mapping[str, Any]]) -> Iterator[StoredEpisode]:
+    for number, sample in enumerate(samples_of(records)):
+        scored = _scored(sample)
+        about = _one_task(sample.answers) | {"grader": sample.answers["grader"]} if scored else {}
+        parts = ((sample.earlier_reward, 0.0), (None, 1)) if scored else ((sample.reward,), (None,))
+        where = f"{name}, self-edit {number}"
+        yield _checked(StoredEpisode(where, (sample.task_id,), sample.outcome, sample.reward, *parts, **about))
+
+
+def _scored(sample: EvalSample) -> bool:
+    """Whether an update of this self-edit was scored."""
+    return not sample.failed and not math.isnan(sample.accuracy_before) and sample.outcome != Outcome.DIVERGED
+
+
+def _one_task(record: Mapping[str, Any]) -> dict[str, Any]:
+    before_and_after = ("before", "after")
+    return {
+        "answers": tuple((_as_tuples(record[f"predictions_{when}"]),) for when in before_and_after),
+        "correct": tuple((_as_tuples(record[f"correct_{when}"]),) for when in before_and_after),
+    }
+
+
+def _checked(episode: StoredEpisode) -> StoredEpisode:
+    """Raise ValueError for answers in which a key or a password was replaced."""
+    if any(HIDDEN in text for text in _texts(episode.answers)):
+        raise ValueError(f"an answer of {episode.where} holds {HIDDEN}, which may stand for a key or a password")
+    return episode
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
