@@ -12,11 +12,15 @@ from contextlib import contextmanager
 
 import torch
 
+from seal_env.forking import Lock
 from seal_env.inner_loop.wrapped import WrappedInnerLoop
 from seal_env.types import InnerLoop, UpdateJob, UpdateResult
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 """Variable without which torch refuses matrix products on CUDA as not deterministic."""
+
+_TURN = Lock()
+"""The switch is the process's: a thread that ends would turn it off for another that still trains."""
 
 
 class DeterministicInnerLoop(WrappedInnerLoop):
@@ -46,13 +50,14 @@ class DeterministicInnerLoop(WrappedInnerLoop):
 
 @contextmanager
 def deterministic_algorithms() -> Iterator[None]:
-    """Torch's deterministic algorithms, in the whole process, within the context."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+    """Torch's deterministic algorithms, in the whole process, within the context; threads take turns."""
+    with _TURN.held():
+        before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -14,7 +16,7 @@ from seal_env.inner_loop.deterministic import DeterministicInnerLoop, determinis
 from seal_env.inner_loop.model.fingerprint import described
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.settings import Settings
-from seal_env.types import UpdateJob, UpdateResult
+from seal_env.types import Outcome, UpdateJob, UpdateResult
 from tests.inner_loop.test_batched_inner_loop import JOBS
 
 
@@ -41,6 +43,22 @@ def test_jobs_run_one_at_a_time_with_deterministic_algorithms(llama: FrozenLM) -
     inner = Noting()
     assert len(DeterministicInnerLoop(inner).run(JOBS[:2])) == 2  # type: ignore[arg-type]
     assert inner.calls == ((0, True), (1, True))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_threads_that_end_leave_the_algorithms_of_others_alone() -> None:
+    class Slow:
+        def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
+            time.sleep(0.1)
+            return [UpdateResult(Outcome.OK, str(torch.are_deterministic_algorithms_enabled()), ())]
+
+    loop = DeterministicInnerLoop(Slow())  # type: ignore[arg-type]
+    with ThreadPoolExecutor(2) as threads:
+        running = []
+        for _ in range(2):
+            running.append(threads.submit(loop.run, JOBS[:1]))
+            time.sleep(0.05)
+    assert [each.result()[0].reason for each in running] == ["True", "True"]
     assert not torch.are_deterministic_algorithms_enabled()
 
 

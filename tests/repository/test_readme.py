@@ -33,6 +33,7 @@ FEW = {
     ".learn(640)": ".learn(16)",
     "max_steps=20": "max_steps=1, use_cpu=True",
     "http://127.0.0.1:8011/v1": "ADDRESS",
+    'policy_model="base", ': "",
     "mini-train:40": "mini-train:2",
     '"runs/grpo"': '"FOLDER"',
     "sequence=4": "sequence=2",
