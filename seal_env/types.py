@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from seal_env.panels import Panel
+
 ContextT_co = TypeVar("ContextT_co", covariant=True)
 QueryT_co = TypeVar("QueryT_co", covariant=True)
 
@@ -335,10 +337,6 @@ class Taskset(Protocol[ContextT_co, QueryT_co]):
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Task[ContextT_co, QueryT_co]]: ...
     def __getitem__(self, task_id: str) -> Task[ContextT_co, QueryT_co]: ...
-
-
-Panel = tuple[str, Any]
-"""A caption and what is below it: a grid (a tuple of rows), a text, or None where there is nothing to show."""
 
 
 class TaskDomain(Protocol):

@@ -121,7 +121,7 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
         """Draw the task: `ansi` gives text with coloured cells, `rgb_array` uint8 [720, 1280, 3].
 
         Demonstrations (input, output), then for each test input: the input and, once the episode is over, the base model's
-        prediction, the updated model's, and the gold output.
+        prediction, the updated model's, both marked right or wrong, and the gold output. Texts are a table.
         """
         if self.render_mode is None:
             raise SettingError("render_mode", None, "'ansi' or 'rgb_array', given to gym.make")
@@ -129,8 +129,12 @@ class SealBaseEnv(gymnasium.Env[str, str], ABC):
             raise gymnasium.error.ResetNeeded("call reset() before render()")
         rows = self.episode.panels()
         with needs_extra("render"):
-            from seal_env.envs.render import framed, panels_ansi, panels_pixels
-        return panels_ansi(rows) if self.render_mode == "ansi" else framed(panels_pixels(rows))
+            if self.render_mode == "ansi":
+                from seal_env.envs.render import panels_ansi
+
+                return panels_ansi(rows)
+            from seal_env.envs.frames import frame
+        return frame(rows, self.episode.caption)
 
 
 def action_space(runtime: Runtime) -> SelfEditSpace:

@@ -15,10 +15,11 @@ from seal_env.episodes.info import budget_info, task_info, update_info
 from seal_env.episodes.jobs import NO_UPDATE, update_job
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import GraderError, TaskError
+from seal_env.panels import Panel
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.prompt import observation_text
-from seal_env.types import Evaluation, InvalidSelfEdit, Outcome, Panel, SelfEdit, Step, Task, UpdateJob, UpdateResult
+from seal_env.types import Evaluation, InvalidSelfEdit, Outcome, SelfEdit, Step, Task, UpdateJob, UpdateResult
 
 BaseKey = tuple[str, int]
 """What the base model's answers depend on: the task, and the seed where the queries do (otherwise 0)."""
@@ -207,6 +208,14 @@ class Episode:
             "budget": budget_info(self.runtime),
             "segment": segment,
         }
+
+    @property
+    def caption(self) -> str:
+        """The task's id and, once the episode is over, the accuracy before and after the update."""
+        if not self.over:
+            return self.task.task_id
+        scores = {name: f"{each.accuracy:.2f}" if each else "none" for name, each in self._shown.items()}
+        return ", ".join([self.task.task_id, *(f"accuracy {name} {score}" for name, score in scores.items())])
 
     def panels(self) -> list[list[Panel]]:
         """The task as rows of panels, once it is over with predictions and gold answers."""

@@ -13,9 +13,10 @@ from rich.text import Text
 from seal_env.domains.base import DomainSpec
 from seal_env.envs.render import grid_text
 from seal_env.errors import MissingExtraError, TaskError
+from seal_env.panels import Panel
 from seal_env.report.formats import DASH, plain_table, plural
 from seal_env.tasks.base import TasksetEntry
-from seal_env.types import Panel, Task, Taskset
+from seal_env.types import Task, Taskset
 
 ARROW = " -> "
 NOTE = "NAME:COUNT takes the first COUNT tasks of a set; generated sets are endless."
@@ -62,7 +63,7 @@ def task_panels(task: Task[Any, Any], spec: DomainSpec, console: Console) -> Ren
     requires so.
     """
     rows = spec.make(spec.options(), None).panels(task, {})
-    grids = [panel for row in rows for _, panel in row if not isinstance(panel, str)]
+    grids = [panel for row in rows for _, panel, _ in row if not isinstance(panel, str)]
     cell_width = 2 if 2 * max((len(grid[0]) for grid in grids), default=0) <= console.width else 1
     about = ", ".join(f"{heading} {value}" for heading, value in spec.columns(task).items())
     blocks = [_block(row, cell_width, console.width) for row in rows]
@@ -72,13 +73,13 @@ def task_panels(task: Task[Any, Any], spec: DomainSpec, console: Console) -> Ren
 
 def _block(row: Sequence[Panel], cell_width: int, width: int) -> RenderableType:
     """One row: texts below each other; grids with arrows between them if they fit in a line."""
-    if any(isinstance(panel, str) for _, panel in row):
-        lines = [Text.assemble((f"{caption}: ", "bold"), panel) for caption, panel in row]
+    if any(isinstance(panel, str) for _, panel, _ in row):
+        lines = [Text.assemble((f"{caption}: ", "bold"), panel) for caption, panel, _ in row]
         return Group(*lines, Text(""))
-    caption = Text(ARROW.join(f"{caption} {len(grid)}x{len(grid[0])}" for caption, grid in row), style="dim")
-    needed = sum(cell_width * len(grid[0]) for _, grid in row) + len(ARROW) * (len(row) - 1)
+    caption = Text(ARROW.join(f"{caption} {len(grid)}x{len(grid[0])}" for caption, grid, _ in row), style="dim")
+    needed = sum(cell_width * len(grid[0]) for _, grid, _ in row) + len(ARROW) * (len(row) - 1)
     parts: list[Text] = [grid_text(row[0][1], cell_width)]
-    for _, grid in row[1:]:
+    for _, grid, _ in row[1:]:
         parts += [Text(ARROW if needed <= width else ARROW.strip()), grid_text(grid, cell_width)]
     if needed > width:
         return Group(caption, *parts)

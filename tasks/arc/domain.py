@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from seal_env.errors import SettingError
+from seal_env.panels import Panel
+from seal_env.tasks.answer_panels import answer_panels
 from seal_env.tasks.arc import prompt
 from seal_env.tasks.arc.grid import Grid, GridFormat, GridPair, cell_accuracy
 from seal_env.tasks.arc.task import ArcContext, ArcTask
@@ -15,7 +17,7 @@ from seal_env.tasks.arc.training_set import ArcExample, build_candidates
 from seal_env.tasks.arc.transforms import IDENTITY, Transform
 from seal_env.tasks.arc.voting.prompts import vote_prompts
 from seal_env.tasks.arc.voting.vote import vote
-from seal_env.types import Answer, Evaluation, Example, Panel, Query
+from seal_env.types import Answer, Evaluation, Example, Query
 
 EVALUATIONS = ("greedy", "vote")
 
@@ -139,15 +141,10 @@ class ArcDomain:
 
     def panels(self, task: ArcTask, shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
         """Rows of captioned grids: the demonstrations, then each test input with its predictions and its output."""
-        rows: list[list[Panel]] = [[("input", pair.input), ("output", pair.output)] for pair in task.context]
+        rows = [[Panel("input", pair.input), Panel("output", pair.output)] for pair in task.context]
         for index, pair in enumerate(task.queries):
-            row: list[Panel] = [("test input", pair.input)]
-            if shown is not None:
-                for name, evaluation in shown.items():
-                    attempts = evaluation.predictions_Q[index] if evaluation else ()
-                    row.append((f"prediction {name}", attempts[0] if attempts else None))
-                row.append(("gold", pair.output))
-            rows.append(row)
+            answers = [] if shown is None else answer_panels("prediction", index, shown, pair.output)
+            rows.append([Panel("test input", pair.input), *answers])
         return rows
 
     def _asked(self, task: ArcTask, seed: int) -> list[_Asked]:

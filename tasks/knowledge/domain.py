@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from seal_env.panels import Panel
+from seal_env.tasks.answer_panels import answer_panels
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
 from seal_env.tasks.knowledge.grading.exact_match import normalise
 from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.tasks.knowledge.prompt import query, question_and_answer
 from seal_env.tasks.text_metrics import text_metrics, word_f1
-from seal_env.types import Answer, Document, Evaluation, Example, Panel, Query, Task
+from seal_env.types import Answer, Document, Evaluation, Example, Query, Task
 
 BRIEFING = (
     "The task is a passage, which the model learns from documents that you write about it. Afterwards it is asked questions "
@@ -109,14 +111,10 @@ class KnowledgeDomain:
 
     def panels(self, task: Task[Passage, Question], shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
         """The passage, then each question, with its predictions and its gold answer."""
-        rows: list[list[Panel]] = [[(passage.title, passage.text)] for passage in self.segments(task.context)]
+        rows = [[Panel(passage.title, passage.text)] for passage in self.segments(task.context)]
         for index, question in enumerate(task.queries):
-            row: list[Panel] = [("question", question.question)]
-            if shown is not None:
-                said: dict[str, Any] = {name: each.predictions_Q[index][0] if each else None for name, each in shown.items()}
-                row += [(f"answer {name}", text) for name, text in said.items()]
-                row.append(("gold", question.answer))
-            rows.append(row)
+            answers = [] if shown is None else answer_panels("answer", index, shown, question.answer)
+            rows.append([Panel("question", question.question), *answers])
         return rows
 
 

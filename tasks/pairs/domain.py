@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from seal_env.panels import Panel
+from seal_env.tasks.answer_panels import answer_panels
 from seal_env.tasks.knowledge.prompt import ONE_LINE, question_and_answer, question_text
 from seal_env.tasks.pairs.task import Examples, Pair
 from seal_env.tasks.text_metrics import text_metrics
-from seal_env.types import Answer, Document, Evaluation, Example, Panel, Query, Task
+from seal_env.types import Answer, Document, Evaluation, Example, Query, Task
 
 BRIEFING: Final = (
     "The task is a few solved examples of one kind of problem. The test inputs are further problems of this kind. They stay "
@@ -125,14 +127,10 @@ class PairsDomain:
 
     def panels(self, task: Task[Examples, Pair], shown: Mapping[str, Evaluation | None] | None) -> list[list[Panel]]:
         """Rows of captioned texts: the solved examples, then each query with its predictions and its answer."""
-        rows: list[list[Panel]] = [[("input", pair.input), ("output", pair.output)] for pair in task.context]
+        rows = [[Panel("input", pair.input), Panel("output", pair.output)] for pair in task.context]
         for index, pair in enumerate(task.queries):
-            row: list[Panel] = [("test input", pair.input)]
-            if shown is not None:
-                for name, evaluation in shown.items():
-                    row.append((f"prediction {name}", evaluation.predictions_Q[index][0] if evaluation else None))
-                row.append(("gold", pair.output))
-            rows.append(row)
+            answers = [] if shown is None else answer_panels("prediction", index, shown, pair.output)
+            rows.append([Panel("test input", pair.input), *answers])
         return rows
 
 

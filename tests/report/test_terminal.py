@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from seal_env.agents.base import Trajectory, Turn
-from seal_env.envs.render import panels_ansi, panels_pixels
+from seal_env.envs.frames import frame
+from seal_env.envs.render import panels_ansi
 from seal_env.errors import GraderError, ModelError, PolicyError, SealError, SettingError, TaskError, UnknownTaskError
+from seal_env.panels import Panel
 from seal_env.printable import printable
 from seal_env.report.episode_tables import episode_table
 from seal_env.report.terminal import Terminal
@@ -122,9 +124,9 @@ def test_warnings_can_be_shown() -> None:
 
 
 def test_pictures_of_an_environment_hold_no_codes_of_others() -> None:
-    rows: Any = [[("\x1b[5mcaption", "\x1b]0;x\x07text\x00")]]
+    rows = [[Panel("\x1b[5mcaption", "\x1b]0;x\x07text\x00")]]
     assert not CONTROLS.search(OWN.sub("", panels_ansi(rows)))
-    assert panels_pixels([[("caption", "half \ud800 and \x1b")]]).ndim == 3
+    assert frame([[Panel("caption", "half \ud800 and \x1b")]]).ndim == 3
 
 
 def test_table_of_episodes_holds_no_codes_of_others() -> None:

@@ -12,6 +12,7 @@ from pydantic import Field
 from seal_env.agents.base import Agent
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.options import Options
+from seal_env.panels import Panel
 from seal_env.tasks.base import ListTaskset, TasksetEntry
 from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tools.base import Arguments, Draft, EditContext, Tool
@@ -74,8 +75,8 @@ class ShoutingDomain:
     def gold(self, task: Task[Any, str]) -> tuple[str, ...]:
         return tuple(word.upper() for word in task.queries)
 
-    def panels(self, task: Task[Any, str], shown: Any) -> list[list[tuple[str, Any]]]:
-        return [[("words", ", ".join(task.context))]]
+    def panels(self, task: Task[Any, str], shown: Any) -> list[list[Panel]]:
+        return [[Panel("words", ", ".join(task.context))]]
 
 
 def load(subset: str, options: Any) -> ListTaskset[Any, str]:
