@@ -10,24 +10,26 @@ composed rules.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from recipes.fast_weights import FastWeights, pad_tasks, task_losses
-from recipes.self_edit_data import EpisodeSettings, Row, UpdateEpisode, draw_episode, self_edit_row
-from recipes.stage import Losses, TrainSettings
-from recipes.stream import StreamSettings, batch_rows
-from seal_env.inner_loop.tokens.chat_template import ChatEncoder
+from recipes.self_edit_data import EpisodeSettings
+from recipes.stage import Losses, TrainSettings, pinned
+from recipes.step_data import Row, Start, StepData, UpdateEpisode
+from recipes.stream import StreamSettings
 from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
-from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.mini.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.mini.table_rules import TABLE_FAMILIES
 from seal_env.types import LoraSpec
 
 DEFAULTS = MODEL_DEFAULTS[MODEL_NAME]
+LATE = 16
+"""Steps after which a query counts as late."""
 OPTIMIZER = TrainSettings(warmup=20, decay_share=0.4, muon_rate=3e-3, adam_rate=2e-3)
 
 
@@ -38,7 +40,9 @@ class AdaptSettings:
     tasks: adapters in progress at once. chunks: parts of similar length, to save padding. ask_always: queries after every
     step of an adapter, not only after its last. accumulate: steps of the adapters for one of the base weights. inner_weight,
     plain_weight, self_edit_weight: of the losses beside the queries' one; those of the last two are added once for each step
-    of the base weights, the self-edits every `self_edit_every`. read_task: see `self_edit_row`.
+    of the base weights, the self-edits every `self_edit_every`. read_task: see `self_edit_row`. synchronous: every episode
+    begins and ends within one step, whatever `accumulate` is. part: tasks that are asked at a time, and rows without
+    adapters.
     """
 
     tasks: int = 16
@@ -51,6 +55,8 @@ class AdaptSettings:
     self_edit_every: int = 1
     self_edits: int = 2
     read_task: bool = False
+    synchronous: bool = False
+    part: int = 4
     seed: int = 2
     optimizer: TrainSettings = field(default_factory=lambda: replace(OPTIMIZER, steps=640))
     episodes: EpisodeSettings = field(default_factory=EpisodeSettings)
@@ -124,69 +130,116 @@ FIFTH = AdaptSettings(
 PHASES = {"first": FIRST, "second": SECOND, "third": THIRD, "fourth": FOURTH, "fifth": FIFTH}
 
 
+@dataclass(frozen=True)
+class Pass:
+    """One forward and backward pass: tasks [tasks], their rows' ids and labels [tasks, rows, longest], in host memory.
+
+    late: Which of the tasks have learned for long, [tasks].
+    """
+
+    tasks: torch.Tensor
+    ids: torch.Tensor
+    labels: torch.Tensor
+    late: torch.Tensor
+
+
+@dataclass(frozen=True)
+class AdapterStep:
+    """One step of the adapters: fresh ones, what all learn at which rates [all tasks], and what some are asked."""
+
+    fresh: torch.Tensor
+    drawn: list[torch.Tensor]
+    learn: list[Pass]
+    rates: torch.Tensor
+    ask: list[Pass]
+
+
+@dataclass(frozen=True)
+class PreparedStep:
+    """A step of the base weights, ready to be computed."""
+
+    adapter_steps: list[AdapterStep]
+    plain: list[Pass]
+    self_edits: list[Pass]
+    tokens: int
+
+
 class Adaptation:
     """The state of the second stage: base model, adapters, tasks in progress."""
 
-    def __init__(self, model: Any, tokenizer: Any, settings: AdaptSettings) -> None:
-        self.model, self.tokenizer, self.settings = model, tokenizer, settings
-        self.encoder = ChatEncoder(tokenizer, MODEL_NAME)
-        self.domain = ArcDomain(DEFAULTS["grid_format"])
+    def __init__(self, model: Any, pad: int, settings: AdaptSettings) -> None:
+        self.model, self.pad, self.settings = model, pad, settings
         self.fast = FastWeights(model, LoraSpec(DEFAULTS["lora_rank"], DEFAULTS["lora_alpha"]), settings.tasks)
         self.episodes: list[UpdateEpisode | None] = [None] * settings.tasks
-        self.tokens = 0
 
-    def step(self, number: int) -> tuple[Losses, int]:
+    def prepare(self, data: StepData) -> PreparedStep:
+        """All tensors of a step; steps in their order, since episodes go on. Needs neither weights nor a GPU."""
+        steps = [self._adapter_step(starts) for starts in data.starts]
+        plain, self_edits = self._rows(data.plain), self._rows(data.self_edits)
+        passes = [each for step in steps for each in (*step.learn, *step.ask)]
+        tokens = sum(int((each.ids != self.pad).sum()) for each in (*passes, *plain, *self_edits))
+        return PreparedStep(steps, plain, self_edits, tokens)
+
+    def _adapter_step(self, starts: list[Start]) -> AdapterStep:
+        for start in starts:
+            self.episodes[start.task] = start.episode
+        fresh = torch.tensor([start.task for start in starts], dtype=torch.long)
+        drawn = [pinned(layer) for layer in self.fast.draw([start.seed for start in starts])] if starts else []
+        going = {task: each for task, each in enumerate(self.episodes) if each is not None and not each.done}
+        rates = torch.zeros(self.settings.tasks)
+        for task, episode in going.items():
+            rates[task] = episode.rates_S[episode.step]
+        learned = {task: episode.batches_S[episode.step] for task, episode in going.items()}
+        order = sorted(learned, key=lambda task: _longest(learned[task]))
+        size = -(-len(order) // self.settings.chunks)
+        learn = [self._pass(order[at : at + size], learned) for at in range(0, len(order), size or 1)]
+        late = {task for task, episode in going.items() if episode.step >= LATE or not self.settings.ask_always}
+        for episode in going.values():
+            episode.step += 1
+        asked = [task for task, episode in going.items() if episode.done or self.settings.ask_always]
+        asked.sort(key=lambda task: _longest(going[task].queries))
+        queries = {task: going[task].next_queries(self.settings.episodes.ask) for task in asked}
+        size = self.settings.part
+        ask = [self._pass(asked[at : at + size], queries, late) for at in range(0, len(asked), size)]
+        return AdapterStep(fresh, drawn, learn, pinned(rates), ask)
+
+    def _rows(self, rows: list[Row]) -> list[Pass]:
+        """Rows without adapters."""
+        ordered, size = sorted(rows, key=lambda row: len(row[0])), self.settings.part
+        chosen = {index: [row] for index, row in enumerate(ordered)}
+        return [self._pass(list(chosen)[at : at + size], chosen) for at in range(0, len(ordered), size)]
+
+    def _pass(self, tasks: list[int], rows: dict[int, list[Row]], late: Collection[int] = ()) -> Pass:
+        ids, labels = pad_tasks([rows[task] for task in tasks], self.pad)
+        return Pass(pinned(torch.tensor(tasks)), pinned(ids), labels, pinned(torch.tensor([task in late for task in tasks])))
+
+    def step(self, prepared: PreparedStep) -> tuple[Losses, int]:
         """Backward of all losses of a step, with one or more steps of every adapter; mean losses by kind, tokens read."""
-        self.tokens = 0
-        rng = np.random.default_rng([self.settings.seed, number])
-        inner: list[float] = []
-        early: list[float] = []
-        late: list[float] = []
-        for _ in range(self.settings.accumulate):
-            self._refill(rng)
-            episodes = [episode for episode in self.episodes if episode is not None]
-            order = sorted(range(len(episodes)), key=lambda task: _longest(episodes[task].batches_S[episodes[task].step]))
-            size = -(-len(order) // self.settings.chunks)
+        inner: list[torch.Tensor] = []
+        asked: list[torch.Tensor] = []
+        for step in prepared.adapter_steps:
+            if len(step.fresh):
+                self.fast.begin(step.fresh, step.drawn)
             gradients = [torch.zeros_like(weight) for weight in self.fast.flat()]
-            for start in range(0, len(order), size):
-                tasks = torch.tensor(order[start : start + size])
-                inner += self._inner(tasks, episodes, gradients).tolist()
+            inner += [self._inner(each, gradients) for each in step.learn]
             if self.settings.ask_always:
-                for episode, loss in zip(episodes, self._ask(list(range(len(order))), episodes), strict=True):
-                    (late if episode.step >= 16 else early).append(loss)
-            rates = torch.tensor([episode.rates_S[episode.step] for episode in episodes], device=self.model.device)
-            self.fast.step(gradients, rates)
-            for episode in episodes:
-                episode.step += 1
+                asked += [self._ask(each) for each in step.ask]
+            self.fast.step(gradients, step.rates.to(self.model.device, non_blocking=True))
             if not self.settings.ask_always:
-                late += self._ask([task for task, episode in enumerate(episodes) if episode.done], episodes)
-        losses = {"inner": _mean(inner), "early": _mean(early), "late": _mean(late)}
-        losses["plain"] = self._plain(batch_rows(self.tokenizer, self.settings.stream, number), self.settings.plain_weight)
-        if number % self.settings.self_edit_every == 0:
-            rows = [
-                self_edit_row(self.encoder, self.domain, rng, self.settings.read_task)
-                for _ in range(self.settings.self_edits)
-            ]
-            losses["self-edit"] = self._plain(rows, self.settings.self_edit_weight)
-        return losses, self.tokens
+                asked += [self._ask(each) for each in step.ask]
+        losses: dict[str, float | torch.Tensor] = {"inner": torch.cat(inner).mean() if inner else math.nan}
+        late = [each.late for step in prepared.adapter_steps for each in step.ask]
+        losses |= _early_and_late(asked, late)
+        losses["plain"] = self._plain(prepared.plain, self.settings.plain_weight)
+        if prepared.self_edits:
+            losses["self-edit"] = self._plain(prepared.self_edits, self.settings.self_edit_weight)
+        return losses, prepared.tokens
 
-    def _refill(self, rng: np.random.Generator) -> None:
-        """New tasks in the places of those that are done; at first, with beginnings spread over time."""
-        for task, episode in enumerate(self.episodes):
-            if episode is None or episode.done:
-                fresh = draw_episode(self.encoder, self.domain, self.settings.episodes, rng)
-                if episode is None:
-                    fresh.batches_S = fresh.batches_S[: int(rng.integers(1, len(fresh.batches_S) + 1))]
-                self.episodes[task] = fresh
-                self.fast.reset(task, int(rng.integers(2**31)))
-
-    def _inner(self, tasks: torch.Tensor, episodes: list[UpdateEpisode], gradients: list[torch.Tensor]) -> torch.Tensor:
+    def _inner(self, each: Pass, gradients: list[torch.Tensor]) -> torch.Tensor:
         """Losses of the tasks' own batches, [tasks]; adds the adapters' gradients, and a share of the base model's."""
-        rows = [episodes[task].batches_S[episodes[task].step] for task in tasks.tolist()]
-        adapters = self.fast.take(tasks, learn=True)
+        adapters = self.fast.take(each.tasks, learn=True)
         taken = [weight for pair in adapters.values() for weight in pair]
-        ids, labels = self._tensors(rows)
-        losses = task_losses(self.model, ids, labels, adapters, self.fast.scale)
+        losses = task_losses(self.model, each.ids, each.labels, adapters, self.fast.scale)
         share = self.settings.inner_weight / self.settings.tasks
         if share:
             base = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -195,44 +248,40 @@ class Adaptation:
                 parameter.grad = gradient * share if parameter.grad is None else parameter.grad + gradient * share
         else:
             found = torch.autograd.grad(losses.sum(), taken)
+        tasks = each.tasks.to(self.model.device, non_blocking=True)
         for gradient, part in zip(gradients, found, strict=False):
-            gradient[tasks] = part
+            gradient.index_copy_(0, tasks, part)
         return losses.detach()
 
-    def _ask(self, tasks: list[int], episodes: list[UpdateEpisode]) -> list[float]:
-        """Loss of each task's queries with its adapter; adds the base model's gradients."""
-        asked = sorted(tasks, key=lambda task: _longest(episodes[task].queries))
-        count, losses = self.settings.episodes.ask, dict.fromkeys(tasks, 0.0)
-        for start in range(0, len(asked), 4):
-            part = asked[start : start + 4]
-            rows = [episodes[task].next_queries(count) for task in part]
-            ids, labels = self._tensors(rows)
-            adapters = self.fast.take(torch.tensor(part), learn=False)
-            found = task_losses(self.model, ids, labels, adapters, self.fast.scale)
-            (found.sum() / self.settings.tasks).backward()
-            losses |= dict(zip(part, found.tolist(), strict=True))
-        return [losses[task] for task in tasks]
+    def _ask(self, each: Pass) -> torch.Tensor:
+        """Losses of some tasks' queries with their adapters, [tasks]; adds the base model's gradients."""
+        adapters = self.fast.take(each.tasks, learn=False)
+        found = task_losses(self.model, each.ids, each.labels, adapters, self.fast.scale)
+        (found.sum() / self.settings.tasks).backward()
+        return found.detach()
 
-    def _tensors(self, rows: list[list[Row]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows by task as padded (ids, labels) on the model's device; counts their tokens."""
-        self.tokens += sum(len(ids) for task in rows for ids, _ in task)
-        ids, labels = pad_tasks(rows, int(self.tokenizer.pad_token_id))
-        return ids.to(self.model.device), labels.to(self.model.device)
-
-    def _plain(self, rows: list[Row], weight: float) -> float:
+    def _plain(self, passes: list[Pass], weight: float) -> torch.Tensor:
         """Mean loss of sequences without adapters; adds the base model's gradients."""
-        ordered = sorted(rows, key=lambda row: len(row[0]))
-        total = 0.0
-        for start in range(0, len(ordered), 4):
-            ids, labels = self._tensors([[row] for row in ordered[start : start + 4]])
-            losses = task_losses(self.model, ids, labels, None, 0.0)
-            (losses.sum() * (weight / len(rows))).backward()
-            total += float(losses.detach().sum()) / len(rows)
+        count, total = sum(len(each.tasks) for each in passes), torch.zeros((), device=self.model.device)
+        for each in passes:
+            losses = task_losses(self.model, each.ids, each.labels, None, 0.0)
+            (losses.sum() * (weight / count)).backward()
+            total += losses.detach().sum() / count
         return total
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
+def _early_and_late(losses: list[torch.Tensor], late: list[torch.Tensor]) -> dict[str, float | torch.Tensor]:
+    """Mean losses of the queries that came early in an update, and late."""
+    found: dict[str, float | torch.Tensor] = {"early": math.nan, "late": math.nan}
+    for name, wanted in (("early", False), ("late", True)):
+        count = sum(int((each == wanted).sum()) for each in late)
+        if count:
+            shares = [(each == wanted) / count for each in late]
+            sums = [
+                (loss * share.to(loss.device, non_blocking=True)).sum() for loss, share in zip(losses, shares, strict=True)
+            ]
+            found[name] = torch.stack(sums).sum()
+    return found
 
 
 def _longest(rows: list[Row]) -> int:

@@ -7,13 +7,15 @@ and learn by AdamW with each task's own rate and step count, as the inner loop d
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 
-from recipes.stream import IGNORED, to_tensors
+from recipes.step_data import IGNORED, Row
+from recipes.stream import to_tensors
 from seal_env.types import LoraSpec
 
 Stacked = dict[str, tuple[torch.Tensor, torch.Tensor]]
@@ -41,21 +43,35 @@ class FastWeights:
         """All stacked weights, A and B in turn."""
         return [weight for pair in self.weights.values() for weight in pair]
 
+    def draw(self, seeds: Sequence[int]) -> list[torch.Tensor]:
+        """A of a fresh adapter for each seed, by layer, each [seeds, rank, in]; in host memory."""
+        drawn = [torch.empty(len(seeds), *a.shape[1:]) for a, _ in self.weights.values()]
+        for index, seed in enumerate(seeds):
+            generator = torch.Generator().manual_seed(seed)
+            for layer in drawn:
+                torch.nn.init.kaiming_uniform_(layer[index], a=math.sqrt(5), generator=generator)
+        return drawn
+
     @torch.no_grad()
+    def begin(self, tasks: torch.Tensor, drawn: Sequence[torch.Tensor]) -> None:
+        """Fresh adapters for some tasks, [tasks]: A as drawn, B and the optimizer's state zero."""
+        tasks = self._moved(tasks)
+        for (a, b), fresh in zip(self.weights.values(), drawn, strict=True):
+            a.index_copy_(0, tasks, self._moved(fresh))
+            b.index_fill_(0, tasks, 0)
+        for state in (*self._first, *self._second, self._steps):
+            state.index_fill_(0, tasks, 0)
+
     def reset(self, task: int, seed: int) -> None:
-        """A fresh adapter for one task: A drawn from the seed, B zero."""
-        generator = torch.Generator().manual_seed(seed)
-        for a, b in self.weights.values():
-            fresh = torch.empty(a.shape[1:])
-            torch.nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-            a[task] = fresh.to(a.device)
-            b[task] = 0
-        for moment in (*self._first, *self._second):
-            moment[task] = 0
-        self._steps[task] = 0
+        """A fresh adapter for one task."""
+        self.begin(torch.tensor([task]), self.draw([seed]))
+
+    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self._steps.device, non_blocking=True)
 
     def take(self, tasks: torch.Tensor, learn: bool) -> Stacked:
         """The adapters of some tasks, [tasks]; without `learn` no gradient reaches them."""
+        tasks = self._moved(tasks)
         return {
             name: tuple(weight[tasks] if learn else weight.detach()[tasks] for weight in pair)  # type: ignore[misc]
             for name, pair in self.weights.items()
@@ -129,19 +145,31 @@ def task_losses(
 ) -> torch.Tensor:
     """Mean loss of each task's supervised tokens, [tasks]; ids and labels are [tasks, rows a task, length].
 
-    mask: see `hidden_states`.
+    They may be in host memory, where what carries loss is found without waiting for a GPU. In bf16 on CUDA. mask: see
+    `hidden_states`.
     """
-    tasks, rows, length = ids.shape
-    hidden = hidden_states(model, ids.view(-1, length), adapters, scale, mask).view(tasks, rows, length, -1)[:, :, :-1]
-    kept = labels[:, :, 1:] != IGNORED
-    logits = functional.linear(hidden[kept], model.model.embed_tokens.weight).float()
-    losses = functional.cross_entropy(logits, labels[:, :, 1:][kept], reduction="none")
-    owner = torch.arange(tasks, device=ids.device)[:, None, None].expand_as(kept)[kept]
-    sums = torch.zeros(tasks, device=ids.device).index_add(0, owner, losses)
-    return sums / kept.sum((1, 2)).clamp(min=1)
+    device, (tasks, rows, length) = model.device, ids.shape
+    kept = functional.pad(labels[:, :, 1:] != IGNORED, (0, 1))
+    owner, row, position = kept.nonzero(as_tuple=True)
+    targets, owner, places, counts = (
+        tensor.to(device, non_blocking=True)
+        for tensor in (
+            labels[owner, row, position + 1],
+            owner,
+            (owner * rows + row) * length + position,
+            kept.sum((1, 2)).clamp(min=1),
+        )
+    )
+    ids = ids.to(device, non_blocking=True)
+    mask = None if mask is None else mask.to(device, non_blocking=True)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        hidden = hidden_states(model, ids.view(-1, length), adapters, scale, mask).flatten(0, 1)
+        logits = functional.linear(hidden.index_select(0, places), model.model.embed_tokens.weight).float()
+    losses = functional.cross_entropy(logits, targets, reduction="none")
+    return torch.zeros(tasks, device=device).index_add(0, owner, losses) / counts
 
 
-def pack_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def pack_tasks(rows: list[list[Row]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Rows of (ids, labels) by task, one after another -> (ids, labels), both [tasks, 1, longest], and their mask.
 
     No row sees another one. Positions run on, which rotary embeddings do not tell from beginning anew.
@@ -158,9 +186,9 @@ def pack_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple
     return ids[:, None], labels[:, None], mask
 
 
-def pad_tasks(rows: list[list[tuple[list[int], list[int]]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def pad_tasks(rows: list[list[Row]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows of (ids, labels) by task -> (ids, labels), both [tasks, most rows, longest], padded on the right and below."""
     most = max(map(len, rows))
-    missing: tuple[list[int], list[int]] = ([], [])
+    missing: Row = ([], [])
     ids, labels = to_tensors([row for task in rows for row in [*task, *[missing] * (most - len(task))]], pad)
     return ids.view(len(rows), most, -1), labels.view(len(rows), most, -1)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from recipes.stage import Step, TrainSettings
-from recipes.stream import IGNORED, StreamSettings, batch_rows, to_tensors
+from recipes.stage import Losses, StageStep, TrainSettings, pinned
+from recipes.step_data import IGNORED, Row, Source, StepData, supervised
+from recipes.stream import StreamSettings, batch_rows, to_tensors
 
 
 @dataclass(frozen=True)
@@ -20,32 +21,62 @@ class PretrainSettings:
     stream: StreamSettings = field(default_factory=StreamSettings)
 
 
-def pretrain_step(model: Any, tokenizer: Any, settings: PretrainSettings) -> Step:
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of similar length: ids [rows, longest], where in them loss falls, [targets], and on what."""
+
+    ids: torch.Tensor
+    places: torch.Tensor
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True)
+class PreparedRows:
+    """A batch in the chunks that are computed one by one, in host memory."""
+
+    chunks: list[Chunk]
+    supervised: int
+    tokens: int
+
+
+def pretrain_source(tokenizer: Any, settings: PretrainSettings) -> Source:
+    """What each step reads."""
+    return lambda number: StepData(batch_rows(tokenizer, settings.stream, number))
+
+
+def pretrain_step(model: Any, pad: int, settings: PretrainSettings) -> StageStep:
     """The steps of the stage."""
 
-    def step(number: int) -> tuple[dict[str, float], int]:
-        rows = batch_rows(tokenizer, settings.stream, number)
-        return {"plain": train_step(model, rows, int(tokenizer.pad_token_id), settings.optimizer.chunks)}, _size(rows)
+    def prepare(data: StepData) -> PreparedRows:
+        return prepare_rows(data.plain, pad, settings.optimizer.chunks)
 
-    return step
+    def step(prepared: PreparedRows) -> tuple[Losses, int]:
+        return {"plain": train_step(model, prepared)}, prepared.tokens
 
-
-def _size(rows: list[tuple[list[int], list[int]]]) -> int:
-    return sum(len(ids) for ids, _ in rows)
+    return StageStep(step, prepare)
 
 
-def train_step(model: Any, rows: list[tuple[list[int], list[int]]], pad: int, chunks: int) -> float:
-    """Backward over one batch in `chunks` parts; mean loss of its supervised tokens."""
-    device = model.device.type
-    supervised = sum(sum(label != IGNORED for label in labels[1:]) for _, labels in rows)
-    total, size = torch.zeros((), device=device), -(-len(rows) // chunks)
+def prepare_rows(rows: list[Row], pad: int, chunks: int) -> PreparedRows:
+    """The rows, shortest first, in `chunks` parts."""
+    found, size = [], -(-len(rows) // chunks)
     for start in range(0, len(rows), size):
-        ids, labels = (tensor.to(device) for tensor in to_tensors(rows[start : start + size], pad))
+        ids, labels = to_tensors(rows[start : start + size], pad)
+        row, position = (labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
+        places = row * ids.shape[1] + position
+        found.append(Chunk(*(pinned(tensor) for tensor in (ids, places, labels[row, position + 1]))))
+    return PreparedRows(found, supervised(rows), sum(len(ids) for ids, _ in rows))
+
+
+def train_step(model: Any, prepared: PreparedRows) -> torch.Tensor:
+    """Backward over one batch; mean loss of its supervised tokens."""
+    device = model.device.type
+    total = torch.zeros((), device=device)
+    for chunk in prepared.chunks:
+        ids, places, targets = (tensor.to(device, non_blocking=True) for tensor in (chunk.ids, chunk.places, chunk.targets))
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
-            kept = labels[:, 1:] != IGNORED
-            logits = model.lm_head(hidden[kept]).float()
-        loss = functional.cross_entropy(logits, labels[:, 1:][kept], reduction="sum") / supervised
+            hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1)
+            logits = model.lm_head(hidden.index_select(0, places)).float()
+        loss = functional.cross_entropy(logits, targets, reduction="sum") / prepared.supervised
         loss.backward()
         total += loss.detach()
-    return float(total)
+    return total

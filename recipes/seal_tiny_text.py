@@ -5,18 +5,18 @@ Ends with DIR/seal-tiny-text (model and tokenizer) and DIR/recipe.json (settings
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from recipes.stage import MAX_POSITIONS, Step, parse_arguments, run_stages
-from recipes.text_adapt import CLOSE, FIRST, FOURTH, SECOND, THIRD, TextAdaptation, TextAdaptSettings
-from recipes.text_pretrain import AGAIN, COPY, ReadSettings, read_step
+from recipes.recipe import BUNDLED, Recipe, main
+from recipes.stage import StageStep
+from recipes.step_data import Source
+from recipes.text_adapt import CLOSE, FIRST, FOURTH, SECOND, THIRD, TextAdaptation, TextAdaptSettings, episodes_source
+from recipes.text_pretrain import AGAIN, COPY, ReadSettings, read_source, read_step
 from recipes.text_tokenizer import build_text_tokenizer
 from seal_env.models.catalog import TEXT_MODEL_NAME
 
 Settings = ReadSettings | TextAdaptSettings
-STAGES: Mapping[str, Settings] = {
+STAGES: dict[str, Settings] = {
     "read": ReadSettings(),
     "first": FIRST,
     "second": SECOND,
@@ -28,17 +28,17 @@ STAGES: Mapping[str, Settings] = {
 }
 
 
-def make(out: Path, stages: Mapping[str, Settings], device: str) -> None:
-    """Run or resume the stages."""
-    tokenizer = build_text_tokenizer(MAX_POSITIONS)
+def _step(model: Any, pad: int, settings: Settings) -> StageStep:
+    if isinstance(settings, ReadSettings):
+        return read_step(model, pad, settings)
+    return StageStep(TextAdaptation(model, pad, settings).step)
 
-    def make_step(model: Any, settings: Settings) -> Step:
-        if isinstance(settings, ReadSettings):
-            return read_step(model, tokenizer, settings)
-        return TextAdaptation(model, tokenizer, settings).step
 
-    run_stages(out, TEXT_MODEL_NAME, tokenizer, stages, make_step, device)
+def _source(tokenizer: Any, settings: Settings) -> Source:
+    return read_source(tokenizer, settings) if isinstance(settings, ReadSettings) else episodes_source(tokenizer, settings)
 
+
+RECIPE = Recipe(TEXT_MODEL_NAME, {BUNDLED: STAGES}, build_text_tokenizer, _step, _source)
 
 if __name__ == "__main__":
-    make(*parse_arguments(__doc__, STAGES))
+    main(RECIPE, __doc__)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from recipes.stream import IGNORED
+from recipes.step_data import IGNORED, Row, UpdateEpisode
 from seal_env.domains import arc
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
@@ -23,8 +23,6 @@ from seal_env.tasks.arc.training_set import build_candidates
 from seal_env.types import Budget, Example, Message, Recipe
 
 SHOWN_OUTPUTS = re.compile(r"Output,(.*?)(?=\n\n)", re.DOTALL)
-Row = tuple[list[int], list[int]]
-"""Token ids and labels of one sequence."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +50,6 @@ class EpisodeSettings:
     plain_share: float = 0.4
     all_tokens_share: float = 0.2
     families: tuple[str, ...] = (*TRAINING_FAMILIES, *OFTEN_FAMILIES, *OFTEN_FAMILIES, *OFTEN_FAMILIES)
-
-
-@dataclass
-class UpdateEpisode:
-    """One task under update: batches of each step, the rate at each step, the queries."""
-
-    batches_S: list[list[Row]]
-    rates_S: list[float]
-    queries: list[Row]
-    step: int = 0
-    asked: int = 0
-    key: str = field(default="")
-
-    @property
-    def done(self) -> bool:
-        """All steps taken."""
-        return self.step >= len(self.batches_S)
-
-    def next_queries(self, count: int) -> list[Row]:
-        """The next queries in turn; after the last one, the first again."""
-        first, self.asked = self.asked, self.asked + count
-        return [self.queries[index % len(self.queries)] for index in range(first, first + min(count, len(self.queries)))]
 
 
 def encode(encoder: ChatEncoder, rendered: Example, all_tokens: bool = False) -> Row:

@@ -1,13 +1,13 @@
 """Stages of training: each starts from the model of the one before, can be killed at any moment, and resumes.
 
 Muon for the matrices inside the layers, AdamW for the rest; constant rate after warm-up, linear decay at the end. The same
-code on CPU (fp32) and GPU. A stage's folder holds `checkpoint.safetensors`, replaced atomically, and at the end `model` and
-`recipe.json` (settings, tokens, seconds and losses).
+code on a CPU (fp32) and a GPU (bf16, where a thread makes the next steps' data). A stage's folder holds
+`checkpoint.safetensors`, replaced atomically, and at the end `model` and `recipe.json` (settings, tokens, seconds and
+losses).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -23,11 +23,36 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-Losses = Mapping[str, float]
-Step = Callable[[int], tuple[Losses, int]]
-"""Number of a step -> backward of all its losses; mean losses by kind (NaN where there are none), and tokens read."""
+from recipes.prefetch import prefetched
+from recipes.step_data import Source, StepData
+
+Losses = Mapping[str, float | torch.Tensor]
+"""Mean losses by kind, NaN where there are none; tensors may still be computing."""
 
 MAX_POSITIONS = 8192
+SHOWN_EVERY = 10
+"""Steps after which losses are read from the device and printed."""
+
+
+class OutOfTimeError(Exception):
+    """The time given is over; a checkpoint has been written, and the same command resumes."""
+
+
+def _as_it_is(data: StepData) -> Any:
+    return data
+
+
+@dataclass(frozen=True)
+class StageStep:
+    """A stage's steps.
+
+    Attributes:
+        compute: Backward of all losses of a prepared step; mean losses by kind, and tokens read.
+        prepare: What a step reads, as `compute` takes it. May run ahead in a thread, for one step after another.
+    """
+
+    compute: Callable[[Any], tuple[Losses, int]]
+    prepare: Callable[[StepData], Any] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,9 @@ class TrainSettings:
 
     Attributes:
         chunks: Parts of similar length into which a batch is split, to save padding.
+        data_steps: Steps after which the data come again from the first on; 0 is never.
+        time_share: Of the time given for all stages, if a time is given. The rates then follow the time used or the steps
+            made, whichever is further, and the stage ends with its time.
     """
 
     steps: int = 3600
@@ -49,6 +77,25 @@ class TrainSettings:
     inner_width: int = 384
     chunks: int = 4
     checkpoint_every: int = 100
+    data_steps: int = 0
+    time_share: float = 1.0
+
+    def data_of(self, number: int) -> int:
+        """The step whose data step `number` reads."""
+        return number % self.data_steps if self.data_steps else number
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds, if limited: of all stages together, and when this process has to end (as `time.monotonic` counts)."""
+
+    training: float = math.inf
+    ends: float = math.inf
+
+
+def pinned(tensor: torch.Tensor) -> torch.Tensor:
+    """In memory from which a GPU copies while it computes, where there is a GPU."""
+    return tensor.pin_memory() if torch.cuda.is_available() else tensor
 
 
 def build_model(tokenizer: Any, settings: TrainSettings) -> LlamaForCausalLM:
@@ -71,10 +118,11 @@ def build_model(tokenizer: Any, settings: TrainSettings) -> LlamaForCausalLM:
     )
 
 
-def rate_factor(step: int, settings: TrainSettings) -> float:
-    """Warm-up, constant, linear decay to 0: the factor on both rates at `step`."""
+def rate_factor(step: int, settings: TrainSettings, time_used: float = 0.0) -> float:
+    """Warm-up, constant, linear decay to 0: the factor on both rates at `step`. time_used: the share of the stage's time."""
+    done = max(step, time_used * settings.steps)
     decay_from = settings.steps * (1 - settings.decay_share)
-    decay = (settings.steps - step) / (settings.steps - decay_from) if step > decay_from else 1.0
+    decay = (settings.steps - done) / (settings.steps - decay_from) if done > decay_from else 1.0
     return min((step + 1) / settings.warmup, 1.0) * max(decay, 0.0)
 
 
@@ -84,7 +132,8 @@ def build_optimizers(model: LlamaForCausalLM, settings: TrainSettings) -> list[t
     chosen = {id(p) for p in inner}
     outer = [p for p in model.parameters() if id(p) not in chosen]
     muon = torch.optim.Muon(inner, lr=settings.muon_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
-    return [muon, torch.optim.AdamW(outer, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)]
+    fused = model.device.type == "cuda"
+    return [muon, torch.optim.AdamW(outer, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=fused)]
 
 
 def save_checkpoint(
@@ -117,8 +166,56 @@ def load_checkpoint(out: Path, model: LlamaForCausalLM, optimizers: list[torch.o
     return progress
 
 
+class Progress:
+    """How far a stage has come: what its checkpoints and its `recipe.json` record."""
+
+    def __init__(self, name: str, record: dict[str, Any] | None = None) -> None:
+        self.name = name
+        self.record = record or {"step": 0, "tokens": 0, "seconds": 0.0, "means": {}, "curve": []}
+        self._began = time.perf_counter() - float(self.record["seconds"])
+        self._unread: list[Losses] = []
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the stage, in all processes."""
+        return time.perf_counter() - self._began
+
+    def add(self, losses: Losses, tokens: int) -> None:
+        """A step has been made."""
+        self._unread.append(losses)
+        self.record |= {"step": self.record["step"] + 1, "tokens": self.record["tokens"] + tokens}
+
+    def read(self) -> None:
+        """Bring means and seconds up to date; waits for the device."""
+        means = self.record["means"]
+        for losses in self._unread:
+            found = {kind: float(loss) for kind, loss in losses.items()}
+            means |= {kind: 0.9 * means.get(kind, loss) + 0.1 * loss for kind, loss in found.items() if not math.isnan(loss)}
+        self._unread.clear()
+        self.record["seconds"] = self.seconds
+
+    def show(self) -> None:
+        """Print a line."""
+        shown = " ".join(f"{kind} {mean:.3f}" for kind, mean in self.record["means"].items())
+        tokens, seconds = self.record["tokens"], self.record["seconds"]
+        pace = f"{tokens / 1e6:.2f} M tokens {seconds:.0f} s {tokens / max(seconds, 1e-9):,.0f} tokens/s"
+        print(f"{self.name} {self.record['step']} {shown} {pace}", flush=True)
+
+    def mark(self) -> None:
+        """A point of the loss curve."""
+        means = {kind: round(mean, 4) for kind, mean in self.record["means"].items()}
+        self.record["curve"].append([self.record["step"], means])
+
+
 def run_stage(
-    out: Path, model: Any, tokenizer: Any, step: Step, optimizer: TrainSettings, record: Mapping[str, Any]
+    out: Path,
+    model: Any,
+    tokenizer: Any,
+    step: StageStep,
+    source: Source,
+    optimizer: TrainSettings,
+    record: Mapping[str, Any],
+    limit: Time | None = None,
 ) -> None:
     """Run or resume one stage.
 
@@ -127,40 +224,63 @@ def run_stage(
         model: Trained in place.
         tokenizer: Saved beside it.
         step: What a step does before the optimizers do theirs.
+        source: What the steps read.
         optimizer: Number of steps, and their rates.
         record: Settings, for `recipe.json`.
+        limit: Time, if limited.
+
+    Raises:
+        OutOfTimeError: `limit.ends` has passed.
     """
     out.mkdir(parents=True, exist_ok=True)
+    limit = limit or Time()
     optimizers = build_optimizers(model, optimizer)
-    progress: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "means": {}, "curve": []}
-    if (out / "checkpoint.safetensors").exists():
-        progress = load_checkpoint(out, model, optimizers)
-    began = time.perf_counter() - progress["seconds"]
-    for number in range(progress["step"], optimizer.steps):
-        for each, rate in zip(optimizers, (optimizer.muon_rate, optimizer.adam_rate), strict=True):
-            each.param_groups[0]["lr"] = rate * rate_factor(number, optimizer)
-        losses, tokens = step(number)
+    resumed = load_checkpoint(out, model, optimizers) if (out / "checkpoint.safetensors").exists() else None
+    progress = Progress(out.name, resumed)
+    allowed = limit.training * optimizer.time_share
+    data = prefetched(
+        lambda number: step.prepare(source(optimizer.data_of(number))),
+        progress.record["step"],
+        optimizer.steps,
+        depth=4 if model.device.type == "cuda" else 0,
+    )
+    for each in data:
+        if progress.seconds >= allowed:
+            break
+        number = progress.record["step"]
+        factor = rate_factor(number, optimizer, progress.seconds / allowed)
+        for part, rate in zip(optimizers, (optimizer.muon_rate, optimizer.adam_rate), strict=True):
+            part.param_groups[0]["lr"] = rate * factor
+        progress.add(*step.compute(each))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for each in optimizers:
-            each.step()
-            each.zero_grad()
-        means = progress["means"]
-        means |= {kind: 0.9 * means.get(kind, loss) + 0.1 * loss for kind, loss in losses.items() if not math.isnan(loss)}
-        progress |= {"step": number + 1, "tokens": progress["tokens"] + tokens, "seconds": time.perf_counter() - began}
-        if (number + 1) % 10 == 0:
-            shown = " ".join(f"{kind} {mean:.3f}" for kind, mean in means.items())
-            read = f"{progress['tokens'] / 1e6:.2f} M tokens"
-            print(f"{out.name} {number + 1} {shown} {read} {progress['seconds']:.0f} s", flush=True)
-        if (number + 1) % optimizer.checkpoint_every == 0 or number + 1 == optimizer.steps:
-            progress["curve"].append([number + 1, {kind: round(mean, 4) for kind, mean in means.items()}])
-            save_checkpoint(out, model, optimizers, progress)
+        for part in optimizers:
+            part.step()
+            part.zero_grad()
+        late = time.monotonic() > limit.ends
+        if (number + 1) % SHOWN_EVERY == 0:
+            progress.read()
+            progress.show()
+        if (number + 1) % optimizer.checkpoint_every == 0 or number + 1 == optimizer.steps or late:
+            progress.read()
+            progress.mark()
+            save_checkpoint(out, model, optimizers, progress.record)
+        if late:
+            raise OutOfTimeError(f"{out.name} has made {number + 1} steps; the same command resumes")
+    progress.read()
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
-    (out / "recipe.json").write_text(json.dumps({"settings": record, **progress}, indent=1))
+    (out / "recipe.json").write_text(json.dumps({"settings": record, **progress.record}, indent=1))
 
 
 def run_stages(
-    out: Path, name: str, tokenizer: Any, stages: Mapping[str, Any], make_step: Callable[[Any, Any], Step], device: str
+    out: Path,
+    name: str,
+    tokenizer: Any,
+    stages: Mapping[str, Any],
+    make_step: Callable[[Any, Any], StageStep],
+    make_source: Callable[[str, Any], Source],
+    device: str,
+    limit: Time | None = None,
 ) -> None:
     """Run or resume all stages; ends with `out`/`name` (model and tokenizer) and `out`/recipe.json.
 
@@ -170,7 +290,9 @@ def run_stages(
         tokenizer: Of the model.
         stages: Settings by name of the stage; their field `optimizer` is a TrainSettings.
         make_step: (model, settings) -> the stage's steps.
+        make_source: (name of the stage, settings) -> what its steps read.
         device: "cpu" or "cuda".
+        limit: Time, if limited.
     """
     model: Any = None
     recipe: dict[str, Any] = {}
@@ -182,20 +304,8 @@ def run_stages(
             elif model is None:
                 model = AutoModelForCausalLM.from_pretrained(out / list(recipe)[-1] / "model", trust_remote_code=False)
             model.to(device)
-            run_stage(folder, model, tokenizer, make_step(model, settings), settings.optimizer, asdict(settings))
+            step, source = make_step(model, settings), make_source(stage, settings)
+            run_stage(folder, model, tokenizer, step, source, settings.optimizer, asdict(settings), limit)
         recipe[stage] = json.loads((folder / "recipe.json").read_text())
     shutil.copytree(out / list(stages)[-1] / "model", out / name, dirs_exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(recipe, indent=1))
-
-
-def parse_arguments(description: str | None, stages: Mapping[str, Any]) -> tuple[Path, dict[str, Any], str]:
-    """Command line of a recipe: its folder, the stages to run, the device."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, loss curves and the model")
-    parser.add_argument("--until", choices=stages, default=list(stages)[-1], help="the last stage to run")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's default")
-    given = parser.parse_args()
-    if given.threads:
-        torch.set_num_threads(given.threads)
-    chosen = list(stages)[: list(stages).index(given.until) + 1]
-    return given.out, {name: stages[name] for name in chosen}, "cuda" if torch.cuda.is_available() else "cpu"

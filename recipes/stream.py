@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from recipes.step_data import IGNORED, Row
 from seal_env.tasks.arc.grid import GridFormat
 from seal_env.tasks.arc.mini.general_rules import GENERAL_FAMILIES
 from seal_env.tasks.arc.mini.rules import Shape, draw_task
 from seal_env.tasks.arc.prompt import example
 
 OUTPUTS = re.compile(r"Output(\n.*?)\n\nInput|<\|assistant\|>(.*?<\|end\|>)", re.DOTALL)
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class StreamSettings:
     seed: int = 0
 
 
-def batch_rows(tokenizer: PreTrainedTokenizerFast, settings: StreamSettings, step: int) -> list[tuple[list[int], list[int]]]:
+def batch_rows(tokenizer: PreTrainedTokenizerFast, settings: StreamSettings, step: int) -> list[Row]:
     """Rows (token ids, labels) of one step, shortest first."""
     rng = np.random.default_rng([settings.seed, step])
     lettered = GridFormat("lettered")
-    rows: list[tuple[list[int], list[int]]] = []
+    rows: list[Row] = []
     while len(rows) < settings.tasks:
         wide = step >= settings.wide_from and rng.random() < settings.wide_share
         shape = Shape(max_side=settings.wide_side if wide else 4 if step < settings.small_steps else 5)
@@ -64,7 +64,7 @@ def _labels(text: str, ids: list[int], offsets: list[tuple[int, int]]) -> list[i
     return [token if loss else IGNORED for token, loss in zip(ids, keep, strict=True)]
 
 
-def to_tensors(rows: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def to_tensors(rows: list[Row], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Right-padded (ids, labels), both [rows, longest]. Causal attention needs no mask for padding on the right."""
     longest = max(len(ids) for ids, _ in rows)
     ids = torch.full((len(rows), longest), pad)

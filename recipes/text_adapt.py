@@ -17,9 +17,9 @@ import torch
 from recipes.fast_weights import FastWeights, pack_tasks, task_losses
 from recipes.self_texts import Rng, pick
 from recipes.stage import Losses, TrainSettings
+from recipes.step_data import Row, Source, Start, StepData, UpdateEpisode
 from recipes.text_pretrain import plain_losses
 from recipes.text_stream import (
-    Row,
     TextStreamSettings,
     ask,
     document_row,
@@ -103,16 +103,7 @@ CLOSE = replace(
 )
 
 
-@dataclass(frozen=True)
-class TextEpisode:
-    """What one adapter learns, step by step, at which rates, and what it is asked then."""
-
-    batches_S: list[list[Row]]
-    rates_S: list[float]
-    questions: list[Row]
-
-
-def draw_episode(tokenizer: Any, settings: TextEpisodeSettings, rng: Rng) -> TextEpisode:
+def draw_episode(tokenizer: Any, settings: TextEpisodeSettings, rng: Rng) -> UpdateEpisode:
     """A passage of the train split, or some, a random self-edit about them, and questions."""
     documents, questions = [], []
     count = 1 + int(rng.choice(len(settings.passages), p=settings.passages))
@@ -133,7 +124,7 @@ def draw_episode(tokenizer: Any, settings: TextEpisodeSettings, rng: Rng) -> Tex
     slow, fast = settings.learning_rate
     rate = math.exp(rng.uniform(math.log(slow), math.log(fast)))
     rates = [rate * (1 - step / len(batches)) for step in range(len(batches))]
-    return TextEpisode(batches, rates, [question_row(tokenizer, question) for question in questions])
+    return UpdateEpisode(batches, rates, [question_row(tokenizer, question) for question in questions])
 
 
 def _batches(rows: list[Row], size: int, rng: Rng) -> list[list[Row]]:
@@ -141,22 +132,32 @@ def _batches(rows: list[Row], size: int, rng: Rng) -> list[list[Row]]:
     return [[rows[index] for index in order[start : start + size]] for start in range(0, len(order), size)]
 
 
+def episodes_source(tokenizer: Any, settings: TextAdaptSettings) -> Source:
+    """What each step reads: new episodes in every place, and plain sequences."""
+
+    def draw(number: int) -> StepData:
+        rng = np.random.default_rng([settings.seed, number])
+        episodes = [draw_episode(tokenizer, settings.episodes, rng).trimmed() for _ in range(settings.tasks)]
+        starts = [Start(task, int(rng.integers(2**31)), episode) for task, episode in enumerate(episodes)]
+        return StepData(plain_rows(tokenizer, settings.stream, number), starts=[starts])
+
+    return draw
+
+
 class TextAdaptation:
     """The steps of the second stage."""
 
-    def __init__(self, model: Any, tokenizer: Any, settings: TextAdaptSettings) -> None:
-        self.model, self.tokenizer, self.settings = model, tokenizer, settings
-        self.pad = int(tokenizer.pad_token_id)
+    def __init__(self, model: Any, pad: int, settings: TextAdaptSettings) -> None:
+        self.model, self.pad, self.settings = model, pad, settings
         self.fast = FastWeights(model, settings.lora, settings.tasks)
 
-    def step(self, number: int) -> tuple[Losses, int]:
+    def step(self, data: StepData) -> tuple[Losses, int]:
         """Backward of all losses of a step; mean losses by kind, and tokens read."""
-        rng = np.random.default_rng([self.settings.seed, number])
-        episodes = [draw_episode(self.tokenizer, self.settings.episodes, rng) for _ in range(self.settings.tasks)]
-        for task in range(len(episodes)):
-            self.fast.reset(task, int(rng.integers(2**31)))
+        (starts,) = data.starts
+        episodes = [start.episode for start in starts]
+        self.fast.begin(torch.tensor([start.task for start in starts]), self.fast.draw([start.seed for start in starts]))
         found: list[float] = []
-        losses = {"first": 0.0, "last": 0.0, "asked": 0.0, "bare": 0.0}
+        losses: dict[str, float | torch.Tensor] = {"first": 0.0, "last": 0.0, "asked": 0.0, "bare": 0.0}
         for step in range(max(len(episode.batches_S) for episode in episodes)):
             found = self._learn(episodes, step)
             if step == 0:
@@ -166,14 +167,10 @@ class TextAdaptation:
         bare = [loss for loss, episode in zip(asked, episodes, strict=True) if len(episode.batches_S[0]) == 1]
         losses["asked"] = sum(asked) / len(asked)
         losses["bare"] = sum(bare) / len(bare) if bare else losses["asked"]
-        rows = plain_rows(self.tokenizer, self.settings.stream, number)
-        losses["plain"] = plain_losses(self.model, rows, self.pad, self.settings.chunks, self.settings.plain_weight)
-        read = sum(len(ids) for ids, _ in rows)
-        for episode in episodes:
-            read += sum(len(ids) for batch in (*episode.batches_S, episode.questions) for ids, _ in batch)
-        return losses, read
+        losses["plain"] = plain_losses(self.model, data.plain, self.pad, self.settings.chunks, self.settings.plain_weight)
+        return losses, data.tokens
 
-    def _learn(self, episodes: list[TextEpisode], step: int) -> list[float]:
+    def _learn(self, episodes: list[UpdateEpisode], step: int) -> list[float]:
         """One step of the adapters of all episodes that have so many; their losses."""
         going = [task for task, episode in enumerate(episodes) if step < len(episode.batches_S)]
         gradients = [torch.zeros_like(weight) for weight in self.fast.flat()]
@@ -190,12 +187,12 @@ class TextAdaptation:
         self.fast.step(gradients, rates.to(self.model.device))
         return losses
 
-    def _ask(self, episodes: list[TextEpisode]) -> list[float]:
+    def _ask(self, episodes: list[UpdateEpisode]) -> list[float]:
         """Loss of each episode's questions with its adapter; adds the base model's gradients."""
         losses = [0.0] * len(episodes)
-        for tasks in self._parts(list(range(len(episodes))), [episode.questions for episode in episodes]):
+        for tasks in self._parts(list(range(len(episodes))), [episode.queries for episode in episodes]):
             found = self._losses(
-                [episodes[task].questions for task in tasks], self.fast.take(torch.tensor(tasks), learn=False)
+                [episodes[task].queries for task in tasks], self.fast.take(torch.tensor(tasks), learn=False)
             )
             (found.sum() / len(episodes)).backward()
             for task, loss in zip(tasks, found.tolist(), strict=True):
@@ -210,5 +207,5 @@ class TextAdaptation:
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     def _losses(self, rows: list[list[Row]], adapters: Any) -> torch.Tensor:
-        ids, labels, mask = (tensor.to(self.model.device) for tensor in pack_tasks(rows, self.pad))
+        ids, labels, mask = pack_tasks(rows, self.pad)
         return task_losses(self.model, ids, labels, adapters, self.fast.scale, mask)

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from recipes.fast_weights import task_losses
-from recipes.stage import Losses, Step, TrainSettings
+from recipes.stage import Losses, StageStep, TrainSettings
+from recipes.step_data import Row, Source, StepData
 from recipes.stream import to_tensors
-from recipes.text_stream import Row, TextStreamSettings, plain_rows
+from recipes.text_stream import TextStreamSettings, plain_rows
 
 
 @dataclass(frozen=True)
@@ -39,27 +40,30 @@ COPY = ReadSettings(
 )
 
 
-def plain_losses(model: Any, rows: list[Row], pad: int, chunks: int, weight: float = 1.0) -> float:
+def plain_losses(model: Any, rows: list[Row], pad: int, chunks: int, weight: float = 1.0) -> torch.Tensor:
     """Backward of `weight` times the mean loss of the rows' supervised tokens, in parts of similar length; that mean."""
     device = model.device
     supervised = sum(sum(label >= 0 for label in labels[1:]) for _, labels in rows)
     total, size = torch.zeros((), device=device), -(-len(rows) // chunks)
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
-        ids, labels = (tensor.to(device) for tensor in to_tensors(part, pad))
+        ids, labels = to_tensors(part, pad)
         loss = task_losses(model, ids[None], labels[None], None, 0.0)[0]
         share = sum(sum(label >= 0 for label in labels[1:]) for _, labels in part) / supervised
         (loss * (share * weight)).backward()
         total += loss.detach() * share
-    return float(total)
+    return total
 
 
-def read_step(model: Any, tokenizer: Any, settings: ReadSettings) -> Step:
+def read_source(tokenizer: Any, settings: ReadSettings) -> Source:
+    """What each step reads."""
+    return lambda number: StepData(plain_rows(tokenizer, settings.stream, number))
+
+
+def read_step(model: Any, pad: int, settings: ReadSettings) -> StageStep:
     """The steps of the first stage."""
 
-    def step(number: int) -> tuple[Losses, int]:
-        rows = plain_rows(tokenizer, settings.stream, number)
-        loss = plain_losses(model, rows, int(tokenizer.pad_token_id), settings.optimizer.chunks)
-        return {"plain": loss}, sum(len(ids) for ids, _ in rows)
+    def step(data: StepData) -> tuple[Losses, int]:
+        return {"plain": plain_losses(model, data.plain, pad, settings.optimizer.chunks)}, data.tokens
 
-    return step
+    return StageStep(step)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from recipes.self_texts import LINES, Drawn, Rng, draw_texts, pick, reply
-from recipes.stream import IGNORED
+from recipes.step_data import IGNORED, Row
 from seal_env.agents.lm.text_styles import style_messages
 from seal_env.tasks.knowledge.passage import Question
 from seal_env.tasks.knowledge.prompt import question_and_answer, question_text
@@ -21,8 +21,6 @@ from seal_env.tasks.knowledge.synthetic.names import name, names
 from seal_env.tasks.knowledge.synthetic.vocabulary import KINDS, values_of
 from seal_env.types import Document
 
-Row = tuple[list[int], list[int]]
-"""Token ids and labels of one sequence."""
 FIRST_SEED, SEEDS = 1000, 6
 """Passages are drawn with these seeds; the task sets' own seed is 0."""
 

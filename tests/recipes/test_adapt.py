@@ -11,9 +11,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from recipes.adapt import PHASES, Adaptation, AdaptSettings
+from recipes.adapt_source import AdaptSource
 from recipes.fast_weights import pad_tasks
 from recipes.self_edit_data import EpisodeSettings
-from recipes.stage import MAX_POSITIONS, TrainSettings, build_model
+from recipes.stage import MAX_POSITIONS, Losses, TrainSettings, build_model
 from recipes.stream import StreamSettings
 from recipes.tokenizer import build_tokenizer
 
@@ -36,17 +37,28 @@ def tokenizer() -> Any:
     return build_tokenizer(MAX_POSITIONS)
 
 
-def adaptation(tokenizer: Any, settings: AdaptSettings = FEW) -> Adaptation:
-    return Adaptation(build_model(tokenizer, TINY), tokenizer, settings)
+class Steps(Adaptation):
+    """Adaptation that draws what it reads."""
+
+    def __init__(self, tokenizer: Any, settings: AdaptSettings) -> None:
+        super().__init__(build_model(tokenizer, TINY), int(tokenizer.pad_token_id), settings)
+        self.source = AdaptSource(tokenizer, settings)
+
+    def make(self, number: int) -> tuple[Losses, int]:
+        return self.step(self.prepare(self.source(number)))
+
+
+def adaptation(tokenizer: Any, settings: AdaptSettings = FEW) -> Steps:
+    return Steps(tokenizer, settings)
 
 
 def test_adapters_learn_as_they_would_alone(tokenizer: Any) -> None:
     """Each task's adapter after some steps is what PEFT and AdamW make of its batches, one task at a time."""
     state = adaptation(tokenizer, replace(FEW, tasks=8, chunks=3))
-    state.step(0)
+    state.make(0)
     begun, first = list(state.episodes), deepcopy(state.fast.weights)  # the rate of the first step is 0
     for number in range(1, 4):
-        state.step(number)
+        state.make(number)
     lasting = [task for task, episode in enumerate(begun) if state.episodes[task] is episode]
     for task in lasting:
         alone = trained_alone(state, begun[task], {name: (a[task], b[task]) for name, (a, b) in first.items()})
@@ -57,7 +69,7 @@ def test_adapters_learn_as_they_would_alone(tokenizer: Any) -> None:
     assert len(lasting) >= 2
 
 
-def trained_alone(state: Adaptation, episode: Any, adapter: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Any:
+def trained_alone(state: Steps, episode: Any, adapter: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Any:
     """The adapter's parameters after the steps that the episode has taken."""
     config = LoraConfig(r=16, lora_alpha=256, target_modules=[name.rsplit(".", 1)[-1] for name in adapter])
     wrapped: Any = get_peft_model(deepcopy(state.model), config)
@@ -81,8 +93,8 @@ def trained_alone(state: Adaptation, episode: Any, adapter: dict[str, tuple[torc
 def test_adapters_depend_on_neither_chunks_nor_weights(tokenizer: Any, change: dict[str, Any]) -> None:
     state, other = adaptation(tokenizer), adaptation(tokenizer, replace(FEW, **change))
     for number in range(3):
-        state.step(number)
-        other.step(number)
+        state.make(number)
+        other.make(number)
     for weight, expected in zip(state.fast.flat(), other.fast.flat(), strict=True):
         torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-3)
     assert any(b.any() for _, b in state.fast.weights.values())
@@ -93,7 +105,7 @@ def test_the_base_model_gets_the_gradients_of_all_losses(tokenizer: Any) -> None
     changes: list[dict[str, Any]] = [{}, {"plain_weight": 0.0}, {"self_edit_weight": 0.0}, {"inner_weight": 0.01}]
     for change in changes:
         state = adaptation(tokenizer, replace(FEW, **change))
-        state.step(0)
+        state.make(0)
         norms.append(float(sum(p.grad.norm() for p in state.model.parameters())))
     assert min(norms) > 0
     assert len(set(norms)) == 4
@@ -101,7 +113,7 @@ def test_the_base_model_gets_the_gradients_of_all_losses(tokenizer: Any) -> None
 
 def test_several_steps_of_the_adapters_make_one_of_the_base_model(tokenizer: Any) -> None:
     state = adaptation(tokenizer, replace(FEW, accumulate=3, tasks=8))
-    state.step(0)
+    state.make(0)
     assert max(episode.step for episode in state.episodes if episode is not None) == 3
 
 
@@ -112,7 +124,7 @@ def test_queries_are_asked_always_or_after_the_last_step(tokenizer: Any, ask_alw
     state, asked, last = adaptation(tokenizer, silent), [], []
     for number in range(12):
         state.model.zero_grad()
-        state.step(number)
+        state.make(number)
         episode = state.episodes[0]
         assert episode is not None
         last.append(episode.done)
@@ -125,7 +137,7 @@ def test_queries_are_asked_always_or_after_the_last_step(tokenizer: Any, ask_alw
 def test_each_phase_runs(tokenizer: Any, phase: str) -> None:
     settings = PHASES[phase]
     small: dict[str, Any] = {"tasks": 2, "self_edits": 1, "stream": replace(settings.stream, tasks=1)}
-    losses, tokens = adaptation(tokenizer, replace(settings, **small)).step(0)
+    losses, tokens = adaptation(tokenizer, replace(settings, **small)).make(0)
     assert tokens > 100
     assert all(losses[kind] > 0 for kind in ("inner", "plain", "self-edit"))
     assert any(losses[kind] > 0 for kind in ("early", "late"))
@@ -134,12 +146,13 @@ def test_each_phase_runs(tokenizer: Any, phase: str) -> None:
 def test_a_finished_task_gives_its_place_to_a_new_one_with_a_fresh_adapter(tokenizer: Any) -> None:
     state = adaptation(tokenizer)
     for number in range(3):
-        state.step(number)
+        state.make(number)
     finished, going = state.episodes[0], state.episodes[1]
     assert finished is not None
     assert going is not None
     finished.step, going.step = len(finished.batches_S), 0
-    state.step(3)
+    state.source.left_S[:2] = 0, len(going.batches_S)
+    state.make(3)
     assert state.episodes[0] is not finished
     assert state.episodes[0] is not None
     assert state.episodes[0].step == 1

@@ -12,7 +12,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.stage import MAX_POSITIONS
-from recipes.stream import IGNORED, StreamSettings, batch_rows, to_tensors
+from recipes.step_data import IGNORED
+from recipes.stream import StreamSettings, batch_rows, to_tensors
 from recipes.tokenizer import build_tokenizer
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.models.catalog import CARDS, MODEL_DIRECTORY

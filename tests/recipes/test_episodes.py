@@ -17,9 +17,10 @@ from transformers import get_cosine_schedule_with_warmup
 
 from recipes import stream
 from recipes.adapt import PHASES
-from recipes.self_edit_data import EpisodeSettings, Row, UpdateEpisode, draw_episode, self_edit_row
+from recipes.self_edit_data import EpisodeSettings, draw_episode, self_edit_row
 from recipes.stage import MAX_POSITIONS
-from recipes.stream import IGNORED, batch_rows
+from recipes.step_data import IGNORED, Row, UpdateEpisode
+from recipes.stream import batch_rows
 from recipes.tokenizer import build_tokenizer
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder

@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from recipes.fast_weights import FastWeights, hidden_states, pad_tasks, task_losses
-from recipes.stream import IGNORED
+from recipes.step_data import IGNORED
 from seal_env.types import LoraSpec
 
 SPEC = LoraSpec(4, 32.0)

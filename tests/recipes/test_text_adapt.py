@@ -12,8 +12,8 @@ from transformers import get_scheduler
 
 from recipes.fast_weights import pack_tasks, pad_tasks, task_losses
 from recipes.seal_tiny_text import STAGES
-from recipes.stage import MAX_POSITIONS, TrainSettings, build_model
-from recipes.text_adapt import TextAdaptation, TextAdaptSettings, TextEpisodeSettings, draw_episode
+from recipes.stage import MAX_POSITIONS, Losses, TrainSettings, build_model
+from recipes.text_adapt import TextAdaptation, TextAdaptSettings, TextEpisodeSettings, draw_episode, episodes_source
 from recipes.text_stream import TextStreamSettings
 from recipes.text_tokenizer import build_text_tokenizer
 
@@ -28,7 +28,11 @@ def tokenizer() -> Any:
 
 
 def adaptation(tokenizer: Any, settings: TextAdaptSettings = ADAPT) -> TextAdaptation:
-    return TextAdaptation(build_model(tokenizer, TINY), tokenizer, settings)
+    return TextAdaptation(build_model(tokenizer, TINY), int(tokenizer.pad_token_id), settings)
+
+
+def step(state: TextAdaptation, tokenizer: Any, number: int) -> tuple[Losses, int]:
+    return state.step(episodes_source(tokenizer, state.settings)(number))
 
 
 def test_packed_rows_have_the_losses_that_they_have_apart(tokenizer: Any) -> None:
@@ -36,7 +40,7 @@ def test_packed_rows_have_the_losses_that_they_have_apart(tokenizer: Any) -> Non
     with torch.no_grad():
         for weight in state.fast.flat():
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)) * 0.05)
-    rows = [draw_episode(tokenizer, ADAPT.episodes, rng).questions for _ in range(3)]
+    rows = [draw_episode(tokenizer, ADAPT.episodes, rng).queries for _ in range(3)]
     adapters = state.fast.take(torch.arange(3), learn=False)
     ids, labels, mask = pack_tasks(rows, pad=0)
     assert ids.shape[:2] == (3, 1)
@@ -73,7 +77,7 @@ def test_questions_reach_the_base_model_and_documents_the_adapters(tokenizer: An
     silent = replace(ADAPT, plain_weight=0.0)
     state = adaptation(tokenizer, silent)
     before = [parameter.detach().clone() for parameter in state.model.parameters()]
-    losses, tokens = state.step(0)
+    losses, tokens = step(state, tokenizer, 0)
     assert all(torch.equal(parameter, old) for parameter, old in zip(state.model.parameters(), before, strict=True))
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in state.model.parameters())
     assert all(b.any() for _, b in state.fast.weights.values())
@@ -83,9 +87,9 @@ def test_questions_reach_the_base_model_and_documents_the_adapters(tokenizer: An
 
 def test_a_step_is_a_function_of_its_number(tokenizer: Any) -> None:
     state, other = adaptation(tokenizer), adaptation(tokenizer)
-    state.step(0)
+    step(state, tokenizer, 0)
     state.model.zero_grad()
-    assert state.step(5) == other.step(5)
+    assert step(state, tokenizer, 5) == step(other, tokenizer, 5)
     for parameter, again in zip(state.model.parameters(), other.model.parameters(), strict=True):
         assert parameter.grad is not None
         assert again.grad is not None
@@ -95,5 +99,5 @@ def test_a_step_is_a_function_of_its_number(tokenizer: Any) -> None:
 def test_each_stage_runs(tokenizer: Any) -> None:
     for settings in STAGES.values():
         if isinstance(settings, TextAdaptSettings):
-            losses, _ = adaptation(tokenizer, replace(settings, tasks=2, stream=FEW)).step(0)
+            losses, _ = step(adaptation(tokenizer, replace(settings, tasks=2, stream=FEW)), tokenizer, 0)
             assert all(loss > 0 for loss in losses.values())

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from recipes.self_texts import LINES, draw_texts, reply
 from recipes.stage import MAX_POSITIONS
-from recipes.stream import IGNORED
+from recipes.step_data import IGNORED
 from recipes.text_stream import (
     TextStreamSettings,
     ask,
