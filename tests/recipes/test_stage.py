@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from recipes import seal_tiny, seal_tiny_text
 from recipes.adapt import AdaptSettings
 from recipes.prefetch import prefetched
 from recipes.pretrain import PretrainSettings
-from recipes.recipe import Recipe
+from recipes.recipe import BUNDLED, Recipe, main
 from recipes.self_edit_data import EpisodeSettings
 from recipes.stage import OutOfTimeError, Time, TrainSettings, rate_factor
 from recipes.step_data import Source, StepData
@@ -116,6 +117,16 @@ def test_a_command_whose_time_is_over_leaves_a_checkpoint_from_which_the_next_re
     recipe.make(tmp_path, {"pretrain": stages["pretrain"]}, "cpu")
     curve = json.loads((tmp_path / "recipe.json").read_text())["pretrain"]["curve"]
     assert [step for step, _ in curve] == [1, 2, 4]
+
+
+def test_a_command_that_was_stopped_says_by_its_status_that_it_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(RECIPES["seal-tiny"][0], sizes={BUNDLED: RECIPES["seal-tiny"][1]})
+    monkeypatch.setattr(sys, "argv", ["recipe", "--out", str(tmp_path), "--stop-after", "0"])
+    with pytest.raises(SystemExit, match="75"):
+        main(recipe, "")
+    assert "pretrain has made 1 steps; the same command resumes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("depth", [0, 2])
