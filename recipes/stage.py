@@ -248,14 +248,9 @@ def run_stage(
         if progress.seconds >= allowed:
             break
         number = progress.record["step"]
-        factor = rate_factor(number, optimizer, progress.seconds / allowed)
-        for part, rate in zip(optimizers, (optimizer.muon_rate, optimizer.adam_rate), strict=True):
-            part.param_groups[0]["lr"] = rate * factor
         progress.add(*step.compute(each))
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for part in optimizers:
-            part.step()
-            part.zero_grad()
+        factor = rate_factor(number, optimizer, progress.seconds / allowed)
+        _update(model, optimizers, (optimizer.muon_rate * factor, optimizer.adam_rate * factor))
         late = time.monotonic() > limit.ends
         if (number + 1) % SHOWN_EVERY == 0:
             progress.read()
@@ -271,6 +266,15 @@ def run_stage(
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     (out / "recipe.json").write_text(json.dumps({"settings": record, **progress.record}, indent=1))
+
+
+def _update(model: Any, optimizers: list[torch.optim.Optimizer], rates: tuple[float, float]) -> None:
+    """One step of the optimizers with the gradients, which are clipped and then cleared."""
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer, rate in zip(optimizers, rates, strict=True):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def run_stages(
