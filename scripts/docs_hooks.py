@@ -1,0 +1,35 @@
+"""Hooks of mkdocs: the README is the home page, and links to files outside docs/ lead to the repository."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT: Final = Path(__file__).parents[1]
+LINK: Final = re.compile(r"\]\((?!https?://|#|mailto:)([^)\s]+)\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Make the README the home page."""
+    files.append(File.generated(config, "index.md", content=(ROOT / "README.md").read_text(encoding="utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
+    """Rewrite links that are right in the repository to what is right on the site."""
+    home = page.file.src_uri == "index.md"
+    folder = ROOT if home else (ROOT / "docs" / page.file.src_uri).parent
+
+    def rewritten(match: re.Match[str]) -> str:
+        link, _, section = match[1].partition("#")
+        target, anchor = (folder / link).resolve(), f"#{section}" if section else ""
+        if not target.is_relative_to(ROOT / "docs") or target.is_dir():
+            kind = "tree" if target.is_dir() else "blob"
+            return f"]({config.repo_url}/{kind}/main/{target.relative_to(ROOT).as_posix()}{anchor})"
+        return f"]({target.relative_to(ROOT / 'docs').as_posix()}{anchor})" if home else match[0]
+
+    return LINK.sub(rewritten, markdown)
