@@ -11,7 +11,7 @@ OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 PYTEST_ARGS ?=
 FAST := not integration and not slow and not server and not gpu
 
-.PHONY: help demo test test-fast test-slow test-server test-triton test-lowest test-all check-resolution lock-lowest bench lint format \
+.PHONY: help demo test test-fast test-slow test-server test-triton test-lowest test-all check-resolution lock-lowest bench docs lint format \
 	train-bundled train-bundled-text clean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make test-lowest       the fast tests with the oldest dependencies that pyproject.toml allows, in .venv-lowest"
 	@echo "make test-all          every test; those that need a GPU skip themselves without one"
 	@echo "make lint              ruff, mypy, import-linter, scripts/check_sources.py"
+	@echo "make docs              the site of docs/, in build/site; its generator is installed in .venv-docs"
 	@echo "make format            rewrite the sources as ruff wants them"
 	@echo "make check-resolution  resolve seal-env beside vLLM, TRL, RLlib, ... (needs a package index; installs nothing)"
 	@echo "make lock-lowest       write lock/lowest.txt anew from the lower bounds in pyproject.toml"
@@ -75,6 +76,10 @@ lint: .venv/.installed
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/python scripts/check_sources.py
 
+docs: .venv-docs/.installed
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "build/site/index.html"
+
 format: .venv/.installed
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
@@ -113,6 +118,12 @@ clean:
 .venv-triton/.installed: Makefile
 	@echo "installing Triton into .venv-triton (1 GB)"
 	@$(BIN)/python $(PIP) --no-deps --upgrade --target .venv-triton triton==3.9.0
+	@touch $@
+
+.venv-docs/.installed: lock/docs.txt
+	@echo "installing mkdocs into .venv-docs"
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python $(PIP) -r lock/docs.txt
 	@touch $@
 
 .venv-vllm/.installed: scripts/vllm_cpu.sh
