@@ -11,7 +11,8 @@ OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 PYTEST_ARGS ?=
 FAST := not integration and not slow and not server and not gpu
 
-.PHONY: help demo test test-fast test-slow test-server test-triton test-lowest test-all check-resolution lock-lowest bench docs lint format \
+.PHONY: help demo test test-fast test-slow test-server test-adapters test-openenv test-verifiers test-triton test-lowest \
+	test-all check-resolution lock-lowest lock-adapters bench docs lint format \
 	train-bundled train-bundled-text clean
 
 help:
@@ -20,6 +21,7 @@ help:
 	@echo "make test              install, then run all but the slow tests (under 10 minutes)"
 	@echo "make test-slow         the slow tests"
 	@echo "make test-server       the tests that start a vLLM server, which is installed in .venv-vllm (3.4 GB)"
+	@echo "make test-adapters     the tests with OpenEnv and verifiers, which are installed in .venv-openenv and .venv-verifiers (340 MB)"
 	@echo "make test-triton       the tests of the GPU's kernels in Triton's interpreter; Triton is installed in .venv-triton (1 GB)"
 	@echo "make test-lowest       the fast tests with the oldest dependencies that pyproject.toml allows, in .venv-lowest"
 	@echo "make test-all          every test; those that need a GPU skip themselves without one"
@@ -28,6 +30,7 @@ help:
 	@echo "make format            rewrite the sources as ruff wants them"
 	@echo "make check-resolution  resolve seal-env beside vLLM, TRL, RLlib, ... (needs a package index; installs nothing)"
 	@echo "make lock-lowest       write lock/lowest.txt anew from the lower bounds in pyproject.toml"
+	@echo "make lock-adapters     write lock/openenv.txt and lock/verifiers.txt anew"
 	@echo "make bench             self-edits per hour, beside the published recipe, on the CPU (docs/performance.md)"
 	@echo "make train-bundled     train seal-tiny from scratch in runs/seal-tiny (hours on a CPU)"
 	@echo "make train-bundled-text  the same for seal-tiny-text, in runs/seal-tiny-text"
@@ -49,6 +52,11 @@ test-slow: .venv/.models
 test-server: .venv/.installed .venv-vllm/.installed
 	@$(BIN)/python -m pytest -m server $(PYTEST_ARGS)
 
+test-adapters: test-openenv test-verifiers
+
+test-openenv test-verifiers: test-%: .venv/.installed .venv-%/.installed
+	@OMP_NUM_THREADS=1 PYTHONPATH=.venv-$* $(BIN)/python -m pytest tests/adapters/test_$*.py tests/adapters/test_$*_runs.py $(PYTEST_ARGS)
+
 test-lowest: .venv-lowest/.installed
 	@OMP_NUM_THREADS=1 $(LOWEST)/python -m pytest -n 2 -m "$(FAST)" $(PYTEST_ARGS)
 
@@ -65,6 +73,9 @@ check-resolution: .venv/.installed
 lock-lowest: .venv/.installed
 	@$(BIN)/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --no-annotate \
 		--override lock/no-torch.txt --extra test --extra reasoning --custom-compile-command "make lock-lowest" pyproject.toml -o lock/lowest.txt
+
+lock-adapters: .venv/.installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/lock_adapters.py
 
 bench: .venv/.installed
 	@$(BIN)/python -m benchmarks.inner_loop --preset cpu --json runs/inner-loop.json
@@ -124,6 +135,12 @@ clean:
 	@echo "installing mkdocs into .venv-docs"
 	@$(PYTHON) -m venv .venv-docs
 	@.venv-docs/bin/python $(PIP) -r lock/docs.txt
+	@touch $@
+
+# What these extras need beside .venv, and the releases in which they differ: on PYTHONPATH they come first.
+.venv-openenv/.installed .venv-verifiers/.installed: .venv-%/.installed: lock/%.txt
+	@echo "installing $* into .venv-$* (a minute)"
+	@$(BIN)/python $(PIP) --no-deps --upgrade --target .venv-$* -r lock/$*.txt
 	@touch $@
 
 .venv-vllm/.installed: scripts/vllm_cpu.sh

@@ -87,7 +87,7 @@ class ExperimentCommand(SettingsCommand):
                 *own(),
                 *options_of(settings, "Options"),
                 *_folder_options(tracks),
-                *_environment_options({**environments().get(env(values), {}), **overrides(values), **domain}),
+                *environment_options({**environments().get(env(values), {}), **overrides(values), **domain}),
                 *_agent_options(agents(values), heading),
             ]
 
@@ -96,7 +96,7 @@ class ExperimentCommand(SettingsCommand):
             named = values["out"]
             config = ExperimentConfig(
                 env(values),
-                _given_settings(values),
+                given_settings(values),
                 _given_agent_options(values, agents(values)),
                 named.expanduser() if named else new_path(folder(values)),
                 values.get("track", ()),
@@ -133,7 +133,7 @@ def _folder_options(tracks: bool) -> list[click.Parameter]:
     return [folder, services] if tracks else [folder]
 
 
-def _environment_options(settings: Values) -> list[click.Parameter]:
+def environment_options(settings: Values) -> list[click.Parameter]:
     """An option for each shared setting and for each of the domain; what these settings resolve to are the defaults."""
     try:
         domain = get_domain(settings.get("domain", DEFAULT_DOMAIN))
@@ -158,7 +158,8 @@ def _agent_options(names: Sequence[str], heading: str | None) -> list[click.Para
     return list(made.values())
 
 
-def _given_settings(values: Values) -> dict[str, Any]:
+def given_settings(values: Values) -> dict[str, Any]:
+    """The settings of the environment whose options were given."""
     models: list[type[Options]] = [Settings, *(spec.options for spec in domains().values())]
     return {name: value for model in models for name, value in given(values, model).items() if name not in _NO_OPTION}
 

@@ -20,6 +20,7 @@ from seal_env.cli.options import HELP_WIDTH
 from seal_env.cli.reproduce import reproduce
 from seal_env.cli.rescore import rescore
 from seal_env.cli.run import evaluate, run
+from seal_env.cli.serve import serve
 from seal_env.cli.show import card, tools
 from seal_env.cli.tasks import tasks
 from seal_env.cli.train import train
@@ -39,7 +40,7 @@ def commands() -> None:
     """Self-adapting language models (SEAL) as a Gymnasium environment."""
 
 
-for command in (run, evaluate, train, reproduce, rescore, tasks, tools, card, doctor):
+for command in (run, evaluate, train, reproduce, rescore, serve, tasks, tools, card, doctor):
     commands.add_command(command)
 
 

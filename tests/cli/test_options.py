@@ -85,7 +85,15 @@ def test_settings_of_a_domain_from_outside_are_options_by_themselves(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("run", "--help"), ("tasks", "validate", "--help"), ("card", "--help"), ("doctor", "--help")]
+    "arguments",
+    [
+        ("--help",),
+        ("run", "--help"),
+        ("serve", "--help"),
+        ("tasks", "validate", "--help"),
+        ("card", "--help"),
+        ("doctor", "--help"),
+    ],
 )
 def test_help_fits_in_80_columns(seal_env: Call, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
     monkeypatch.setenv("COLUMNS", "80")

@@ -15,6 +15,7 @@ EXTRAS = (
     "datasets",
     "llguidance",
     "matplotlib",
+    "openenv",
     "optuna",
     "ray",
     "rich",
@@ -55,6 +56,7 @@ def test_an_episode_needs_no_extra() -> None:
         ("rich", COMMAND, "seal-env: rich is not installed: pip install 'seal-env[cli]'"),
         pytest.param("trl", GRPO, "trl is not installed: pip install 'seal-env[grpo]'", marks=pytest.mark.slow),
         pytest.param("datasets", GRPO, "datasets is not installed: pip install 'seal-env[grpo]'", marks=pytest.mark.slow),
+        ("openenv", "import seal_env.adapters.openenv.server", "openenv is not installed: pip install 'seal-env[openenv]'"),
         ("stable_baselines3", "import seal_env.agents.rl.sb3", "pip install 'seal-env[sb3]'"),
     ],
 )

@@ -1,0 +1,108 @@
+"""The server: an app with sessions, and the process that serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from seal_env.adapters.engine import EpisodeEngine
+from seal_env.adapters.openenv.messages import MAX_MESSAGE_BYTES, SealAction, SealObservation, SealState
+from seal_env.adapters.openenv.session import NAME, SealSession, Shared
+from seal_env.adapters.openenv.settings import ServerSettings
+from seal_env.errors import SealError, SettingError, needs_extra
+from seal_env.settings import Settings
+
+with needs_extra("openenv"):
+    import uvicorn
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse
+    from openenv.core.env_server.http_server import create_fastapi_app
+
+SHUTDOWN_SECONDS: Final = 5
+PONG_SECONDS: Final = 600.0
+
+
+def make_app(engine: EpisodeEngine, settings: ServerSettings) -> FastAPI:
+    """The app of a server. It must run in one process, on one event loop: sessions share the engine."""
+    app: FastAPI = create_fastapi_app(
+        partial(SealSession, Shared(engine, settings)),
+        SealAction,
+        SealObservation,
+        max_concurrent_envs=settings.sessions,
+        env_name=NAME,
+        state_cls=SealState,
+    )
+    app.add_exception_handler(SealError, _as_response)
+    return app
+
+
+def _as_response(_: Request, error: Exception) -> JSONResponse:
+    """An error of a request outside a session."""
+    return JSONResponse({"detail": str(error)}, status_code=400)
+
+
+def serve(
+    environment: Mapping[str, Any],
+    settings: ServerSettings,
+    ready: Callable[[str, EpisodeEngine], object] = lambda _address, _engine: None,
+) -> None:
+    """Load the model, then serve until a signal ends the process.
+
+    Args:
+        environment: Settings of the environment.
+        settings: Of the server.
+        ready: Called with the address and the engine, once connections are taken.
+
+    Raises:
+        SettingError: For settings that are not legal, and an address that cannot be bound.
+        UnknownTaskError, TaskError, ModelError: For what the settings name.
+    """
+    checked = Settings.resolve(**environment)
+    with _bound(settings) as listening:
+        engine = EpisodeEngine.load(checked, settings.window, settings.batch)
+        asyncio.run(_serve(engine, settings, listening, ready))
+
+
+async def _serve(
+    engine: EpisodeEngine, settings: ServerSettings, listening: socket.socket, ready: Callable[[str, EpisodeEngine], object]
+) -> None:
+    config = uvicorn.Config(
+        make_app(engine, settings),
+        log_level="warning",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_timeout=PONG_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    host, port = listening.getsockname()[:2]
+    async with engine:
+        listening.listen(config.backlog)
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}", engine)
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def _bound(settings: ServerSettings) -> socket.socket:
+    """A socket at the server's address. Raises SettingError."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise SettingError("host", settings.host, f"an address of this machine ({error.strerror})") from error
+    bound = socket.socket(found[0][0], socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(found[0][4])
+    except OSError as error:
+        bound.close()
+        raise SettingError("port", settings.port, f"one that is free at {settings.host} ({error.strerror})") from error
+    return bound
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches a server at this address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
