@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from seal_env.errors import SettingError
 from seal_env.inner_loop.workers.actor import InnerLoopActor
@@ -34,6 +34,8 @@ class RayTransport:
         SettingError: Ray does not take the options.
     """
 
+    actor: ClassVar[type[InnerLoopActor]] = InnerLoopActor
+
     def __init__(
         self,
         report: Callable[[Event], None],
@@ -45,7 +47,7 @@ class RayTransport:
     ) -> None:
         self._ray, self._report, self._connected = import_ray(), report, connected
         try:
-            kind = self._ray.remote(InnerLoopActor)
+            kind = self._ray.remote(self.actor)
             kind = kind.options(max_restarts=-1, max_task_retries=0, **options.as_given(gpus))
             self._actors = [kind.remote(model, options.threads) for _ in range(count)]
         except (ValueError, TypeError) as error:

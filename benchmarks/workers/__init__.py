@@ -1,0 +1,1 @@
+"""Workers measured: real ones on Ray, and simulated ones by the hundred."""
