@@ -21,12 +21,14 @@ from seal_env.inner_loop.optim.registry import check_recipe
 from seal_env.inner_loop.tokens.arguments import DATE, TemplateArguments, is_argument, is_date
 from seal_env.inner_loop.workers.options import EVERY_GPU, LOCAL, WorkerPlan
 from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
-from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME
+from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME, is_hub_id
 from seal_env.options import JsonText, Names, Options, PathText, unknown_setting
 from seal_env.serving.address import AddressText, server_address
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig, UpdateMethod
 
 MAX_EPOCHS = 20
+REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+"""A branch, a tag or a commit of the hub."""
 LAYER_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 """The last part of a layer's name in the model."""
 
@@ -44,7 +46,14 @@ class Settings(Options):
     model: PathText = MODEL_NAME
     """Base model: seal-tiny or seal-tiny-text (bundled), a Hugging Face id or a local directory. Never a live object."""
     device: str = "auto"
-    """auto (CUDA where there is one), cpu, cuda, cuda:N, or cuda:all (a worker on each GPU of this machine)."""
+    """auto (CUDA where there is one), cpu, cuda, cuda:N (GPUs of NVIDIA, or of AMD with ROCm), cuda:all (a worker on each
+    GPU of this machine) or mps (those of Apple). One device holds the whole model."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type of the base model's weights: auto (bfloat16 on CUDA, else float32), float32 or bfloat16. Adapters are
+    trained in float32 always."""
+    revision: str | None = None
+    """Branch, tag or commit of a model from the Hugging Face hub; None is its main branch, and the only one for other
+    models."""
     chat_template_kwargs: JsonText = "{}"
     """Arguments of the base model's chat template, as a JSON object: {"enable_thinking": false}. An argument that the
     template does not use is an error."""
@@ -155,6 +164,7 @@ class Settings(Options):
         if not math.isfinite(self.lora_alpha):
             raise SettingError("lora_alpha", self.lora_alpha, "a finite number above 0")
         self._check_names()
+        self._check_revision()
         if self.profile not in self.spec.profiles:
             raise SettingError("profile", self.profile, f"{_or(self.spec.profiles)} where domain={self.domain!r}")
         if not is_date(self.template_date):
@@ -178,6 +188,14 @@ class Settings(Options):
             if not is_argument(name):
                 legal = "names of arguments that the template itself reads, not of those that transformers takes or gives it"
                 raise SettingError("chat_template_kwargs", name, legal)
+
+    def _check_revision(self) -> None:
+        if self.revision is None:
+            return
+        if not is_hub_id(self.model):
+            raise SettingError("revision", self.revision, "None, unless model is a Hugging Face id")
+        if not REVISION.fullmatch(self.revision):
+            raise SettingError("revision", self.revision, "a branch, a tag or a commit: main, v1.0, refs/pr/3")
 
     def _check_sequence(self) -> None:
         if self.sequence == 1:

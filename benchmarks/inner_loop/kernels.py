@@ -53,10 +53,10 @@ def attention_errors(device: torch.device, dtype: torch.dtype) -> dict[str, list
             for count in (heads, key_heads, key_heads)
         ]
         upstream = torch.randn(1, tokens, heads, width, device=device, dtype=dtype)
-        mixed = attention_over(packed)(0, states[0], states[1], states[2], None)
+        mixed = attention_over(packed, states[0].dtype)(0, states[0], states[1], states[2], None)
         found = [mixed, *torch.autograd.grad(mixed, states, upstream)]
         q, k, v = (state.detach().cpu().double().requires_grad_() for state in states)
-        mixed = attention_over(exact)(0, q, k, v, None)
+        mixed = attention_over(exact, q.dtype)(0, q, k, v, None)
         right = [mixed, *torch.autograd.grad(mixed, (q, k, v), upstream.cpu().double())]
         errors[f"{heads}/{key_heads}/{width}"] = [relative_error(a, b) for a, b in zip(found, right, strict=True)]
     return errors

@@ -38,7 +38,8 @@ from benchmarks.inner_loop.shapes import draw_model
 from benchmarks.inner_loop.steps import measure_steps, milliseconds_without
 from seal_env.inner_loop.batched.kernels import SWITCHES
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
-from seal_env.inner_loop.model.frozen_lm import FrozenLM, choose_device
+from seal_env.inner_loop.model.devices import choose_device
+from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.types import UpdateResult
 
 TINY_SHAPE = {

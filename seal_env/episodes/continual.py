@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
+from seal_env.inner_loop import release_memory
 from seal_env.inner_loop.workers.options import EVERY_GPU
 from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
 from seal_env.settings import Settings
@@ -61,7 +62,7 @@ class ContinualRuntime(Runtime):
             from seal_env.inner_loop.model.frozen_lm import load_base_model
 
             used = self.settings
-            self._model = AdaptedModel(load_base_model(used.model, used.device, used.template))
+            self._model = AdaptedModel(load_base_model(used.model, used.device, used.template, used.dtype, used.revision))
             self.use(self._model.inner_loop(self.settings.inner_loop, self.settings.deterministic))
             self._from_settings = True
 
@@ -79,7 +80,11 @@ class ContinualRuntime(Runtime):
         return self._scratch.folder
 
     def close(self) -> None:
-        """Delete the temporary folder. A later update makes another one."""
+        """Let go of the model and what it has learned, and delete the temporary folder. What needs them makes new ones."""
+        if self._model is not None:
+            released, self._model, self._inner_loop = self._model.base.release(), None, None
+            if released:
+                release_memory()
         if self._scratch is not None:
             _remove(self._scratch)
             self._scratch = None

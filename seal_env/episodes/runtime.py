@@ -11,9 +11,9 @@ from typing import Any, Self
 from seal_env.domains.rewards import make_reward
 from seal_env.episodes.fitting import FittingTaskset, longest_query
 from seal_env.errors import ModelError, SettingError
-from seal_env.inner_loop import make_inner_loop
+from seal_env.inner_loop import make_inner_loop, release_memory
 from seal_env.inner_loop.adapted import NOTHING_SAID, adapted_layers
-from seal_env.inner_loop.wrapped import hold, release
+from seal_env.inner_loop.wrapped import hold, model_of, release
 from seal_env.self_edits.compile import Rules
 from seal_env.settings import Settings
 from seal_env.store import cache_path
@@ -56,6 +56,8 @@ class Runtime:
         self.budget = settings.budget
         self.adapted = NOTHING_SAID
         """What updates change, once a model is loaded."""
+        self.about_model: dict[str, str] = {}
+        """Number type and, of a model from the hub, the commit; empty until a model is loaded."""
         self._inner_loop: InnerLoop | None = None
         self._from_settings = self._was_loaded = False
         self._saved = 0
@@ -75,7 +77,8 @@ class Runtime:
             used = self.settings
             cache, evaluator = (used.cache, used.cache_file), (used.evaluator_url, used.evaluator_model)
             model = (used.inner_loop, used.model, used.device)
-            made = make_inner_loop(*model, *cache, *evaluator, used.template, used.deterministic, used.worker_plan)
+            how, weights = (used.template, used.deterministic), (used.dtype, used.revision)
+            made = make_inner_loop(*model, *cache, *evaluator, *how, used.worker_plan, *weights)
             self.use(made)
             self._from_settings = True
             hold(made, self)
@@ -85,11 +88,24 @@ class Runtime:
         if inner_loop is self._inner_loop and self.taskset is not self.all_tasks:
             return
         self.adapted = adapted_layers(inner_loop, self.settings.lora, self.settings.method)
+        if (base := model_of(inner_loop)) is not None:
+            self.about_model = base.about
         self._inner_loop, self._problems = inner_loop, {}
         self._from_settings, self._was_loaded = False, True
         self.taskset = FittingTaskset(self.all_tasks, self.problem_of)
         longest = inner_loop.max_tokens(self.settings.recipe) + 1
         self.budget = replace(self.settings.budget, max_tokens=min(self.settings.max_tokens, longest))
+
+    def close(self) -> None:
+        """Unload the model and end workers, unless another environment has them. What needs them later starts them again."""
+        if self._inner_loop is None or not self._from_settings:
+            return
+        release(self._inner_loop, self)
+        base, self._inner_loop = model_of(self._inner_loop), None
+        released = base is not None and base.release()
+        del base  # or else the memory is still in use when it is to be released
+        if released:
+            release_memory()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copied = memo[id(self)] = type(self).__new__(type(self))
@@ -98,17 +114,13 @@ class Runtime:
             hold(self._inner_loop, copied)
         return copied
 
-    def close(self) -> None:
-        """End workers of the inner loop that nobody else holds; a later update starts them again."""
-        if self._from_settings and self._inner_loop is not None:
-            release(self._inner_loop, self)
-
     def _copied(self, memo: dict[int, Any]) -> dict[str, Any]:
         """Attributes of a copy."""
         return dict(vars(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {name: vars(self)[name] for name in ("settings", "budget", "adapted", "_problems", "_was_loaded", "_saved")}
+        names = ("settings", "budget", "adapted", "about_model", "_problems", "_was_loaded", "_saved")
+        kept = {name: vars(self)[name] for name in names}
         return kept if self._from_settings else kept | {"_inner_loop": self._inner_loop}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

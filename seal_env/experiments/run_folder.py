@@ -67,6 +67,7 @@ def machine_tables(runtime: Runtime) -> dict[str, dict[str, Any]]:
     return {
         "adapted": dict(runtime.adapted.counts),
         "not_adapted": dict(runtime.adapted.missing),
+        "model": dict(runtime.about_model),
         "machine": {"device": describe_device(runtime.settings.device, runtime.settings.inner_loop)},
         "versions": package_versions(),
     }

@@ -61,7 +61,7 @@ def untrained_policy(config: ExperimentConfig) -> FrozenLM:
     if policy.policy_adapter:
         raise SettingError("policy_adapter", policy.policy_adapter, "none: training begins with policy_model as it is")
     used = Settings.resolve(**config.environment)
-    return load_policy(policy, used.model, used.template)
+    return load_policy(policy, used)
 
 
 def train_rest_em(

@@ -89,7 +89,7 @@ def resolve_device(device: str, inner_loop: str = "batched") -> str:
     Raises:
         SettingError: There is no such device.
     """
-    from seal_env.inner_loop.model.frozen_lm import choose_device
+    from seal_env.inner_loop.model.devices import choose_device
 
     if inner_loop in REMOTE_INNER_LOOPS:
         return device
@@ -97,6 +97,24 @@ def resolve_device(device: str, inner_loop: str = "batched") -> str:
         place(inner_loop, device, WorkerPlan())
         return device
     return str(choose_device(device))
+
+
+def release_memory() -> None:
+    """Release memory that is no longer referenced, on devices too."""
+    from seal_env.inner_loop.model.memory import release_memory as release
+
+    release()
+
+
+def unload_models() -> None:
+    """Release the memory of every model that no environment and no inner loop in use refers to.
+
+    An environment that is closed unloads its model already, if it is the last one with it; this is for models that were
+    loaded without one, or by environments that were never closed. A bundled model is reloaded when it is next needed.
+    """
+    from seal_env.inner_loop.model.frozen_lm import unload_models as unload
+
+    unload()
 
 
 def make_inner_loop(
@@ -110,6 +128,8 @@ def make_inner_loop(
     template: TemplateArguments = DEFAULT,
     deterministic: bool = False,
     workers: WorkerPlan = WorkerPlan(),  # noqa: B008 (frozen)
+    dtype: str = "auto",
+    revision: str | None = None,
 ) -> InnerLoop:
     """An inner loop on a base model.
 
@@ -118,7 +138,7 @@ def make_inner_loop(
     Args:
         name: A registered inner loop.
         model: A bundled model, a Hugging Face id or a local directory.
-        device: auto, cpu, cuda, cuda:N or cuda:all.
+        device: auto, cpu, cuda, cuda:N, cuda:all or mps.
         cache: See `seal_env.settings.Settings`.
         cache_file: See `seal_env.settings.Settings`.
         evaluator_url: Address of a vLLM server that answers the queries, which are then not cached; None answers locally.
@@ -126,9 +146,11 @@ def make_inner_loop(
         template: What the model's chat template is given beside messages.
         deterministic: See `seal_env.settings.Settings`.
         workers: Settings of the inner loop `ray`, and of the device `cuda:all`.
+        dtype: Number type of the weights: auto, float32 or bfloat16.
+        revision: Branch, tag or commit of a Hugging Face id.
 
     Raises:
-        SettingError: The inner loop or the device is unknown, or a setting contradicts another.
+        SettingError: The inner loop, the device or the number type is unknown, or a setting contradicts another.
         ModelError: The model cannot be loaded.
         MissingExtraError: Ray is needed and not installed.
     """
@@ -139,12 +161,13 @@ def make_inner_loop(
     if remote:
         if evaluator_url is not None:
             raise SettingError("evaluator", "vllm", f"'local' where inner_loop={remote!r}")
-        inside = WorkerModel(name if name in INNER_LOOPS else "batched", model, device, template, deterministic)
+        kind = name if name in INNER_LOOPS else "batched"
+        inside = WorkerModel(kind, model, device, template, deterministic, dtype, revision)
         return make_remote(remote, inside, workers, store)
     from seal_env.inner_loop.model.frozen_lm import load_base_model
 
     with _MAKING.held():
-        base = load_base_model(model, device, template)
+        base = load_base_model(model, device, template, dtype, revision)
         inner_loop = inner_loop_on(base, name, deterministic)
         name += DETERMINISTIC if deterministic else ""
         if evaluator_url is not None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from seal_env.inner_loop.adapted import adapted_layers
 from seal_env.types import AdaptedLayers, Example, InnerLoop, LoraSpec, Recipe, UpdateMethod
+
+if TYPE_CHECKING:
+    from seal_env.inner_loop.model.frozen_lm import FrozenLM
 
 
 def hold(inner_loop: InnerLoop, holder: object) -> None:
@@ -49,3 +53,10 @@ class WrappedInnerLoop:
     def release(self, holder: object) -> None:
         """See `hold` above."""
         release(self.inner, holder)
+
+
+def model_of(inner_loop: InnerLoop) -> FrozenLM | None:
+    """The base model of an inner loop or of that within it; None for one that names none."""
+    while isinstance(inner_loop, WrappedInnerLoop):
+        inner_loop = inner_loop.inner
+    return getattr(inner_loop, "base", None)

@@ -1,5 +1,6 @@
 """The bundled models by name: paths only, so that naming one imports no torch."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -39,3 +40,9 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Settings of which a bundled model has its own default."""
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether a model's name can only be a Hugging Face id: no bundled model's, no folder and no path to one."""
+    path = model.startswith((".", os.sep, "~")) or model.endswith(os.sep) or model.count("/") > 1
+    return bool(model) and not path and model not in MODEL_DIRECTORIES and not os.path.lexists(model)

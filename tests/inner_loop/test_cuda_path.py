@@ -66,7 +66,7 @@ def varlen_of_torch_2_11(
 
 def attend_with(kernel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (packed_model, decode):
-        monkeypatch.setattr(module, "attention_over", lambda packed: VariableLengthAttention(packed, kernel))
+        monkeypatch.setattr(module, "attention_over", lambda packed, _: VariableLengthAttention(packed, kernel))
 
 
 @pytest.mark.parametrize("kernel", [varlen, varlen_of_torch_2_11])
@@ -157,7 +157,7 @@ def test_grouped_product_runs_where_torch_has_one_kernel_for_it(
     major: int, sizes: tuple[int, ...], expected: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class OnGpu:
-        is_cuda, dtype, device = True, torch.bfloat16, "cuda"
+        dtype, device = torch.bfloat16, torch.device("cuda")
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (major, 0))
     weights: Any = OnGpu()

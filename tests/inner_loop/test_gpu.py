@@ -26,7 +26,8 @@ from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.packing import Piece, pack
 from seal_env.inner_loop.batched.slots import TrainingSlots
 from seal_env.inner_loop.deterministic import WORKSPACE, deterministic_algorithms
-from seal_env.inner_loop.model.frozen_lm import choose_device, load_base_model
+from seal_env.inner_loop.model.devices import choose_device
+from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.reference.loop import ReferenceInnerLoop
 from seal_env.types import PROFILES, LoraSpec, TrainingConfig, UpdateJob

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,12 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
+from seal_env.episodes.runtime import Runtime
+from seal_env.errors import ModelError, SettingError
+from seal_env.experiments.run_folder import machine_tables
+from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.inner_loop.model.hub import resolve_source
+from seal_env.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +70,69 @@ def test_what_is_there_needs_no_hub(asked: list[str]) -> None:
     with pytest.raises(ValueError, match="a-file is no folder"):
         resolve_source("a-file")
     assert asked == []
+
+
+COMMITS = {"main": "a" * 40, "v1": "b" * 40}
+
+
+@pytest.fixture
+def downloaded(tiny_models: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two revisions of some/model in the cache of the hub: `v1` is another architecture."""
+    repository = tmp_path / "models--some--model"
+    (repository / "refs").mkdir(parents=True)
+    for (revision, commit), model in zip(COMMITS.items(), ("llama", "qwen2"), strict=True):
+        shutil.copytree(tiny_models[model], repository / "snapshots" / commit)
+        (repository / "refs" / revision).write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
+@pytest.mark.usefixtures("downloaded")
+def test_a_revision_is_a_model_of_its_own_with_its_commit() -> None:
+    main, tagged = (load_base_model("some/model", "cpu", revision=revision) for revision in (None, "v1"))
+    assert (main.commit, tagged.commit) == (COMMITS["main"], COMMITS["v1"])
+    assert (main.model.config.model_type, tagged.model.config.model_type) == ("llama", "qwen2")
+    assert main is load_base_model("some/model", "cpu")
+    assert tagged.fingerprint == load_base_model("some/model", "cpu", revision=COMMITS["v1"]).fingerprint
+
+
+@pytest.mark.usefixtures("downloaded")
+def test_a_revision_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match="not downloaded before in revision 'v2', and https"):
+        load_base_model("some/model", "cpu", revision="v2")
+
+
+@pytest.mark.usefixtures("downloaded")
+def test_the_hub_is_asked_about_the_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Any]] = []
+    monkeypatch.setattr(HfApi, "model_info", lambda _, name, revision, **__: asked.append((name, revision)))
+    assert resolve_source("some/model", "v1") == "some/model"
+    assert asked == [("some/model", "v1")]
+
+
+@pytest.mark.usefixtures("downloaded")
+def test_a_run_folder_records_the_commit_and_the_number_type() -> None:
+    runtime = Runtime(Settings.resolve(model="some/model", device="cpu", revision="v1", cache="off"))
+    runtime.load()
+    assert machine_tables(runtime)["model"] == {"dtype": "float32", "commit": COMMITS["v1"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"revision": "v1"}, "revision='v1' is not legal; expected None, unless model is a Hugging Face id"),
+        ({"revision": "v1", "model": "here"}, "expected None, unless model is a Hugging Face id"),
+        ({"revision": "v1", "model": "./nope"}, "expected None, unless model is a Hugging Face id"),
+        ({"revision": "", "model": "some/model"}, "expected a branch, a tag or a commit"),
+        ({"revision": "../main", "model": "some/model"}, "expected a branch, a tag or a commit"),
+        ({"revision": 3, "model": "some/model"}, "revision=3 is not legal; expected a text or None"),
+        ({"dtype": "float16"}, "dtype='float16' is not legal; expected 'auto' or 'float32' or 'bfloat16'"),
+    ],
+)
+def test_a_revision_or_number_type_that_is_none_is_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        Settings.resolve(**given)
+
+
+def test_a_revision_is_a_branch_a_tag_or_a_commit() -> None:
+    for revision in ("main", "v1.0", "refs/pr/3", COMMITS["main"]):
+        assert Settings.resolve(model="some/model", revision=revision).flat()["revision"] == revision

@@ -16,7 +16,8 @@ from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop
-from seal_env.inner_loop.model.frozen_lm import choose_device, load_base_model
+from seal_env.inner_loop.model.devices import choose_device
+from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.types import PROFILES, Example, LoraSpec, Message, Outcome, TrainingConfig, UpdateJob
 
 ARCHITECTURES = ["llama", "qwen2", "gpt2"]
@@ -85,9 +86,9 @@ def test_weights_that_are_no_safetensors_are_named(tiny_models: dict[str, str], 
         load_base_model(str(broken), "cpu")
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "meta", "cpu:1", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "meta", "cpu:1", "cuda:0,cuda:1", "balanced", "mps:0", ""])
 def test_device_that_is_none_is_named(device: str) -> None:
-    with pytest.raises(SettingError, match="'auto', 'cpu', 'cuda' or 'cuda:N'"):
+    with pytest.raises(SettingError, match="'auto', 'cpu', 'cuda', 'cuda:N' or 'mps': one device"):
         choose_device(device)
 
 

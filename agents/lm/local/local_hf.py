@@ -13,6 +13,7 @@ from seal_env.agents.lm.options import SAME, LocalPolicyOptions
 from seal_env.errors import PolicyError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.inner_loop.tokens.arguments import TemplateArguments
+from seal_env.settings import Settings
 
 
 class LocalHFAgent(Agent):
@@ -44,7 +45,7 @@ class LocalHFAgent(Agent):
             SettingError: For a style that the domain does not read, and for a package that is missing.
         """
         chat = PolicyChat.of(context.runtime, options.style)
-        base = load_policy(options, context.model, context.runtime.settings.template)
+        base = load_policy(options, context.runtime.settings)
         policy = PolicyModel(base, chat, options.policy_adapter, options.constrained)
         return cls(policy, options.temperature, options.max_new_tokens, context.seed)
 
@@ -76,17 +77,17 @@ class LocalHFAgent(Agent):
         return [next(samples).action if reason is None else PolicyFailure(reason) for reason in reasons]
 
 
-def load_policy(options: LocalPolicyOptions, model: str, template: TemplateArguments) -> FrozenLM:
+def load_policy(options: LocalPolicyOptions, environment: Settings) -> FrozenLM:
     """Load the model that writes self-edits.
 
     Args:
         options: Of the policy.
-        model: The base model of the environment.
-        template: What its chat template is given; another model's is given the same date.
+        environment: Settings of the environment. Its chat template's date is given to another model as well.
 
     Raises:
         ModelError: If it cannot be loaded.
     """
     if options.policy_model == SAME:
-        return load_base_model(model, options.policy_device, template)
-    return load_base_model(options.policy_model, options.policy_device, TemplateArguments(template.date))
+        used = environment
+        return load_base_model(used.model, options.policy_device, used.template, used.dtype, used.revision)
+    return load_base_model(options.policy_model, options.policy_device, TemplateArguments(environment.template_date))

@@ -18,8 +18,10 @@ from transformers import AttentionInterface
 
 from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.packing import Packed, Run, on_device
+from seal_env.inner_loop.model.devices import is_nvidia
 
 NAME = "seal_env_packed"
+HALF = (torch.bfloat16, torch.float16)
 """The name under which transformers finds this attention."""
 
 
@@ -66,9 +68,14 @@ def _attend(
 AttentionInterface.register(NAME, _attend)
 
 
-def attention_over(packed: Packed) -> Attention:
-    """One kernel for all sequences where torch has one for this device, otherwise one call for each run of equal lengths."""
-    kernel = varlen_kernel() if packed.ids.is_cuda else None
+def attention_over(packed: Packed, dtype: torch.dtype) -> Attention:
+    """One kernel for all sequences where torch has one, otherwise one call for each run of equal lengths.
+
+    Args:
+        packed: The sequences.
+        dtype: Of the states that attend; the one kernel reads half precision alone.
+    """
+    kernel = varlen_kernel() if is_nvidia(packed.ids.device) and dtype in HALF else None
     return _AttentionByRuns(packed) if kernel is None else VariableLengthAttention(packed, kernel)
 
 

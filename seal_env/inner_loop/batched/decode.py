@@ -96,7 +96,7 @@ def verify(
         model.base.device,
     )
     stored: States = []
-    attention = attention_over(packed)
+    attention = attention_over(packed, model.head.dtype)
     with torch.no_grad():
         decodes = any(each.decode for each in queries)
         hidden = model.hidden(packed, stack, storing(attention, stored) if decodes else attention)

@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from seal_env.inner_loop.model.devices import is_nvidia
+
 AnyT = TypeVar("AnyT")
 
 PLAIN_RUNS = 2
@@ -40,8 +42,8 @@ class GraphUser(Protocol):
 
 
 def recording_stream(device: torch.device) -> torch.cuda.Stream | None:
-    """A new stream beside the one on which the process works; None if the device is no GPU."""
-    return torch.cuda.Stream(device) if device.type == "cuda" else None
+    """A new stream beside the one on which the process works; None if the device records no graphs."""
+    return torch.cuda.Stream(device) if is_nvidia(device) else None
 
 
 @dataclass

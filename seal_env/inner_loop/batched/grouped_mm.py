@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from seal_env.inner_loop.batched.kernels import find_kernels
 from seal_env.inner_loop.batched.packing import Packed
+from seal_env.inner_loop.model.devices import is_nvidia
 
 
 class Products(Protocol):
@@ -106,12 +107,12 @@ class AllAtOnce:
 
 
 FUSED_CAPABILITIES = (9, 10)
-"""Major compute capabilities on which torch has one kernel for all groups; on others it waits for the GPU at every call."""
+"""Major compute capabilities of NVIDIA with one kernel for all groups; on others torch waits for the GPU at every call."""
 
 
 def choose_products(weights: torch.Tensor, sizes: Sequence[int]) -> Products:
     """The way for adapter weights of this type and device, whose matrices have these numbers of rows and columns."""
-    fits = weights.is_cuda and weights.dtype == torch.bfloat16 and hasattr(functional, "grouped_mm")
+    fits = is_nvidia(weights.device) and weights.dtype == torch.bfloat16 and hasattr(functional, "grouped_mm")
     fits = fits and all(size % 8 == 0 for size in sizes)
     if fits and torch.cuda.get_device_capability(weights.device)[0] in FUSED_CAPABILITIES:
         return AllAtOnce()

@@ -1,4 +1,4 @@
-"""Which of the project's kernels in Triton run: on CUDA, where Triton works, and unless a measurement leaves them out."""
+"""Which of the project's kernels in Triton run: those that no measurement leaves out, on NVIDIA where Triton works."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import Any
 
 import torch
+
+from seal_env.inner_loop.model.devices import is_nvidia
 
 SWITCHES = ("rotary", "head", "optimizer", "gradients", "trim")
 """What can be left out. `gradients` replace the last step's and are not added to zeros; `trim` is that of the last layer."""
@@ -25,7 +27,7 @@ def find_kernels(name: str, device: torch.device) -> Any | None:
         name: What asks: one of `SWITCHES`.
         device: Where the tensors are.
     """
-    return _working_kernels(device) if device.type == "cuda" and name not in LEFT_OUT else None
+    return _working_kernels(device) if is_nvidia(device) and name not in LEFT_OUT else None
 
 
 @cache

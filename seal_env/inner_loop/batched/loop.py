@@ -24,7 +24,7 @@ from seal_env.inner_loop.results import device_failure
 from seal_env.types import AdaptedLayers, Example, LoraSpec, Recipe, UpdateJob, UpdateMethod, UpdateResult
 
 MOST_SLOTS = 32
-MOST_TOKENS = {"cpu": 2048, "cuda": 32768}
+MOST_TOKENS = {"cpu": 2048, "cuda": 32768, "mps": 2048}
 """Tokens of a pass beyond which throughput does not grow."""
 
 ADAPTERS_SHARE = 0.4

@@ -21,6 +21,7 @@ from seal_env.inner_loop.batched.kernels import find_kernels
 from seal_env.inner_loop.batched.last_layer import Chosen, trim_last_layer
 from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
 from seal_env.inner_loop.batched.packing import Packed
+from seal_env.inner_loop.model.devices import is_nvidia
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.inner_loop.model.targets import text_decoder
 from seal_env.types import LoraSpec
@@ -93,12 +94,12 @@ class PackedReader:
             ModelError: The model's head adds something.
         """
         self.base, self.proof = base, proof or Proof()
-        self.graphs = base.device.type == "cuda" if graphs is None else graphs
+        self.graphs = is_nvidia(base.device) if graphs is None else graphs
         self.stream = recording_stream(base.device)
         self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
         self.model = share(base.model)
         self.model.set_attn_implementation(NAME)
-        if base.device.type == "cuda":  # on a CPU the fused ones are no faster
+        if is_nvidia(base.device):  # on a CPU the fused ones are no faster
             kernels = find_kernels("rotary", base.device)
             fuse(self.model, liger_silu_product(), None if kernels is None else kernels.rotate, self.graphs)
         self.decoder: Any = text_decoder(self.model)
@@ -127,7 +128,7 @@ class PackedReader:
         """
         self.proof.check(packed)
         self.current.stack, self.current.packed, self.current.chosen = stack, packed, chosen
-        token = CURRENT.set(attention or attention_over(packed))
+        token = CURRENT.set(attention or attention_over(packed, self.head.dtype))
         try:
             output = self.decoder(input_ids=packed.ids, position_ids=packed.positions, use_cache=False)
         finally:

@@ -238,7 +238,7 @@ class _Comparison:
         packed = pack(
             [Piece(row[:length], length, slot) for row, length in zip(rows, lengths, strict=True)], self.base.device
         )
-        self.packed.hidden(packed, self.stack, storing(attention_over(packed), stored))
+        self.packed.hidden(packed, self.stack, storing(attention_over(packed, self.packed.head.dtype), stored))
         if not stored:
             self._fail("its attention cannot be replaced")
         bounds = (slice(0, lengths[0]), slice(lengths[0], sum(lengths)))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from seal_env.inner_loop.model.devices import as_double
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.answer import check_length
 from seal_env.inner_loop.tokens.chat_template import EncodedQuery
@@ -34,7 +35,7 @@ def gold_bits(model: FrozenLM, queries: Sequence[Query]) -> float:
     """
     total, count = 0.0, 0
     for log_odds, gold in _passes(model, queries):
-        total -= float(log_odds.gather(1, gold[:, None]).double().sum())
+        total -= float(as_double(log_odds.gather(1, gold[:, None])).sum())
         count += len(gold)
     return total / count / math.log(2)
 
@@ -71,7 +72,7 @@ def mean_divergence(earlier: torch.Tensor, model: FrozenLM, queries: Sequence[Qu
         if before.shape != now.shape:
             raise ValueError(others)
         start += len(gold)
-        total += float(torch.nn.functional.kl_div(now, before, reduction="none", log_target=True).double().sum())
+        total += float(as_double(torch.nn.functional.kl_div(now, before, reduction="none", log_target=True)).sum())
     if start != len(earlier):
         raise ValueError(others)
     return total / start / math.log(2)

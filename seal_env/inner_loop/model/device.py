@@ -19,6 +19,8 @@ def describe_device(device: str, inner_loop: str = "batched") -> str:
     """
     import torch
 
+    from seal_env.inner_loop.model.devices import is_nvidia
+
     resolved = resolve_device(device, inner_loop)
     if inner_loop in REMOTE_INNER_LOOPS:
         return f"{resolved}, of each worker"
@@ -28,7 +30,8 @@ def describe_device(device: str, inner_loop: str = "batched") -> str:
     if chosen.type == "cpu":
         threads = torch.get_num_threads()
         return f"cpu, {threads} thread{'' if threads == 1 else 's'}"
-    if chosen.type != "cuda":
-        return str(chosen)
+    if chosen.type == "mps":
+        return f"mps, {torch.mps.recommended_max_memory() / 2**30:.0f} GiB"
     properties = torch.cuda.get_device_properties(chosen)
-    return f"{chosen}, {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    rocm = "" if is_nvidia(chosen) else f", ROCm {torch.version.hip}"
+    return f"{chosen}, {properties.name}, {properties.total_memory / 2**30:.0f} GiB{rocm}"

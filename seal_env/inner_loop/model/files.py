@@ -18,6 +18,9 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from seal_env.inner_loop.model.memory import free_bytes, release_memory
+
+CPU: Final = torch.device("cpu")
 WEIGHTS: Final = "model.safetensors"
 INDEX: Final = f"{WEIGHTS}.index.json"
 LOCAL: Final = {
@@ -29,37 +32,57 @@ MOST: Final = 65_536
 """Most layers, heads or experts that a configuration may ask for."""
 
 
-def load_tokenizer(source: str) -> Any:
-    """A tokenizer from a directory or the hub. Raises whatever the libraries raise."""
-    with _quiet():
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+def load_config(source: str, revision: str | None = None) -> Any:
+    """The configuration of a model in a directory or on the hub, of which nothing else is read.
 
+    Args:
+        source: A directory or a hub id.
+        revision: Of the hub; None is its main branch.
 
-def load_config(source: str) -> Any:
-    """The configuration of a model that can be loaded. Raises whatever the libraries raise, and ValueError."""
-    here = Path(source)
-    shapes = _shapes(here) if here.is_dir() else None
+    Raises:
+        ValueError: The model is quantised or asks for other files. The libraries raise other errors as well.
+    """
     with _quiet():
-        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        config: Any = AutoConfig.from_pretrained(source, revision=revision or "main", trust_remote_code=False)
     _check(config)
-    if shapes is not None:
-        _check_size(config, shapes)
     return config
 
 
-def load_model(source: str, dtype: torch.dtype) -> Any:
+def load_tokenizer(source: str, revision: str | None = None) -> Any:
+    """A tokenizer; see `load_config`. Raises whatever the libraries raise."""
+    with _quiet():
+        return AutoTokenizer.from_pretrained(source, revision=revision or "main", trust_remote_code=False)
+
+
+def load_model(
+    source: str, dtype: torch.dtype, device: torch.device = CPU, revision: str | None = None, config: Any = None
+) -> Any:
     """A causal language model from a directory or the hub, of which every weight comes from its files.
 
+    Weights go straight to the device, one after another. On a CPU they may stay in the files, from which they are mapped.
+
+    Args:
+        source: A directory or a hub id.
+        dtype: Of its weights.
+        device: Where they go.
+        revision: Of the hub; None is its main branch.
+        config: What `load_config` has read; None reads it.
+
     Raises:
+        MemoryError: The device has no room for the weights, of which none was read.
         ValueError: Weights are missing, left over or of another shape, or the directory holds something else than a model.
             The libraries raise other errors as well.
     """
-    config = load_config(source)
+    if config is None:
+        config = load_config(source, revision)
     with _quiet():
+        _check_room(count_weights(config, source) * dtype.itemsize, dtype, device)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
             config=config,
             dtype=dtype,
+            revision=revision or "main",
+            device_map=None if device.type == "cpu" else {"": device},
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # reported below, with the names
@@ -113,14 +136,24 @@ def _weight_files(directory: Path) -> list[str]:
 
 def _check(config: Any) -> None:
     """Refuse what is no plain model, and leave the choice of kernels to transformers where they would be downloaded."""
-    if getattr(config, "quantization_config", None):
-        raise ValueError("it is quantised, and updates need full-precision weights. Use the original model")
+    if found := getattr(config, "quantization_config", None) or getattr(config, "compression_config", None):
+        raise ValueError(
+            f"it is quantised ({_method(found)}), and updates need weights in fp32, bf16 or fp16. "
+            f"Use the model that it was made from"
+        )
     if getattr(config, "transformers_weights", None):
         raise ValueError("its configuration names a file of weights (transformers_weights)")
     for part in _parts(config):
         for name, local in LOCAL.items():
             if getattr(part, name, None) not in local:
                 setattr(part, name, None)
+
+
+def _method(quantisation: Any) -> str:
+    """How a model is quantised, as its configuration has it: `bitsandbytes 4-bit`, `torchao`."""
+    found = quantisation if isinstance(quantisation, Mapping) else quantisation.to_dict()
+    bits = next((f" {bits}-bit" for bits in (4, 8) if found.get(f"load_in_{bits}bit") or found.get("bits") == bits), "")
+    return f"{found.get('quant_method', 'by a method that it does not name')}{bits}"
 
 
 def _parts(config: Any) -> Iterator[Any]:
@@ -131,22 +164,45 @@ def _parts(config: Any) -> Iterator[Any]:
             yield from _parts(part)
 
 
-def _check_size(config: Any, shapes: Mapping[str, list[int]]) -> None:
-    """Refuse a configuration that asks for much more than the files hold, before anything is allocated."""
+def count_weights(config: Any, source: str) -> int:
+    """How many weights a model has, before anything is allocated.
+
+    Args:
+        config: See `load_config`.
+        source: A directory or a hub id.
+
+    Raises:
+        ValueError: The configuration asks for much more than the files of a directory hold, or they are not a model's.
+    """
+    here = Path(source)
+    shapes = _shapes(here) if here.is_dir() else None
     text = config.get_text_config()
     for name, value in text.to_dict().items():
         if name.startswith(("num_", "n_layer")) and isinstance(value, int) and value > MOST:
             raise ValueError(f"its configuration has {name}={value}")
     layers = getattr(text, "num_hidden_layers", 0)
-    if isinstance(layers, int) and layers > len(shapes):
+    if shapes is not None and isinstance(layers, int) and layers > len(shapes):
         raise ValueError(f"its configuration has {layers} layers, and its files {len(shapes)} weights in all")
     with torch.device("meta"):
-        wanted = sum(
+        wanted: int = sum(
             weight.numel() for weight in AutoModelForCausalLM.from_config(config, trust_remote_code=False).parameters()
         )
-    held = sum(map(math.prod, shapes.values()))
+    held = wanted if shapes is None else sum(map(math.prod, shapes.values()))
     if wanted > 4 * held:
         raise ValueError(f"its configuration has {wanted:,} parameters, and its files {held:,}")
+    return wanted
+
+
+def _check_room(needed: int, dtype: torch.dtype, device: torch.device) -> None:
+    """Raise MemoryError for weights of so many bytes that do not fit on the device."""
+    if needed > free_bytes(device):
+        release_memory()
+    if needed > (free := free_bytes(device)):
+        halves = "dtype='bfloat16', " if dtype.itemsize > 2 else ""
+        raise MemoryError(
+            f"its weights take {needed / 2**30:.1f} GiB in {str(dtype).removeprefix('torch.')}, and {device} has "
+            f"{free / 2**30:.1f} GiB free. One device holds the whole model: use {halves}another device or a smaller model"
+        )
 
 
 def _check_complete(about: Any) -> None:

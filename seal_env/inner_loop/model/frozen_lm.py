@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import copy
-import re
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from transformers.utils import logging as transformers_logging
 
-from seal_env.errors import ModelError, SettingError
+from seal_env.errors import ModelError
 from seal_env.forking import Lock
 from seal_env.inner_loop.model.adapter_files import begin_directory
-from seal_env.inner_loop.model.files import load_model, load_tokenizer, reason_of
+from seal_env.inner_loop.model.devices import choose_device, choose_dtype
+from seal_env.inner_loop.model.files import load_config, load_model, load_tokenizer, reason_of
 from seal_env.inner_loop.model.fingerprint import fingerprint
-from seal_env.inner_loop.model.hub import resolve_source
-from seal_env.inner_loop.model.stamp import Stamp, stamp_of
+from seal_env.inner_loop.model.hub import commit_of, resolve_source
+from seal_env.inner_loop.model.memory import release_memory
+from seal_env.inner_loop.model.stamp import stamp_of
 from seal_env.inner_loop.model.targets import FLOATS, Targets, find_targets
 from seal_env.inner_loop.model.threads import one_thread_in_forks
 from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
@@ -47,6 +50,7 @@ class FrozenLM:
         max_tokens: Its context length in tokens.
         template: What its chat template is given beside messages.
         inner_loops: The inner loops on this model, with and without caches, by name.
+        commit: Of the hub, that its files are from; None for those of a folder.
     """
 
     name: str
@@ -56,6 +60,7 @@ class FrozenLM:
     max_tokens: int
     template: TemplateArguments = DEFAULT
     inner_loops: dict[str, InnerLoop] = field(default_factory=dict)
+    commit: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ModelError for a quantised model."""
@@ -128,6 +133,26 @@ class FrozenLM:
         self.model.save_pretrained(directory)
         self.tokenizer.save_pretrained(directory)
 
+    @property
+    def about(self) -> dict[str, str]:
+        """The number type of its weights, and the commit. Without weights here, see `load_outline`, there is no type."""
+        dtype = str(next(self.model.parameters()).dtype).removeprefix("torch.")
+        found = {"dtype": None if self.device.type == "meta" else dtype, "commit": self.commit}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def release(self) -> bool:
+        """Have the model unloaded when nothing refers to it and `release_memory` is called.
+
+        Returns:
+            False for a bundled model, which is small and stays.
+        """
+        if self.name in MODEL_DIRECTORIES:
+            return False
+        with _LOADING.held():
+            for key in [key for key, base in _KEPT.items() if base.model is self.model]:
+                del _KEPT[key]
+        return True
+
     def forget_fingerprint(self) -> None:
         """Have the fingerprint computed again, after the weights have changed."""
         vars(self).pop("fingerprint", None)
@@ -165,42 +190,21 @@ def check_not_quantised(model: Any, name: str) -> None:
         )
 
 
-def choose_device(device: str) -> torch.device:
-    """The device of this name; `auto` is CUDA if available, otherwise the CPU. Equal devices compare equal.
-
-    Raises:
-        SettingError: There is no such device.
-    """
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "cpu" or (device == "auto" and not count):
-        return torch.device("cpu")
-    if device != "auto" and not re.fullmatch("cuda(:[0-9]{1,3})?", device):
-        raise SettingError("device", device, "'auto', 'cpu', 'cuda' or 'cuda:N'")
-    index = int(device.partition(":")[2] or 0)
-    if not count:
-        raise SettingError("device", device, "'auto' or 'cpu': this machine has no CUDA device that torch can use")
-    if index >= count:
-        raise SettingError("device", device, f"'cuda:0' to 'cuda:{count - 1}': there are {count} CUDA devices")
-    return torch.device("cuda", index)
-
-
-class _Loaded(NamedTuple):
-    """A model that was loaded from files with this stamp, by what its chat template is given."""
-
-    stamp: Stamp
-    models: dict[TemplateArguments, FrozenLM]
-
-
-_LOADED: dict[tuple[str, torch.device], _Loaded] = {}
+_LOADED: WeakValueDictionary[tuple[object, ...], FrozenLM] = WeakValueDictionary()
+"""By name, device, number type, revision, stamp of the files and template: every model that something still uses."""
+_KEPT: dict[tuple[object, ...], FrozenLM] = {}
+"""The models that stay although nothing may use them: the last ones, the newest last."""
+_MOST_KEPT = 4
 _LOADING = Lock()
-_KEPT = 4
 
 
-def load_base_model(name: str, device: str = "auto", template: TemplateArguments = DEFAULT) -> FrozenLM:
-    """Load a model, in fp32 on a CPU and in bf16 on CUDA.
+def load_base_model(
+    name: str, device: str = "auto", template: TemplateArguments = DEFAULT, dtype: str = "auto", revision: str | None = None
+) -> FrozenLM:
+    """Load a model.
 
     Equal arguments give the same object, unless the model's files have changed: then they are reloaded. Models that
-    differ in `template` share their weights.
+    differ in `template` share their weights. The last four models stay loaded until `unload_models` or `FrozenLM.release`.
 
     Only safetensors are read, and no code of the model's repository is run; see `seal_env.inner_loop.model.files`.
 
@@ -208,50 +212,78 @@ def load_base_model(name: str, device: str = "auto", template: TemplateArguments
         name: A bundled model ("seal-tiny", "seal-tiny-text"), a local directory or a Hugging Face id.
         device: See `choose_device`.
         template: What the chat template is given beside messages.
+        dtype: Of the weights, see `choose_dtype`.
+        revision: Branch, tag or commit of a Hugging Face id; None is its main branch.
 
     Raises:
         ModelError: The model or its tokenizer cannot be loaded, or lacks what inner loops need.
-        SettingError: There is no such device.
+        SettingError: There is no such device or number type.
     """
     one_thread_in_forks()
-    source, key = str(MODEL_DIRECTORIES.get(name, name)), (name, choose_device(device))
+    source, where = str(MODEL_DIRECTORIES.get(name, name)), choose_device(device)
+    kind = choose_dtype(dtype, where)
     with _LOADING.held():
-        now, loaded = stamp_of(source), _LOADED.pop(key, None)
-        if loaded is None or loaded.stamp != now:
-            base = _load(name, key[1])
-            loaded = _Loaded(now or stamp_of(source), {base.template: base})  # files of the hub may be new
-        _LOADED[key] = loaded
-        for oldest in list(_LOADED)[:-_KEPT]:
-            del _LOADED[oldest]
-        if template not in loaded.models:
-            loaded.models[template] = next(iter(loaded.models.values())).with_template(template)
-        return loaded.models[template]
+        key = (name, where, kind, revision, stamp_of(source, revision))
+        base = _LOADED.get((*key, template))
+        if base is None:
+            base = next((each for found, each in _LOADED.items() if found[:-1] == key), None)
+            if base is None:
+                base = _load(name, where, kind, revision)
+                key = (*key[:-1], stamp_of(source, revision))  # files of the hub may be new
+            base = base if base.template == template else base.with_template(template)
+            _LOADED[*key, template] = base
+        _keep(key, base)
+        return base
 
 
-def _load(name: str, device: torch.device) -> FrozenLM:
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    with loading(name) as source:
-        tokenizer = load_tokenizer(source)
-        model: Any = load_model(source, dtype)
+def _keep(key: tuple[object, ...], base: FrozenLM) -> None:
+    """Have a model stay, and others of the same name and kind, whose files were others, go."""
+    for old in [each for each in _KEPT if each[:-1] == key[:-1]]:
+        del _KEPT[old]
+    _KEPT[key] = base
+    for oldest in list(_KEPT)[:-_MOST_KEPT]:
+        del _KEPT[oldest]
+
+
+def unload_models() -> None:
+    """Release the memory of every loaded model that no environment and no inner loop in use refers to."""
+    with _LOADING.held():
+        _KEPT.clear()
+    release_memory()
+
+
+def _load(name: str, device: torch.device, dtype: torch.dtype, revision: str | None) -> FrozenLM:
+    with loading(name, revision) as (source, chosen):
+        config = load_config(source, chosen)  # first: it may tell that nothing else should be read
+        tokenizer = load_tokenizer(source, chosen)
+        try:
+            model: Any = load_model(source, dtype, device, chosen, config)
+        except MemoryError:
+            unload_models()
+            model = load_model(source, dtype, device, chosen, config)
     with_defaults(tokenizer, name)
     model.requires_grad_(False).eval().to(device)
     if device.type == "cpu":
-        for weight in model.parameters():  # older transformers map them from the file, which may be saved again
+        for weight in model.parameters():  # they may be mapped from the file, which may be saved again
             weight.data = weight.data.clone()
-    return FrozenLM(name, model, tokenizer, device, context_length(model, tokenizer))
+    commit = commit_of(config, source)
+    return FrozenLM(name, model, tokenizer, device, context_length(model, tokenizer), commit=commit)
 
 
 @contextmanager
-def loading(name: str) -> Iterator[str]:
-    """A context for loading parts of a model from where it is. Raises ModelError for every error in it."""
+def loading(name: str, revision: str | None = None) -> Iterator[tuple[str, str | None]]:
+    """A context for loading parts of a model from where it is: a folder, or an id and a revision of the hub.
+
+    Raises ModelError for every error in it.
+    """
     transformers_logging.disable_progress_bar()
     try:
-        yield resolve_source(str(MODEL_DIRECTORIES.get(name, name)))
+        source = resolve_source(str(MODEL_DIRECTORIES.get(name, name)), revision)
+        yield source, None if os.path.isdir(source) else revision
     except Exception as error:  # what a library raises for a file that somebody else wrote
         known = " or ".join(map(repr, MODEL_DIRECTORIES))
-        raise ModelError(
-            f"model={name!r} cannot be loaded: {reason_of(error)}. Expected {known}, a directory or a hub id"
-        ) from error
+        legal = "" if isinstance(error, MemoryError) else f". Expected {known}, a directory or a hub id"
+        raise ModelError(f"model={name!r} cannot be loaded: {reason_of(error)}{legal}") from error
 
 
 def with_defaults(tokenizer: Any, name: str) -> None:

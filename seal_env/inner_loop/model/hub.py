@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -19,11 +19,12 @@ NONE: Final = (401, 403, 404)
 """HTTP statuses with which the hub says that there is no such model, or not for everybody."""
 
 
-def resolve_source(source: str) -> str:
+def resolve_source(source: str, revision: str | None = None) -> str:
     """The folder or the hub id from which a model is loaded.
 
     Args:
         source: A folder, or a hub id. Where the hub cannot be reached, it is what was downloaded before.
+        revision: A branch, a tag or a commit of the hub; None is the main branch.
 
     Raises:
         ValueError: For a folder that does not exist, and for an id that neither the hub nor this machine has; says which.
@@ -36,7 +37,7 @@ def resolve_source(source: str) -> str:
         raise ValueError(f"the folder {os.path.abspath(source)} does not exist")
     try:
         if not constants.HF_HUB_OFFLINE:
-            HfApi().model_info(source, timeout=TIMEOUT_SECONDS)
+            HfApi().model_info(source, revision=revision, timeout=TIMEOUT_SECONDS)
             return source
         reason = "HF_HUB_OFFLINE is set"
     except HFValidationError as error:
@@ -47,14 +48,27 @@ def resolve_source(source: str) -> str:
         reason = f"{constants.ENDPOINT} {said} (HTTP {status})"
     except Exception as error:  # of whatever library the hub's client is built on
         reason = f"{constants.ENDPOINT} cannot be reached ({type(error).__name__}: {str(error).strip()[:100]})"
-    if (downloaded := _downloaded(source)) is None:
-        raise ValueError(f"there is no such folder, it was not downloaded before, and {reason}")
+    if (downloaded := _downloaded(source, revision)) is None:
+        which = "" if revision is None else f" in revision {revision!r}"
+        raise ValueError(f"there is no such folder, it was not downloaded before{which}, and {reason}")
     return downloaded
 
 
-def _downloaded(source: str) -> str | None:
+def _downloaded(source: str, revision: str | None) -> str | None:
     """The folder of what was downloaded before."""
     with suppress(OSError, ValueError):
-        found = cached_file(source, "config.json", local_files_only=True)
+        found = cached_file(source, "config.json", revision=revision, local_files_only=True)
         return None if found is None else str(Path(found).parent)
     return None
+
+
+def commit_of(config: Any, source: str) -> str | None:
+    """The commit of the hub that a model's files are from; None for those of a folder.
+
+    Args:
+        config: Of the model, loaded by transformers.
+        source: What `resolve_source` returned.
+    """
+    folder = Path(source)
+    downloaded = folder.name if folder.parent.name == "snapshots" else None
+    return getattr(config, "_commit_hash", None) or downloaded

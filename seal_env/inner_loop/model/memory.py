@@ -11,12 +11,18 @@ import torch
 
 ItemT = TypeVar("ItemT")
 
-OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-DEVICE_FAILURE = ("CUDA error", "cuDNN error", "CUDA driver error")
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "HIP error: out of memory",
+    "MPS backend out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+DEVICE_FAILURE = ("CUDA error", "cuDNN error", "CUDA driver error", "HIP error", "MPS error")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for the errors with which CUDA, its libraries and the CPU allocator report that memory ran out."""
+    """True for the errors with which GPUs, their libraries and the CPU allocator report that memory ran out."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
 
 
@@ -30,6 +36,8 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def in_halves(items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], None], give_up: Callable[[ItemT], None]) -> None:
@@ -63,7 +71,10 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
-    return int(psutil.virtual_memory().available)
+    available = int(psutil.virtual_memory().available)
+    if device.type == "mps":  # which shares the machine's memory
+        return max(0, min(available, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()))
+    return available
 
 
 def bytes_stored(work: Callable[[], object], apart: set[int]) -> int:

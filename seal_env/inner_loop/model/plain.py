@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 
 from seal_env.errors import ModelError, SealError
+from seal_env.inner_loop.model.devices import as_double
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.model.memory import is_device_failure, is_out_of_memory
 
@@ -118,7 +119,7 @@ def refusing(base: FrozenLM, what: str, advice: str = "Use another model") -> It
 
 def apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """How far two tensors are apart, relative to the second, in the Euclidean norm."""
-    ours, theirs = ours.detach().double(), theirs.detach().double()
+    ours, theirs = as_double(ours.detach()), as_double(theirs.detach())
     return float((ours - theirs).norm() / theirs.norm().clamp(min=1e-30))
 
 

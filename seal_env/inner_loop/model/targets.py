@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from seal_env.errors import ModelError, SettingError
+from seal_env.inner_loop.model.devices import as_double
 from seal_env.types import LoraSpec
 
 FUSED = dict.fromkeys(("q_proj", "k_proj", "v_proj"), "qkv_proj") | dict.fromkeys(("gate_proj", "up_proj"), "gate_up_proj")
@@ -143,5 +144,5 @@ def _is_product(module: Any) -> bool:
         return True
     columns = weight.T if isinstance(module, Conv1D) else weight
     x = torch.linspace(-1, 1, columns.shape[1]).cos().to(weight)[None]
-    expected = torch.nn.functional.linear(x, columns, module.bias).double()
-    return bool((module(x).double() - expected).norm() <= 0.01 * expected.norm())
+    expected = as_double(torch.nn.functional.linear(x, columns, module.bias))
+    return bool((as_double(module(x)) - expected).norm() <= 0.01 * expected.norm())

@@ -38,9 +38,10 @@ class InnerLoopActor:
         from seal_env.inner_loop.cache.key import model_identity
         from seal_env.inner_loop.model.frozen_lm import load_base_model
 
+        used = self._model
         torch.set_num_threads(self._threads)
-        base = load_base_model(self._model.model, self._model.device, self._model.template)
-        self._inner_loop = inner_loop_on(base, self._model.inner_loop, self._model.deterministic)
+        base = load_base_model(used.model, used.device, used.template, used.dtype, used.revision)
+        self._inner_loop = inner_loop_on(base, used.inner_loop, used.deterministic)
         return model_identity(base)
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:

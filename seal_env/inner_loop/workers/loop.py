@@ -159,7 +159,7 @@ def make_ray_inner_loop(model: WorkerModel, plan: WorkerPlan) -> RayInnerLoop:
     from seal_env.inner_loop.model.outline import load_outline
 
     import_ray()
-    outline = load_outline(model.model, model.template)
+    outline = load_outline(model.model, model.template, model.revision)
     place = os.path.abspath(model.model) if os.path.isdir(model.model) else model.model
     return RayInnerLoop(inner_loop_on(outline, model.inner_loop), outline.encoder, replace(model, model=place), plan)
 

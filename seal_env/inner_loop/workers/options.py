@@ -103,6 +103,8 @@ class WorkerModel:
         device: auto, cpu or cuda.
         template: What the model's chat template is given beside messages.
         deterministic: See `seal_env.settings.Settings`.
+        dtype: See `seal_env.settings.Settings`.
+        revision: See `seal_env.settings.Settings`.
     """
 
     inner_loop: str
@@ -110,6 +112,8 @@ class WorkerModel:
     device: str
     template: TemplateArguments = DEFAULT
     deterministic: bool = False
+    dtype: str = "auto"
+    revision: str | None = None
 
     @property
     def engine(self) -> str:

@@ -95,7 +95,7 @@ def make_remote(remote: str, model: WorkerModel, plan: WorkerPlan, store: tuple[
     from seal_env.inner_loop.model.stamp import stamp_of
 
     with _MAKING.held():
-        key = (remote, model, plan, stamp_of(model.model))
+        key = (remote, model, plan, stamp_of(model.model, model.revision))
         if key not in _MADE:
             _MADE[key] = REMOTE_INNER_LOOPS[remote](model, plan)
         if store is None:
