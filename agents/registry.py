@@ -24,6 +24,8 @@ from seal_env.agents.context import NUMERIC_ACTIONS, PASSAGES, REQUIREMENTS, Age
 from seal_env.agents.lm.options import LocalPolicyOptions, ServedPolicyOptions
 from seal_env.errors import SettingError
 from seal_env.options import Options, unknown_setting
+from seal_env.printable import printable
+from seal_env.redaction import redacted_message
 
 ENTRY_POINTS: Final = "seal_env.agents"
 """The group in which other packages name an AgentSpec or a subclass of Agent."""
@@ -127,7 +129,8 @@ def _load_entry_points() -> None:
         try:
             register_agent(_as_spec(point.name, point.load()))
         except Exception as error:
-            warnings.warn(f"the agent {point.name!r} of {point.value!r} cannot be loaded: {error!r}", stacklevel=2)
+            found = f"the agent {point.name!r} of {point.value!r} cannot be loaded: {error!r}"
+            warnings.warn(printable(redacted_message(found)), stacklevel=2)
 
 
 def agents() -> Mapping[str, AgentSpec]:

@@ -13,10 +13,13 @@ from seal_env.redaction import redacted_message
 
 
 class SealError(Exception):
-    """Base class of every error raised on purpose by seal-env. Its message can be shown in any terminal."""
+    """Base class of every error raised on purpose by seal-env. Its message suits any terminal and has no secrets."""
+
+    def __init__(self, *about: object) -> None:
+        super().__init__(*(redacted_message(each) if isinstance(each, str) else each for each in about))
 
     def __str__(self) -> str:
-        return printable(self._message())
+        return printable(redacted_message(self._message()))
 
     def _message(self) -> str:
         return super().__str__()
@@ -31,7 +34,7 @@ class SettingError(SealError, ValueError):
 
     def __init__(self, field: str, *value_and_legal: object) -> None:
         """SettingError(field, value, what is legal). One argument alone is the whole message: Gymnasium re-raises so."""
-        super().__init__(*(redacted_message(each) if isinstance(each, str) else each for each in (field, *value_and_legal)))
+        super().__init__(field, *value_and_legal)
 
     def _message(self) -> str:
         if len(self.args) == 3:

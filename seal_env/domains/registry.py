@@ -14,6 +14,8 @@ from seal_env.domains.custom import CUSTOM
 from seal_env.domains.knowledge import KNOWLEDGE
 from seal_env.domains.reasoning import REASONING
 from seal_env.errors import SettingError
+from seal_env.printable import printable
+from seal_env.redaction import redacted_message
 
 _KNOWN: Final[dict[str, DomainSpec]] = {spec.name: spec for spec in (ARC, KNOWLEDGE, REASONING, CUSTOM)}
 
@@ -38,7 +40,8 @@ def _load_entry_points() -> None:
         try:
             add_domain(point.load())
         except Exception as error:
-            warnings.warn(f"the domain {point.name!r} of {point.value!r} cannot be loaded: {error!r}", stacklevel=2)
+            found = f"the domain {point.name!r} of {point.value!r} cannot be loaded: {error!r}"
+            warnings.warn(printable(redacted_message(found)), stacklevel=2)
 
 
 def domains() -> Mapping[str, DomainSpec]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from seal_env.episodes.episode import BaseKey, Episode, PendingUpdate
 from seal_env.errors import GraderError
 from seal_env.printable import printable
+from seal_env.redaction import redacted_message
 from seal_env.types import Evaluation, Outcome, Step, UpdateJob, UpdateResult
 
 ResultT = TypeVar("ResultT")
@@ -85,9 +86,9 @@ def _apart(act: Callable[[], ResultT], instead: Callable[[str], ResultT], episod
     except Exception as error:
         if together == 1:
             raise
-        found = printable(f"a bug ended the episode of task {episode.task.task_id}: {format_exc()}")
+        found = printable(redacted_message(f"a bug ended the episode of task {episode.task.task_id}: {format_exc()}"))
         warnings.warn(found, RuntimeWarning, stacklevel=2)
-        return instead(f"a bug: {type(error).__name__}: {error}")
+        return instead(redacted_message(f"a bug: {type(error).__name__}: {error}"))
 
 
 def settle(episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate], cache: BaseAnswerCache) -> list[Step]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import re
 import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import gymnasium
 import pytest
@@ -17,9 +19,24 @@ from seal_env.agents.context import AgentContext
 from seal_env.agents.lm.options import ServedPolicyOptions
 from seal_env.agents.registry import make_agent
 from seal_env.cli import main
-from seal_env.errors import GraderError, SettingError
+from seal_env.episodes.episode import Episode
+from seal_env.episodes.runtime import Runtime
+from seal_env.episodes.settle import BaseAnswerCache, play
+from seal_env.errors import (
+    GraderError,
+    ModelError,
+    PolicyError,
+    RunFolderError,
+    SealError,
+    SettingError,
+    StorageError,
+    TaskError,
+    UnknownTaskError,
+)
+from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.journal import Journal, write_whole
 from seal_env.redaction import redacted, redacted_message, split_address
+from seal_env.self_edits.prompt import example_action
 from seal_env.serving.address import server_address
 from seal_env.serving.failures import ServerError
 from seal_env.settings import Settings
@@ -195,23 +212,98 @@ def test_journals_and_whole_files_have_none(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "the key is ***"
 
 
-def test_secrets_are_found_as_they_stand_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", 'half"and\\half')
-    write_whole(tmp_path / "file", json.dumps({"said": 'half"and\\half'}))
-    assert json.loads((tmp_path / "file").read_text()) == {"said": "***"}
-
-
 def test_secrets_are_found_in_json_within_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "secret/of-mine")
-    assert redacted(r'{"a": "\u0073ecret\/of-mine"}') == '{"a": "***"}'
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret/of-mine")
+    assert redacted(r'{"a": "\u00733cret\/of-mine"}') == '{"a": "***"}'
     assert redacted(r"a\u0020b \/ c") == r"a\u0020b \/ c"
 
 
-def test_words_and_placeholders_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in ("none", "EMPTY", "token", "lm-studio", "/home/someone/key"):
-        monkeypatch.setenv("OPENAI_API_KEY", key)
-        assert redacted(f"a {key} b") == f"a {key} b"
+SECRET: dict[str, tuple[str, str]] = {
+    "a part of a list": ("API_KEYS", "k1-planted-01,k2-planted-02"),
+    "a part of a connection": ("STORE_CONNECTION_STRING", "Endpoint=https://host;AccountKey=k2-planted-02"),
+    "a header": ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization: Bearer k2-planted-02"),
+    "a line": ("SSH_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nk2-planted-02\n"),
+    "without an underscore": ("PGPASSWORD", "k2-planted-02"),
+    "a short name": ("GITHUB_PAT", "k2-planted-02"),
+    "an address": ("DATABASE_URL", "postgres://someone:k2-planted-02@host/db"),
+}
+
+
+@pytest.mark.parametrize("kind", SECRET)
+def test_secrets_of_the_environment_are_known_by_their_names(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(*SECRET[kind])
+    assert redacted("it is k2-planted-02.") == "it is ***."
+
+
+SPELLED = ["s3cret/of-mine", 'half"and\\half', "sn\u00f6w-and-rain", "/aB3/dEfGhIjKlMnOpQ1rStUv", "q" * 20]
+
+
+@pytest.mark.parametrize("key", SPELLED)
+def test_secrets_are_found_however_a_text_spells_them(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", key)
+    for spelling in (key, repr(key), json.dumps(key), json.dumps(key, ensure_ascii=False), quote(key, safe="")):
+        assert re.fullmatch(r"it is (['\"]?)\*\*\*\1!", redacted(f"it is {spelling}!"))
+
+
+WORDS = ["password", "information", "data/keys/main", "accuracy_after", "Paris", "20261126", "hunter2"]
+
+
+@pytest.mark.parametrize("key", WORDS)
+def test_words_and_numbers_are_secrets_only_where_the_text_says_so(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASS", key)
+    for said in (f"the {key} is here, a key {key}", f"my{key}", f"key: {key}s", f"tokens {key}"):
+        assert redacted(said) == said
+    for said in ("DB_PASS={}", "'password': '{}'", '"api_key": "{}"', "API key provided: {}.", "authorization: Basic {}"):
+        assert redacted(said.format(key)) == said.format("***")
+    assert redacted({"api_key": key, "text": [key]}) == {"api_key": "***", "text": [key]}
+
+
+@pytest.mark.parametrize("key", ["none", "EMPTY", "token", "lm-studio", "/home/someone/key", "~/keys/mine.pem"])
+def test_placeholders_and_paths_are_no_secrets(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    assert redacted(f"a {key} b, key={key}") == f"a {key} b, key={key}"
     assert redacted_message("basic understanding at 12:30, a@b.c") == "basic understanding at 12:30, a@b.c"
+
+
+def test_ordinary_words_of_an_address_stay_in_texts() -> None:
+    assert split_address("http://admin:input@host/v1")[1] == ("admin", "input")
+    assert redacted("the input grid") == "the input grid"
+    assert redacted("admin:input, password=input") == "***, password=***"
+
+
+@pytest.mark.parametrize("kind", [TaskError, ModelError, PolicyError, StorageError, RunFolderError, UnknownTaskError])
+def test_no_error_has_them(kind: type[SealError]) -> None:
+    error = kind(f"it said {KEY} at {with_user('http://host')}")
+    assert planted_in(f"{error} {error!r} {error.args}") == []
+    assert f"{SettingError('file', {'key': KEY}, 'none')}" == "file={'key': '***'} is not legal; expected none"
+
+
+def test_no_warning_and_no_reason_of_a_bug_has_them() -> None:
+    def reward(*_: object) -> float:
+        raise RuntimeError(f"it said {KEY}")
+
+    settings = Settings.resolve(subset="mini-train:1", reward=reward, device="cpu", max_examples=2)
+    runtime = Runtime(settings)
+    runtime.load()
+    episodes = [Episode(runtime, runtime.taskset[runtime.taskset.task_ids[0]], seed) for seed in (0, 1)]
+    with pytest.warns(RuntimeWarning, match=r"it said \*\*\*") as warned:
+        steps = play(episodes, [example_action(runtime.tools)] * 2, BaseAnswerCache(9))
+    shown = "".join(str(each.message) for each in warned) + "".join(step.info["reason"] for step in steps)
+    assert planted_in(shown) == []
+    assert steps[0].info["reason"] == "a bug: RuntimeError: it said ***"
+
+
+@pytest.mark.parametrize("status", [None, "404 Not Found", "500 Oops"])
+def test_no_message_about_the_hub_has_them(status: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(sends(head(status or "", Content_Length=0))).running() as server:
+        address = with_user(server.base_url if status else "http://127.0.0.1:9")
+        for name, value in {"ENDPOINT": address, "HF_HUB_OFFLINE": False}.items():
+            monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+        with pytest.raises(ModelError) as raised:
+            load_base_model("no-one/no-such-model", "cpu")
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "***@127.0.0.1" in shown
+    assert planted_in(shown) == []
 
 
 def test_message_hides_users_and_keys_that_nobody_named() -> None:

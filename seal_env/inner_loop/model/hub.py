@@ -14,6 +14,8 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers.utils.hub import cached_file
 
+from seal_env.redaction import redacted_message
+
 TIMEOUT_SECONDS: Final = 5.0
 NONE: Final = (401, 403, 404)
 """HTTP statuses with which the hub says that there is no such model, or not for everybody."""
@@ -45,9 +47,10 @@ def resolve_source(source: str, revision: str | None = None) -> str:
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         said = "has none that you may read" if status in NONE else "gives no answer"
-        reason = f"{constants.ENDPOINT} {said} (HTTP {status})"
+        reason = f"{redacted_message(constants.ENDPOINT)} {said} (HTTP {status})"
     except Exception as error:  # of whatever library the hub's client is built on
-        reason = f"{constants.ENDPOINT} cannot be reached ({type(error).__name__}: {str(error).strip()[:100]})"
+        found = redacted_message(f"{constants.ENDPOINT} cannot be reached ({type(error).__name__}: {str(error).strip()}")
+        reason = f"{found[:200]})"
     if (downloaded := _downloaded(source, revision)) is None:
         which = "" if revision is None else f" in revision {revision!r}"
         raise ValueError(f"there is no such folder, it was not downloaded before{which}, and {reason}")
