@@ -185,13 +185,18 @@ def sample_tasks(
 
 def read_samples(journal: Journal) -> list[EvalSample]:
     """All samples in a journal."""
-    return samples_of(journal.read())
+    return [sample for batch in journal.read_as(_batch) for sample in batch]
 
 
 def samples_of(lines: Iterable[Mapping[str, Any]]) -> list[EvalSample]:
     """All samples in the lines of a journal."""
-    records = [_with_nan(each) for line in lines for each in line["samples"]]
-    return [EvalSample(**record | {"earlier": tuple(record.get("earlier", ()))}) for record in records]
+    return [sample for line in lines for sample in _batch(line)]
+
+
+def _batch(record: Mapping[str, Any]) -> list[EvalSample]:
+    """The samples in a line of the journal. Raises TypeError, KeyError or AttributeError for a line of something else."""
+    known = map(_with_nan, record["samples"])
+    return [EvalSample(**each | {"earlier": tuple(each.get("earlier", ()))}) for each in known]
 
 
 def _record(samples: Sequence[EvalSample]) -> dict[str, Any]:
@@ -211,7 +216,8 @@ def _try_again(
 
     A batch for which the policy has no action again stays as it is: the prompts may be why, and the others are to be done.
     """
-    done, sizes = read_samples(journal), [len(record["samples"]) for record in journal.read()]
+    read = journal.read_as(_batch)
+    done, sizes = [sample for batch in read for sample in batch], list(map(len, read))
     failed = [index for index, sample in enumerate(done) if sample.failed]
     acted, silent = ([index for index in failed if bool(done[index].action) is has_action] for has_action in (True, False))
     ends = list(accumulate(sizes))

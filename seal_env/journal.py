@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from seal_env.errors import StorageError
+from seal_env.errors import RunFolderError, SealError, StorageError
 from seal_env.redaction import redacted
 
 STORAGE: Final = (
@@ -29,8 +29,13 @@ STORAGE: Final = (
     errno.ENOTDIR,
     errno.EISDIR,
     errno.ESTALE,
+    errno.ELOOP,
+    errno.EMFILE,
+    errno.ENFILE,
 )
-"""Errors that mean that a file cannot be written, whatever it is that is written."""
+"""Errors that mean that a file cannot be written, wherever they come from."""
+
+T = TypeVar("T")
 
 
 class Journal:
@@ -55,8 +60,12 @@ class Journal:
             os.truncate(self.path, end)
 
     def read(self) -> list[dict[str, Any]]:
-        """All records so far."""
-        return read_records(self.path) if self.path.exists() else []
+        """All records so far. Raises RunFolderError if a line is damaged."""
+        return self.read_as(lambda record: record)
+
+    def read_as(self, of_record: Callable[[dict[str, Any]], T]) -> list[T]:
+        """What is made of each record; see `read_records`."""
+        return read_records(self.path, of_record) if self.path.exists() else []
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record; it is on the disk when this returns, and no part of it is if there was no room.
@@ -79,9 +88,26 @@ class Journal:
         write_whole(self.path, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a journal, which is left as it is. Raises ValueError for a line that is no JSON."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
+def read_records(path: Path, of_record: Callable[[dict[str, Any]], T]) -> list[T]:
+    """What is made of each whole record of a journal, which is left as it is.
+
+    Args:
+        path: Of the journal.
+        of_record: What to make of a record; may raise what a record of another form causes.
+
+    Raises:
+        RunFolderError: If a line is damaged or holds something else.
+        OSError: If the file cannot be read.
+    """
+    found = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            found += [of_record(_record(line))] if line else []
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            reason = f"{str(path)!r}, line {number} cannot be read ({type(error).__name__}: {error})"
+            advice = "restore the file, or delete this line and all after it, which a run that is resumed does again"
+            raise RunFolderError(f"{reason}: {advice}") from error
+    return found
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -145,10 +171,12 @@ def storage_errors(path: Path) -> Iterator[None]:
     """A context for what writes below `path`. Raises StorageError, which names the path, if a disk refuses it."""
     try:
         yield
-    except StorageError:
+    except SealError:
         raise
     except Exception as error:
         reason = storage_problem(error)
+        if reason is None and isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
+            reason = error.strerror  # of a file then: a folder that was deleted, a device
         if reason is None:
             raise
         where = getattr(error, "filename", None) or path
@@ -168,6 +196,13 @@ def storage_problem(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and re.search(r"PytorchStreamWriter|inline_container", str(error)):
         return str(error).partition("\n")[0]
     return None
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    found = json.loads(line)
+    if not isinstance(found, dict):
+        raise TypeError("it is no object")
+    return found
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from seal_env.errors import SettingError
+from seal_env.printable import HALF_CHARACTER
 
 
 def _names(value: object) -> object:
@@ -79,11 +80,20 @@ class Options(BaseModel):
                 super().__init__(**given)
             except ValidationError as error:
                 raise _setting_error(type(self), error, given) from None
+            for name, value in given.items():
+                if any(isinstance(each, str) and HALF_CHARACTER.search(each) for each in _parts(value)):
+                    raise SettingError(name, value, "whole characters, which UTF-8 can write")
 
     @classmethod
     def checked(cls, **given: Any) -> Self:
         """The options with these values, which a type checker need not know. Raises SettingError."""
         return cls(**given)
+
+
+def _parts(value: object) -> Iterable[object]:
+    """A value, or what a list of texts or paths holds."""
+    given = value if isinstance(value, list | tuple) else (value,)
+    return (os.fspath(each) if isinstance(each, os.PathLike) else each for each in given)
 
 
 def unknown_setting(name: str, value: object, known: Iterable[str]) -> SettingError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
-from seal_env.errors import StorageError
+from seal_env.errors import RunFolderError, StorageError
 from seal_env.journal import Journal, storage_problem, write_folder, write_whole
 
 
@@ -33,6 +34,37 @@ def test_a_line_that_was_cut_off_is_taken_away(tmp_path: Path, cut: int) -> None
     again = Journal(journal.path)
     again.append({"n": 2})
     assert [record["n"] for record in again.read()] == ([0, 111, 2] if cut >= 11 else [0, 2])
+
+
+DAMAGED = {
+    "nothing": b"\0" * 9,
+    "no JSON": b"x",
+    "a list": b"[1]",
+    "nested": b"[" * 99999,
+    "no text": b'{"n": "\xff"}',
+    "other": b"{}",
+}
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.append({"n": 0})
+    journal.path.write_bytes(journal.path.read_bytes() + DAMAGED[line] + b"\n")
+    with pytest.raises(RunFolderError, match=r"a\.jsonl', line 2 cannot be read .*delete this line and all after it"):
+        journal.read_as(lambda record: record["n"])
+
+
+def test_whatever_a_disk_refuses_is_named(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "deep" / "a.jsonl")
+    spoilt: tuple[Callable[[], object], ...] = (
+        lambda: journal.path.symlink_to(journal.path),
+        lambda: shutil.rmtree(journal.path.parent),
+    )
+    for spoil in spoilt:
+        spoil()
+        with pytest.raises(StorageError, match=r"a\.jsonl' cannot be written: (Too many levels|No such file)"):
+            journal.append({"n": 0})
 
 
 def full_after(count: int) -> Callable[[int, bytes], int]:

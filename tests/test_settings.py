@@ -158,3 +158,9 @@ def test_what_names_no_layers_is_refused_at_once(given: Any) -> None:
 def test_template_date_that_is_no_date_is_refused(given: str) -> None:
     with pytest.raises(SettingError, match=r"template_date=.*expected a date, as YYYY-MM-DD"):
         Settings.resolve(template_date=given)
+
+
+def test_text_that_no_file_can_hold_is_refused() -> None:
+    for name, value in {"subset": "a\udcff", "save_adapters": Path("a\udcff"), "model": "\ud800"}.items():
+        with pytest.raises(SettingError, match=rf"{name}=.* is not legal; expected whole characters"):
+            Settings.resolve(**{name: value})

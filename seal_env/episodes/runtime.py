@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from seal_env.domains.rewards import make_reward
 from seal_env.episodes.fitting import FittingTaskset, longest_query
@@ -14,11 +15,15 @@ from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop import make_inner_loop, release_memory
 from seal_env.inner_loop.adapted import NOTHING_SAID, adapted_layers
 from seal_env.inner_loop.wrapped import hold, model_of, release
+from seal_env.journal import storage_errors
 from seal_env.self_edits.compile import Rules
 from seal_env.settings import Settings
 from seal_env.store import cache_path
 from seal_env.tools.registry import check_tools, choose_tools
 from seal_env.types import InnerLoop, Task, Taskset
+
+NO_FOLDER: Final = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ELOOP, errno.EINVAL)
+"""Errors of a path that can be no folder, whatever the state of the disk."""
 
 
 class Runtime:
@@ -143,20 +148,28 @@ class Runtime:
         return Rules(self.budget, self.settings.recipe, self.tools, self.settings.training)
 
     def adapter_directory(self, task_id: str) -> Path | None:
-        """A new, empty directory for an adapter, unlike that of any other run, process or copy; None if none is saved."""
+        """A new, empty directory for an adapter, unlike that of any other run, process or copy; None if none is saved.
+
+        Raises:
+            SettingError: If `save_adapters` can be no folder.
+            StorageError: If the disk is full, or the folder cannot be written to.
+        """
         if not self.settings.save_adapters:
             return None
         name = folder_name(task_id)
         while True:
             directory = Path(self.settings.save_adapters) / f"{self._saved:04d}-{name}"
             self._saved += 1
-            try:
-                directory.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                legal = f"a folder that can be written to ({error.strerror})"
-                raise SettingError("save_adapters", self.settings.save_adapters, legal) from error
+            with storage_errors(directory):
+                try:
+                    directory.mkdir(parents=True)
+                except FileExistsError:
+                    continue
+                except OSError as error:
+                    if error.errno not in NO_FOLDER:
+                        raise
+                    legal = f"a folder that can be written to ({error.strerror})"
+                    raise SettingError("save_adapters", self.settings.save_adapters, legal) from error
             return directory
 
 

@@ -30,7 +30,7 @@ class EpisodeLog:
 
     def __init__(self, folder: Path) -> None:
         self._journal, self._versions = Journal(folder / FILE), package_versions()
-        found = self._journal.read()
+        found = self._journal.read_as(_whole_record)
         kept = [record for record in found if not record["truncated"]]
         if len(kept) < len(found):
             self._journal.replace(kept)
@@ -90,6 +90,14 @@ def episode_record(index: int, run: Mapping[str, Any], used: Settings, trajector
 def _update(turn: Turn) -> int | None:
     """Which update of a sequence a turn ended with, from 1; None if it ended with none that was scored."""
     return int(turn.info["position"]) if turn.info.get("accuracy_after") is not None else None
+
+
+def _whole_record(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of which the episode can be told. Raises TypeError, KeyError or ValueError for another one."""
+    told = trajectory_of(record)
+    if not isinstance(record["episode"], int) or not told.turns:
+        raise ValueError("it has no number or no turns")
+    return record
 
 
 def trajectory_of(record: Mapping[str, Any]) -> Trajectory:

@@ -53,7 +53,8 @@ def hold(folder: Path) -> Iterator[None]:
             ) from error
     stop = Event()
     try:
-        _refuse_another_host(folder)
+        with storage_errors(folder):
+            _refuse_another_host(folder)
         write_whole(folder / OWNER, json.dumps(_me()))
         Thread(target=_refresh, args=(folder / OWNER, stop), daemon=True).start()
         yield
@@ -74,7 +75,7 @@ def _is_me(owner: dict[str, Any]) -> bool:
 
 
 def _owner(folder: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         found = json.loads((folder / OWNER).read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else {}
     return {}

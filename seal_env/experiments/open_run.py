@@ -35,6 +35,7 @@ from seal_env.experiments.run_folder import (
 )
 from seal_env.journal import storage_problem, write_whole
 from seal_env.options import Options
+from seal_env.printable import HALF_CHARACTER
 from seal_env.redaction import redacted, redacted_message
 from seal_env.report.formats import plural
 
@@ -106,6 +107,8 @@ def open_run(
         found = deciding_tables(run, config.settings(**settings), options)
         return found if extent is None else {**found, EXTENT: dict(extent)}
 
+    if HALF_CHARACTER.search(str(config.out)):
+        raise SettingError("out", str(config.out), "a name in UTF-8")
     wanted = tables()
     made: list[Path] = []
     opened: OpenRun | None = None
@@ -170,7 +173,11 @@ def _locate(
             return replace(config, out=path)
     paths = (config.out if number == 1 else config.out.with_name(f"{config.out.name}-{number}") for number in count(1))
     path = next(path for path in paths if _make(path, made, shared=False))
-    stack.enter_context(hold(path))
+    try:
+        stack.enter_context(hold(path))
+    except StorageError:
+        tidy(path, made)
+        raise
     return replace(config, out=path)
 
 

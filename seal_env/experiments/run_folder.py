@@ -97,7 +97,7 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     file = path / SETTINGS
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunFolderError(f"{str(file)!r} cannot be read ({reason}): repair it, or name another folder") from error
 

@@ -102,7 +102,9 @@ def _read(
     path: Path, name: str, read: Callable[[str, list[dict[str, Any]]], Iterator[StoredEpisode]]
 ) -> list[StoredEpisode]:
     try:
-        return list(read(name, read_records(path)))
+        return list(read(name, read_records(path, dict)))
+    except RunFolderError:
+        raise
     except (OSError, ValueError, TypeError, KeyError) as error:
         what = f"{error} is missing: another version wrote it" if isinstance(error, KeyError) else str(error)
         raise RunFolderError(f"{str(path)!r} cannot be read: {what}") from error

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from seal_env.errors import TaskError
+from seal_env.printable import HALF_CHARACTER
 from seal_env.tasks.bad_tasks import BadTasks, read_all
 from seal_env.tasks.base import ListTaskset
 from seal_env.tasks.json_values import kind_of
@@ -26,7 +27,6 @@ from seal_env.tasks.text_files import parse_json, read_text
 FIELDS: Final = {"id", "examples", "queries", "metric"}
 TASK_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NOT_IN_ID: Final = re.compile(r"[^A-Za-z0-9._-]+")
-HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 
 
 def read_tasks(

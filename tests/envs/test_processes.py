@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import subprocess
 import sys
@@ -13,11 +14,14 @@ from typing import Any
 
 import pytest
 from gymnasium.vector.utils import create_shared_memory, read_from_shared_memory, write_to_shared_memory
+from safetensors import SafetensorError
 
+from seal_env.domains.arc import ARC
+from seal_env.envs.env import SealEnv
 from seal_env.envs.shared_texts import SharedTexts
 from seal_env.envs.spaces import PromptSpace
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, StorageError
 from seal_env.forking import Lock, is_fork
 from seal_env.inner_loop.cache.results import RESULTS
 from seal_env.settings import Settings
@@ -167,6 +171,35 @@ def test_directories_of_adapters_differ_whichever_process_asks_first(tmp_path: P
     one, other = (Runtime(Settings.resolve(subset="mini-train:1", save_adapters=tmp_path / "new")) for _ in range(2))
     found = [runtime.adapter_directory("mini-train-0-0") for runtime in (one, other, one, copy.deepcopy(other))]
     assert [each and each.name for each in found] == [f"000{number}-mini-train-0-0" for number in range(4)]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_disk_that_takes_no_adapters_is_no_setting(tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Runtime(Settings.resolve(subset="mini-train:1", save_adapters=tmp_path))
+
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.mkdir", refuse)
+    with pytest.raises(StorageError, match=rf"0000-x' cannot be written: {os.strerror(code)}"):
+        runtime.adapter_directory("x")
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_nothing_is_left_of_an_adapter_that_found_no_room(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    names = ("seal_env.inner_loop.model.adapter_files.save_file", "transformers.PreTrainedTokenizerBase.save_pretrained")
+    for name in names:
+        monkeypatch.setattr(name, refuse)
+    env = SealEnv(subset="mini-train:1", save_adapters=tmp_path, max_examples=2, device="cpu", method=method)
+    env.reset(seed=0)
+    with pytest.raises(StorageError, match="0000-mini-train-0-0' cannot be written: No space left on device"):
+        env.step(ARC.default_self_edit)
+    assert [each.name for each in tmp_path.rglob("*")] == ["0000-mini-train-0-0"]
 
 
 def test_directory_of_adapters_that_cannot_be_written_to_is_a_setting(tmp_path: Path) -> None:

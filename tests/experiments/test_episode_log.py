@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from seal_env.agents.base import Trajectory, Turn
+from seal_env.errors import RunFolderError
 from seal_env.experiments.episode_log import EpisodeLog, trajectory_of
 from seal_env.journal import Journal
 from seal_env.report.progress import Progress
@@ -18,7 +19,9 @@ from tests.helpers.cli import Call
 
 
 def record(index: int, truncated: bool = False) -> dict[str, Any]:
-    return {"episode": index, "truncated": truncated, "reward": math.nan if truncated else 1.0}
+    reward = math.nan if truncated else 1.0
+    turn = {"actions": ["edit"], "outcomes": ["ok"], "reasons": [""], "rewards": [reward]}
+    return {"episode": index, "task_id": "a", "truncated": truncated, "reward": reward, "timings": {}, **turn}
 
 
 def test_failures_are_dropped_to_be_tried_again_and_lines_are_put_in_order(tmp_path: Path) -> None:
@@ -31,6 +34,14 @@ def test_failures_are_dropped_to_be_tried_again_and_lines_are_put_in_order(tmp_p
     resumed.sort()
     lines = [json.loads(line) for line in (tmp_path / "episodes.jsonl").read_text().splitlines()]
     assert [(line["episode"], line["reward"]) for line in lines] == [(0, 1.0), (1, 1.0), (2, 1.0)]
+
+
+@pytest.mark.parametrize("field", ["episode", "truncated", "actions", "rewards", "timings"])
+def test_a_line_that_tells_of_no_episode_is_named(tmp_path: Path, field: str) -> None:
+    lacking = {name: value for name, value in record(0).items() if name != field}
+    Journal(tmp_path / "episodes.jsonl").append(lacking)
+    with pytest.raises(RunFolderError, match=rf"episodes\.jsonl', line 1 cannot be read \(KeyError: '{field}'\)"):
+        EpisodeLog(tmp_path)
 
 
 def update(before: float, after: float, steps: int, position: int) -> Turn:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from seal_env.errors import RunFolderError, SettingError, StorageError, TaskError
 from seal_env.experiments.config import ExperimentConfig
-from seal_env.experiments.folder_lock import OWNER, STALE_SECONDS, FolderInUseError, hold
+from seal_env.experiments.folder_lock import LOCK, OWNER, STALE_SECONDS, FolderInUseError, hold
 from seal_env.experiments.open_run import OpenRun, new_path, open_run
 from seal_env.experiments.run_folder import FINISHED, SETTINGS
 
@@ -130,9 +130,10 @@ def test_other_settings_begin_anew_where_nothing_would_be_lost(tmp_path: Path) -
 def test_settings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with opened(tmp_path):
         pass
-    (tmp_path / SETTINGS).write_bytes(b"[run\n\xff")
-    with pytest.raises(RunFolderError, match=r"settings\.toml' cannot be read"), opened(tmp_path):
-        pass
+    for content in (b"[run\n\xff", b"a = " + b"[" * 5000):
+        (tmp_path / SETTINGS).write_bytes(content)
+        with pytest.raises(RunFolderError, match=r"settings\.toml' cannot be read"), opened(tmp_path):
+            pass
 
 
 def test_results_of_others_are_never_touched(tmp_path: Path) -> None:
@@ -142,10 +143,24 @@ def test_results_of_others_are_never_touched(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
-@pytest.mark.parametrize("out", ["file/run", "x" * 300])
+def test_a_new_folder_that_cannot_be_locked_is_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    RUNS.joinpath("new").mkdir(parents=True)
+    monkeypatch.setattr("filelock.FileLock.acquire", lambda _: os.mkdir("runs/new/x/y"))
+    with pytest.raises(StorageError, match="cannot be written: No such file"), opened():
+        pass
+    assert os.listdir(RUNS) == ["new"]
+
+
+def test_a_lock_that_is_a_link_is_named(tmp_path: Path) -> None:
+    (tmp_path / LOCK).symlink_to("nowhere")
+    with pytest.raises(StorageError, match=r"\.lock' cannot be written: Too many levels"), hold(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("out", ["file/run", "x" * 300, "half \udcff character"])
 def test_a_folder_that_cannot_be_made_is_named(out: str) -> None:
     Path("file").touch()
-    with pytest.raises(SettingError, match=r"out=.*can be made"), opened(Path(out)):
+    with pytest.raises(SettingError, match=r"out=.*(can be made|in UTF-8)"), opened(Path(out)):
         pass
     assert os.listdir() == ["file"]
 

@@ -96,7 +96,7 @@ def _sequences(
     options = {option: config.options[option] for option in get_agent(name).options.model_fields if option in config.options}
     agent = make_agent(name, AgentContext.of(env, settings.seed), **options)
     journal = Journal(config.out / f"{name}.jsonl")
-    done = {record["number"] for record in journal.read()}
+    done = set(journal.read_as(lambda record: record["number"]))
     for number in (number for number in range(settings.sequences) if number not in done):
         with console.status(Text(f"{name}: sequence {number + 1} of {settings.sequences}")):
             agent.seed(settings.seed + number)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +15,7 @@ from peft import LoraConfig, TaskType
 from safetensors.torch import save_file
 from transformers.pytorch_utils import Conv1D
 
+from seal_env.journal import storage_errors
 from seal_env.types import LoraSpec
 
 if TYPE_CHECKING:
@@ -32,22 +35,37 @@ def save_adapter(
 
     Raises:
         FileExistsError: There is something in the directory.
+        StorageError: It cannot be written.
     """
-    begin_directory(directory)
-    adapter_config(base, spec, tuple(weights)).save_pretrained(str(directory))
     tensors = {
         f"base_model.model.{name}.lora_{part}.weight": weight.detach().cpu().clone()
         for name, pair in weights.items()
         for part, weight in zip("AB", pair, strict=True)
     }
-    save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+    with new_directory(directory):
+        adapter_config(base, spec, tuple(weights)).save_pretrained(str(directory))
+        save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
-def begin_directory(directory: Path) -> None:
-    """Create a directory, or take one that is empty. Raises FileExistsError if there is something in it."""
-    directory.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def new_directory(directory: Path) -> Iterator[None]:
+    """A context that fills a directory, which it creates unless there is an empty one. It stays empty if that fails.
+
+    Raises:
+        FileExistsError: There is something in it.
+        StorageError: It cannot be written.
+    """
+    with storage_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise FileExistsError(f"{directory} is not empty")
+    try:
+        with storage_errors(directory):
+            yield
+    except BaseException:
+        for each in directory.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
+        raise
 
 
 def adapter_config(base: FrozenLM, spec: LoraSpec, layers: tuple[str, ...]) -> LoraConfig:

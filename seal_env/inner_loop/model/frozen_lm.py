@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from seal_env.errors import ModelError
 from seal_env.forking import Lock
-from seal_env.inner_loop.model.adapter_files import begin_directory
+from seal_env.inner_loop.model.adapter_files import new_directory
 from seal_env.inner_loop.model.devices import choose_device, choose_dtype
 from seal_env.inner_loop.model.files import load_config, load_model, load_tokenizer, reason_of
 from seal_env.inner_loop.model.fingerprint import fingerprint
@@ -128,10 +128,11 @@ class FrozenLM:
 
         Raises:
             FileExistsError: There is something in the directory.
+            StorageError: It cannot be written.
         """
-        begin_directory(directory)
-        self.model.save_pretrained(directory)
-        self.tokenizer.save_pretrained(directory)
+        with new_directory(directory):
+            self.model.save_pretrained(directory)
+            self.tokenizer.save_pretrained(directory)
 
     @property
     def about(self) -> dict[str, str]:
