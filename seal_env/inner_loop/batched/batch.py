@@ -27,7 +27,7 @@ LATE = {"cuda": 1}
 
 @dataclass(frozen=True)
 class Trained:
-    """A job that has finished training. slot: where its weights are among those that wait for evaluation."""
+    """A job that has finished training. slot: where its weights are in the stack that is evaluated."""
 
     index: int
     slot: int
@@ -68,6 +68,7 @@ class Batch:
         self._unread: deque[tuple[list[tuple[int, JobInProgress, int]], Fetched]] = deque()
         self._late = LATE.get(model.base.device.type, 0)
         self._trained: list[Trained] = []
+        self._in_place = False  # True if jobs are evaluated in the slots where they were trained
 
     def run(self) -> None:
         """Fill in a result for every job."""
@@ -84,7 +85,10 @@ class Batch:
         self._kept.keep(slots)
 
     def _train(self, slots: TrainingSlots) -> None:
-        done = LoraStack(self.model.spec, self.model.layers, self.slots, learn=False)
+        self._in_place = len(self._waiting) <= self.slots and not slots.waiting_apart
+        done = slots.stack
+        if not self._in_place:
+            done = LoraStack(self.model.spec, self.model.layers, self.slots, learn=False, light=True)
         free = list(reversed(range(self.slots)))
         while self._waiting or self._active:
             while self._waiting and free:
@@ -172,21 +176,23 @@ class Batch:
         job.micro_batch = max(1, job.micro_batch // 2)
 
     def _finish(self, index: int, job: JobInProgress, slots: TrainingSlots, done: LoraStack) -> None:
-        """Set a trained job's weights aside for evaluation, unless they are not finite."""
+        """Set a trained job's weights aside for evaluation, unless they are not finite or their slot is not needed."""
         weights = slots.stack.weights[job.slot]
         job.log.diverged = not bool(weights.isfinite().all())
         if job.log.diverged:
             self.results[index] = self._diverged(job)
             return
-        slot = len(self._trained)
-        done.put(slot, weights)
+        slot = job.slot if self._in_place else len(self._trained)
+        if not self._in_place:
+            done.put(slot, weights)
         self._trained.append(Trained(index, slot, job.log, job.micro_batch, job.seconds))
         directory = job.job.save_to
         if directory is not None:
-            done.save(slot, directory, self.base)
+            slots.stack.save(job.slot, directory, self.base)
 
     def _evaluate_trained(self, done: LoraStack) -> None:
-        jobs = {trained.index: (self.jobs[trained.index], trained.slot) for trained in self._trained}
+        ordered = sorted(self._trained, key=lambda each: each.slot)  # neighbours in memory are one block, see Packed
+        jobs = {trained.index: (self.jobs[trained.index], trained.slot) for trained in ordered}
         replies = evaluate(self.model, done, jobs, self.tokens)
         for trained in self._trained:
             reply, directory = replies[trained.index], self.jobs[trained.index].save_to

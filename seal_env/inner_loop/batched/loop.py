@@ -12,13 +12,15 @@ from seal_env.forking import Lock
 from seal_env.inner_loop.batched.batch import Batch
 from seal_env.inner_loop.batched.kept_slots import KeptSlots
 from seal_env.inner_loop.batched.limits import longest_packed
-from seal_env.inner_loop.batched.lora import LoraStack, layer_shapes
+from seal_env.inner_loop.batched.lora import LoraStack
 from seal_env.inner_loop.batched.packed_model import PackedModel, PackedReader
 from seal_env.inner_loop.batched.packing import Piece, pack
 from seal_env.inner_loop.batched.proof import prove
+from seal_env.inner_loop.batched.slots import adapter_bytes
 from seal_env.inner_loop.full.batch import FullBatch
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
-from seal_env.inner_loop.model.memory import bytes_stored, free_bytes, is_device_failure
+from seal_env.inner_loop.model.memory import address_of, bytes_stored, free_bytes, is_device_failure
+from seal_env.inner_loop.optim.base import Optimizer
 from seal_env.inner_loop.optim.registry import make_optimizer
 from seal_env.inner_loop.results import device_failure
 from seal_env.types import AdaptedLayers, Example, LoraSpec, Recipe, UpdateJob, UpdateMethod, UpdateResult
@@ -27,7 +29,7 @@ MOST_SLOTS = 32
 MOST_TOKENS = {"cpu": 2048, "cuda": 32768, "mps": 2048}
 """Tokens of a pass beyond which throughput does not grow."""
 
-ADAPTERS_SHARE = 0.4
+ADAPTERS_SHARE = 0.5
 ACTIVATIONS_SHARE = 0.3
 """Shares of the free memory. What autograd stores is measured; temporary tensors may take as much again."""
 
@@ -85,7 +87,7 @@ class BatchedInnerLoop:
                         FullBatch(self._reader, chosen, results, tokens).run()
                         continue
                     model = self._model(spec)
-                    slots, tokens = self._sizes(model, len(chosen), make_optimizer(optimizer).state_tensors)
+                    slots, tokens = self._sizes(model, len(chosen), make_optimizer(optimizer))
                     Batch(model, chosen, results, slots, tokens, self._kept).run()
             except RuntimeError as error:
                 if not is_device_failure(error):
@@ -105,14 +107,14 @@ class BatchedInnerLoop:
             self._models[spec] = PackedModel(self.base, spec, prove(self.base, spec), self._graphs)
         return self._models[spec]
 
-    def _sizes(self, model: PackedModel, jobs: int, state_tensors: int) -> tuple[int, int]:
+    def _sizes(self, model: PackedModel, jobs: int, optimizer: Optimizer) -> tuple[int, int]:
         """(slots, tokens of a pass) for which there is memory: at least one slot, at least one token."""
         device = self.base.device
-        free, adapter = free_bytes(device) + self._kept.bytes_held, layer_shapes(model.layers, model.spec.rank)[1]
-        # Gradient, weights in a slot and waiting, the optimizer's state; both weights once more as the model uses them.
-        copies = (3 + state_tensors) * 4 + 2 * model.head.element_size()
-        each = adapter * copies
-        slots = max(1, min(jobs, self._slots, int(ADAPTERS_SHARE * free / each)))
+        free, adapter = free_bytes(device) + self._kept.bytes_held, adapter_bytes(model, optimizer)
+        each, most = adapter.training, min(jobs, self._slots)
+        if adapter.always_waits or most < jobs or most * each > ADAPTERS_SHARE * free:
+            each += adapter.waiting  # trained jobs make room for others
+        slots = max(1, min(most, int(ADAPTERS_SHARE * free / each)))
         if self._tokens is not None:
             return slots, self._tokens
         if model.spec not in self._token_bytes:
@@ -126,5 +128,5 @@ def token_bytes(model: PackedModel) -> float:
     stack = LoraStack(model.spec, model.layers, 1, learn=True)
     packed = pack([Piece([0] * PROBE_TOKENS, PROBE_TOKENS, 0)], model.base.device)
     weights = [*model.model.parameters(), *model.model.buffers(), stack.weights]
-    apart = {weight.untyped_storage().data_ptr() for weight in weights}
+    apart = {address_of(weight) for weight in weights}
     return max(1.0, bytes_stored(lambda: model.hidden(packed, stack), apart) / PROBE_TOKENS)

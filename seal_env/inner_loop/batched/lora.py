@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -48,6 +48,34 @@ def layer_shapes(layers: Mapping[str, torch.nn.Module], rank: int) -> tuple[list
     return shapes, start
 
 
+def products_for(layers: Mapping[str, torch.nn.Module], rank: int) -> Products:
+    """How adapters of these layers are multiplied with."""
+    first: Any = next(iter(layers.values())).weight
+    sizes = [each for shape in layer_shapes(layers, rank)[0] for each in (shape.inputs, shape.outputs)]
+    return choose_products(first, [rank, *sizes])
+
+
+class Kinds(NamedTuple):
+    """The number types of a stack of adapters.
+
+    Attributes:
+        weights: Of the weights.
+        used: Of those that the products use: the model's.
+        gradients: Of the gradients.
+    """
+
+    weights: torch.dtype
+    used: torch.dtype
+    gradients: torch.dtype
+
+
+def kinds_of(used: torch.dtype, products: Products, learn: bool, light: bool) -> Kinds:
+    """The number types of a stack; see LoraStack."""
+    exact = torch.promote_types(used, torch.float32)
+    overwrites = products.overwrites and "gradients" not in LEFT_OUT
+    return Kinds(used if light and not learn else exact, used, used if light and overwrites else exact)
+
+
 class LoraStack:
     """Weights of `slots` adapters of one shape, [slots, parameters], with gradients if they are to learn.
 
@@ -64,22 +92,20 @@ class LoraStack:
             layers: What they adapt, by name.
             slots: How many there are.
             learn: Whether they have gradients.
-            light: Whether gradients may have the type of the products that they are made of.
+            light: Whether gradients may have the type of the products that they are made of, and so may weights that do not
+                learn.
         """
         first = next(iter(layers.values())).weight
         assert isinstance(first, torch.Tensor)
         self.spec, self.scale = spec, spec.alpha / spec.rank
         self.shapes, size = layer_shapes(layers, spec.rank)
-        master = first.dtype if first.dtype == torch.float64 else torch.float32
-        self.weights = torch.zeros(slots, size, dtype=master, device=first.device)
-        self.used = self.weights if first.dtype == master else torch.zeros_like(self.weights, dtype=first.dtype)
-        self.products: Products = choose_products(
-            self.used, [spec.rank, *(n for s in self.shapes for n in (s.inputs, s.outputs))]
-        )
+        self.products = products_for(layers, spec.rank)
+        kinds = kinds_of(first.dtype, self.products, learn, light)
+        self.weights = torch.zeros(slots, size, dtype=kinds.weights, device=first.device)
+        self.used = self.weights if kinds.used == kinds.weights else torch.zeros_like(self.weights, dtype=kinds.used)
         self.by_layer = {shape.name: self.views(shape, self.used) for shape in self.shapes}
         self._overwrites = self.products.overwrites and "gradients" not in LEFT_OUT
-        kind = self.used.dtype if light and self._overwrites else master
-        self.gradients = torch.zeros_like(self.weights, dtype=kind) if learn else None
+        self.gradients = torch.zeros_like(self.weights, dtype=kinds.gradients) if learn else None
         self._written: set[str] = set()
         self._drawn: tuple[int, torch.Tensor] | None = None  # jobs of one episode share a seed
         gradients = self.gradients

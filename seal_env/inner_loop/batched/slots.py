@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from seal_env.inner_loop.batched.last_layer import choose_positions
 from seal_env.inner_loop.batched.layout import lay_out
-from seal_env.inner_loop.batched.lora import LoraStack
+from seal_env.inner_loop.batched.lora import LoraStack, kinds_of, layer_shapes, products_for
 from seal_env.inner_loop.batched.packed_model import PackedModel
 from seal_env.inner_loop.batched.progress import JobInProgress, begin_job
 from seal_env.inner_loop.batched.slot_adamw import SlotAdamW, kernels_for
@@ -16,6 +17,31 @@ from seal_env.inner_loop.batched.small_pass import SmallPasses, forward_backward
 from seal_env.inner_loop.optim.base import Optimizer, OptimizerState
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
 from seal_env.types import UpdateJob
+
+
+class AdapterBytes(NamedTuple):
+    """What one adapter takes.
+
+    Attributes:
+        training: In a training slot, with its gradient and the optimizer's state.
+        waiting: While it waits for evaluation outside.
+        always_waits: True if it waits outside although its slot is free.
+    """
+
+    training: int
+    waiting: int
+    always_waits: bool
+
+
+def adapter_bytes(model: PackedModel, optimizer: Optimizer) -> AdapterBytes:
+    """What an adapter of this model takes, in bytes: with AdamW in kernels and bf16 16 a weight, and 2 while it waits."""
+    products, light = products_for(model.layers, model.spec.rank), kernels_for(optimizer, model.head) is not None
+    training = kinds_of(model.head.dtype, products, learn=True, light=light)
+    waiting = kinds_of(model.head.dtype, products, learn=False, light=True)
+    published = training.used.itemsize if training.used != training.weights else 0
+    each = training.weights.itemsize * (1 + optimizer.state_tensors) + published + training.gradients.itemsize
+    count = layer_shapes(model.layers, model.spec.rank)[1]
+    return AdapterBytes(count * each, count * waiting.weights.itemsize, not published)
 
 
 class TrainingSlots:
@@ -49,6 +75,15 @@ class TrainingSlots:
         held = [*[stack.weights] * (1 + self.optimizer.state_tensors), stack.gradients]
         held += [stack.used] if stack.used is not stack.weights else []
         return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+    @property
+    def waiting_apart(self) -> bool:
+        """True if jobs that are trained should wait for evaluation in another stack although their slots are free.
+
+        Where the products use a copy of the weights anyway, that copy serves. Elsewhere they wait as they always did, which
+        keeps results the same bit by bit.
+        """
+        return self.stack.used is self.stack.weights
 
     @property
     def recorded(self) -> bool:

@@ -77,13 +77,18 @@ def free_bytes(device: torch.device) -> int:
     return available
 
 
+def address_of(tensor: torch.Tensor) -> int:
+    """Where a tensor's storage begins; on the device `meta`, where none begins anywhere, a number of the storage."""
+    storage = tensor.untyped_storage()
+    return storage.data_ptr() or int(storage._cdata)  # noqa: SLF001 (torch has no other name for it)
+
+
 def bytes_stored(work: Callable[[], object], apart: set[int]) -> int:
-    """Bytes that autograd stores for the backward pass of `work`, without tensors whose storage starts at `apart`."""
+    """Bytes that autograd stores for the backward pass of `work`, without tensors whose `address_of` is in `apart`."""
     stored: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        stored[storage.data_ptr()] = storage.nbytes()
+        stored[address_of(tensor)] = tensor.untyped_storage().nbytes()
         held.append(tensor)  # an address is free for another tensor once its own is gone
         return tensor.detach()  # a hook that returns the tensor itself makes a reference cycle with its graph
 
