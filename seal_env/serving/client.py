@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, Final, TypeVar
 
 import openai
@@ -161,6 +162,29 @@ def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work())
+        return asyncio.run(_with_lookups(work))
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(work())).result()
+        return pool.submit(lambda: asyncio.run(_with_lookups(work))).result()
+
+
+async def _with_lookups(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    asyncio.get_running_loop().set_default_executor(_Lookups())
+    return await work()
+
+
+class _Lookups(ThreadPoolExecutor):
+    """What looks up the names of hosts for an event loop, in threads that nobody waits for: a resolver may take minutes."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """See Executor."""
+        found: Future[T] = Future()
+
+        def look_up() -> None:
+            try:
+                found.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # for whoever waits
+                found.set_exception(error)
+
+        found.set_running_or_notify_cancel()
+        Thread(target=look_up, daemon=True).start()
+        return found

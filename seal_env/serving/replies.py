@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
@@ -48,16 +49,53 @@ class ServedModels(BaseModel):
 
 
 def _joined(content: object) -> object:
-    """Content as one text, also where it comes as a list of parts. Parts with thoughts are no part of the answer."""
+    """Content as one text, also where it comes in parts. Parts with thoughts or calls are no part of the text."""
     return "".join(_texts(content)) if isinstance(content, list | dict) else content
 
 
 def _texts(content: object) -> Iterator[str]:
     for part in content if isinstance(content, list) else [content]:
-        known: dict[str, Any] = part if isinstance(part, dict) else {"text": part}
-        said = [known[key] for key in ("text", "refusal", "content") if isinstance(known.get(key), str)]
-        if said and known.get("type") not in ("thinking", "reasoning", "reasoning_text", "thought"):
-            yield said[0]
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict) and not _is_thought(part) and not _is_call(part):
+            yield from _texts(next((part[key] for key in ("text", "refusal", "content", "value") if part.get(key)), None))
+
+
+def _is_thought(part: Mapping[str, Any]) -> bool:
+    return part.get("thought") is True or any(
+        word in str(part.get("type")).lower() for word in ("think", "thought", "reason")
+    )
+
+
+def _is_call(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") in ("tool_use", "tool_call", "function_call", "toolCall")
+
+
+def _with_calls(message: object) -> object:
+    """A message with its calls in one place, wherever the server has them, and in whatever list or text."""
+    if not isinstance(message, dict):
+        return message
+    given = message.get("tool_calls")
+    if isinstance(given, str) and given.strip():
+        given = json.loads(given)
+    calls = [each for each in (given if isinstance(given, list) else [given]) if each is not None and each != ""]
+    if isinstance(content := message.get("content"), list):
+        parts = [part for part in content if _is_call(part)]
+        calls += [_function(each.get("name"), each.get("input", each.get("arguments"))) for each in parts]
+    if isinstance(old := message.get("function_call"), dict) and not calls:
+        calls = [_function(old.get("name"), old.get("arguments"))]
+    return message | {"tool_calls": calls}
+
+
+def _function(name: object, arguments: object) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _ending(given: object) -> object:
+    """A finish reason as a text; some servers send a number, or an object with its type."""
+    if isinstance(given, dict):
+        return next((given[key] for key in ("type", "reason") if isinstance(given.get(key), str)), "unknown")
+    return given if given is None else str(given)
 
 
 def _count(value: object) -> int:
@@ -65,7 +103,7 @@ def _count(value: object) -> int:
 
 
 Content = Annotated[str | None, BeforeValidator(_joined)]
-Ending = Annotated[str | None, BeforeValidator(lambda given: str(given) if isinstance(given, int | float) else given)]
+Ending = Annotated[str | None, BeforeValidator(_ending)]
 Count = Annotated[int, BeforeValidator(_count)]
 
 
@@ -78,7 +116,7 @@ class _Message(BaseModel):
 class _Choice(BaseModel):
     """Of a chat completion, which has a message, or of a completion, which has a text."""
 
-    message: _Message | None = None
+    message: Annotated[_Message | None, BeforeValidator(_with_calls)] = None
     text: str | None = None
     finish_reason: Ending = None
 
@@ -99,14 +137,30 @@ class Completion(BaseModel):
 
 def read_body(body: str, kind: type[BodyT]) -> BodyT:
     """A body as what it should be. Raises ServerError if it is something else."""
+    body = body.removeprefix("\ufeff")
     try:
-        return kind.model_validate_json(body.removeprefix("\ufeff"))
+        return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid" and (mended := _with_whole_characters(body)) is not None:
+        return read_body(mended, kind)
     where = ".".join(map(str, first["loc"])) or "its body"
     begins = redacted_message(body[:READ])[:60]  # redacted first: half of a key would not be known
     streamed = "; it is a stream, which was not asked for" if begins.lstrip().startswith(("data:", "event:")) else ""
     raise not_openai(f"{where}: {first['msg']}; the body begins with {begins!r}{streamed}")
+
+
+def _with_whole_characters(body: str) -> str | None:
+    """JSON in which half a character, as a model leaves it that is cut off, is U+FFFD; None if that is not what is wrong.
+
+    Control characters in texts, which some servers do not escape, are escaped.
+    """
+    try:
+        text = json.dumps(json.loads(body, strict=False), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return None if mended == body else mended
 
 
 def read_reply(completion: Completion) -> ChatReply:

@@ -94,6 +94,14 @@ def test_slow_answer_is_given_up_at_the_timeout_however_many_bytes_come(slow: st
     assert time.monotonic() - began < 3
 
 
+def test_slow_lookup_of_a_name_is_given_up_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: time.sleep(6))
+    began = time.monotonic()
+    with pytest.raises(ServerError, match=r"no answer within 0\.3 seconds"):
+        ask("http://slow.example/v1", timeout=0.3)
+    assert time.monotonic() - began < 4
+
+
 @pytest.mark.parametrize("packing", ["gzip", "deflate"])
 def test_packed_body_is_limited_as_it_is_unpacked(packing: str) -> None:
     zeros = b" " * 100_000_000

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from seal_env.agents.lm.served.forms import action_of
+from seal_env.self_edits.parse_calls import parse
 from seal_env.serving.failures import ServerError
 from seal_env.serving.replies import ChatReply, Completion, ServedModels, read_body, read_reply
 from tests.helpers.raw_server import BODY, RawServer, ask, head, sends
@@ -23,8 +25,23 @@ def test_any_ending_of_a_text_is_an_answer(reason: str) -> None:
     assert reply(reason, content="hello") == ChatReply("hello", (), False)
 
 
-def test_ending_may_be_a_number() -> None:
-    assert read_reply(read_body('{"choices": [{"text": "hello", "finish_reason": 0}]}', Completion)).text == "hello"
+@pytest.mark.parametrize("reason", [0, True, ["stop"], {"type": "eos_token"}, {"matched": 2}])
+def test_ending_may_be_no_text(reason: Any) -> None:
+    assert reply(reason, content="hello").text == "hello"
+
+
+@pytest.mark.parametrize("reason", [{"type": "content_filter"}, {"reason": "SAFETY"}])
+def test_ending_in_an_object_is_read(reason: Any) -> None:
+    with pytest.raises(ServerError, match="finish_reason"):
+        reply(reason, content="hello")
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"\ude00\ud83d", r"\ud83dx\ude00"])
+def test_half_a_character_does_not_lose_an_answer(half: str) -> None:
+    body = '{"choices": [{"text": "hel...\n", "finish_reason": "length"}]}'.replace("...", half)
+    found = read_reply(read_body(body, Completion)).text
+    assert found.replace("\ufffd", "").replace("x", "") == "hel\n"
+    assert found.count("\ufffd") == half.count("u")
 
 
 @pytest.mark.parametrize("reason", ["length", "LENGTH", "max_tokens", "MAX_TOKENS", "model_length"])
@@ -50,12 +67,41 @@ def test_unknown_ending_of_nothing_is_a_failure() -> None:
         [{"type": "output_text", "text": "hello", "annotations": []}],
         [{"type": "thinking", "thinking": [{"type": "text", "text": "no"}]}, {"type": "text", "text": "hello"}],
         [{"type": "reasoning", "text": "no"}, "hello"],
+        [{"type": "redacted_thinking", "text": "no"}, {"type": "THINKING", "text": "no"}, "hello"],
+        [{"text": "no", "thought": True}, {"text": "hello"}],
+        [{"type": "text", "text": {"value": "hello", "annotations": []}}],
+        [{"type": "message", "content": [{"type": "text", "text": "hello"}]}, None, 5],
         {"type": "text", "text": "hello"},
         "hello",
     ],
 )
 def test_content_may_come_in_parts(content: Any) -> None:
     assert reply(content=content).text == "hello"
+
+
+CALL = {"name": "finetune", "arguments": "{}"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"tool_calls": [{"type": "function", "function": CALL}]},
+        {"tool_calls": [None, {"type": "function", "function": CALL}]},
+        {"tool_calls": {"type": "function", "function": CALL}},
+        {"tool_calls": json.dumps([{"type": "function", "function": CALL}])},
+        {"function_call": CALL},
+        {"function_call": CALL, "tool_calls": []},
+        {"content": [{"type": "text", "text": "So:"}, {"type": "tool_use", "name": "finetune", "input": {}}]},
+    ],
+)
+def test_calls_are_read_wherever_a_server_has_them(message: Any) -> None:
+    found = reply("tool_calls", **message)
+    assert [call.name for call in parse(action_of(found))] == ["finetune"]
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], [None]])
+def test_no_calls_may_be_said_in_any_way(nothing: Any) -> None:
+    assert reply(content="hello", tool_calls=nothing) == ChatReply("hello", (), False)
 
 
 def test_refusal_is_the_models_own_text() -> None:
