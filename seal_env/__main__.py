@@ -1,18 +1,36 @@
 """`seal-env` and `python -m seal_env`."""
 
+import os
 import sys
 
 from seal_env.errors import MissingExtraError, needs_extra
 
+INTERRUPTED = 130
+
 
 def run() -> int:
-    """The command line; one line if its packages are missing."""
+    """The command line; one line if its packages are missing, or if it is interrupted while it starts."""
+    _open_streams()
     try:
         with needs_extra("cli"):
             from seal_env.cli import main
+        return main()
     except MissingExtraError as error:
         sys.exit(f"seal-env: {error}")
-    return main()
+    except KeyboardInterrupt:
+        print("seal-env: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _open_streams() -> None:
+    """Open the standard streams that the process was started without: files would get their numbers, and what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 if __name__ == "__main__":

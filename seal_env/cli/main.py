@@ -150,4 +150,5 @@ def _invoke(arguments: list[str], console: Terminal) -> int:
 def complain(message: str) -> None:
     """Print one line on standard error."""
     one_line = " ".join(redacted_message(message).split())
-    Terminal(stderr=True).print(f"seal-env: {one_line}", style="red", soft_wrap=True)
+    with suppress(OSError):  # nobody reads it, or its disk is full
+        Terminal(stderr=True).print(f"seal-env: {one_line}", style="red", soft_wrap=True)

@@ -29,6 +29,10 @@ class Terminal(Console):
         """See rich's Console, whose spinners read markup everywhere."""
         return super().status(escape(status) if isinstance(status, str) else status, **settings)
 
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError that rich has caught, which the command line answers; rich would end the process."""
+        raise
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """See rich's Console."""
         for segment in super().render(renderable, options):

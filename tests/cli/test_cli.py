@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import math
 import os
@@ -15,6 +17,7 @@ import pytest
 from rich.text import Text
 from safetensors import safe_open
 
+from seal_env.__main__ import run
 from seal_env.cli import main
 from seal_env.envs.env import SealEnv
 from seal_env.episodes.episode import Episode
@@ -236,3 +239,44 @@ def test_commands_without_a_model_load_no_torch(arguments: tuple[str, ...]) -> N
 def test_the_package_runs_as_a_module() -> None:
     shown = subprocess.run([sys.executable, "-m", "seal_env", "--version"], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"seal-env \d+\.\d+\.\d+\n", shown.stdout)
+
+
+def test_process_without_standard_streams_opens_them() -> None:
+    """A file that took their numbers would get what is printed."""
+    code = "import os, sys; from seal_env.__main__ import _open_streams as o; o(); print(1); os.fstat(2); sys.exit(7)"
+    ended = subprocess.run(["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code], check=False)
+    assert ended.returncode == 7
+
+
+def test_interrupt_while_it_starts_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seal_env.cli.main", interrupted)
+    assert run() == 130
+    assert capsys.readouterr().err == "seal-env: interrupted\n"
+
+
+class Full(io.StringIO):
+    """A stream on a disk that is full."""
+
+    error = OSError(errno.ENOSPC, "full")
+
+    def write(self, _: str) -> int:
+        raise self.error
+
+
+class Closed(Full):
+    """A pipe that nobody reads."""
+
+    error = BrokenPipeError(errno.EPIPE, "closed")
+
+
+def test_complaint_that_cannot_be_printed_leaves_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", Full())
+    assert main(["--no-such-option"]) == 2
+
+
+def test_pipe_that_is_closed_ends_a_command_and_not_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", Closed())
+    assert main(["tasks", "list"]) == 0
