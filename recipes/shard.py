@@ -1,6 +1,6 @@
 """A few steps' data as a file: arrays as safetensors, compressed by xz. Nothing in it is ever run.
 
-Each different row is stored once. What is most frequent in the rows (the cells of grids, say) is parted from the rest, which
+Each different row is stored once, and mentioned by how long ago it was new (0: now). What is most frequent in the rows (the cells of grids, say) is parted from the rest, which
 then repeats more and compresses better: 0.28 instead of 0.37 bytes a token for plain sequences of seal-tiny.
 """
 
@@ -31,7 +31,10 @@ def pack(steps: Sequence[StepData]) -> bytes:
 
     def mention(rows: Sequence[Row]) -> None:
         layout.append(len(rows))
-        mentions.extend(table.setdefault((tuple(ids), tuple(labels)), len(table)) for ids, labels in rows)
+        for ids, labels in rows:
+            known = len(table)
+            place = table.setdefault((tuple(ids), tuple(labels)), known)
+            mentions.append(known - place)
 
     for step in steps:
         mention(step.plain)
@@ -56,11 +59,11 @@ def unpack(data: bytes) -> list[StepData]:
     """The reverse of `pack`."""
     arrays = load(data)
     rows = _unpack_rows(arrays)
-    mentions, layout = iter(arrays["mentions"].tolist()), iter(arrays["layout"].tolist())
+    mentioned, layout = iter(_mentioned(rows, arrays["mentions"].tolist())), iter(arrays["layout"].tolist())
     rates = iter(arrays["rates"].tolist())
 
     def some_rows() -> list[Row]:
-        return [rows[next(mentions)] for _ in range(next(layout))]
+        return [next(mentioned) for _ in range(next(layout))]
 
     def a_start() -> Start:
         task, seed, count = next(layout), next(layout), next(layout)
@@ -72,6 +75,14 @@ def unpack(data: bytes) -> list[StepData]:
         StepData(some_rows(), some_rows(), [[a_start() for _ in range(next(layout))] for _ in range(next(layout))])
         for _ in range(count)
     ]
+
+
+def _mentioned(rows: list[Row], mentions: list[int]) -> Iterator[Row]:
+    """The rows in the order in which steps read them."""
+    known = 0
+    for age in mentions:
+        yield rows[known - age]
+        known += age == 0
 
 
 def compress(data: bytes) -> bytes:

