@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 
+from recipes.precision import half_precision
 from recipes.step_data import IGNORED, Row
 from recipes.stream import to_tensors
 from seal_env.types import LoraSpec
 
+DRAWING_THREADS = 4
 Stacked = dict[str, tuple[torch.Tensor, torch.Tensor]]
 """Adapter weights by layer: A is [tasks, rank, in], B is [tasks, out, rank]."""
 
@@ -46,10 +49,16 @@ class FastWeights:
     def draw(self, seeds: Sequence[int]) -> list[torch.Tensor]:
         """A of a fresh adapter for each seed, by layer, each [seeds, rank, in]; in host memory."""
         drawn = [torch.empty(len(seeds), *a.shape[1:]) for a, _ in self.weights.values()]
-        for index, seed in enumerate(seeds):
-            generator = torch.Generator().manual_seed(seed)
-            for layer in drawn:
-                torch.nn.init.kaiming_uniform_(layer[index], a=math.sqrt(5), generator=generator)
+        gain = math.sqrt(3) * torch.nn.init.calculate_gain("leaky_relu", math.sqrt(5))
+        bounds = [gain / math.sqrt(layer.shape[2]) for layer in drawn]  # of kaiming_uniform_, as PEFT calls it
+
+        def fill(index: int) -> None:
+            generator = torch.Generator().manual_seed(seeds[index])
+            for layer, bound in zip(drawn, bounds, strict=True):
+                layer[index].uniform_(-bound, bound, generator=generator)
+
+        with ThreadPoolExecutor(DRAWING_THREADS) as threads:
+            list(threads.map(fill, range(len(seeds))))
         return drawn
 
     @torch.no_grad()
@@ -162,7 +171,7 @@ def task_losses(
     )
     ids = ids.to(device, non_blocking=True)
     mask = None if mask is None else mask.to(device, non_blocking=True)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+    with half_precision(device):
         hidden = hidden_states(model, ids.view(-1, length), adapters, scale, mask).flatten(0, 1)
         logits = functional.linear(hidden.index_select(0, places), model.model.embed_tokens.weight).float()
     losses = functional.cross_entropy(logits, targets, reduction="none")

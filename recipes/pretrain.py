@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from recipes.fast_weights import hidden_states
+from recipes.precision import half_precision
 from recipes.stage import Losses, StageStep, TrainSettings, pinned
 from recipes.step_data import IGNORED, Row, Source, StepData, supervised
 from recipes.stream import StreamSettings, batch_rows, to_tensors
@@ -69,13 +71,13 @@ def prepare_rows(rows: list[Row], pad: int, chunks: int) -> PreparedRows:
 
 def train_step(model: Any, prepared: PreparedRows) -> torch.Tensor:
     """Backward over one batch; mean loss of its supervised tokens."""
-    device = model.device.type
+    device = model.device
     total = torch.zeros((), device=device)
     for chunk in prepared.chunks:
         ids, places, targets = (tensor.to(device, non_blocking=True) for tensor in (chunk.ids, chunk.places, chunk.targets))
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1)
-            logits = model.lm_head(hidden.index_select(0, places)).float()
+        with half_precision(device):
+            hidden = hidden_states(model, ids, None, 0.0).flatten(0, 1)
+            logits = functional.linear(hidden.index_select(0, places), model.model.embed_tokens.weight).float()
         loss = functional.cross_entropy(logits, targets, reduction="sum") / prepared.supervised
         loss.backward()
         total += loss.detach()

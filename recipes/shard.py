@@ -1,7 +1,8 @@
 """A few steps' data as a file: arrays as safetensors, compressed by xz. Nothing in it is ever run.
 
-Each different row is stored once, and mentioned by how long ago it was new (0: now). What is most frequent in the rows (the cells of grids, say) is parted from the rest, which
-then repeats more and compresses better: 0.28 instead of 0.37 bytes a token for plain sequences of seal-tiny.
+Each different row is stored once, and mentioned by how long ago it was new (0: now). What is most frequent in the rows (the
+cells of grids, say) is parted from the rest, which then repeats more and compresses better: 0.28 instead of 0.37 bytes a
+token for plain sequences of seal-tiny.
 """
 
 from __future__ import annotations
