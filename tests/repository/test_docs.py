@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "seal_env" / "models").glob("*.md")])
+FOLDERS = ("", "recipes", "seal_env/models")
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))])
 LANGUAGES = {"bash", "bibtex", "json", "mermaid", "python", "text", "toml"}
 HISTORY = {"CHANGELOG.md", "decisions"}
 GONE = re.compile(r"\binvented-|\bembedded\b|\busual_|seal_env/embedded|(?<!tests/)benchmarks/\w+\.py|`template`|world\.")
