@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seal_env.agents.base import Agent, Trajectory
-from seal_env.agents.replays import Recorded, Script, replay
+from seal_env.agents.replays import Recorded, replay
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
@@ -223,11 +223,11 @@ def _try_again(
     ends = list(accumulate(sizes))
     batches = [each[at : at + in_call] for each in (acted, silent) for at in range(0, len(each), in_call)]
     for indices in batches:
-        actor = Script([done[index].actions for index in indices]) if done[indices[0]].action else agent
+        recorded = [done[index].actions for index in indices] if done[indices[0]].action else []
         begun = [episodes[index][1] for index in indices]
-        actor.seed(begun[0].seed)
+        agent.seed(begun[0].seed)
         try:
-            trajectories = run_episodes(runtime, actor, begun, base)
+            trajectories = run_episodes(runtime, agent, begun, base, recorded)
         except PolicyError:
             continue
         for index, trajectory in zip(indices, trajectories, strict=True):

@@ -20,22 +20,6 @@ class Recorded(NamedTuple):
     reward: float
 
 
-class Script(Agent):
-    """Acts in episodes that run side by side as the script says.
-
-    Args:
-        actions: Of each episode, in order.
-    """
-
-    def __init__(self, actions: Sequence[Sequence[str]]) -> None:
-        longest = max(map(len, actions), default=0)
-        self._left = [each[turn] for turn in range(longest) for each in actions if turn < len(each)]
-
-    def act(self, observation: str, info: Info) -> str:
-        """See Agent."""
-        return self._left.pop(0)
-
-
 def replay(
     runtime: Runtime,
     agent: Agent,

@@ -49,7 +49,13 @@ def run_episode(
     return Trajectory(first, tuple(turns), truncated, timings)
 
 
-def run_episodes(runtime: Runtime, agent: Agent, starts: Sequence[Start], base: BaseAnswerCache) -> list[Trajectory]:
+def run_episodes(
+    runtime: Runtime,
+    agent: Agent,
+    starts: Sequence[Start],
+    base: BaseAnswerCache,
+    first: Sequence[Sequence[str]] = (),
+) -> list[Trajectory]:
     """Play whole episodes side by side, so that their updates train together.
 
     An episode for which the agent's policy gave no action is truncated with the outcome `engine_error`.
@@ -59,6 +65,7 @@ def run_episodes(runtime: Runtime, agent: Agent, starts: Sequence[Start], base: 
         agent: Acts in all of them.
         starts: Of the episodes.
         base: The base model's answers so far, to which more are added.
+        first: Actions of each episode that are taken before the agent acts in it; empty if there are none.
 
     Returns:
         Trajectories in the order of `starts`.
@@ -73,7 +80,13 @@ def run_episodes(runtime: Runtime, agent: Agent, starts: Sequence[Start], base: 
     turns: list[list[Turn]] = [[] for _ in episodes]
     truncated = [False] * len(episodes)
     while active := [index for index, episode in enumerate(episodes) if not episode.over]:
-        actions = agent.act_all([observations[index] for index in active], [infos[index] for index in active])
+        given = {
+            index: first[index][len(turns[index])] for index in active if first and len(turns[index]) < len(first[index])
+        }
+        free = [index for index in active if index not in given]
+        acted = agent.act_all([observations[index] for index in free], [infos[index] for index in free]) if free else []
+        chosen = dict[int, str | PolicyFailure](given) | dict(zip(free, acted, strict=True))
+        actions = [chosen[index] for index in active]
         steps = _play([episodes[index] for index in active], actions, base)
         for index, action, (after, reward, _, cut, info) in zip(active, actions, steps, strict=True):
             written = "" if isinstance(action, PolicyFailure) else _recorded(action)

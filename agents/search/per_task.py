@@ -14,7 +14,6 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from seal_env.agents.replays import Script
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.agents.search.budget import SearchBudget
 from seal_env.agents.search.tpe import SearchAgent
@@ -113,8 +112,8 @@ class Search:
     def _measure(self, tried: Sequence[tuple[str, str]], seed: int, count: int) -> list[list[float]]:
         """Rewards of (task, self-edit) with each of `count` seeds."""
         starts = [Start(task_id, seed + number) for task_id, _ in tried for number in range(count)]
-        script = Script([[self_edit] for _, self_edit in tried for _ in range(count)])
-        rewards = [each.reward for each in run_episodes(self._runtime, script, starts, self._base)]
+        self_edits = [[self_edit] for _, self_edit in tried for _ in range(count)]
+        rewards = [each.reward for each in run_episodes(self._runtime, self._agent, starts, self._base, self_edits)]
         return [rewards[index * count : (index + 1) * count] for index in range(len(tried))]
 
     def _record_rewards(self, task_id: str, self_edit: str, rewards: Sequence[float]) -> None:

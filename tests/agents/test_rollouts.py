@@ -116,3 +116,14 @@ def test_an_agent_that_cannot_be_asked_is_no_reward(runtime: Runtime) -> None:
     assert math.isnan(lost.reward)
     assert (lost.info["outcome"], lost.info["reason"]) == ("engine_error", "it is away")
     assert other.info["outcome"] == "ok"
+
+
+def test_actions_on_record_belong_to_their_episode_whenever_another_one_ends(runtime: Runtime) -> None:
+    starts = [Start("mini-eval-0-0", 1), Start("mini-eval-0-1", 2), Start("mini-eval-0-1", 3)]
+    recorded = [[ARC.no_update, "never taken"], STEPS, STEPS[:1]]
+    agent = Patient()
+    agent.read.append("the first call is on record")
+    found = run_episodes(runtime, agent, starts, BaseAnswerCache(9), recorded)
+    assert [[turn.action for turn in each.turns] for each in found] == [[ARC.no_update], STEPS, STEPS]
+    assert {each.turns[-1].info["outcome"] for each in found} == {"ok"}
+    assert len(agent.read) == len(STEPS)
