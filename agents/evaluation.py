@@ -80,16 +80,16 @@ class EvalSample:
         return self.accuracy == 1.0
 
 
-def sample_of(number: int, trajectory: Trajectory, runtime: Runtime) -> EvalSample:
+def sample_of(number: int, trajectory: Trajectory, metrics: Mapping[str, float], decoded: bool) -> EvalSample:
     """One episode in numbers.
 
     Args:
         number: Which of the self-edits for its task.
         trajectory: The episode.
-        runtime: Of the episode.
+        metrics: See `DomainSpec.metrics`.
+        decoded: Whether its answers were decoded.
     """
     info, mistake = trajectory.info, not trajectory.truncated
-    decoded = runtime.settings.decode == "failed" and info.get("accuracy_after") is not None
     return EvalSample(
         task_id=trajectory.task_id,
         number=number,
@@ -103,11 +103,10 @@ def sample_of(number: int, trajectory: Trajectory, runtime: Runtime) -> EvalSamp
         tokens=info.get("tokens", 0),
         seconds=round(sum(trajectory.timings.values()), 4),
         metrics={
-            name: _number(info.get(f"{name}_after"), missing if mistake else math.nan)
-            for name, missing in runtime.spec.metrics.items()
+            name: _number(info.get(f"{name}_after"), missing if mistake else math.nan) for name, missing in metrics.items()
         },
         earlier=tuple(turn.action for turn in trajectory.turns[:-1]),
-        answers={name: info[name] for name in ANSWERS} if decoded else {},
+        answers={name: info[name] for name in ANSWERS} if decoded and info.get("accuracy_after") is not None else {},
         earlier_reward=float(sum(turn.reward for turn in trajectory.turns[:-1])),
     )
 
@@ -173,7 +172,8 @@ def sample_tasks(
         batch = episodes[start : start + in_call]
         agent.seed(batch[0][1].seed)
         trajectories = run_episodes(runtime, agent, [each for _, each in batch], base)
-        fresh = [sample_of(number, each, runtime) for (number, _), each in zip(batch, trajectories, strict=True)]
+        measured = runtime.spec.metrics, runtime.settings.decode == "failed"
+        fresh = [sample_of(number, each, *measured) for (number, _), each in zip(batch, trajectories, strict=True)]
         if agent.learns:
             agent.learn([trajectory for trajectory in trajectories if not trajectory.truncated])
         journal.append(_record(fresh))
@@ -216,6 +216,7 @@ def _try_again(
 
     A batch for which the policy has no action again stays as it is: the prompts may be why, and the others are to be done.
     """
+    measured = runtime.spec.metrics, runtime.settings.decode == "failed"
     read = journal.read_as(_batch)
     done, sizes = [sample for batch in read for sample in batch], list(map(len, read))
     failed = [index for index, sample in enumerate(done) if sample.failed]
@@ -231,7 +232,7 @@ def _try_again(
         except PolicyError:
             continue
         for index, trajectory in zip(indices, trajectories, strict=True):
-            done[index] = sample_of(done[index].number, trajectory, runtime)
+            done[index] = sample_of(done[index].number, trajectory, *measured)
         journal.replace([_record(done[end - size : end]) for size, end in zip(sizes, ends, strict=True)])
     return done
 

@@ -19,9 +19,10 @@ from seal_env.cli.experiment import ARGUMENTS
 from seal_env.cli.options import HELP_WIDTH
 from seal_env.cli.reproduce import reproduce
 from seal_env.cli.rescore import rescore
+from seal_env.cli.results import compare, export, show_run
 from seal_env.cli.run import evaluate, run
 from seal_env.cli.serve import serve
-from seal_env.cli.show import card, tools
+from seal_env.cli.show import card, envs, tools
 from seal_env.cli.tasks import tasks
 from seal_env.cli.train import train
 from seal_env.errors import SealError
@@ -40,7 +41,22 @@ def commands() -> None:
     """Self-adapting language models (SEAL) as a Gymnasium environment."""
 
 
-for command in (run, evaluate, train, reproduce, rescore, serve, tasks, tools, card, doctor):
+for command in (
+    run,
+    evaluate,
+    train,
+    reproduce,
+    show_run,
+    compare,
+    export,
+    rescore,
+    serve,
+    envs,
+    tasks,
+    tools,
+    card,
+    doctor,
+):
     commands.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`seal-env tools` and `seal-env card`."""
+"""`seal-env envs`, `seal-env tools` and `seal-env card`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,23 @@ from rich.text import Text
 from seal_env.cli.options import HELP_WIDTH
 from seal_env.domains.registry import DEFAULT_DOMAIN, get_domain
 from seal_env.models.catalog import CARDS, MODEL_NAME
+from seal_env.report.environment_table import environment_rows, environments_table
 from seal_env.tools.registry import json_schemas, openai_tools
 from seal_env.tools.schema import legal_values
 
 FORMATS = {"openai": openai_tools, "json-schema": json_schemas}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.pass_obj
+def envs(console: Console, as_json: bool) -> None:
+    """List the environments: what `gym.make` and `--env` take."""
+    found = environment_rows()
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        console.print(environments_table(found))
 
 
 @click.command()

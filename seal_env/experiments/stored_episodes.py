@@ -78,24 +78,39 @@ def stored_journals(folder: Path, command: str) -> list[StoredJournal]:
     Raises:
         RunFolderError: If it has no episodes with their answers, or they cannot be read.
     """
-    if command not in COMMANDS:
-        raise RunFolderError(f"{str(folder)!r}: {command!r} stores no answers; {', '.join(COMMANDS)} do")
-    if command == "run":
-        found = [StoredJournal(FILE, tuple(_read(folder / FILE, FILE, _of_records)))] if (folder / FILE).exists() else []
-    else:
-        paths = sorted((path for name in SAMPLES for path in folder.rglob(name)), key=_natural)
-        names = {path: path.relative_to(folder).as_posix() for path in paths}
-        found = [
-            StoredJournal(name, tuple(_read(path, name, _of_samples)), "held" in path.name) for path, name in names.items()
-        ]
+    files = journal_files(folder, command)
+    found = [
+        StoredJournal(name, tuple(_read(path, name, _of_records if name == FILE else _of_samples)), "held" in path.name)
+        for name, path in files.items()
+    ]
     if not any(journal.episodes for journal in found):
         raise RunFolderError(f"{str(folder)!r} has no finished episodes")
     return found
 
 
-def _natural(path: Path) -> list[Any]:
-    """So that round 10 comes after round 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.as_posix())]
+def journal_files(folder: Path, command: str) -> dict[str, Path]:
+    """The files with a run folder's episodes, by their names in it, in the order in which they were begun.
+
+    Args:
+        folder: The run folder.
+        command: That wrote it.
+
+    Raises:
+        RunFolderError: For a command that records sequences or tables of several runs.
+    """
+    if command not in COMMANDS:
+        raise RunFolderError(f"{str(folder)!r}: {command!r} records no single episodes; {', '.join(COMMANDS)} do")
+    if command == "run":
+        return {FILE: folder / FILE} if (folder / FILE).exists() else {}
+    paths = sorted((path for name in SAMPLES for path in folder.rglob(name)), key=_order)
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def _order(path: Path) -> list[Any]:
+    """Round 10 comes after round 9, `before` before `after`, and samples before what was learned from them."""
+    parts = re.split(r"(\d+)", path.parent.as_posix())
+    folder = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [path.parent.name == "after", folder, path.name == SAMPLES[1]]
 
 
 def _read(

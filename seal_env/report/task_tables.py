@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.columns import Columns
@@ -16,9 +16,11 @@ from seal_env.errors import MissingExtraError, TaskError
 from seal_env.panels import Panel
 from seal_env.report.formats import DASH, plain_table, plural
 from seal_env.tasks.base import TasksetEntry
-from seal_env.types import Task, Taskset
+from seal_env.types import Evaluation, Task, TaskDomain, Taskset
 
 ARROW = " -> "
+MISSING = "none"
+"""Stands for an answer that was not given, or could not be read."""
 NOTE = "NAME:COUNT takes the first COUNT tasks of a set; generated sets are endless."
 
 
@@ -56,13 +58,26 @@ def taskset_table(taskset: Taskset[Any, Any], spec: DomainSpec) -> RenderableTyp
     return Group(table, Text(f"\n{plural(len(rows), 'task')} in {taskset.name}"))
 
 
-def task_panels(task: Task[Any, Any], spec: DomainSpec, console: Console) -> RenderableType:
+def task_panels(
+    task: Task[Any, Any],
+    spec: DomainSpec,
+    console: Console,
+    domain: TaskDomain | None = None,
+    shown: Mapping[str, Evaluation | None] | None = None,
+) -> RenderableType:
     """A task with its answers, as the rows of panels that its domain makes of it.
 
     Rows of grids go side by side as far as the width allows; cells are narrower, and grids below each other, where it
     requires so.
+
+    Args:
+        task: To show.
+        spec: Its kind.
+        console: Where it is to be printed.
+        domain: How it is rendered; None is by the domain's default options.
+        shown: Evaluations by name, whose answers go beside the gold ones.
     """
-    rows = spec.make(spec.options(), None).panels(task, {})
+    rows = [list(map(_with_verdict, row)) for row in (domain or spec.make(spec.options(), None)).panels(task, shown or {})]
     grids = [panel for row in rows for _, panel, _ in row if not isinstance(panel, str)]
     cell_width = 2 if 2 * max((len(grid[0]) for grid in grids), default=0) <= console.width else 1
     about = ", ".join(f"{heading} {value}" for heading, value in spec.columns(task).items())
@@ -71,18 +86,33 @@ def task_panels(task: Task[Any, Any], spec: DomainSpec, console: Console) -> Ren
     return Group(Text(f"{task.task_id}: {about}", style="bold"), Text(""), together)
 
 
+def _with_verdict(panel: Panel) -> Panel:
+    """The panel with right or wrong in its caption, and MISSING for what is none."""
+    verdict = {True: ", right", False: ", wrong", None: ""}[panel.right]
+    return Panel(f"{panel.caption}{verdict}", MISSING if panel.shown is None else panel.shown, panel.right)
+
+
 def _block(row: Sequence[Panel], cell_width: int, width: int) -> RenderableType:
     """One row: texts below each other; grids with arrows between them if they fit in a line."""
-    if any(isinstance(panel, str) for _, panel, _ in row):
+    if all(isinstance(panel, str) for _, panel, _ in row):
         lines = [Text.assemble((f"{caption}: ", "bold"), panel) for caption, panel, _ in row]
         return Group(*lines, Text(""))
-    caption = Text(ARROW.join(f"{caption} {len(grid)}x{len(grid[0])}" for caption, grid, _ in row), style="dim")
-    needed = sum(cell_width * len(grid[0]) for _, grid, _ in row) + len(ARROW) * (len(row) - 1)
-    parts: list[Text] = [grid_text(row[0][1], cell_width)]
-    for _, grid, _ in row[1:]:
-        parts += [Text(ARROW if needed <= width else ARROW.strip()), grid_text(grid, cell_width)]
+    sizes = [len(panel) if isinstance(panel, str) else cell_width * len(panel[0]) for _, panel, _ in row]
+    caption = Text(ARROW.join(f"{caption} {_size(panel)}".strip() for caption, panel, _ in row), style="dim")
+    needed = sum(sizes) + len(ARROW) * (len(row) - 1)
+    parts = [_drawn(row[0][1], cell_width)]
+    for _, panel, _ in row[1:]:
+        parts += [Text(ARROW if needed <= width else ARROW.strip()), _drawn(panel, cell_width)]
     if needed > width:
         return Group(caption, *parts)
     line = Table.grid()
     line.add_row(*parts)
     return Group(caption, line)
+
+
+def _size(panel: Any) -> str:
+    return "" if isinstance(panel, str) else f"{len(panel)}x{len(panel[0])}"
+
+
+def _drawn(panel: Any, cell_width: int) -> Text:
+    return Text(panel) if isinstance(panel, str) else grid_text(panel, cell_width)

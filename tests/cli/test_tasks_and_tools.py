@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from seal_env.registration import environments
 from tests.helpers.cli import Call
 
 
@@ -91,3 +92,13 @@ def test_tools_are_shown_in_words_and_as_schemas(seal_env: Call) -> None:
     offered = json.loads(seal_env("tools", "--format", "openai").out)
     assert list(schemas) == [tool["function"]["name"] for tool in offered] == ["augment", "training", "finetune"]
     assert all(name in words for schema in schemas.values() for name in schema["properties"])
+
+
+def test_every_environment_is_listed_with_what_it_is_about(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said, rows = seal_env("envs"), json.loads(seal_env("envs", "--json").out)
+    assert [row["id"] for row in rows] == list(environments())
+    assert all(row["id"] in said.out and row["summary"] for row in rows)
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert (rows[3]["domain"], rows[3]["tasks"]) == ("knowledge", "synthetic-train")
+    assert rows[3]["summary"].startswith("8 tasks in a row, each learned for good: passages")

@@ -186,7 +186,7 @@ REFUSED: Mapping[str, tuple[str, Any, Changes, str]] = {
     "a function that needs more": ("greedy", None, Changes(reward=FUNCTIONS["one argument"]), "TypeError"),
     "a function without a number": ("greedy", None, Changes(reward=FUNCTIONS["a text"]), "finite numbers"),
     "another domain": ("greedy", ('domain = "arc"', 'domain = "chess"'), Changes(), "domain='chess'"),
-    "another command": ("greedy", ("[run]", '[run]\ncommand = "reproduce arc"'), Changes(), "stores no answers"),
+    "another command": ("greedy", ("[run]", '[run]\ncommand = "reproduce arc"'), Changes(), "records no single episodes"),
 }
 
 

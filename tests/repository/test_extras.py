@@ -33,6 +33,9 @@ env.action_space.seed(0)
 assert env.step(env.action_space.sample())[2]
 """
 COMMAND = "import runpy; sys.argv[1:] = ['tasks', 'list']; runpy.run_module('seal_env', run_name='__main__')"
+EXPORT = (
+    "from pathlib import Path; from seal_env.experiments.export import write_table; write_table([{}], 'parquet', Path('x'))"
+)
 GRPO = "import seal_env.agents.trainers.grpo"
 
 
@@ -57,6 +60,7 @@ def test_an_episode_needs_no_extra() -> None:
         pytest.param("trl", GRPO, "trl is not installed: pip install 'seal-env[grpo]'", marks=pytest.mark.slow),
         pytest.param("datasets", GRPO, "datasets is not installed: pip install 'seal-env[grpo]'", marks=pytest.mark.slow),
         ("openenv", "import seal_env.adapters.openenv.server", "openenv is not installed: pip install 'seal-env[openenv]'"),
+        ("datasets", EXPORT, "datasets is not installed: pip install 'seal-env[export]'"),
         ("stable_baselines3", "import seal_env.agents.rl.sb3", "pip install 'seal-env[sb3]'"),
     ],
 )

@@ -15,7 +15,7 @@ from seal_env.domains.base import DomainSpec
 from seal_env.errors import GraderError, SettingError
 from seal_env.experiments.rescore.scoring import Scoring
 from seal_env.experiments.rescore.settings import OF_JUDGES, Changes, check_recorded, scorers
-from seal_env.experiments.run_folder import read_settings
+from seal_env.experiments.results import read_tables
 from seal_env.experiments.stored_episodes import StoredEpisode, StoredJournal, stored_journals
 from seal_env.intervals import bootstrap
 from seal_env.journal import finite, write_whole
@@ -46,9 +46,9 @@ def rescore(folder: Path, changes: Changes, out: Path | None = None, other_versi
         GraderError: If a judge fails again and again. Its verdicts so far are cached.
         StorageError: If the file cannot be written.
     """
-    tables = read_settings(folder)
+    tables = read_tables(folder)
     check_recorded(folder, tables, other_version)
-    journals = stored_journals(folder, tables.get("run", {}).get("command", "run"))
+    journals = stored_journals(folder, tables["run"].get("command", "run"))
     path = new_file(folder, out)
     both = [scorers(tables, journal, changes, path) for journal in journals]
     scorings = [Scoring(each, checks=not other_version) for each in both]

@@ -1,0 +1,56 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from seal_env.report.formats import DASH, metric_heading, percent, plain_table, plural
+
+SHARES: Final = ("accuracy_before", "accuracy", "solved", "valid")
+"""Measures that are shown in per cent."""
+WHOLE: Final = ("steps", "tokens")
+
+
+def comparison_table(result: Mapping[str, Any]) -> RenderableType:
+    """Both runs, the settings that differ, and a row for each measure.
+
+    Args:
+        result: What `seal_env.experiments.compare.compare` returned.
+    """
+    table = plain_table("mean over tasks", "A", "B", "B - A")
+    for name, found in result["measures"].items():
+        table.add_row(metric_heading(name), *(_cell(name, found[column]) for column in ("first", "second", "difference")))
+    return Group(Text(_heading(result)), table, Text(_note(result), "dim"))
+
+
+def _heading(result: Mapping[str, Any]) -> str:
+    lines = []
+    for letter, run in zip("AB", result["runs"], strict=True):
+        failed = f", {plural(run['failed'], 'infrastructure failure')}" if run["failed"] else ""
+        counts = f"{plural(run['samples'], 'self-edit')} for {plural(run['tasks'], 'task')}{failed}"
+        lines.append(f"{letter}  {run['folder']}: {run['label']}, {counts}")
+    for name, (first, second) in result["settings"].items():
+        lines.append(f"   {name}  {DASH if first is None else first} -> {DASH if second is None else second}")
+    return "\n".join([*lines, ""])
+
+
+def _cell(name: str, interval: Mapping[str, float] | None) -> str:
+    if interval is None:
+        return DASH
+    if name in SHARES:
+        return percent(interval)
+    digits = 0 if name in WHOLE else 2
+    mean, low, high = (f"{interval[each]:,.{digits}f}" for each in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def _note(result: Mapping[str, Any]) -> str:
+    tasks = result["tasks"]
+    alone = f"{tasks['first']} in A alone, {tasks['second']} in B alone"
+    seeds = "the same seeds" if result["same_seeds"] else "other seeds"
+    paired = f"B - A is paired by task, over the {plural(tasks['both'], 'task')} of both ({alone}), {seeds}."
+    return f"\n{paired}\nBrackets are 95 % bootstrap intervals over tasks; accuracy, solved and valid are in per cent."
