@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +156,16 @@ def index(**names: str) -> Callable[[Path], None]:
     return spoil
 
 
+def twice(model: Path) -> None:
+    index(head="model-00002-of-00002.safetensors")(model)
+    save_file({HEAD: torch.zeros(3)}, model / "model-00002-of-00002.safetensors")
+
+
+def device(model: Path) -> None:
+    (model / WEIGHTS).unlink()
+    (model / WEIGHTS).symlink_to("/dev/zero")
+
+
 def config(**values: Any) -> Callable[[Path], None]:
     return lambda model: edit(model, "config", **values)
 
@@ -182,12 +194,17 @@ INCOMPLETE: dict[str, tuple[Callable[[Path], object], str]] = {
     "left over": (weights(lambda held: held.update(more=torch.zeros(3))), "'more' is in its files and not in the model"),
     "hostile name": (weights(lambda held: held.update({"\x1b[31m": torch.zeros(3)})), r"'\x1b[31m' is in its files"),
     "shape": (weights(lambda held: held.update({NORM: torch.ones(31)})), f"'{NORM}' has the shape [31]; expected [32]"),
+    "codes": (weights(lambda held: held.update({NORM: torch.ones(32, dtype=torch.int8)})), f"'{NORM}' is of type I8"),
+    "eight bits": (weights(lambda held: held.update({NORM: torch.ones(32).to(torch.float8_e4m3fn)})), "is of type F8_E4M3"),
+    "no numbers": (weights(lambda held: held.update({NORM: torch.full((32,), math.nan)})), "no numbers (nan or inf)"),
+    "infinite": (weights(lambda held: held.update({HEAD: held[HEAD] / 0})), "no numbers (nan or inf)"),
     "empty": (weights(lambda held: held.clear()), "and its files 0 weights in all"),
     "fewer layers": (config(num_hidden_layers=1), "is in its files and not in the model"),
     "more layers": (config(num_hidden_layers=3), "is missing from its files"),
     "many layers": (config(num_hidden_layers=10**9), "its configuration has num_hidden_layers=1000000000"),
     "huge": (config(vocab_size=10**9), "its configuration has 64,000,"),
     "other width": (config(hidden_size=64, intermediate_size=32), "has the shape"),
+    "no positions": (config(max_position_embeddings=-1), "max_position_embeddings=-1"),
     "no number": (config(num_hidden_layers="two"), "cannot be loaded"),
     "negative": (config(hidden_size=-32), "cannot be loaded"),
     "no heads": (config(num_attention_heads=0), "cannot be loaded"),
@@ -204,8 +221,11 @@ INCOMPLETE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda model: (model / WEIGHTS).unlink(), f"it has neither {WEIGHTS} nor {WEIGHTS}.index.json"),
     "index": (index(head="model-00002-of-00002.safetensors"), "'model-00002-of-00002.safetensors', which is not there"),
     "index elsewhere": (index(head="../x.safetensors"), "'../x.safetensors', which is no safetensors file beside it"),
+    "twice": (twice, f"weight '{HEAD}' is in more than one of its files"),
     "index of pickles": (index(head="mine.py"), "'mine.py', which is no safetensors file beside it"),
     "adapter": (text("adapter_config.json", "{}"), "it holds an adapter (adapter_config.json)"),
+    "pipe": (lambda model: os.mkfifo(model / "vocab.json"), "vocab.json is a pipe or a device"),
+    "device": (device, f"{WEIGHTS} is a pipe or a device"),
     "config is a list": (text("config.json", "[]"), "cannot be loaded"),
     "config is no JSON": (text("config.json", "{"), "cannot be loaded"),
     "config is deep": (text("config.json", "[" * 100_000), "cannot be loaded"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
+from safetensors.torch import load_file
 
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import ModelError, SettingError
 from seal_env.experiments.run_folder import machine_tables
-from seal_env.inner_loop.model.frozen_lm import load_base_model
+from seal_env.inner_loop.model.frozen_lm import load_base_model, unload_models
 from seal_env.inner_loop.model.hub import resolve_source
 from seal_env.settings import Settings
 
@@ -93,6 +95,27 @@ def test_a_revision_is_a_model_of_its_own_with_its_commit() -> None:
     assert (main.model.config.model_type, tagged.model.config.model_type) == ("llama", "qwen2")
     assert main is load_base_model("some/model", "cpu")
     assert tagged.fingerprint == load_base_model("some/model", "cpu", revision=COMMITS["v1"]).fingerprint
+
+
+@pytest.mark.usefixtures("downloaded")
+@pytest.mark.parametrize("sharded", [False, True])
+def test_weights_of_the_hub_are_checked_as_those_of_a_folder_are(
+    sharded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models--some--model" / "snapshots" / COMMITS["main"]
+    monkeypatch.setattr("seal_env.inner_loop.model.frozen_lm.resolve_source", lambda *_: "some/model")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    if sharded:
+        names = load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").rename(folder / "all.safetensors")
+        content = json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, "all.safetensors")})
+        (folder / "model.safetensors.index.json").write_text(content)
+    assert load_base_model("some/model", "cpu").commit == COMMITS["main"]
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 10**9}))
+    unload_models()
+    with pytest.raises(ModelError, match=r"its configuration has 64,000,\d+,\d+ parameters, and its files"):
+        load_base_model("some/model", "cpu")
 
 
 @pytest.mark.usefixtures("downloaded")

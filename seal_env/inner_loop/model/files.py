@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file
 
 from seal_env.inner_loop.model.memory import free_bytes, release_memory
 
@@ -28,6 +30,8 @@ LOCAL: Final = {
     "_experts_implementation": (None, "eager", "batched_mm", "grouped_mm"),
 }
 """What a configuration may ask for; other names are those of kernels, which transformers would download."""
+NUMBERS: Final = ("F64", "F32", "F16", "BF16")
+"""Types of weights in safetensors. Others are codes, which only a quantised model's configuration explains."""
 MOST: Final = 65_536
 """Most layers, heads or experts that a configuration may ask for."""
 
@@ -42,6 +46,8 @@ def load_config(source: str, revision: str | None = None) -> Any:
     Raises:
         ValueError: The model is quantised or asks for other files. The libraries raise other errors as well.
     """
+    if os.path.isdir(source):
+        _refuse_pipes(Path(source))
     with _quiet():
         config: Any = AutoConfig.from_pretrained(source, revision=revision or "main", trust_remote_code=False)
     _check(config)
@@ -76,7 +82,7 @@ def load_model(
     if config is None:
         config = load_config(source, revision)
     with _quiet():
-        _check_room(count_weights(config, source) * dtype.itemsize, dtype, device)
+        _check_room(count_weights(config, str(_folder(source, revision))) * dtype.itemsize, dtype, device)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
             config=config,
@@ -92,6 +98,9 @@ def load_model(
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ValueError("it is an adapter with the name of its model; give the model itself, or merge them")
     _check_complete(about)
+    for name, weight in model.named_parameters():
+        if not weight.sum(dtype=torch.float32).isfinite():  # one number, which needs no memory
+            raise ValueError(f"weight {name!r} holds values that are no numbers (nan or inf)")
     return model
 
 
@@ -110,18 +119,53 @@ def _shapes(directory: Path) -> dict[str, list[int]]:
     shapes = {}
     for name in _weight_files(directory):
         with safe_open(directory / name, framework="pt") as file:
-            shapes.update({key: file.get_slice(key).get_shape() for key in file.keys()})  # noqa: SIM118 (no mapping)
+            for key in file.keys():  # noqa: SIM118 (no mapping)
+                tensor = file.get_slice(key)
+                if key in shapes:
+                    raise ValueError(f"weight {key!r} is in more than one of its files")
+                if key.endswith("weight") and tensor.get_dtype() not in NUMBERS:
+                    raise ValueError(f"weight {key!r} is of type {tensor.get_dtype()}, of which there are no weights")
+                shapes[key] = tensor.get_shape()
     return shapes
 
 
+def _refuse_pipes(directory: Path) -> None:
+    """Raise ValueError for what is neither file nor folder: to read it would be to wait for it."""
+    for each in sorted(directory.iterdir()):
+        if each.exists() and not each.is_file() and not each.is_dir():
+            raise ValueError(f"{each.name} is a pipe or a device")
+
+
+def _folder(source: str, revision: str | None) -> Path:
+    """The folder with a model's weights: the model's own, or the one into which they are downloaded from the hub."""
+    if os.path.isdir(source):
+        return Path(source)
+    with suppress(OSError):  # there is none
+        if found := cached_file(source, WEIGHTS, revision=revision or "main"):
+            return Path(found).parent
+    folder = Path(str(cached_file(source, INDEX, revision=revision or "main"))).parent
+    for name in _in_index(folder):
+        cached_file(source, name, revision=revision or "main")
+    return folder
+
+
 def _weight_files(directory: Path) -> list[str]:
-    if (directory / WEIGHTS).exists():
+    if (directory / WEIGHTS).is_file():
         return [WEIGHTS]
     if not (directory / INDEX).exists():
         pickles = sorted(file.name for file in directory.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt"))
         if pickles:
             raise ValueError(f"its weights are pickles ({pickles[0]}), which can hold code. Save it as safetensors")
         raise ValueError(f"it has neither {WEIGHTS} nor {INDEX}")
+    names = _in_index(directory)
+    for name in names:
+        if not (directory / name).is_file():
+            raise ValueError(f"{INDEX} names {name!r}, which is not there")
+    return names
+
+
+def _in_index(directory: Path) -> list[str]:
+    """The files that an index names, each once."""
     index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
     names = index.get("weight_map") if isinstance(index, Mapping) else None
     if not isinstance(names, Mapping) or not names:
@@ -129,8 +173,6 @@ def _weight_files(directory: Path) -> list[str]:
     for name in names.values():
         if not isinstance(name, str) or Path(name).name != name or "\\" in name or not name.endswith(".safetensors"):
             raise ValueError(f"{INDEX} names {name!r}, which is no safetensors file beside it")
-        if not (directory / name).is_file():
-            raise ValueError(f"{INDEX} names {name!r}, which is not there")
     return sorted(set(names.values()))
 
 
@@ -141,6 +183,9 @@ def _check(config: Any) -> None:
             f"it is quantised ({_method(found)}), and updates need weights in fp32, bf16 or fp16. "
             f"Use the model that it was made from"
         )
+    longest = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if isinstance(longest, int) and longest < 0:
+        raise ValueError(f"its configuration has max_position_embeddings={longest}")
     if getattr(config, "transformers_weights", None):
         raise ValueError("its configuration names a file of weights (transformers_weights)")
     for part in _parts(config):

@@ -267,7 +267,7 @@ def _load(name: str, device: torch.device, dtype: torch.dtype, revision: str | N
     if device.type == "cpu":
         for weight in model.parameters():  # they may be mapped from the file, which may be saved again
             weight.data = weight.data.clone()
-    commit = commit_of(config, source)
+    commit = commit_of(source, chosen)
     return FrozenLM(name, model, tokenizer, device, context_length(model, tokenizer), commit=commit)
 
 

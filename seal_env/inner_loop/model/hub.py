@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -65,13 +65,12 @@ def _downloaded(source: str, revision: str | None) -> str | None:
     return None
 
 
-def commit_of(config: Any, source: str) -> str | None:
+def commit_of(source: str, revision: str | None = None) -> str | None:
     """The commit of the hub that a model's files are from; None for those of a folder.
 
     Args:
-        config: Of the model, loaded by transformers.
-        source: What `resolve_source` returned.
+        source: What `resolve_source` returned; its configuration is on this machine.
+        revision: Of the hub.
     """
-    folder = Path(source)
-    downloaded = folder.name if folder.parent.name == "snapshots" else None
-    return getattr(config, "_commit_hash", None) or downloaded
+    folder = Path(source if os.path.isdir(source) else _downloaded(source, revision) or "")
+    return folder.name if folder.parent.name == "snapshots" else None

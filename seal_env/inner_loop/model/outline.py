@@ -33,5 +33,5 @@ def load_outline(name: str, template: TemplateArguments = DEFAULT, revision: str
             model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     model.requires_grad_(False).eval()
     with_defaults(tokenizer, name)
-    longest, commit = context_length(model, tokenizer), commit_of(config, source)
+    longest, commit = context_length(model, tokenizer), commit_of(source, chosen)
     return FrozenLM(name, model, tokenizer, torch.device("meta"), longest, template, commit=commit)
