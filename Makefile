@@ -55,7 +55,7 @@ test-server: .venv/.installed .venv-vllm/.installed
 test-adapters: test-openenv test-verifiers
 
 test-openenv test-verifiers: test-%: .venv/.installed .venv-%/.installed
-	@OMP_NUM_THREADS=1 PYTHONPATH=.venv-$* $(BIN)/python -m pytest tests/adapters/test_$*.py tests/adapters/test_$*_runs.py $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/.venv-$* $(BIN)/python -m pytest tests/adapters/test_$*.py tests/adapters/test_$*_runs.py $(PYTEST_ARGS)
 
 test-lowest: .venv-lowest/.installed
 	@OMP_NUM_THREADS=1 $(LOWEST)/python -m pytest -n 2 -m "$(FAST)" $(PYTEST_ARGS)

@@ -36,8 +36,8 @@ class Row:
 ROWS: Final = (
     Row("vllm", "vllm"),
     Row("trl", "trl", "cli,grpo"),
-    Row("verifiers", "verifiers"),
-    Row("openenv", "openenv"),
+    Row("verifiers", "verifiers", "cli,verifiers"),
+    Row("openenv", "openenv", "cli,openenv"),
     Row("ray", "ray[rllib]"),
     Row("stable-baselines3", "stable-baselines3", "cli,sb3"),
     Row("moviepy", "moviepy", "cli,render"),

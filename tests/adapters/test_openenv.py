@@ -196,7 +196,7 @@ def test_a_server_that_ends_loses_the_session(runtime: Runtime) -> None:
 def test_an_action_of_any_length_is_an_outcome(address: str) -> None:
     with SealClient(address).sync() as env:
         env.reset(seed=0)
-        for text in ("\U0001f600" * 3_000_000, "", "null", "\x00"):
+        for text in ("\U0001f600" * 3_000_000, "", "null", "\x00", "\ud800", '["\\ud800"]'):
             assert env.step(SealAction(text=text)).metadata["outcome"] == "not_json"
 
 

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from seal_env.adapters.engine import EpisodeEngine
 from seal_env.adapters.openenv.messages import MAX_MESSAGE_BYTES
-from seal_env.adapters.openenv.server import make_app
+from seal_env.adapters.openenv.server import make_app, make_engine
 from seal_env.adapters.openenv.settings import ServerSettings
 from seal_env.episodes.runtime import Runtime
 
@@ -26,7 +25,7 @@ def serving(runtime: Runtime, settings: ServerSettings | None = None) -> Iterato
 
     async def run() -> None:
         nonlocal server
-        async with EpisodeEngine(runtime, used.window, used.batch) as engine:
+        async with make_engine(runtime, used) as engine:
             app = make_app(engine, used)
             config = uvicorn.Config(app, log_level="error", ws_max_size=MAX_MESSAGE_BYTES, timeout_graceful_shutdown=1)
             server = uvicorn.Server(config)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 
-from seal_env.adapters.engine import EpisodeEngine
-from seal_env.adapters.openenv.server import make_app
+from seal_env.adapters.engine import load_runtime
+from seal_env.adapters.openenv.server import make_app, make_engine
 from seal_env.adapters.openenv.settings import ServerSettings
 from seal_env.settings import Settings
 
 settings = ServerSettings(**json.loads(os.environ.get("SEAL_ENV_SERVER", "{}")))
 environment = Settings.resolve(**json.loads(os.environ.get("SEAL_ENV_SETTINGS", '{"subset": "mini-train"}')))
-app = make_app(EpisodeEngine.load(environment, settings.window, settings.batch), settings)
+app = make_app(make_engine(load_runtime(environment), settings), settings)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from seal_env.errors import needs_extra
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
@@ -17,10 +17,17 @@ MAX_MESSAGE_BYTES: Final = BYTES_PER_CHARACTER * (MAX_CHARACTERS + 1) + 65_536
 """Most bytes of a message to the server. An action that is one character too long to be read fits, and is an outcome."""
 
 
+def _encodable(text: object) -> object:
+    """A text without unpaired surrogates, which no message can hold."""
+    return text.encode(errors="replace").decode() if isinstance(text, str) else text
+
+
 class SealAction(Action):
     """One action: a self-edit, or a part of one, as a text."""
 
-    text: str = Field(description="A self-edit: JSON tool calls, or plain texts where the domain reads them")
+    text: Annotated[str, BeforeValidator(_encodable)] = Field(
+        description="A self-edit: JSON tool calls, or plain texts where the domain reads them"
+    )
 
 
 class SealObservation(Observation):

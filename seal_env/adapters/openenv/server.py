@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from seal_env.adapters.engine import EpisodeEngine
+from seal_env.adapters.engine import EpisodeEngine, load_runtime
 from seal_env.adapters.openenv.messages import MAX_MESSAGE_BYTES, SealAction, SealObservation, SealState
 from seal_env.adapters.openenv.session import NAME, SealSession, Shared
 from seal_env.adapters.openenv.settings import ServerSettings
+from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SealError, SettingError, needs_extra
 from seal_env.settings import Settings
 
@@ -24,6 +25,11 @@ with needs_extra("openenv"):
 
 SHUTDOWN_SECONDS: Final = 5
 PONG_SECONDS: Final = 600.0
+
+
+def make_engine(runtime: Runtime, settings: ServerSettings) -> EpisodeEngine:
+    """The engine of a server."""
+    return EpisodeEngine(runtime, settings.window, settings.batch, settings.at_once)
 
 
 def make_app(engine: EpisodeEngine, settings: ServerSettings) -> FastAPI:
@@ -63,7 +69,7 @@ def serve(
     """
     checked = Settings.resolve(**environment)
     with _bound(settings) as listening:
-        engine = EpisodeEngine.load(checked, settings.window, settings.batch)
+        engine = make_engine(load_runtime(checked), settings)
         asyncio.run(_serve(engine, settings, listening, ready))
 
 

@@ -78,7 +78,7 @@ class SealSession(Environment[SealAction, SealObservation, SealState]):
             raise SettingError("seed", seed, "a whole number, at least 0, or None")
         self._env = self._env or SealEnv(runtime=self._runtime)
         text, info = self._env.reset(seed=seed, options=self._chosen(options))
-        self._episode_id, self._steps = episode_id or str(uuid4()), 0
+        self._episode_id, self._steps = str(episode_id or uuid4()), 0
         metadata = _metadata(info, terminated=False, truncated=False) | {"limits": self._shared.limits}
         return SealObservation(text=text, info=finite(info), metadata=metadata)
 

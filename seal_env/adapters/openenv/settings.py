@@ -20,6 +20,8 @@ class ServerSettings(Options):
     """Most updates that train together."""
     window: float = Field(0.1, ge=0)
     """Seconds that the first update of a batch waits for others."""
+    at_once: int = Field(1, ge=1)
+    """Batches that run side by side; above 1 where inner_loop=ray spreads them over several workers."""
     step_seconds: float = Field(3000.0, gt=0)
     """Most seconds of a step, waiting included; a step that takes longer ends its episode with engine_error and no reward.
     Clients are told with every reset."""

@@ -8,17 +8,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from seal_env.adapters.engine import EpisodeEngine
+from seal_env.adapters.engine import EpisodeEngine, load_runtime
 from seal_env.episodes.runtime import Runtime
-from seal_env.errors import SettingError
 from seal_env.forking import Lock
 from seal_env.settings import Settings
 
 _RUNTIMES: Final[dict[str, Runtime]] = {}
 _LOADING: Final = Lock()
-_ENGINES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, float, int], EpisodeEngine]]] = (
-    WeakKeyDictionary()
-)
+_ENGINES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], EpisodeEngine]]] = WeakKeyDictionary()
 
 
 def runtime_of(settings: Mapping[str, Any]) -> Runtime:
@@ -30,20 +27,15 @@ def runtime_of(settings: Mapping[str, Any]) -> Runtime:
     key = json.dumps(dict(settings), sort_keys=True)
     with _LOADING.held():
         if key not in _RUNTIMES:
-            checked = Settings.resolve(**settings)
-            if checked.sequence > 1:
-                raise SettingError("sequence", checked.sequence, "1: the updates of a sequence build on each other")
-            runtime = Runtime(checked)
-            runtime.load()
-            _RUNTIMES[key] = runtime
+            _RUNTIMES[key] = load_runtime(Settings.resolve(**settings))
         return _RUNTIMES[key]
 
 
-async def engine_of(settings: Mapping[str, Any], window: float, batch: int) -> EpisodeEngine:
+async def engine_of(settings: Mapping[str, Any], window: float, batch: int, at_once: int) -> EpisodeEngine:
     """The engine on this event loop, which all rollouts share; the model is loaded in a thread. Raises as `runtime_of`."""
     runtime = await asyncio.to_thread(runtime_of, settings)
     engines = _ENGINES.setdefault(asyncio.get_running_loop(), {})
-    key = json.dumps(dict(settings), sort_keys=True), window, batch
+    key = json.dumps(dict(settings), sort_keys=True), window, batch, at_once
     if key not in engines:
-        engines[key] = EpisodeEngine(runtime, window, batch)
+        engines[key] = EpisodeEngine(runtime, window, batch, at_once)
     return engines[key]

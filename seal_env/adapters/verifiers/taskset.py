@@ -35,10 +35,12 @@ class SealTaskConfig(vf.TaskConfig):
     """Seconds that the first update of a batch waits for others."""
     batch: int = Field(32, ge=1)
     """Most updates that train together."""
+    at_once: int = Field(1, ge=1)
+    """Batches that run side by side; above 1 where inner_loop=ray spreads them over several workers."""
 
     async def engine(self) -> EpisodeEngine:
         """The engine that all rollouts share. Raises SealError for settings that are not legal."""
-        return await engine_of(self.settings, self.window, self.batch)
+        return await engine_of(self.settings, self.window, self.batch, self.at_once)
 
 
 class SealTasksetConfig(vf.TasksetConfig):
