@@ -1,4 +1,4 @@
-"""The pictures in docs/images, each of a real episode: an animation of one for every environment.
+"""Draw the pictures of docs/images, each of a real episode.
 
 python scripts/make_pictures.py [NAME ...]
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +21,8 @@ from seal_env.panels import Panel
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "images"
 SIZE: Final = (960, 540)
-COLOURS: Final = 64
-MILLISECONDS: Final = (3000, 4000, 5000)
+COLOURS: Final = 256
+MILLISECONDS: Final = 3500
 
 
 def _calls(**tools: Mapping[str, Any]) -> str:
@@ -37,10 +37,10 @@ def _augment(*chosen: str) -> dict[str, bool]:
 
 @dataclass(frozen=True)
 class Picture:
-    """An episode: environment, task, and the self-edit, which is the passage's own sentences where it is None."""
+    """An episode: environment, task (None is the first), and the self-edit (None is each passage, a sentence a line)."""
 
     environment: str
-    task_id: str
+    task_id: str | None
     self_edit: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,8 +50,10 @@ ALL_SYMMETRIES: Final = _calls(
     training={"strategy": "train_using_output_tokens", "learning_rate": 1e-3, "num_train_epochs": 2},
 )
 PICTURES: Final = {
-    "episode": Picture("SEAL-ARC-v0", "5614dbcf", ALL_SYMMETRIES),
+    "arc": Picture("SEAL-ARC-v0", "5614dbcf", ALL_SYMMETRIES),
+    "arc-mini": Picture("SEAL-ARC-Mini-v0", "mini-train-0-2", ALL_SYMMETRIES),
     "knowledge": Picture("SEAL-Knowledge-v0", "synthetic-eval-0-82", settings={"subset": "synthetic-eval"}),
+    "continual": Picture("SEAL-Continual-v0", None, settings={"sequence": 3}),
 }
 
 
@@ -62,17 +64,23 @@ def written(action: str) -> str:
     return "\n".join(json.dumps(call) for call in json.loads(action))
 
 
-def frames(picture: Picture) -> list[Image.Image]:
-    """The task, the self-edit, and the answers before and after the update."""
+def frames(picture: Picture) -> Iterator[Image.Image]:
+    """For each task of the episode: the task, the self-edit, and the answers before and after the update."""
     env = gymnasium.make(picture.environment, render_mode="rgb_array", **picture.settings)
-    _, info = env.reset(seed=0, options={"task_id": picture.task_id})
-    drawn: list[Any] = [env.render()]
-    action = picture.self_edit or info["task"]["data"]["text"].replace(". ", ".\n")
-    drawn.append(frame([[Panel("self-edit", written(action))]], picture.task_id))
-    env.step(action)
-    drawn.append(env.render())
+    _, info = env.reset(seed=0, options={"task_id": picture.task_id} if picture.task_id else None)
+    over = False
+    while not over:
+        yield _drawn(env.render())
+        action = picture.self_edit or info["task"]["data"]["text"].replace(". ", ".\n")
+        yield _drawn(frame([[Panel("self-edit", written(action))]], str(info["task_id"])))
+        _, _, terminated, truncated, info = env.step(action)
+        over = terminated or truncated
+    yield _drawn(env.render())
     env.close()
-    return [Image.fromarray(array).resize(SIZE, Image.Resampling.LANCZOS).quantize(COLOURS) for array in drawn]
+
+
+def _drawn(array: Any) -> Image.Image:
+    return Image.fromarray(array).resize(SIZE, Image.Resampling.LANCZOS).quantize(COLOURS)
 
 
 def main(names: list[str]) -> None:
