@@ -102,9 +102,11 @@ class _AttentionByRuns:
     ) -> torch.Tensor:
         del layer
         parts = []
-        pieces = (x.squeeze(0).split([run.count * run.length for run in self._runs], dim=1) for x in (query, key, value))
+        # By tokens first: the backward pass then joins the pieces without moving anything in them.
+        by_token = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
+        pieces = (x.split([run.count * run.length for run in self._runs]) for x in by_token)
         for run, *states in zip(self._runs, *pieces, strict=True):
-            q, k, v = (x.unflatten(1, (run.count, run.length)).transpose(0, 1) for x in states)
+            q, k, v = (x.unflatten(0, (run.count, run.length)).transpose(1, 2) for x in states)
             real = run.real
             seen = _band(run, window, q.device)
             mixed = _mix(q[:, :, :real], k[:, :, :real], v[:, :, :real], scale, causal=seen is None, seen=seen)

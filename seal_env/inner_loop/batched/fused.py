@@ -1,7 +1,7 @@
-"""Fused kernels in place of a model's own chains of elementwise operations, which a GPU spends most of its traffic on.
+"""Fused functions in place of a model's own chains of elementwise operations, which most of its memory traffic is for.
 
-RMS normalisation is torch's, SwiGLU is Liger Kernel's (extra `gpu`) where that is installed, and the rotary embedding is a
-kernel in Triton.
+On a GPU, RMS normalisation is torch's, SwiGLU is Liger Kernel's (extra `gpu`) where that is installed, and the rotary
+embedding is a kernel in Triton. On a CPU, all three are in `seal_env.inner_loop.batched.elementwise`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,28 @@ DIFFERENCE_LIMITS = {torch.bfloat16: 2e-2, torch.float16: 2e-3}
 FUSED_TOKENS = 2048
 """A kernel of Triton pays from about so many tokens on, unless it is part of a CUDA graph: it takes longer to launch."""
 
+Norm = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Rotation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 ROTATION = "apply_rotary_pos_emb"
 """What transformers' attention modules call their rotary embedding."""
 
 
-class FusedRMSNorm(torch.nn.Module):
-    """x / rms(x) * weight over the last dimension, computed in fp32 and rounded once (arXiv 1910.07467)."""
+def torch_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """RMS normalisation by torch, computed in fp32 and rounded once."""
+    return functional.rms_norm(x, weight.shape, weight, epsilon)
 
-    def __init__(self, weight: torch.nn.Parameter, epsilon: float) -> None:
+
+class FusedRMSNorm(torch.nn.Module):
+    """x / rms(x) * weight over the last dimension (arXiv 1910.07467) in one function."""
+
+    def __init__(self, weight: torch.nn.Parameter, epsilon: float, norm: Norm) -> None:
         super().__init__()
-        self.weight, self.epsilon = weight, epsilon
+        self.weight, self.epsilon, self._norm = weight, epsilon, norm
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., width] -> [..., width]."""
-        return functional.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+        return self._norm(x, self.weight, self.epsilon)
 
 
 class FusedSwiGLU(torch.nn.Module):
@@ -56,7 +62,12 @@ class FusedSwiGLU(torch.nn.Module):
 
 
 def fuse(
-    model: torch.nn.Module, silu_product: Product | None = None, rotation: Rotation | None = None, graphs: bool = False
+    model: torch.nn.Module,
+    silu_product: Product | None = None,
+    rotation: Rotation | None = None,
+    norm: Norm | None = torch_norm,
+    least_tokens: int | None = None,
+    exactly: bool = False,
 ) -> list[str]:
     """Replace a model's RMS normalisations, SwiGLU layers and rotary embeddings.
 
@@ -66,20 +77,24 @@ def fuse(
         model: Changed in place. Names, parameters and their order stay the same.
         silu_product: Computes silu(a) * b and may overwrite a and b in the backward pass. None leaves SwiGLU as it is.
         rotation: Rotates queries [1, heads, T, d] and keys by cos and sin [1, T, d]. None leaves them to the model.
-        graphs: Whether small passes are CUDA graphs.
+        norm: Normalises x [..., width] with a weight and an epsilon. None leaves norms as they are.
+        least_tokens: From how many tokens on `silu_product` is used; None is FUSED_TOKENS.
+        exactly: Replace only what gives the same numbers bit by bit, not those apart from rounding.
 
     Returns:
         The names of what was replaced.
     """
     fused = []
     for name, module in list(model.named_modules()):
-        replacement = _fused_norm(module) or (_fused_swiglu(module, silu_product) if silu_product else None)
-        if replacement is not None and _agree(module, replacement):
+        replacement: torch.nn.Module | None = _fused_norm(module, norm) if norm else None
+        if replacement is None and silu_product:
+            replacement = _fused_swiglu(module, silu_product)
+        if replacement is not None and _agree(module, replacement, exactly):
             if isinstance(replacement, FusedSwiGLU):
-                replacement.least_tokens = 0 if graphs else FUSED_TOKENS
+                replacement.least_tokens = FUSED_TOKENS if least_tokens is None else least_tokens
             model.set_submodule(name, replacement.train(module.training))
             fused.append(name)
-        elif rotation is not None and _rotate_with(module, rotation):
+        elif rotation is not None and _rotate_with(module, rotation, exactly):
             fused.append(name)
     return fused
 
@@ -97,11 +112,11 @@ def _silu_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return functional.silu(a) * b
 
 
-def _fused_norm(module: Any) -> FusedRMSNorm | None:
+def _fused_norm(module: Any, norm: Norm) -> FusedRMSNorm | None:
     weight, epsilon = getattr(module, "weight", None), getattr(module, "variance_epsilon", None)
     if not type(module).__name__.endswith("RMSNorm") or epsilon is None or not isinstance(weight, torch.nn.Parameter):
         return None
-    return FusedRMSNorm(weight, float(epsilon))
+    return FusedRMSNorm(weight, float(epsilon), norm)
 
 
 def _fused_swiglu(module: Any, product: Product) -> FusedSwiGLU | None:
@@ -111,14 +126,14 @@ def _fused_swiglu(module: Any, product: Product) -> FusedSwiGLU | None:
     return FusedSwiGLU(module, product) if type(getattr(module, "act_fn", None)).__name__.startswith("SiLU") else None
 
 
-def _rotate_with(module: Any, rotation: Rotation) -> bool:
+def _rotate_with(module: Any, rotation: Rotation, exactly: bool) -> bool:
     """Have an attention module rotate with this; False if its own rotation is another, or of a kind that is not known."""
     forward = inspect.unwrap(type(module).forward)
     own = getattr(forward, "__globals__", {}).get(ROTATION)
     names = getattr(getattr(forward, "__code__", None), "co_names", ())
     if own is None or ROTATION not in names or forward is not type(module).forward or "forward" in vars(module):
         return False
-    if not _rotations_agree(own, rotation, next(module.parameters())):
+    if not _rotations_agree(own, rotation, next(module.parameters()), exactly):
         return False
 
     def rotate(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, *rest: Any, **named: Any) -> Any:
@@ -139,8 +154,8 @@ def _rotate_with(module: Any, rotation: Rotation) -> bool:
 
 
 @torch.no_grad()
-def _rotations_agree(own: Any, rotation: Rotation, weight: torch.Tensor) -> bool:
-    """True if both rotate a few random heads to the same values, apart from rounding."""
+def _rotations_agree(own: Any, rotation: Rotation, weight: torch.Tensor, exactly: bool) -> bool:
+    """True if both rotate a few random heads to the same values."""
     generator = torch.Generator().manual_seed(0)
     q, k = (torch.randn(1, heads, SAMPLE_ROWS, 16, generator=generator).to(weight) for heads in (2, 1))
     angles = torch.randn(1, SAMPLE_ROWS, 8, generator=generator).repeat(1, 1, 2)
@@ -150,17 +165,24 @@ def _rotations_agree(own: Any, rotation: Rotation, weight: torch.Tensor) -> bool
     except (RuntimeError, TypeError, ValueError):  # other arguments, or other shapes
         return False
     ours = rotation(q, k, cos, sin)
-    limit = DIFFERENCE_LIMITS.get(weight.dtype, 1e-5)
-    return len(theirs) == 2 and all(
-        a.shape == b.shape and (a.double() - b.double()).norm() <= limit * b.double().norm()
-        for a, b in zip(ours, theirs, strict=True)
-    )
+    return len(theirs) == 2 and all(_same(a, b, exactly) for a, b in zip(ours, theirs, strict=True))
 
 
 @torch.no_grad()
-def _agree(module: Any, replacement: torch.nn.Module) -> bool:
-    """True if both give a few random rows the same values, apart from rounding."""
+def _agree(module: Any, replacement: torch.nn.Module, exactly: bool) -> bool:
+    """True if both give a few random rows the same values."""
     weight = next(module.parameters())
     x = torch.randn(1, SAMPLE_ROWS, weight.shape[-1], generator=torch.Generator().manual_seed(0)).to(weight)
-    theirs, ours = module(x).double(), replacement(x).double()
-    return bool((ours - theirs).norm() <= DIFFERENCE_LIMITS.get(weight.dtype, 1e-5) * theirs.norm())
+    try:
+        theirs = module(x)
+    except (RuntimeError, TypeError, ValueError):  # other arguments, or other shapes
+        return False
+    return _same(replacement(x), theirs, exactly)
+
+
+def _same(ours: torch.Tensor, theirs: torch.Tensor, exactly: bool) -> bool:
+    """True for the same values, apart from rounding unless they are to be the same exactly."""
+    if exactly or ours.shape != theirs.shape:
+        return torch.equal(ours, theirs)
+    limit = DIFFERENCE_LIMITS.get(theirs.dtype, 1e-5)
+    return bool((ours.double() - theirs.double()).norm() <= limit * theirs.double().norm())

@@ -32,7 +32,7 @@ def _change(
     losses.copy_(-log_odds.gather(1, labels[:, None]).squeeze(1))
     odds = log_odds.exp_()
     odds.scatter_add_(1, labels[:, None], -torch.ones_like(labels[:, None], dtype=odds.dtype))
-    return (odds * shares[:, None]).to(head.dtype)
+    return odds.mul_(shares[:, None]).to(head.dtype)
 
 
 class _CrossEntropy(torch.autograd.Function):

@@ -11,8 +11,11 @@ import torch
 
 from seal_env.inner_loop.model.devices import is_nvidia
 
-SWITCHES = ("rotary", "head", "optimizer", "gradients", "trim")
-"""What can be left out. `gradients` replace the last step's and are not added to zeros; `trim` is that of the last layer."""
+SWITCHES = ("rotary", "head", "optimizer", "gradients", "trim", "norm", "swiglu")
+"""What can be left out. `gradients` replace the last step's and are not added to zeros; `trim` is that of the last layer.
+
+`norm` and `swiglu` are of a CPU; `head`, `optimizer` and `gradients` of a GPU.
+"""
 
 LEFT_OUT: set[str] = set()
 """Those of `SWITCHES` that are off, for measurements, in models and jobs that begin from now on."""

@@ -15,6 +15,7 @@ import torch
 
 from seal_env.errors import ModelError
 from seal_env.inner_loop.batched.attention import CURRENT, NAME, Attention, attention_over
+from seal_env.inner_loop.batched.elementwise import fuse_on_cpu
 from seal_env.inner_loop.batched.fused import fuse, liger_silu_product
 from seal_env.inner_loop.batched.graphs import recording_stream
 from seal_env.inner_loop.batched.kernels import find_kernels
@@ -99,9 +100,13 @@ class PackedReader:
         self.current = Current(torch.zeros((), device=base.device, requires_grad=True))
         self.model = share(base.model)
         self.model.set_attn_implementation(NAME)
-        if is_nvidia(base.device):  # on a CPU the fused ones are no faster
+        if is_nvidia(base.device):
             kernels = find_kernels("rotary", base.device)
-            fuse(self.model, liger_silu_product(), None if kernels is None else kernels.rotate, self.graphs)
+            least_tokens = 0 if self.graphs else None
+            rotation = None if kernels is None else kernels.rotate
+            fuse(self.model, liger_silu_product(), rotation, least_tokens=least_tokens)
+        elif base.device.type == "cpu":
+            fuse_on_cpu(self.model)
         self.decoder: Any = text_decoder(self.model)
         self.trims = trim_last_layer(self.decoder, self.current, base.device)
         head = self.model.get_output_embeddings()
