@@ -37,7 +37,7 @@ class LocalPolicyOptions(PolicyOptions):
     """Directories of LoRA adapters in PEFT format on top of the policy model, separated by commas; their changes add up, as
     those of ReST-EM's rounds do."""
     policy_device: str = "auto"
-    """Where the policy model runs: auto (CUDA where there is one), cpu, cuda, cuda:N."""
+    """Where the policy model runs: auto (CUDA where there is one), cpu, cuda, cuda:N or mps."""
     constrained: bool = False
     """Sample only tokens that lead to a valid self-edit; not for texts."""
 

@@ -281,8 +281,8 @@ class Grpo:
             chat_template_kwargs=self.base.template.by_name or None,
             disable_tqdm=True,
             use_cpu=on_cpu,
-            dataloader_pin_memory=not on_cpu,
-            bf16=not on_cpu,
+            dataloader_pin_memory=self.base.device.type == "cuda",
+            bf16=not on_cpu and self.base.about["dtype"] == "bfloat16",
             **renamed,
         )
 

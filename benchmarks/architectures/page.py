@@ -25,6 +25,7 @@ Before a model's first job the batched loop verifies on the model itself that pa
 It compares logits and gradients with adapters on every layer, beside sequences of another job, at positions around every
 length in the configuration, with windows shorter than the sequences, with padding, and token by token.
 A model that fails is refused.
+Number types, revisions, devices and memory have [a page of their own](hardware.md).
 
 Sequences longer than a window run packed.
 Rotary embeddings of the kinds `longrope` and `dynamic` change for a whole pass at some length; sequences beyond it are too

@@ -24,6 +24,7 @@ from seal_env.experiments.run_folder import (
     FINISHED,
     SETTINGS,
     as_toml,
+    check_commit,
     deciding_tables,
     first_difference,
     has_cache,
@@ -56,6 +57,8 @@ class OpenRun:
         """Write settings.toml, unless the run is resumed. The runtimes, if any, are loaded."""
         path = self.config.out / SETTINGS
         machine = machine_tables(runtimes[0]) if runtimes else {}
+        if self.resumes:
+            check_commit(self.config.out, machine)
         if not self.resumes:
             write_whole(path, as_toml({**self._tables, **machine}))
         elif EXTENT in self._tables:

@@ -119,6 +119,24 @@ def first_difference(found: Tables, tables: Tables, names: Sequence[str] = DECID
     return None
 
 
+def check_commit(path: Path, tables: Tables) -> None:
+    """Check that a run is resumed with the model that it began with, where that is from the hub.
+
+    Args:
+        path: The run folder.
+        tables: Of settings.toml as they would be now.
+
+    Raises:
+        RunFolderError: If the branch has moved.
+    """
+    then, now = (_table(each, "model").get("commit") for each in (read_settings(path), tables))
+    if then and now and then != now:
+        raise RunFolderError(
+            f"out={str(path)!r} was begun with commit {then} of the model, whose branch is at {now} now: "
+            f"name another folder, with revision={then!r} for the same model"
+        )
+
+
 def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """A table of a file that somebody may have edited."""
     table = tables.get(name, {})

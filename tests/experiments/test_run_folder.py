@@ -17,7 +17,7 @@ from seal_env.errors import RunFolderError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.episode_log import EpisodeLog
 from seal_env.experiments.run import run
-from seal_env.experiments.run_folder import as_toml, refuse_foreign
+from seal_env.experiments.run_folder import as_toml, check_commit, refuse_foreign
 from seal_env.experiments.settings import RunSettings
 from seal_env.experiments.versions import package_versions
 from seal_env.journal import write_whole
@@ -140,3 +140,11 @@ def test_whatever_is_there_is_never_overwritten(tmp_path: Path, kind: str) -> No
     make[kind]()
     with pytest.raises(RunFolderError, match="exists already"):
         refuse_foreign(path)
+
+
+def test_a_run_is_not_resumed_with_another_commit_of_its_model(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('[model]\ncommit = "aaa"\n')
+    for same in ({"commit": "aaa"}, {}):
+        check_commit(tmp_path, {"model": same})
+    with pytest.raises(RunFolderError, match="begun with commit aaa of the model, whose branch is at bbb"):
+        check_commit(tmp_path, {"model": {"commit": "bbb"}})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from ctypes import CDLL
 from typing import TypeVar
 
 import psutil  # type: ignore[import-untyped]
@@ -38,6 +40,8 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
+    with suppress(OSError, AttributeError, TypeError):  # another C library than glibc, which keeps what is freed
+        CDLL(None).malloc_trim(0)
 
 
 def in_halves(items: Sequence[ItemT], work: Callable[[Sequence[ItemT]], None], give_up: Callable[[ItemT], None]) -> None:
