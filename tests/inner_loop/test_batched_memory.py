@@ -152,7 +152,7 @@ def test_plan_of_an_adapter_is_what_it_takes(
         monkeypatch.setattr(lora, "choose_products", lambda *_: AllAtOnce())
     model = PackedModel(load_base_model(tiny_models["llama"], "cpu", dtype=dtype), SPEC)
     found, count = slots.adapter_bytes(model, AdamW()), layer_shapes(model.layers, SPEC.rank)[1]
-    assert (found.training / count, found.waiting / count) == expected
+    assert (found.training // count, found.waiting // count) == expected
     assert slots.TrainingSlots(model, 3, 0, AdamW()).bytes_held == 3 * found.training
     assert LoraStack(SPEC, model.layers, 3, learn=False, light=True).weights.nbytes == 3 * found.waiting
 

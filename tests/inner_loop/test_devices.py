@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from seal_env.errors import ModelError, SettingError
 from seal_env.inner_loop.batched.attention import VariableLengthAttention, attention_over
@@ -101,7 +102,7 @@ def test_a_model_that_the_device_has_no_room_for_is_refused_before_it_is_read(
 ) -> None:
     directory = str(shutil.copytree(tiny_models["llama"], tmp_path / "model"))
     monkeypatch.setattr(files, "free_bytes", lambda _: 1000)
-    monkeypatch.setattr(files.AutoModelForCausalLM, "from_pretrained", None)
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", None)
     with pytest.raises(ModelError, match=r"weights take 0\.0 GiB in float32, and cpu has 0\.0 GiB free.*'bfloat16', ano"):
         load_base_model(directory, "cpu")
 
