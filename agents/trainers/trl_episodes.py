@@ -37,7 +37,7 @@ from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.episodes.settle_async import settle_async
-from seal_env.errors import SettingError, needs_extra
+from seal_env.errors import SettingError, UpdateError, needs_extra
 from seal_env.inner_loop.async_loop import AsyncInnerLoop
 from seal_env.tools.base import Arguments, Tool
 from seal_env.tools.schema import Schema, arguments_schema, legal_values
@@ -158,7 +158,8 @@ def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> 
 
     Returns:
         An asynchronous function. It gives a number for each completion, and None after an infrastructure failure, which TRL
-        leaves out.
+        leaves out (before 1.6 it counts as 0). It raises UpdateError if all of a batch failed so: a step without any reward
+        teaches nothing, and a run that resumes takes it again.
     """
     engines, base = _Engines(runtime, engine), BaseAnswerCache(MANY)
 
@@ -181,6 +182,9 @@ def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> 
         decided = [environment.decisions for environment in environments]
         ends = await settle_async(episodes, [decisions[-1] for decisions in decided], base, engines.here())
         outcomes = [_outcome(episode, end) for episode, end in zip(episodes, ends, strict=True)]
+        if outcomes and all(outcome.is_infrastructure for outcome in outcomes):
+            reason = ends[0].info["reason"]
+            raise UpdateError(f"no self-edit of a batch has a reward, since all failed: {outcomes[0]}: {reason}")
         log_metric("self_edit/valid", float(np.mean([outcome is Outcome.OK for outcome in outcomes])))
         log_metric("self_edit/failed", float(np.mean([outcome.is_infrastructure for outcome in outcomes])))
         wrong = runtime.settings.invalid_reward

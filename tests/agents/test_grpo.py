@@ -32,7 +32,7 @@ from seal_env.agents.trainers.trl_episodes import (
 from seal_env.episodes.episode import Episode, PendingUpdate
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache, play
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, UpdateError
 from seal_env.inner_loop.async_loop import AsyncInnerLoop
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.self_edits.prompt import chat_messages, example_action
@@ -177,6 +177,14 @@ def test_a_failure_of_the_machine_is_none_and_a_mistake_is_the_invalid_reward() 
     assert rewards[0] >= 0
     assert rewards[1:] == [None, -0.5, -0.5, -0.5]
     assert metrics == {"self_edit/valid": pytest.approx(0.2), "self_edit/failed": pytest.approx(0.2)}
+
+
+def test_a_batch_in_which_the_machine_failed_everywhere_is_an_error() -> None:
+    runtime = make_world(max_turns=1)
+    counted(runtime, broken=range(9))
+    task_ids = list(runtime.taskset.task_ids)
+    with pytest.raises(UpdateError, match="no self-edit of a batch has a reward, since all failed: engine_error: lost"):
+        rewards_of(runtime, [example_action(ARC_TOOLS)] * 2, task_id=task_ids, seed=[1, 1])
 
 
 def test_a_wrong_argument_is_told_and_can_be_mended() -> None:
