@@ -47,14 +47,16 @@ class SimulatedTransport:
     sent: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._events: list[tuple[float, int, Event]] = []
+        self._events: list[tuple[float, int, int, Event]] = []
         self._number = count()
         self._placed: set[int] = set()
-        self._dies: dict[int, float] = {}
+        self._since: dict[int, float] = {}
+        self._lives: Counter[int] = Counter()
 
     def at(self, seconds: float, event: Event) -> None:
         """Have something happen later."""
-        heapq.heappush(self._events, (self.now + seconds, next(self._number), event))
+        life = self._lives[event.worker]
+        heapq.heappush(self._events, (self.now + seconds, next(self._number), life, event))
 
     def place(self, worker: int) -> None:
         """See Transport."""
@@ -63,23 +65,22 @@ class SimulatedTransport:
 
     def load(self, worker: int) -> None:
         """See Transport."""
-        life = self.rng.expovariate(1 / self.mean_life) if self.mean_life < float("inf") else float("inf")
-        self._dies[worker] = self.now + self.start_seconds + life
         self.at(self.start_seconds, Loaded(worker, IDENTITY))
+        if self.mean_life < float("inf"):
+            self._die(worker, self.start_seconds + self.rng.expovariate(1 / self.mean_life))
 
     def send(self, worker: int, jobs: Sequence[UpdateJob]) -> None:
-        """See Transport. An idle worker that died meanwhile is found dead now."""
+        """See Transport."""
         self.sent.update(job.seed for job in jobs)
         seconds = self.seconds(jobs)
-        left = max(0.0, self._dies[worker] - self.now)
+        self._since[worker] = self.now
         if any(map(self.poison, jobs)):
-            left = min(left, seconds / 2)
-        if left < seconds:
-            self.lost, self.deaths = self.lost + left, self.deaths + 1
-            self.at(left, Died(worker, "simulated"))
-            return
-        self.busy += seconds
-        self.at(seconds, Finished(worker, [result_of(job) for job in jobs]))
+            self._die(worker, seconds / 2)
+        else:
+            self.at(seconds, Finished(worker, [result_of(job) for job in jobs]))
+
+    def _die(self, worker: int, seconds: float) -> None:
+        self.at(seconds, Died(worker, "simulated"))
 
     def end(self, worker: int) -> None:
         """See Transport."""
@@ -99,7 +100,14 @@ class SimulatedTransport:
     def events(self) -> Iterable[Event]:
         """What happens, one after another."""
         while self._events:
-            self.now, _, event = heapq.heappop(self._events)
+            self.now, _, life, event = heapq.heappop(self._events)
+            if life != self._lives[event.worker]:
+                continue  # the worker that it was about is dead
+            spent = self.now - self._since.pop(event.worker, self.now)
+            if isinstance(event, Died):
+                self.lost, self.deaths = self.lost + spent, self.deaths + 1
+                self._lives[event.worker] += 1
+            self.busy += spent * isinstance(event, Finished)
             yield event
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,16 @@ class InnerLoopActor:
         """Id of the process."""
         return os.getpid()
 
+    def watch(self) -> None:
+        """Never returns: whoever waits for it hears of the end of the process at once, even if it has nothing to do.
+
+        Ends the process once that which started it is gone, as it is when a driver with Ray of its own is killed.
+        """
+        parent = os.getppid()
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
     def load(self) -> dict[str, Any]:
         """Load the model. Returns what decides the results beside the job; see `seal_env.inner_loop.cache.key`."""
         import torch
@@ -46,7 +57,9 @@ class InnerLoopActor:
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop."""
-        assert self._inner_loop is not None, "load() comes first"
+        if self._inner_loop is None:  # a new process, of which nobody knows yet
+            self.load()
+        assert self._inner_loop is not None
         return run_and_move(self._inner_loop, jobs)
 
 

@@ -1,9 +1,9 @@
 """Which jobs go to which worker: no processes, no clock and no threads, only what follows from each event.
 
-Jobs wait in one queue. A free worker gets a batch: as many as share the passes of its model, and no more than its share of
-what waited when the last jobs came. Jobs are pure, so those whose worker died are run again, each alone, so that one that
-ends whoever takes it takes no others along; after two workers it is an infrastructure failure. Work goes to workers that
-have loaded the model alone: one without a place on the cluster would take jobs and never answer.
+Jobs wait in one queue, the largest of a call first. A free worker gets a batch: as many as share the passes of its model,
+and no more than its share of what waited when the last jobs came. Jobs are pure, so those whose worker died are run again,
+each alone, so that one that ends whoever takes it takes no others along; after two workers it is an infrastructure failure.
+Work goes to workers that have loaded the model: one without a place on the cluster would take jobs and never answer.
 
 Left out: copies of the last jobs on idle workers. The batches at the end are small.
 """
@@ -72,8 +72,10 @@ class Dispatcher:
     def add(self, order: Order) -> None:
         """Run the jobs of an order."""
         self._orders.add(order)
-        self._waiting.extend(_Item(order, index) for index in range(len(order.jobs)))
-        self._share = sum(item.order.loads[item.number].total for item in self._waiting) / max(1, len(self._living))
+        largest_first = sorted(range(len(order.jobs)), key=lambda index: -order.loads[index].total)
+        self._waiting.extend(_Item(order, index) for index in largest_first)
+        waiting = sum(item.order.loads[item.number].total for item in self._waiting)
+        self._share = waiting / max(1, len(self._living))
         if self.is_lost:
             self._give_up()
         self._dispatch()
@@ -153,8 +155,10 @@ class Dispatcher:
 
     def _died(self, worker: int, reason: str, for_good: bool) -> None:
         logger.warning("worker %d died: %s", worker, reason)
-        batch = self._running.pop(worker, None)
-        if batch is None:
+        batch = self._running.pop(worker, ())
+        if worker in self._free:
+            self._free.remove(worker)
+        elif not batch:
             self._failed_starts[worker] += 1
             self._error = self._error or UpdateError(f"no worker could be started: {reason}")
         elif len(batch) > 1 or batch[0].order.blame(batch[0].number):

@@ -45,7 +45,7 @@ class Raised:
 
 @dataclass(frozen=True)
 class Died:
-    """The process of a worker is gone or cannot be reached. for_good: it does not come again."""
+    """The process of a worker, which may be idle, is gone or cannot be reached. for_good: it does not come again."""
 
     worker: int
     reason: str

@@ -1,7 +1,8 @@
 """Workers as Ray actors.
 
 Ray starts a dead actor again, and nothing more: with `max_task_retries` a batch would wait for that although other workers
-are free. Waiting for a place, or for a new process, is the one call that Ray may repeat: it has no end of its own.
+are free. Waiting for a place, or for a new process, is the one call that Ray may repeat. Every actor has a second thread, in
+which a call waits that never ends, so that the death of an idle one is heard of.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class RayTransport:
         self._ray, self._report, self._connected = import_ray(), report, connected
         try:
             kind = self._ray.remote(self.actor)
-            kind = kind.options(max_restarts=-1, max_task_retries=0, **options.as_given(gpus))
+            kind = kind.options(max_restarts=-1, max_task_retries=0, max_concurrency=2, **options.as_given(gpus))
             self._actors = [kind.remote(model, options.threads) for _ in range(count)]
+            self._lives = [0] * count
         except (ValueError, TypeError) as error:
             raise SettingError("worker_options", str(options.as_given(gpus)), f"options of a Ray actor ({error})") from error
 
@@ -60,6 +62,7 @@ class RayTransport:
 
     def load(self, worker: int) -> None:
         """See Transport."""
+        self._when_done(worker, self._actors[worker].watch.remote(), lambda _: Died(worker, "it was ended"))
         self._when_done(worker, self._actors[worker].load.remote(), lambda identity: Loaded(worker, identity))
 
     def send(self, worker: int, jobs: Sequence[UpdateJob]) -> None:
@@ -79,9 +82,15 @@ class RayTransport:
             disconnect()
 
     def _when_done(self, worker: int, call: Any, event: Callable[[Any], Event]) -> None:
+        life = self._lives[worker]
+
         def done(future: Future[Any]) -> None:
             error = future.exception()
-            self._report(event(future.result()) if error is None else self._failure(worker, error))
+            found = event(future.result()) if error is None else self._failure(worker, error)
+            if life != self._lives[worker]:
+                return  # its death is known from another call
+            self._lives[worker] += isinstance(found, Died)
+            self._report(found)
 
         call.future().add_done_callback(done)
 

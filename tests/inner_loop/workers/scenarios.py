@@ -98,6 +98,14 @@ def killed(loop: RayInnerLoop, jobs: list[UpdateJob], ours: list[UpdateResult]) 
     return {"killed_equal": equal, "killed_again": victim not in pids(loop), "killed_seconds": took}
 
 
+def idle(loop: RayInnerLoop, jobs: list[UpdateJob], ours: list[UpdateResult]) -> Facts:
+    """A worker is killed while nothing runs."""
+    os.kill(pids(loop)[1], signal.SIGKILL)
+    while loop.ready == 2:
+        time.sleep(0.05)
+    return {"idle_equal": plain(loop.run(jobs)) == ours}
+
+
 def poisoned(loop: RayInnerLoop, jobs: list[UpdateJob], ours: list[UpdateResult]) -> Facts:
     """A job ends whoever runs it."""
     mixed = [*jobs[:2], replace(jobs[2], seed=POISON), *jobs[3:]]
@@ -153,7 +161,7 @@ def main() -> None:
     assert isinstance(loop, RayInnerLoop)
     facts: Facts = {}
     with tempfile.TemporaryDirectory() as folder:
-        for work in (late, killed, poisoned):
+        for work in (late, killed, idle, poisoned):
             facts |= work(loop, jobs, ours)
         facts |= saved(loop, jobs[0], Path(folder))
         facts |= cached(loop, jobs, ours, str(Path(folder) / "cache.sqlite"))

@@ -147,6 +147,26 @@ def test_what_a_worker_raises_ends_the_orders_of_its_batch_alone() -> None:
     assert other.results() == RESULTS[2:3]
 
 
+def test_a_worker_that_dies_idle_is_placed_again_and_gets_no_job_before() -> None:
+    transport, dispatcher, order = ready(2, JOBS[:1])
+    dispatcher.handle(Died(1, "killed"))
+    dispatcher.add(order_of(JOBS[1:3]))
+    assert (transport.batches, transport.placed) == ([(0, [0])], [0, 1, 1])
+    for event in (Placed(1), Loaded(1, IDENTITY)):
+        dispatcher.handle(event)
+    assert transport.batches[1:] == [(1, [1])]
+    assert not order.is_over
+
+
+def test_the_largest_jobs_of_an_order_come_first() -> None:
+    transport = Recording()
+    dispatcher = Dispatcher(transport, 2, 1000)
+    dispatcher.add(Order(JOBS[:4], [Load(1, total) for total in (1, 5, 2, 4)]))
+    dispatcher.handle(Loaded(0, IDENTITY))
+    dispatcher.handle(Loaded(1, IDENTITY))
+    assert transport.batches == [(0, [1]), (1, [3, 2])]
+
+
 def test_a_withdrawn_order_is_not_sent() -> None:
     transport, dispatcher, order = ready(1, JOBS[:100])
     dispatcher.withdraw(order)

@@ -17,6 +17,8 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 RUN = ("-m", "seal_env", "run", "--env", "SEAL-ARC-Mini-v0", "--inner-loop", "ray", "--workers", "2", "--episodes", "2")
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""Processes of Ray that end a minute after it."""
 KILLED = """
 import os, signal
 from seal_env.inner_loop import make_inner_loop
@@ -43,7 +45,7 @@ def test_a_worker_that_joins_late_is_used_and_results_equal_those_of_one_loop(fa
 
 
 def test_a_worker_that_is_killed_costs_no_result_and_comes_again(facts: dict[str, Any]) -> None:
-    assert (facts["killed_equal"], facts["killed_again"]) == (True, True)
+    assert (facts["killed_equal"], facts["killed_again"], facts["idle_equal"]) == (True, True, True)
 
 
 def test_a_job_that_ends_its_workers_fails_and_no_other_does(facts: dict[str, Any]) -> None:
@@ -75,6 +77,17 @@ def test_a_run_with_workers_leaves_its_results_and_no_process(tmp_path: Path) ->
     assert (tmp_path / "run" / "finished").exists()
 
 
+def test_the_example_of_the_docs_pays_its_episodes() -> None:
+    sizes = ("--episodes", "4", "--workers", "1", "--max-examples", "4")
+    done = run_private(sys.executable, "examples/ray_workers.py", *sizes)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, f"{LEFT}none"), done.stderr
+    assert "0 failed" in done.stdout
+    rewards = next(line.split()[1:] for line in done.stdout.splitlines() if line.startswith("rewards"))
+    assert len([float(reward) for reward in rewards]) == 4
+
+
 def test_a_driver_that_is_killed_takes_its_workers_along() -> None:
     done = run_private(sys.executable, "-c", KILLED)
-    assert done.stdout.splitlines() == ["{'model': 'stub'}", f"{LEFT}none"], done.stderr
+    identity, left = done.stdout.splitlines()
+    assert identity == "{'model': 'stub'}"
+    assert set(left.removeprefix(LEFT).split(", ")) <= {"none", *AGENTS}
