@@ -100,9 +100,9 @@ def overhead(jobs: Sequence[UpdateJob], rounds: int) -> list[Row]:
 def main() -> None:
     """Measure, print and write."""
     parser = make_parser(__doc__, "workers")
-    parser.add_argument("--jobs", type=int, default=32)
-    parser.add_argument("--examples", type=int, default=32, help="of each job")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=16)
+    parser.add_argument("--examples", type=int, default=8, help="of each job")
+    parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(1)
     jobs = make_jobs(given.jobs, given.examples)
