@@ -17,8 +17,8 @@ SHAPE = TrainSettings(width=256, layers=8, heads=4, inner_width=832)
 PLAIN = StreamSettings(tasks=512, small_steps=0, wide_from=0, seed=10)
 EPISODES = AdaptSettings(
     tasks=256,
-    chunks=2,
-    part=64,
+    chunks=1,
+    part=256,
     self_edits=16,
     synchronous=True,
     stream=StreamSettings(tasks=64, small_steps=0, wide_from=0, wide_share=0.5, seed=11),

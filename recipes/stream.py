@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -66,10 +67,11 @@ def _labels(text: str, ids: list[int], offsets: list[tuple[int, int]]) -> list[i
 
 def to_tensors(rows: list[Row], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Right-padded (ids, labels), both [rows, longest]. Causal attention needs no mask for padding on the right."""
-    longest = max(len(ids) for ids, _ in rows)
-    ids = torch.full((len(rows), longest), pad)
-    labels = torch.full((len(rows), longest), IGNORED)
-    for index, (row, label) in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row)
-        labels[index, : len(row)] = torch.tensor(label)
-    return ids, labels
+    lengths = np.asarray([len(ids) for ids, _ in rows])
+    filled = np.arange(lengths.max()) < lengths[:, None]
+    padded = []
+    for part, padding in enumerate((pad, IGNORED)):
+        tokens = np.fromiter(chain.from_iterable(row[part] for row in rows), dtype=np.int64, count=int(lengths.sum()))
+        padded.append(np.full(filled.shape, padding, dtype=np.int64))
+        padded[-1][filled] = tokens
+    return torch.from_numpy(padded[0]), torch.from_numpy(padded[1])
