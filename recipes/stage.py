@@ -120,10 +120,10 @@ def build_model(tokenizer: Any, settings: TrainSettings) -> LlamaForCausalLM:
 
 def rate_factor(step: int, settings: TrainSettings, time_used: float = 0.0) -> float:
     """Warm-up, constant, linear decay to 0: the factor on both rates at `step`. time_used: the share of the stage's time."""
-    done = max(step, time_used * settings.steps)
+    done = min(max(step, time_used * settings.steps), settings.steps)
     decay_from = settings.steps * (1 - settings.decay_share)
     decay = (settings.steps - done) / (settings.steps - decay_from) if done > decay_from else 1.0
-    return min((step + 1) / settings.warmup, 1.0) * max(decay, 0.0)
+    return min((step + 1) / settings.warmup, 1.0) * decay
 
 
 def build_optimizers(model: LlamaForCausalLM, settings: TrainSettings) -> list[torch.optim.Optimizer]:

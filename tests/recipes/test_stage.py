@@ -99,7 +99,8 @@ def test_a_stage_resumes_after_its_last_checkpoint_and_a_finished_one_is_not_run
 
 def test_rates_follow_the_time_used_if_that_is_further_than_the_steps() -> None:
     settings = TrainSettings(steps=100, warmup=1, decay_share=0.5)
-    assert [rate_factor(10, settings, used) for used in (0.0, 0.5, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0]
+    assert [rate_factor(10, settings, used) for used in (0.0, 0.5, 0.75, 1.0, 1.5)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert rate_factor(10, replace(settings, decay_share=0.0), 1.5) == 1.0
 
 
 def test_a_stage_whose_time_is_over_ends_and_the_next_one_begins(tmp_path: Path) -> None:
