@@ -15,6 +15,7 @@ from seal_env.errors import SettingError, needs_extra
 from seal_env.experiments.results import Results, read_results
 from seal_env.intervals import Interval
 from seal_env.journal import finite, storage_errors, write_folder, write_whole
+from seal_env.printable import printable
 from seal_env.report.formats import DASH, metric_cell, metric_heading, metric_names, percent
 
 FORMATS: Final = ("csv", "parquet", "latex", "dataset")
@@ -61,7 +62,7 @@ def export(folders: Sequence[Path], to: str, out: Path | None = None) -> str:
 def rows_of(runs: Sequence[Results]) -> list[Row]:
     """A row for each self-edit, all with the same columns; None for what is not known.
 
-    Actions and answers are JSON texts.
+    Actions and answers are JSON texts; control characters in other texts are written as codes.
     """
     metrics = dict.fromkeys(
         name for run in runs for samples in run.journals.values() for each in samples for name in each.metrics
@@ -89,7 +90,9 @@ def rows_of(runs: Sequence[Results]) -> list[Row]:
                 }
                 for when in ("predictions_before", "predictions_after"):
                     row[when] = json.dumps(sample.answers[when]) if when in sample.answers else None
-                rows.append(finite(row))
+                rows.append(
+                    {name: printable(value) if isinstance(value, str) else value for name, value in finite(row).items()}
+                )
     return rows
 
 
@@ -110,7 +113,7 @@ def as_latex(runs: Sequence[Results]) -> str:
     """
     with needs_extra("export"):
         import pandas
-    reports = {str(run.folder): (run.label, summary(run.final)) for run in runs}
+    reports = {printable(str(run.folder)): (printable(run.label), summary(run.final)) for run in runs}
     names = metric_names(report for _, report in reports.values())
     rows = []
     for folder, (label, report) in reports.items():

@@ -67,6 +67,11 @@ class StoredJournal:
     episodes: tuple[StoredEpisode, ...]
     held_out: bool = False
 
+    @property
+    def grader(self) -> str:
+        """What decided on the answers; empty if there are none."""
+        return next(filter(None, (episode.grader for episode in self.episodes)), "")
+
 
 def stored_journals(folder: Path, command: str) -> list[StoredJournal]:
     """Every journal of a run folder.

@@ -7,12 +7,14 @@ import re
 import runpy
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from seal_env.agents.base import Agent, Info
 from seal_env.errors import GraderError, RunFolderError, SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
@@ -147,16 +149,19 @@ def test_self_edits_of_an_evaluation_are_scored_again(tmp_path: Path) -> None:
     assert result["checked"]
 
 
-def test_failures_of_a_judge_are_no_rewards(recorded: Callable[[str], Path], tmp_path: Path) -> None:
+def test_verdicts_of_a_judge_are_cached_and_its_failures_are_no_rewards(
+    recorded: Callable[[str], Path], tmp_path: Path
+) -> None:
     with JudgeServer().running() as server:
-        changes = Changes(grader="judge", grader_url=server.base_url, reward="accuracy")
-        result = rescore(recorded("exact_match"), changes, tmp_path / "one.json")
+        about: Any = {"grader": "judge", "grader_url": server.base_url, "grader_model": "policy", "reward": "accuracy"}
+        result = rescore(recorded("exact_match"), Changes(**about), tmp_path / "one.json")
         assert {each["failed"] for each in result["episodes"]} == {""}
-    with pytest.raises(GraderError, match=r"127\.0\.0\.1:9"):
-        rescore(
-            recorded("lexical"), Changes(grader="judge", grader_url="http://127.0.0.1:9/v1"), tmp_path / "other" / "two.json"
-        )
-    assert not (tmp_path / "other" / "two.json").exists()
+    assert (tmp_path / "verdicts.sqlite").exists()
+    again = rescore(recorded("exact_match"), Changes(**about), tmp_path / "two.json")
+    assert again["episodes"] == result["episodes"]
+    with pytest.raises(GraderError, match="the judge 'policy' at"):
+        rescore(recorded("exact_match"), Changes(**about), tmp_path / "other" / "three.json")
+    assert not (tmp_path / "other" / "three.json").exists()
 
 
 def test_means_leave_out_what_the_judge_failed_at(recorded: Callable[[str], Path], tmp_path: Path) -> None:
@@ -267,3 +272,39 @@ def test_example_of_the_document_runs(seal_env: Call, capsys: pytest.CaptureFixt
     Path("program.py").write_text(program[1], encoding="utf-8")
     runpy.run_path("program.py")
     assert "'mean': " in capsys.readouterr().out
+
+
+class Clumsy(Agent):
+    """Calls a tool that there is not, and then `finetune`."""
+
+    def act(self, observation: str, info: Info) -> str:
+        return '[{"name": "nope"}]' if info["turn"] == 0 else '[{"name": "finetune", "arguments": {}}]'
+
+
+def test_mistakes_keep_their_reward(tmp_path: Path) -> None:
+    several = {**LEARNED, "subset": "synthetic-eval:1", "max_turns": 2, "invalid_reward": -0.3}
+    config = ExperimentConfig("SEAL-Knowledge-v0", several, {}, tmp_path / "run")
+    run(f"{__name__}:Clumsy", RunSettings(), config, QUIET)
+    evaluate(f"{__name__}:Clumsy", EvalSettings(samples=1), replace(config, out=tmp_path / "eval"), QUIET)
+    for name in ("run", "eval"):
+        result = rescore(tmp_path / name, Changes(grader=nothing), tmp_path / f"{name}.json")
+        assert result["checked"]
+        (episode,) = result["episodes"]
+        assert (episode["reward"]["new"], episode["reward"]["old"] > -0.3) == (-0.3, True)
+
+
+def test_training_is_scored_round_by_round(tmp_path: Path) -> None:
+    config = ExperimentConfig("SEAL-Knowledge-v0", {**LEARNED, "subset": "synthetic-eval:1"}, {}, tmp_path / "run")
+    evaluate("fixed", EvalSettings(samples=1), config, QUIET)
+    samples = (tmp_path / "run" / "samples.jsonl").read_text(encoding="utf-8")
+    for name in ("round-1/samples.jsonl", "round-0/held-out.jsonl"):
+        (tmp_path / "run" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "run" / name).write_text(samples, encoding="utf-8")
+    (tmp_path / "run" / "samples.jsonl").unlink()
+    settings = (tmp_path / "run" / "settings.toml").read_text(encoding="utf-8")
+    trained = settings.replace('command = "eval"', 'command = "train rest-em"\nheld_out = "synthetic-eval:3"')
+    (tmp_path / "run" / "settings.toml").write_text(trained, encoding="utf-8")
+    result = rescore(tmp_path / "run", Changes(reward="gain"), tmp_path / "result.json")
+    assert list(result["summary"]) == ["round-0/held-out.jsonl", "round-1/samples.jsonl"]
+    assert result["checked"]
+    assert [each["journal"] for each in result["episodes"]] == list(result["summary"])

@@ -60,7 +60,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 def mean(folder: Path, name: str, count: int = 2) -> float:
-    return sum(record[name] for record in records(folder)[:count]) / count
+    return float(sum(record[name] for record in records(folder)[:count])) / count
 
 
 def test_differences_are_paired_by_task(folders: Mapping[str, Path]) -> None:

@@ -50,9 +50,13 @@ def rescore(folder: Path, changes: Changes, out: Path | None = None, other_versi
     check_recorded(folder, tables, other_version)
     journals = stored_journals(folder, tables["run"].get("command", "run"))
     path = new_file(folder, out)
-    both = [scorers(tables, journal, changes, path) for journal in journals]
-    scorings = [Scoring(each, checks=not other_version) for each in both]
-    spec = both[0].new.spec
+    known: dict[tuple[bool, str], Scoring] = {}  # of a training there may be dozens of journals
+    for journal in journals:
+        if (journal.held_out, journal.grader) not in known:
+            scorer = Scoring(scorers(tables, journal, changes, path), checks=not other_version)
+            known[journal.held_out, journal.grader] = scorer
+    scorings = [known[journal.held_out, journal.grader] for journal in journals]
+    spec = scorings[0].new.spec
     found = _scored([(scoring, journal) for scoring, journal in zip(scorings, journals, strict=True)])
     result = finite(
         {
@@ -60,7 +64,7 @@ def rescore(folder: Path, changes: Changes, out: Path | None = None, other_versi
             "out": str(path),
             "settings": {
                 "old": _of_scoring(tables["environment"], spec),
-                "new": _of_scoring(both[0].new.settings.flat(), spec),
+                "new": _of_scoring(scorings[0].new.settings.flat(), spec),
             },
             "checked": all(scoring.own is not None for scoring in scorings),
             "summary": {name: _summary(each) for name, each in found.items()},

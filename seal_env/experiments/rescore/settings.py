@@ -88,8 +88,8 @@ def scorers(tables: Tables, journal: StoredJournal, changes: Changes, out: Path)
     if journal.held_out:
         recorded["subset"] = tables["run"]["held_out"]
     spec = get_domain(recorded["domain"])
-    if spec.grading and (named := next(filter(None, (each.grader for each in journal.episodes)), "")):
-        recorded[spec.grading] = named  # the default depends on the task set
+    if spec.grading and journal.grader:
+        recorded[spec.grading] = journal.grader  # the default depends on the task set
     new = Runtime(Settings.resolve(**with_cache_file(changes.apply(recorded, spec), out.parent)))
     return Scorers(new, new if changes == Changes() and not new.settings.options.asks_judge else _own(recorded))
 
