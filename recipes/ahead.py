@@ -156,13 +156,18 @@ def _fill(folder: DataFolder, recipe: Recipe, size: str, workers: Executor, proc
             )
 
 
+def _cpus() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("--out", type=Path, required=True, help="the folder")
     parser.add_argument("--size", default=BUNDLED, help="bundled, or another size of the recipe")
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="all CPUs unless given")
+    parser.add_argument("--processes", type=int, default=_cpus(), help="all CPUs unless given")
     parser.add_argument("--max-mib", type=float, default=50, help="of all shards; what lacks then is drawn in training")
     given = parser.parse_args()
     recipe = RECIPES[given.recipe]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +19,8 @@ from recipes.step_data import Source
 
 Stages = Mapping[str, Any]
 """Settings by name of the stage."""
+CAN_RESUME = 75
+"""Exit status of a command whose time is over; sysexits.h has it as EX_TEMPFAIL."""
 BUNDLED = "bundled"
 """The size of the model that the package brings."""
 
@@ -115,4 +116,4 @@ def main(recipe: Recipe, description: str | None) -> None:
         )
     except OutOfTimeError as over:
         print(over)
-        sys.exit(os.EX_TEMPFAIL)
+        sys.exit(CAN_RESUME)

@@ -76,6 +76,7 @@ second() {
 train() {
   local size=large seconds="${TRAIN:-550}" tasks=40 file code=0 maker cores
   ((${#tiny[@]})) && size=tiny seconds="${TRAIN:-300}" tasks=2
+  ((limit >= 200)) || { echo "LIMIT: at least 200 seconds"; exit 2; }
   local data="${DATA:-runs/data-$size}" work="${WORK:-runs/train-$size}"
   cores=$(nproc)
   timeout --kill-after=5 "$(($(left) - 100))" nice -n 10 "$PYTHON" -m recipes.ahead seal-tiny --size "$size" --out "$data" \
