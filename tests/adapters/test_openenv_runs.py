@@ -63,6 +63,12 @@ def test_openenv_validates_the_package_and_the_server(served: str) -> None:
         assert not re.search(r'"passed": false|"fail"', done.stdout)
 
 
+def test_a_client_imports_no_torch() -> None:
+    code = "import sys, seal_env.adapters.openenv.client; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_the_app_of_the_package_is_a_server_of_its_own() -> None:
     code = "from server.app import app, settings; print(settings.sessions, sorted(route.path for route in app.routes))"
     known = {"SEAL_ENV_SETTINGS": json.dumps(SETTINGS), "SEAL_ENV_SERVER": '{"sessions": 5}'}
