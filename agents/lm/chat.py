@@ -10,12 +10,11 @@ from seal_env.agents.base import Info
 from seal_env.agents.lm.text_styles import TOOL_CALL_STYLE, style_messages
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
-from seal_env.self_edits.call_forms.cursor import UnreadableError
 from seal_env.self_edits.call_forms.table import first_mark
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages
-from seal_env.self_edits.thoughts import after_thoughts, has_thought
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
+from seal_env.thoughts import UnreadableError, after_thoughts, has_thought
 from seal_env.tools.base import Tool
 from seal_env.types import Message
 

@@ -20,8 +20,8 @@ from seal_env.experiments.open_run import new_path
 from seal_env.options import Options
 from seal_env.registration import environments
 from seal_env.report.tracker import SERVICES
-from seal_env.self_edits.untrusted_json import WHITE_SPACE
 from seal_env.settings import Settings
+from seal_env.thoughts import WHITE_SPACE
 
 DEFAULT_ENVIRONMENT: Final = "SEAL-ARC-v0"
 DEFAULT_AGENT: Final = "random"

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from seal_env.self_edits.call_forms.cursor import Cursor, UnreadableError
+from seal_env.self_edits.call_forms.cursor import Cursor
 from seal_env.self_edits.call_forms.json_calls import sequence
 from seal_env.self_edits.call_forms.table import begins_with_call, first_mark, read_calls
-from seal_env.self_edits.thoughts import after_thoughts, has_thought
-from seal_env.self_edits.untrusted_json import JSON, WHITE_SPACE, check_length, cut, loads, plain, shown
+from seal_env.self_edits.untrusted_json import JSON, check_length, cut, loads, plain, shown
+from seal_env.thoughts import WHITE_SPACE, UnreadableError, after_thoughts, has_thought
 from seal_env.tools.registry import MAX_CALLS
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 

@@ -13,13 +13,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from seal_env.self_edits.call_forms.cursor import UnreadableError
 from seal_env.self_edits.calls_in_words import sign_of_no_text
 from seal_env.self_edits.parse_calls import CALL_FORM, has_fence, holds_a_call, invalid, parse
 from seal_env.self_edits.refusals import is_refusal
 from seal_env.self_edits.talk import without_talk
-from seal_env.self_edits.thoughts import after_thoughts
 from seal_env.self_edits.untrusted_json import check_length, check_unicode, shown
+from seal_env.thoughts import UnreadableError, after_thoughts
 from seal_env.tools.common.finetune import FINETUNE
 from seal_env.tools.registry import MAX_CALLS
 from seal_env.tools.text.documents import MAX_CHARACTERS, MAX_TEXTS

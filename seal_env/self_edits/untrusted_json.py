@@ -11,6 +11,8 @@ import math
 import re
 from typing import Any, TypeAlias
 
+from seal_env.thoughts import WHITE_SPACE
+
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 MAX_CHARACTERS = 65_536
@@ -19,10 +21,6 @@ MAX_NUMBER_CHARACTERS = 64
 MAX_VALUES = 8_192
 """Most values in an object that arrives already parsed."""
 
-WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
-    map(chr, range(0x2000, 0x200C))
-)
-"""What may stand around JSON: Unicode's white space, and what looks like none (byte order mark, zero-width space)."""
 _STRINGS_AND_OTHER = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[^\[\]{}"]++', re.DOTALL)
 
 

@@ -20,7 +20,7 @@ from seal_env.errors import PolicyError, SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, share
 from seal_env.inner_loop.model.memory import in_halves
 from seal_env.self_edits.call_forms.table import first_mark
-from seal_env.self_edits.thoughts import has_thought
+from seal_env.thoughts import has_thought
 
 
 class PolicyModel:

@@ -12,7 +12,7 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.prompt import chat_messages, example_action
-from seal_env.self_edits.thoughts import opened_thought
+from seal_env.thoughts import opened_thought
 from seal_env.tools.registry import openai_tools
 from seal_env.types import InvalidSelfEdit, Query
 

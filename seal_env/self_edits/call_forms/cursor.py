@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from seal_env.self_edits.untrusted_json import JSON, WHITE_SPACE, loads, shown
+from seal_env.self_edits.untrusted_json import JSON, loads, shown
+from seal_env.thoughts import SPACE, UnreadableError, end_of_json
 
 Call = dict[str, JSON]
 """A call as its form has it: an object that `parse_calls` reads."""
 
-SPACE = re.compile(rf"[{WHITE_SPACE}]*+")
 NAME = re.compile(r"[A-Za-z_][\w.\-]*+")
-_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
 
 
 _NO_WORDS = re.compile(
@@ -20,10 +19,6 @@ _NO_WORDS = re.compile(
     r"|(?m:^[ \t]*+(?i:action(?: input)?:))"
 )
 """What words between calls never have: parts of a call of any form, or the beginning of one."""
-
-
-class UnreadableError(ValueError):
-    """A tool call that cannot be read, or text in which one may be lost."""
 
 
 class Cursor:
@@ -113,16 +108,9 @@ class Cursor:
 
 def json_end(text: str, start: int) -> int:
     """Index behind the object or list that begins at `start`, by its brackets; UnreadableError if they do not match."""
-    depth = 0
-    for found in _STRUCTURE.finditer(text, start):
-        if found[0] in ("{", "["):
-            depth += 1
-        elif found[0] in ("}", "]"):
-            depth -= 1
-        elif found[0] == '"':
-            break
-        if depth == 0:
-            return found.end()
+    end = end_of_json(text, start)
+    if end is not None:
+        return end
     raise UnreadableError(f"its JSON is not complete: {shown(text[start : start + 40], 30)}")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from seal_env.self_edits.call_forms.cursor import Call, Cursor, UnreadableError, check_words, either_bar, objects
+from seal_env.self_edits.call_forms.cursor import Call, Cursor, check_words, either_bar, objects
+from seal_env.thoughts import UnreadableError
 
 _SEPARATORS = (";", ",")
 _CALL_ID = re.compile(r"\[CALL_ID\]\w*+")

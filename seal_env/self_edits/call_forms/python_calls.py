@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-from seal_env.self_edits.call_forms.cursor import Call, Cursor, UnreadableError, objects
+from seal_env.self_edits.call_forms.cursor import Call, Cursor, objects
 from seal_env.self_edits.untrusted_json import loads
+from seal_env.thoughts import UnreadableError
 
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from seal_env.self_edits.call_forms import json_calls, python_calls, tag_calls
 from seal_env.self_edits.call_forms.cursor import Call, Cursor, check_words, either_bar
-from seal_env.self_edits.thoughts import ANSWER, ANSWER_MARKS, THOUGHT, end_of_thought
+from seal_env.thoughts import ANSWER, ANSWER_MARKS, THOUGHT, end_of_thought
 
 Read = Callable[[Cursor], list[Call]]
 """Reads from behind the mark with which a form begins to the end of what it began."""

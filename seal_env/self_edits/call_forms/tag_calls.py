@@ -11,8 +11,9 @@ import json
 import re
 
 from seal_env.self_edits.call_forms import json_calls
-from seal_env.self_edits.call_forms.cursor import NAME, Call, Cursor, UnreadableError, either_bar
-from seal_env.self_edits.untrusted_json import JSON, WHITE_SPACE, loads, shown
+from seal_env.self_edits.call_forms.cursor import NAME, Call, Cursor, either_bar
+from seal_env.self_edits.untrusted_json import JSON, loads, shown
+from seal_env.thoughts import WHITE_SPACE, UnreadableError
 
 _WORDS: dict[str, JSON] = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 _NUMBER = re.compile(r"-?[0-9][0-9.eE+\-]*+")

@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from seal_env.thoughts import UnreadableError, after_thoughts, has_thought
+
 LONGEST: Final = 4_000
 """Characters of an answer after its thoughts; a longer one has no verdict."""
 
-_MARKS: Final = r"think|thinking|thought|reasoning|scratch_?pad"
-_THOUGHT_BEGINS: Final = re.compile(rf"<(?:{_MARKS})>|\[THINK\]|◁think▷", re.IGNORECASE)
-_THOUGHT_ENDS: Final = re.compile(rf"</(?:{_MARKS})>|\[/THINK\]|◁/think▷", re.IGNORECASE)
 _FENCE: Final = re.compile(r"```\w*\s*+(.*?)```", re.DOTALL)
 _OBJECT: Final = re.compile(r"\{[^{}]*+\}")
 _MARKUP: Final = re.compile(r"</?\w++>|\\boxed|[*_`{}\[\]#|~$]")
@@ -67,8 +66,11 @@ _FOR: Final = re.compile(r"\b(?:yes|yep|yeah|yup)\b", re.IGNORECASE)
 
 def read_verdict(text: str) -> bool | None:
     """True for yes and False for no; None for anything else. Thoughts, fences and markup around the verdict do not count."""
-    plain = _THOUGHT_ENDS.split(text)[-1].strip()
-    if len(plain) > LONGEST or _THOUGHT_BEGINS.search(plain):
+    try:
+        plain = after_thoughts(text)
+    except UnreadableError:
+        return None
+    if len(plain) > LONGEST or has_thought(plain):
         return None
     fenced = _FENCE.findall(plain)
     plain = fenced[0].strip() if len(fenced) == 1 else plain

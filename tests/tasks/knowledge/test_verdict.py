@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
+from seal_env.agents.lm.chat import as_action
 from seal_env.tasks.knowledge.grading.verdict import read_verdict
 
 YES = (
@@ -153,3 +156,19 @@ def test_long_answers_take_no_time() -> None:
     began = time.perf_counter()
     assert [read_verdict(text) for text in LONG] == [None] * len(LONG)
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    "thought",
+    [
+        "<think>no</think>",
+        "no</think>",
+        "<seed:think>no</seed:think>",
+        "<|channel|>analysis<|message|>no<|end|><|start|>assistant<|channel|>final<|message|>",
+        "Here is my thought process: no. Here is my response:",
+    ],
+)
+def test_thoughts_are_told_from_an_answer_as_those_of_a_policy_are(thought: str) -> None:
+    assert as_action(f"{thought}Yes.") == "Yes."
+    assert read_verdict(f"{thought}Yes.") is True
+    assert read_verdict(f"Yes.{thought.partition('no')[0]}") is (None if thought.partition("no")[0] else True)

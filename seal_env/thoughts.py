@@ -1,8 +1,8 @@
 """What a model thinks before it answers, and the answer after it.
 
-The one place that knows how thoughts are marked. They end where their closing mark says so, or the answer was cut off; a
-closing mark alone ends a thought that the prompt had opened. Within JSON with which a text begins there are no marks, so
-that those in its strings stay there.
+The one place that knows how thoughts are marked, for policies and judges. They end where their closing mark says so, or
+the answer was cut off; a closing mark alone ends a thought that the prompt had opened. Within JSON with which a text begins
+there are no marks, so that those in its strings stay there.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from seal_env.self_edits.call_forms.cursor import SPACE, UnreadableError, json_end
-from seal_env.self_edits.untrusted_json import WHITE_SPACE
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u2060\u3000\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200C))
+)
+"""What may stand around JSON: Unicode's white space, and what looks like none (byte order mark, zero-width space)."""
+SPACE = re.compile(rf"[{WHITE_SPACE}]*+")
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
 
 _PAIRS = {
     "<think>": "</think>",
@@ -66,6 +70,10 @@ END_TOKENS = (
     *("<|assistant_end|>", "<|endofturn|>", "<|endofresponse|>", "[|endofturn|]", "<seed:eos>", "<|im_middle|>"),
     *("<|tool_response>", "<|eom|>"),
 )
+
+
+class UnreadableError(ValueError):
+    """A text of a model that cannot be read: a tool call, or what may hide one."""
 
 
 def _any_of(marks: Iterable[str]) -> str:
@@ -151,10 +159,23 @@ def _past_json(text: str, position: int) -> int:
     """Index behind the JSON that begins here; that of the end if it does not end; the same if there is none."""
     if not text.startswith(("[", "{"), position):
         return position
-    try:
-        return json_end(text, position)
-    except UnreadableError:
-        return len(text)
+    end = end_of_json(text, position)
+    return len(text) if end is None else end
+
+
+def end_of_json(text: str, start: int) -> int | None:
+    """Index behind the object or list that begins at `start`, by its brackets; None if they do not match."""
+    depth = 0
+    for found in _STRUCTURE.finditer(text, start):
+        if found[0] in ("{", "["):
+            depth += 1
+        elif found[0] in ("}", "]"):
+            depth -= 1
+        elif found[0] == '"':
+            break
+        if depth == 0:
+            return found.end()
+    return None
 
 
 def _end(text: str) -> int:
