@@ -52,7 +52,7 @@ class Settings(Options):
     """Number type of the base model's weights: auto (bfloat16 on CUDA, else float32), float32 or bfloat16. Adapters are
     trained in float32 always."""
     revision: str | None = None
-    """Branch, tag or commit of a model from the Hugging Face hub; None is its main branch. Other models have no revisions."""
+    """Branch, tag or commit of a model from the Hugging Face hub; None is its main branch. Other models have none."""
     chat_template_kwargs: JsonText = "{}"
     """Arguments of the base model's chat template, as a JSON object: {"enable_thinking": false}. An argument that the
     template does not use is an error."""
