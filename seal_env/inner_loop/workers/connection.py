@@ -25,13 +25,11 @@ def import_ray() -> Any:
     return ray
 
 
-def connect(address: str, cpus: float, gpus: float) -> bool:
+def connect(address: str) -> bool:
     """Connect this process to Ray, unless it is connected already.
 
     Args:
         address: `local` starts Ray on this machine.
-        cpus: CPU cores that Ray on this machine must have, be they there or not.
-        gpus: GPUs that it must have if they are not found; 0 takes those that are.
 
     Returns:
         Whether `disconnect` has to be called.
@@ -47,7 +45,7 @@ def connect(address: str, cpus: float, gpus: float) -> bool:
         if ray.is_initialized() and not _USERS:
             return False
         if not ray.is_initialized():
-            _init(ray, address, cpus, gpus)
+            _init(ray, address)
         _USERS += 1
         return True
 
@@ -61,12 +59,10 @@ def disconnect() -> None:
             import_ray().shutdown()
 
 
-def _init(ray: Any, address: str, cpus: float, gpus: float) -> None:
+def _init(ray: Any, address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        options |= {"num_cpus": max(os.cpu_count() or 1, int(cpus) + (cpus > int(cpus)))}
         options |= {"object_store_memory": STORE_BYTES, "include_dashboard": False}
-        options |= {"num_gpus": int(gpus)} if gpus else {}
     try:
         ray.init(address=address, **options)
     except Exception as error:  # of several classes

@@ -126,16 +126,18 @@ class RayInnerLoop(WrappedInnerLoop):
 
     def _start(self) -> Session:
         plan, actor = self._plan, self._plan.actor
-        count, wanted = plan.count or 1, actor.num_gpus or 0
-        connected = connect(plan.address, count * actor.num_cpus, 0)
+        connected = connect(plan.address)
+        own = connected and plan.address == LOCAL
         try:
             there = import_ray().cluster_resources()
             on_gpu = self._model.device == "cuda" or (self._model.device == "auto" and there.get("GPU", 0) > 0)
-            gpus = float(on_gpu) if actor.num_gpus is None else wanted
+            gpus = float(on_gpu) if actor.num_gpus is None else actor.num_gpus
             if plan.address == LOCAL:
                 _check_room(there, {"CPU": actor.num_cpus, "GPU": gpus, **actor.resources})
             count = plan.count or _fitting(there, actor.num_cpus, gpus)
-            make = partial(RayTransport, count=count, model=self._model, options=actor, gpus=gpus, connected=connected)
+            make = partial(
+                RayTransport, count=count, model=self._model, options=actor, gpus=gpus, connected=connected, own=own
+            )
             return Session(make, count, STEP_TOKENS["cuda" if on_gpu else "cpu"])
         except BaseException:
             if connected:
@@ -145,7 +147,7 @@ class RayInnerLoop(WrappedInnerLoop):
     def _wanted(self) -> str:
         there = import_ray().cluster_resources()
         has = ", ".join(f"{name} {there.get(name, 0):g}" for name in ("CPU", "GPU"))
-        return f"each asks for {self._plan.actor.as_given(self._plan.actor.num_gpus or 0)}, and the cluster has {has}"
+        return f"each asks for {self._plan.actor.model_dump(exclude_none=True)}, and the cluster has {has}"
 
 
 def make_ray_inner_loop(model: WorkerModel, plan: WorkerPlan) -> RayInnerLoop:

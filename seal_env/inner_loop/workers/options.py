@@ -47,10 +47,10 @@ class ActorOptions(Options):
         """Threads of torch."""
         return max(1, int(self.num_cpus))
 
-    def as_given(self, gpus: float) -> dict[str, Any]:
-        """Options of an actor. gpus: those of each."""
+    def as_given(self, cpus: float, gpus: float) -> dict[str, Any]:
+        """Options of an actor, for which Ray sets aside so many CPU cores and GPUs."""
         given = self.model_dump(exclude_none=True, exclude_defaults=True)
-        return given | {"num_cpus": self.num_cpus, "num_gpus": gpus}
+        return given | {"num_cpus": cpus, "num_gpus": gpus}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class RayTransport:
         options: What Ray gives each.
         gpus: GPUs of each.
         connected: Whether the connection to Ray ends with this transport.
+        own: Whether Ray runs on this machine for us; CPU cores are then not set aside, so that a second inner loop, whose
+            workers have nothing to do while those of the first have, waits for none.
 
     Raises:
         SettingError: Ray does not take the options.
@@ -45,15 +47,17 @@ class RayTransport:
         options: ActorOptions,
         gpus: float,
         connected: bool,
+        own: bool,
     ) -> None:
         self._ray, self._report, self._connected = import_ray(), report, connected
+        given = options.as_given(0 if own else options.num_cpus, gpus)
         try:
             kind = self._ray.remote(self.actor)
-            kind = kind.options(max_restarts=-1, max_task_retries=0, max_concurrency=2, **options.as_given(gpus))
+            kind = kind.options(max_restarts=-1, max_task_retries=0, max_concurrency=2, **given)
             self._actors = [kind.remote(model, options.threads) for _ in range(count)]
             self._lives = [0] * count
         except (ValueError, TypeError) as error:
-            raise SettingError("worker_options", str(options.as_given(gpus)), f"options of a Ray actor ({error})") from error
+            raise SettingError("worker_options", str(given), f"options of a Ray actor ({error})") from error
 
     def place(self, worker: int) -> None:
         """See Transport."""

@@ -23,7 +23,7 @@ class Session:
 
     def __init__(self, open_transport: Callable[[Callable[[Event], None]], Transport], count: int, step_tokens: int) -> None:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._transport = open_transport(lambda event: self._queue.put(partial(self._dispatcher.handle, event)))
+        self._transport = open_transport(lambda event: self._queue.put(partial(self._handle, event)))
         self._dispatcher = Dispatcher(self._transport, count, step_tokens)
         self._thread = Thread(target=self._serve, name="seal-env workers", daemon=True)
         self._thread.start()
@@ -59,6 +59,9 @@ class Session:
         self._thread.join()
         self._dispatcher.fail(RuntimeError("the workers were closed while they ran jobs"))
         self._transport.close()
+
+    def _handle(self, event: Event) -> None:
+        self._dispatcher.handle(event)
 
     def _serve(self) -> None:
         while (work := self._queue.get()) is not None:

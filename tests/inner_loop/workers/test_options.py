@@ -57,7 +57,7 @@ def test_a_setting_that_is_not_legal_is_named(given: dict[str, Any], field: str)
 def test_legal_settings_make_a_plan(address: str) -> None:
     used = Settings.resolve(inner_loop="ray", workers=4, ray_address=address, worker_options={"num_gpus": 0.5})
     assert used.worker_plan == WorkerPlan(4, address, '{"num_gpus": 0.5}')
-    assert used.worker_plan.actor.as_given(0.5) == {"num_cpus": 1, "num_gpus": 0.5}
+    assert used.worker_plan.actor.as_given(0, 0.5) == {"num_cpus": 0, "num_gpus": 0.5}
 
 
 @pytest.mark.parametrize("setting", [{"inner_loop": "ray"}, {"device": "cuda:all"}])
