@@ -21,6 +21,7 @@ from seal_env.agents.baselines.fixed import FINETUNE_ONLY, FixedAgent
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
+from seal_env.inner_loop.tokens import token_cache
 from seal_env.settings import Settings
 
 MIB: Final = 2**20
@@ -28,6 +29,8 @@ MOST_MIB: Final = 30.0
 """Growth of memory that counts as none: of a process's own caches, which are bounded."""
 WARM_SHARE: Final = 0.25
 TOGETHER: Final = 100
+CACHED_TOKENS: Final = 100_000
+"""Of the soak's cache of tokens, so that it is full before memory is compared."""
 LIMIT_SECONDS: Final = 3600.0
 _FLAGS: Final = {f"use_{name}_augmentations": name == "basic" for name in ("basic", "size", "chain", "repeat")}
 SELF_EDIT: Final = json.dumps([{"name": "augment", "arguments": _FLAGS}, {"name": "finetune", "arguments": {}}])
@@ -65,6 +68,7 @@ def cycles(count: int) -> Iterator[dict[str, float]]:
 
 def soak(count: int) -> Iterator[dict[str, float]]:
     """Episodes of `mini`, TOGETHER at a time, each with an update of its own; what the process has after each batch."""
+    token_cache.CACHED_TOKENS = CACHED_TOKENS
     small = {"max_examples": 2, "default_num_epochs": 1, "max_turns": 1}
     runtime = Runtime(Settings.resolve(subset="mini-train", cache="off", decode="never", **small))
     runtime.load()
