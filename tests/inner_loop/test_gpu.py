@@ -110,7 +110,8 @@ def test_batched_loop_uses_the_kernels_of_the_gpu() -> None:
     assert all(find_kernels(name, model.base.device) for name in SWITCHES)
     assert model.trims
     assert isinstance(stack.products, AllAtOnce)
-    assert isinstance(attention_over(pack([Piece([1, 2, 3], 3, 0)], model.base.device)), VariableLengthAttention)
+    packed = pack([Piece([1, 2, 3], 3, 0)], model.base.device)
+    assert isinstance(attention_over(packed, torch.bfloat16), VariableLengthAttention)
     assert (stack.weights.dtype, stack.by_layer[stack.shapes[0].name][0].dtype) == (torch.float32, torch.bfloat16)
 
 
