@@ -26,7 +26,7 @@ from benchmarks.common import make_parser
 from benchmarks.inner_loop.jobs import PRESETS, make_cases
 from benchmarks.inner_loop.kernels import wait_for
 from benchmarks.inner_loop.measure import small_job
-from benchmarks.inner_loop.quick import Measurement, draw_base, tiny
+from benchmarks.inner_loop.quick import Measurement, make_base, tiny
 from benchmarks.inner_loop.steps import Steps, take_steps
 from seal_env.inner_loop.batched import graphs
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
@@ -104,8 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measurement = Measurement(tiny(preset) if given.tiny else preset, given.json, given)
     warnings.simplefilter("always", RuntimeWarning)
     with tempfile.TemporaryDirectory(prefix="seal-inner-loop-") as folder, measurement.part("all"):
-        base = draw_base(measurement.preset, Path(folder), measurement)
-        cases = make_cases(measurement.preset, folder, max(given.in_call), given.seed)
+        base, name = make_base(measurement.preset, Path(folder), measurement)
+        cases = make_cases(measurement.preset, name, max(given.in_call), given.seed)
         for count in given.in_call:
             if measurement.left > 0:
                 with measurement.part(f"K={count}"):

@@ -31,7 +31,7 @@ from benchmarks.common import make_parser, new_document, write
 from benchmarks.inner_loop import kernels
 from benchmarks.inner_loop.fused_kernels import fused_kernels
 from benchmarks.inner_loop.hardware import matmul_peak, peak_memory
-from benchmarks.inner_loop.jobs import PRESETS, Case, Preset, make_cases
+from benchmarks.inner_loop.jobs import PRESETS, Case, Preset, make_cases, model_of
 from benchmarks.inner_loop.measure import job_of, small_job
 from benchmarks.inner_loop.rows import ROWS, PublishedRecipe, RowSpec, batched
 from benchmarks.inner_loop.shapes import draw_model
@@ -39,7 +39,7 @@ from benchmarks.inner_loop.steps import measure_steps, milliseconds_without
 from seal_env.inner_loop.batched.kernels import SWITCHES
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.devices import choose_device
-from seal_env.inner_loop.model.frozen_lm import FrozenLM
+from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.types import UpdateResult
 
 TINY_SHAPE = {
@@ -61,7 +61,7 @@ class Measurement:
 
     def __init__(self, preset: Preset, path: Path, given: argparse.Namespace) -> None:
         self.preset, self.path = preset, path
-        self.device = choose_device("auto")
+        self.device = choose_device("cpu" if preset.device == "cpu" else "auto")
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         self.document = new_document(given, str(self.device)) | {"preset": preset.name, "rows": {}, "failures": {}}
         self.peak = math.nan
@@ -111,14 +111,17 @@ def _rounded(found: Any) -> Any:
     return [_rounded(each) for each in found] if isinstance(found, list) else found
 
 
-def draw_base(preset: Preset, folder: Path, measurement: Measurement) -> FrozenLM:
-    """The preset's model on the device; its config and tokenizer, which the making of jobs reads, in `folder`."""
-    assert preset.shape is not None
+def make_base(preset: Preset, folder: Path, measurement: Measurement) -> tuple[FrozenLM, str]:
+    """The preset's model on the device, and its name or the folder where the making of jobs finds config and tokenizer."""
+    if preset.shape is None:
+        name = model_of(preset, folder, str(measurement.device))
+        return load_base_model(name, str(measurement.device)), name
     model, tokenizer = draw_model(preset.shape, str(measurement.device), measurement.dtype)
     model.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     model.requires_grad_(False).eval()
-    return FrozenLM(preset.name, model, tokenizer, measurement.device, int(model.config.max_position_embeddings))
+    longest = int(model.config.max_position_embeddings)
+    return FrozenLM(preset.name, model, tokenizer, measurement.device, longest), str(folder)
 
 
 def measure_kernels(measurement: Measurement) -> None:
@@ -239,10 +242,10 @@ def measure(measurement: Measurement, given: argparse.Namespace, folder: Path) -
     preset, device = measurement.preset, measurement.device
     measure_kernels(measurement)
     with measurement.part("model"):
-        base = draw_base(preset, folder, measurement)
+        base, name = make_base(preset, folder, measurement)
         kernels.wait_for(device)
     with measurement.part("jobs"):
-        cases = make_cases(preset, str(folder), given.edits, given.seed)
+        cases = make_cases(preset, name, given.edits, given.seed)
         measurement.note("tokens_per_self_edit", [case.tokens for case in cases])
     with measurement.part("logit_errors"):
         measurement.note("logit_errors", kernels.logit_errors(base))
@@ -271,9 +274,10 @@ def measure(measurement: Measurement, given: argparse.Namespace, folder: Path) -
 
 def tiny(preset: Preset) -> Preset:
     """The preset with a very small model and few examples, which a CPU does in seconds."""
-    assert preset.shape is not None
-    heads = {"head_dim": 16} if "head_dim" in preset.shape else {}
     settings = {**preset.settings, "max_examples": TINY_EXAMPLES}
+    if preset.shape is None:
+        return replace(preset, settings=settings)
+    heads = {"head_dim": 16} if "head_dim" in preset.shape else {}
     return replace(
         preset, shape={**preset.shape, **TINY_SHAPE, **heads}, settings=settings, pad_to=preset.pad_to and TINY_PAD
     )
@@ -281,9 +285,8 @@ def tiny(preset: Preset) -> Preset:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line. Exit status 1 if a part failed."""
-    shaped = [name for name, preset in PRESETS.items() if preset.shape is not None]
     parser = make_parser(__doc__, "inner-loop-quick")
-    parser.add_argument("--preset", default="llama-1b", choices=shaped)
+    parser.add_argument("--preset", default="llama-1b", choices=PRESETS)
     parser.add_argument("--edits", type=int, default=16, help="self-edits of the first row")
     parser.add_argument("--published-edits", type=int, default=2, help="self-edits of R0")
     parser.add_argument("--in-call", type=int, nargs="+", default=[16, 8, 1], metavar="N", help="rows of the batched loop")

@@ -47,8 +47,9 @@ def first_gradients(base: FrozenLM, profile: str) -> tuple[TrainingSlots, torch.
 def test_gradients_are_those_of_all_positions(
     profile: str, products: type, base: FrozenLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, losses, gradients = first_gradients(base, profile)
-    monkeypatch.setattr(last_layer, "WIDE", 0)
+    with monkeypatch.context() as untrimmed:
+        untrimmed.setattr(last_layer, "LEFT_OUT", {"trim"})
+        whole, losses, gradients = first_gradients(base, profile)
     monkeypatch.setattr(lora, "choose_products", lambda *_: products())
     seen: list[Any] = []
 
@@ -67,15 +68,14 @@ def test_gradients_are_those_of_all_positions(
 
 
 def test_updates_are_those_of_all_positions(base: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = BatchedInnerLoop(base).run(JOBS[:4])
-    monkeypatch.setattr(last_layer, "WIDE", 0)
+    with monkeypatch.context() as untrimmed:
+        untrimmed.setattr(last_layer, "LEFT_OUT", {"trim"})
+        expected = BatchedInnerLoop(base).run(JOBS[:4])
     for ours, theirs in zip(BatchedInnerLoop(base).run(JOBS[:4]), expected, strict=True):
         assert_same(ours, theirs)
 
 
-def test_models_of_other_kinds_and_narrow_ones_keep_their_layer(tiny_models: dict[str, str], monkeypatch: Any) -> None:
-    assert not PackedModel(load_base_model("seal-tiny", "cpu"), SPEC).trims
-    monkeypatch.setattr(last_layer, "WIDE", 0)
+def test_models_of_other_kinds_keep_their_layer(tiny_models: dict[str, str], monkeypatch: Any) -> None:
     assert not PackedModel(load_base_model(tiny_models["gpt2"], "cpu"), SPEC).trims
     llama = load_base_model(tiny_models["llama"], "cpu")
     assert PackedModel(llama, SPEC).trims

@@ -21,10 +21,6 @@ KNOWN_LAYERS = ("LlamaDecoderLayer", "MistralDecoderLayer", "Qwen2DecoderLayer",
 """transformers' layers that are attention and then a part that treats each position alone, both with a sum around."""
 
 
-WIDE = 512
-"""Models of this width are trimmed on a CPU as well."""
-
-
 @dataclass(frozen=True)
 class Chosen:
     """The positions of a pass that go on, [N] in ascending order, and the pass with these tokens alone."""
@@ -50,20 +46,19 @@ def choose_positions(packed: Packed, positions: Sequence[int], tensor: torch.Ten
     return Chosen(tensor, replace(packed, spans=spans, ends=ends))
 
 
-def trim_last_layer(decoder: Any, current: Any, device: torch.device) -> bool:
+def trim_last_layer(decoder: Any, current: Any) -> bool:
     """Have a decoder's last layer go on with `current.chosen`, if it is not None.
 
-    False for a layer of an unknown kind, and for narrow models on a CPU, whose results the order of summation would change.
+    False for a layer of an unknown kind. Sums over fewer positions may round differently.
 
     Args:
         decoder: transformers' decoder; changed in place.
         current: Has the attributes `chosen` and `packed`; the latter becomes the pass at the chosen positions.
-        device: Where it is.
     """
     layer = getattr(decoder, "layers", [None])[-1]
     if type(layer).__name__ not in KNOWN_LAYERS or not type(layer).__module__.startswith("transformers."):
         return False
-    if "trim" in LEFT_OUT or (device.type == "cpu" and decoder.config.hidden_size < WIDE):
+    if "trim" in LEFT_OUT:
         return False
 
     def forward(self: Any, hidden_states: torch.Tensor, **named: Any) -> torch.Tensor:

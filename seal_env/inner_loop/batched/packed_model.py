@@ -108,7 +108,7 @@ class PackedReader:
         elif base.device.type == "cpu":
             fuse_on_cpu(self.model)
         self.decoder: Any = text_decoder(self.model)
-        self.trims = trim_last_layer(self.decoder, self.current, base.device)
+        self.trims = trim_last_layer(self.decoder, self.current)
         head = self.model.get_output_embeddings()
         if getattr(head, "bias", None) is not None:
             raise ModelError(

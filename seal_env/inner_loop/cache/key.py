@@ -15,7 +15,7 @@ from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.types import Query, UpdateJob
 
-ENGINE_VERSION = 3
+ENGINE_VERSION = 4
 """To be raised with every change to an inner loop that changes a number in a result, so that older results are not used."""
 
 LIBRARIES = ("torch", "transformers", "peft")
