@@ -6,13 +6,14 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from seal_env.inner_loop.workers.options import WorkerModel
 from seal_env.types import InnerLoop, UpdateJob, UpdateResult
+
+WATCH_SECONDS: Final = 1.0
 
 
 class InnerLoopActor:
@@ -26,19 +27,24 @@ class InnerLoopActor:
     def __init__(self, model: WorkerModel, threads: int) -> None:
         self._model, self._threads = model, threads
         self._inner_loop: InnerLoop | None = None
+        self._watching = object()
 
     def process(self) -> int:
         """Id of the process."""
         return os.getpid()
 
     def watch(self) -> None:
-        """Never returns: whoever waits for it hears of the end of the process at once, even if it has nothing to do.
+        """Whoever waits for it hears of the end of the process at once, even if it has nothing to do.
 
-        Ends the process once that which started it is gone, as it is when a driver with Ray of its own is killed.
+        Ends the process once that which started it is gone, as it is when a driver with Ray of its own is killed. A later
+        call takes its place: there is one whenever the driver reaches a process again that it had thought dead.
         """
-        parent = os.getppid()
+        parent, mine = os.getppid(), object()
+        self._watching = mine
         while os.getppid() == parent:
-            time.sleep(1)
+            time.sleep(WATCH_SECONDS)
+            if self._watching is not mine:
+                return
         os._exit(1)
 
     def load(self) -> dict[str, Any]:
@@ -77,8 +83,11 @@ def run_and_move(inner_loop: InnerLoop, jobs: Sequence[UpdateJob]) -> list[Updat
         if result.adapter is None or job.save_to is None:
             results.append(result)
             continue
-        with suppress(OSError):  # not empty
+        try:
             os.rename(result.adapter, job.save_to)
-        shutil.rmtree(result.adapter, ignore_errors=True)
+        except OSError:
+            if not (job.save_to.is_dir() and any(job.save_to.iterdir())):
+                raise
+            shutil.rmtree(result.adapter, ignore_errors=True)
         results.append(replace(result, adapter=job.save_to))
     return results

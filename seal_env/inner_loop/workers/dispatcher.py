@@ -95,9 +95,10 @@ class Dispatcher:
             case Loaded(worker, identity):
                 self._loaded(worker, identity)
             case Finished(worker, results):
-                for item, result in zip(self._running.pop(worker), results, strict=True):
-                    item.order.add(item.number, result)
+                batch = self._running.pop(worker)
                 self._free.append(worker)
+                for item, result in zip(batch, results, strict=True):
+                    item.order.add(item.number, result)
             case Raised(worker, error):
                 self._raised(worker, error)
             case Died(worker, reason, for_good):
@@ -112,13 +113,18 @@ class Dispatcher:
         self._waiting.clear()
 
     def _dispatch(self) -> None:
-        while self._free and self._waiting:
-            worker = self._free.popleft()
-            self._running[worker] = batch = self._next_batch()
-            self._transport.send(worker, [item.order.jobs[item.number] for item in batch])
         for order in [each for each in self._orders if each.is_over or (not each.jobs and self.identity is not None)]:
             order.end("")  # nothing is open, or it waited for the first worker alone
             self.withdraw(order)
+        while self._free and self._waiting:
+            worker = self._free.popleft()
+            batch = self._next_batch()
+            try:
+                self._transport.send(worker, [item.order.jobs[item.number] for item in batch])
+            except Exception:
+                self._free.append(worker)
+                raise
+            self._running[worker] = batch
 
     def _next_batch(self) -> list[_Item]:
         batch, step, total = [self._waiting.popleft()], 0, 0

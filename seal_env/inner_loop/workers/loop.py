@@ -27,6 +27,7 @@ STEP_TOKENS: Final = {"cpu": 2048, "cuda": 32768}
 """Tokens of a pass beyond which a batch gains nothing."""
 PATIENCE_SECONDS: Final = 60.0
 """After so long without any worker a line says what they wait for."""
+SHUT_DOWN: Final = "ray.shutdown() was called in this process while workers ran jobs"
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class RayInnerLoop(WrappedInnerLoop):
         Raises:
             SettingError: Ray's address or options are not legal, or the machine cannot give a worker what it asks for.
             ModelError: No worker can load the model.
-            UpdateError: No worker can be started.
+            UpdateError: No worker can be started, or Ray was shut down meanwhile.
             MissingExtraError: Ray is not installed.
         """
         if not jobs:
@@ -91,6 +92,8 @@ class RayInnerLoop(WrappedInnerLoop):
         session.submit(order)
         try:
             while not order.wait(PATIENCE_SECONDS):
+                if not import_ray().is_initialized():
+                    raise UpdateError(SHUT_DOWN)
                 if not session.ready:
                     logger.warning("no worker has answered yet: %s", self._wanted())
         finally:
@@ -118,7 +121,7 @@ class RayInnerLoop(WrappedInnerLoop):
         with self._turn.held():
             if is_fork():
                 raise UpdateError("a forked process cannot use Ray: start processes by 'spawn' or 'forkserver'")
-            if self._session is not None and self._session.is_lost:
+            if self._session is not None and (self._session.is_lost or not import_ray().is_initialized()):
                 self.close()
             if self._session is None:
                 self._session = self._start()

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+from typing import Final
 
+from seal_env.forking import Lock
 from seal_env.inner_loop.workers.dispatcher import Dispatcher
 from seal_env.inner_loop.workers.events import Event, Identity, Transport
 from seal_env.inner_loop.workers.order import Order
+
+CLOSED: Final = "the workers were closed while they ran jobs"
 
 
 class Session:
@@ -22,6 +26,7 @@ class Session:
     """
 
     def __init__(self, open_transport: Callable[[Callable[[Event], None]], Transport], count: int, step_tokens: int) -> None:
+        self._closed, self._turn = False, Lock()
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._transport = open_transport(lambda event: self._queue.put(partial(self._handle, event)))
         self._dispatcher = Dispatcher(self._transport, count, step_tokens)
@@ -45,8 +50,12 @@ class Session:
         return self._dispatcher.identity
 
     def submit(self, order: Order) -> None:
-        """Run an order; see `Order.wait`."""
-        self._queue.put(partial(self._dispatcher.add, order))
+        """Run an order; see `Order.wait`. If the session is closed, it raises RuntimeError at once."""
+        with self._turn.held():
+            if self._closed:
+                order.fail(RuntimeError(CLOSED))
+            else:
+                self._queue.put(partial(self._dispatcher.add, order))
 
     def withdraw(self, order: Order) -> None:
         """Forget an order, if it is not over."""
@@ -55,9 +64,11 @@ class Session:
 
     def close(self) -> None:
         """End the workers. Orders that are not over raise RuntimeError."""
-        self._queue.put(None)
+        with self._turn.held():
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
-        self._dispatcher.fail(RuntimeError("the workers were closed while they ran jobs"))
+        self._dispatcher.fail(RuntimeError(CLOSED))
         self._transport.close()
 
     def _handle(self, event: Event) -> None:

@@ -147,6 +147,12 @@ def test_what_a_worker_raises_ends_the_orders_of_its_batch_alone() -> None:
     assert other.results() == RESULTS[2:3]
 
 
+def test_jobs_of_an_order_that_raised_are_not_sent_any_more() -> None:
+    transport, dispatcher, _ = ready(1, JOBS)
+    dispatcher.handle(Raised(0, ModelError("no such layer")))
+    assert len(transport.batches) == 1
+
+
 def test_a_worker_that_dies_idle_is_placed_again_and_gets_no_job_before() -> None:
     transport, dispatcher, order = ready(2, JOBS[:1])
     dispatcher.handle(Died(1, "killed"))

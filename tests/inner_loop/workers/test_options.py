@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +17,12 @@ from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.inner_loop.model.outline import load_outline
-from seal_env.inner_loop.workers import remote
+from seal_env.inner_loop.workers import actor as worker
+from seal_env.inner_loop.workers import loop, remote
 from seal_env.inner_loop.workers.actor import InnerLoopActor, run_and_move
-from seal_env.inner_loop.workers.loop import _check_room, _fitting
+from seal_env.inner_loop.workers.loop import RayInnerLoop, _check_room, _fitting
 from seal_env.inner_loop.workers.options import ActorOptions, WorkerModel, WorkerPlan
-from seal_env.inner_loop.workers.order import load_of
+from seal_env.inner_loop.workers.order import Order, load_of
 from seal_env.inner_loop.workers.remote import place, register_remote_inner_loop
 from seal_env.settings import Settings
 from seal_env.types import Example, LoraSpec, Message, Outcome, Query, Recipe, TrainingConfig, UpdateJob, UpdateResult
@@ -171,12 +174,60 @@ class Writing:
         return results
 
 
+class AnsweringSession:
+    """Ends every order at once."""
+
+    is_lost, ready, closed = False, 1, False
+
+    def submit(self, order: Order) -> None:
+        order.end("")
+
+    def withdraw(self, order: Order) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        self.closed = True
+
+
 def test_what_is_saved_appears_whole_and_once(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     for _ in range(2):
         (result,) = run_and_move(Writing(), [job(save_to=tmp_path / "here")])  # type: ignore[arg-type]
         assert result.adapter == tmp_path / "here"
         assert sorted(path.name for path in tmp_path.rglob("*")) == ["here", "weights"]
+
+
+def test_what_cannot_be_moved_is_an_error_and_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "here").touch()
+    with pytest.raises(OSError, match="here"):
+        run_and_move(Writing(), [job(save_to=tmp_path / "here")])  # type: ignore[arg-type]
+    assert len(list(tmp_path.rglob("weights"))) == 1
+
+
+def test_a_second_watch_takes_the_place_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "WATCH_SECONDS", 0.01)
+    actor = InnerLoopActor(WorkerModel("batched", "seal-tiny", "cpu"), threads=1)
+    watches = [Thread(target=actor.watch, daemon=True) for _ in range(2)]
+    for watch in watches:
+        watch.start()
+    watches[0].join(10)
+    assert [watch.is_alive() for watch in watches] == [False, True]
+
+
+def test_workers_are_started_again_after_ray_was_shut_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions: list[AnsweringSession] = []
+    connected = [True]
+
+    def start(_: RayInnerLoop) -> AnsweringSession:
+        sessions.append(AnsweringSession())
+        return sessions[-1]
+
+    monkeypatch.setattr(loop, "import_ray", lambda: SimpleNamespace(is_initialized=lambda: connected[0]))
+    monkeypatch.setattr(RayInnerLoop, "_start", start)
+    workers = RayInnerLoop(None, None, WorkerModel("batched", "seal-tiny", "cpu"), WorkerPlan(1))  # type: ignore[arg-type]
+    for connected[0] in (True, True, False):
+        workers.run_order(Order((), ()))
+    assert [session.closed for session in sessions] == [True, False]
 
 
 def test_a_worker_says_what_its_results_depend_on_and_runs_jobs() -> None:

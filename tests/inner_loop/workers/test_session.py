@@ -98,6 +98,33 @@ def test_closing_ends_the_workers_and_whoever_waits_hears_of_it() -> None:
         order.results()
 
 
+def test_an_order_that_comes_after_the_end_hears_of_it_at_once() -> None:
+    loop = Loop(1)
+    loop.session.close()
+    order = loop.order(JOBS[:2])
+    assert order.is_over
+    with pytest.raises(RuntimeError, match="closed"):
+        order.results()
+
+
+@pytest.mark.parametrize("bug", [ValueError("too few results"), TypeError("cannot be sent")])
+def test_a_worker_whose_batch_met_a_bug_takes_the_next(bug: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(1)
+    loop.workers.gate.set()
+    loop.run(())
+    with monkeypatch.context() as patched:
+        if isinstance(bug, TypeError):
+            patched.setattr(loop.workers, "send", lambda *_: (_ for _ in ()).throw(bug))
+        else:
+            patched.setattr(loop.workers, "finish", lambda worker, _: loop.workers.report(Finished(worker, [])))
+        order = loop.order(JOBS[:1])
+        assert order.wait(10)
+        with pytest.raises(type(bug)):
+            order.results()
+    assert loop.run(JOBS[1:3]) == RESULTS[1:3]
+    loop.session.close()
+
+
 def test_a_bug_in_the_dispatcher_is_raised_where_jobs_were_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop(1)
     monkeypatch.setattr("seal_env.inner_loop.workers.dispatcher.Dispatcher._died", lambda *_: 1 / 0)
