@@ -120,7 +120,7 @@ class Episode:
         if last and len(drafting.segments) > 1:
             drafting.force_finetune()
             return self._close(outcome, reason)
-        self.over = last
+        self.over = self.over or last  # it may have failed meanwhile, by a limit of time
         return Step(reply, reward, last, False, self._info(outcome, reason))
 
     def _close(self, outcome: Outcome = Outcome.OK, reason: str = "") -> Step | PendingUpdate:

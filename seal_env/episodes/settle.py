@@ -103,7 +103,12 @@ def settle(episodes: Sequence[Episode], decisions: Sequence[Step | PendingUpdate
         cache: The base model's answers so far, to which new ones are added.
     """
     pending = Settlement(episodes, decisions, cache)
-    steps = pending.finish(episodes[0].runtime.inner_loop.run(pending.jobs) if pending.jobs else [])
+    try:
+        results = episodes[0].runtime.inner_loop.run(pending.jobs) if pending.jobs else []
+    except BaseException:
+        pending.abandon()
+        raise
+    steps = pending.finish(results)
     pending.add_to(cache)
     return steps
 
@@ -166,6 +171,10 @@ class Settlement:
             for index, (episode, decision) in enumerate(zip(self._episodes, self._decisions, strict=True))
         ]
 
+    def abandon(self) -> None:
+        """There will be no results: remove what was made for them."""
+        _remove_unused(self._jobs, {})
+
     def add_to(self, cache: BaseAnswerCache) -> None:
         """Add the base model's answers that `finish` found."""
         for key, answers in self._fresh.items():
@@ -175,7 +184,7 @@ class Settlement:
 def _remove_unused(jobs: Mapping[BaseKey | int, UpdateJob], results: Mapping[BaseKey | int, UpdateResult]) -> None:
     """Remove the directories that were made for adapters which there are none of."""
     for key, job in jobs.items():
-        if job.save_to is not None and results[key].adapter is None:
+        if job.save_to is not None and (key not in results or results[key].adapter is None):
             with suppress(OSError):
                 job.save_to.rmdir()
 

@@ -42,7 +42,11 @@ async def settle_async(
     """
     _check(episodes, engine)
     pending = Settlement(episodes, decisions, cache)
-    results = await engine.submit_all(pending.jobs)
+    try:
+        results = await engine.submit_all(pending.jobs)
+    except BaseException:
+        pending.abandon()
+        raise
     steps = await engine.in_thread(partial(pending.finish, results))
     pending.add_to(cache)
     return steps

@@ -7,6 +7,7 @@ import json
 import math
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,13 @@ class Learner(FakeInnerLoop):
         return UpdateResult(Outcome.OK, "", answers, losses_S=(1.0,) if job.learns else ())
 
 
+class BrokenInnerLoop(FakeInnerLoop):
+    """Has a bug."""
+
+    def result(self, job: UpdateJob) -> UpdateResult:
+        raise ZeroDivisionError
+
+
 def make(inner_loop: InnerLoop | None = None, **settings: Any) -> Runtime:
     given = {"subset": "mini-eval:2", "max_examples": 4, "max_turns": 1, "device": "cpu", "cache": "off", **settings}
     runtime = Runtime(Settings.resolve(**given), inner_loop)
@@ -58,6 +66,10 @@ def trained() -> Runtime:
     runtime = make()
     runtime.use(NotingInnerLoop(runtime.inner_loop))
     return runtime
+
+
+def is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
 
 
 def begun(runtime: Runtime, place: int = 0, seed: int = 3) -> Episode:
@@ -140,6 +152,19 @@ async def test_cancelled_episode_withdraws_its_jobs_and_can_be_settled_again() -
     assert len(learner.calls[0]) == 4
 
 
+async def test_no_folder_for_an_adapter_is_left_where_no_update_was_made(tmp_path: Path) -> None:
+    runtime = make(Learner(), save_adapters=str(tmp_path))
+    engine = AsyncInnerLoop(runtime.inner_loop)
+    await engine.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await play_async([begun(runtime)], ACTIONS[:1], BaseAnswerCache(9), engine)
+    assert is_empty(tmp_path)
+    runtime.use(BrokenInnerLoop())
+    with pytest.raises(ZeroDivisionError):
+        play([begun(runtime)], ACTIONS[:1], BaseAnswerCache(9))
+    assert is_empty(tmp_path)
+
+
 async def test_what_needs_no_update_needs_no_engine_that_is_open() -> None:
     runtime = make(Learner(), max_turns=2)
     engine = AsyncInnerLoop(runtime.inner_loop)
@@ -179,6 +204,19 @@ async def test_bug_in_a_grader_is_raised_where_it_happens_and_harms_no_other(mon
     assert isinstance(broken, ZeroDivisionError)
     assert not isinstance(fine, BaseException)
     assert fine[0].reward == 1.0
+
+
+def test_episode_that_failed_while_it_decided_stays_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    episode = begun(make(Learner(), max_turns=3))
+    apply = episode.drafting.apply
+
+    def slow(calls: Any) -> Any:
+        episode.fail(Outcome.ENGINE_ERROR, "the limit of time")
+        return apply(calls)
+
+    monkeypatch.setattr(episode.drafting, "apply", slow)
+    episode.decide(json.dumps(EDIT[:1]))
+    assert episode.over
 
 
 async def test_passages_of_one_episode_are_written_about_in_turn_and_learned_together() -> None:
