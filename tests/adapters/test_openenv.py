@@ -14,13 +14,18 @@ pytest.importorskip("openenv", reason="openenv is not installed: make .venv-open
 
 import httpx
 from openenv.core.generic_client import GenericEnvClient
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from seal_env.adapters.openenv.client import SealClient, SessionLostError
 from seal_env.adapters.openenv.messages import SealAction
+from seal_env.adapters.openenv.server import _bound, _listen
 from seal_env.adapters.openenv.settings import ServerSettings
 from seal_env.domains.registry import get_domain
 from seal_env.envs.env import SealEnv
 from seal_env.episodes.runtime import Runtime
+from seal_env.errors import SettingError
 from seal_env.settings import Settings
 from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 from tests.helpers.inner_loops import FakeInnerLoop, NotingInnerLoop
@@ -222,6 +227,39 @@ def test_sessions_beyond_the_limit_are_refused_and_ended_ones_make_room(address:
         env.close()
     with SealClient(address).sync() as env:
         assert env.reset(seed=0).observation.text
+
+
+def test_web_pages_of_other_sites_are_refused_and_the_servers_own_are_not(address: str) -> None:
+    for origin, status in (("https://example.org", 403), ("null", 403), (address, 200)):
+        assert httpx.get(f"{address}/metadata", headers={"Origin": origin}).status_code == status
+    with pytest.raises(InvalidStatus, match="403"), connect(f"ws{address[4:]}/ws", origin=Origin("http://evil.example")):
+        pass
+    with connect(f"ws{address[4:]}/ws", origin=Origin(address)) as socket:
+        socket.send('{"type": "state"}')
+        assert json.loads(socket.recv())["type"] == "state"
+
+
+def test_a_timeout_that_is_a_bug_is_not_taken_for_the_servers_limit(address: str, gated: GatedInnerLoop) -> None:
+    with pytest.MonkeyPatch.context() as patched, SealClient(address).sync() as env:
+        patched.setattr(gated, "run", lambda _: (_ for _ in ()).throw(TimeoutError("the disk does not answer")))
+        env.reset(seed=0)
+        with pytest.raises(RuntimeError, match="the disk does not answer"):
+            env.step(FINETUNE)
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "a..b", ""])
+def test_a_host_that_is_no_address_of_this_machine_is_named(host: str) -> None:
+    with pytest.raises(SettingError, match=r"^host="):
+        _bound(ServerSettings(host=host, port=0))
+
+
+def test_the_second_of_two_servers_that_start_at_one_port_says_so() -> None:
+    with _bound(ServerSettings(port=0)) as first:
+        settings = ServerSettings(port=first.getsockname()[1])
+        with _bound(settings) as second:
+            first.listen()
+            with pytest.raises(SettingError, match=rf"^port={settings.port} is not legal; expected one that is free"):
+                _listen(second, settings, 1)
 
 
 def test_the_generic_client_of_openenv_gets_the_same(address: str) -> None:

@@ -13,6 +13,6 @@ from seal_env.adapters.openenv.server import make_app, make_engine
 from seal_env.adapters.openenv.settings import ServerSettings
 from seal_env.settings import Settings
 
-settings = ServerSettings(**json.loads(os.environ.get("SEAL_ENV_SERVER", "{}")))
+settings = ServerSettings.checked(**json.loads(os.environ.get("SEAL_ENV_SERVER", "{}")))
 environment = Settings.resolve(**json.loads(os.environ.get("SEAL_ENV_SETTINGS", '{"subset": "mini-train"}')))
 app = make_app(make_engine(load_runtime(environment), settings), settings)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from seal_env.adapters.engine import EpisodeEngine, load_runtime
 from seal_env.adapters.openenv.messages import MAX_MESSAGE_BYTES, SealAction, SealObservation, SealState
@@ -22,7 +23,11 @@ with needs_extra("openenv"):
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
     from openenv.core.env_server.http_server import create_fastapi_app
+    from starlette.datastructures import Headers
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.websockets import WebSocketClose
 
+FOREIGN: Final = "a web page of another site may not use this server"
 SHUTDOWN_SECONDS: Final = 5
 PONG_SECONDS: Final = 600.0
 
@@ -43,7 +48,26 @@ def make_app(engine: EpisodeEngine, settings: ServerSettings) -> FastAPI:
         state_cls=SealState,
     )
     app.add_exception_handler(SealError, _as_response)
+    app.add_middleware(SameOrigin)
     return app
+
+
+class SameOrigin:
+    """Refuses what a web page of another site sends from a browser on this machine. Only browsers name an origin."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        headers = Headers(scope=scope) if scope["type"] in ("http", "websocket") else {}
+        origin = headers.get("origin")
+        if origin is None or urlsplit(origin).netloc == headers.get("host"):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(reason=FOREIGN)(scope, receive, send)
+        else:
+            await JSONResponse({"detail": FOREIGN}, status_code=403)(scope, receive, send)
 
 
 def _as_response(_: Request, error: Exception) -> JSONResponse:
@@ -85,7 +109,7 @@ async def _serve(
     )
     host, port = listening.getsockname()[:2]
     async with engine:
-        listening.listen(config.backlog)
+        _listen(listening, settings, config.backlog)
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}", engine)
         await uvicorn.Server(config).serve(sockets=[listening])
 
@@ -94,16 +118,29 @@ def _bound(settings: ServerSettings) -> socket.socket:
     """A socket at the server's address. Raises SettingError."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise SettingError("host", settings.host, f"an address of this machine ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError("host", settings.host, f"an address of this machine ({reason})") from error
     bound = socket.socket(found[0][0], socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(found[0][4])
     except OSError as error:
         bound.close()
-        raise SettingError("port", settings.port, f"one that is free at {settings.host} ({error.strerror})") from error
+        raise _taken(settings, error) from error
     return bound
+
+
+def _listen(bound: socket.socket, settings: ServerSettings, backlog: int) -> None:
+    """Take connections. Raises SettingError: another server may have bound the same port and begun to listen before."""
+    try:
+        bound.listen(backlog)
+    except OSError as error:
+        raise _taken(settings, error) from error
+
+
+def _taken(settings: ServerSettings, error: OSError) -> SettingError:
+    return SettingError("port", settings.port, f"one that is free at {settings.host} ({error.strerror})")
 
 
 def is_local(host: str) -> bool:

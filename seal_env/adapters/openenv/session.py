@@ -127,11 +127,11 @@ class SealSession(Environment[SealAction, SealObservation, SealState]):
 
     async def _timed(self, episode: Episode, text: str, seconds: float) -> Step:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 return await self._shared.engine.step(episode, text)
-        except TimeoutError:
-            return episode.fail(Outcome.ENGINE_ERROR, f"no result within the limit of {seconds:g} seconds")
-        except Exception:  # the client learns its first line
+        except Exception as error:  # the client learns its first line
+            if isinstance(error, TimeoutError) and limit.expired():
+                return episode.fail(Outcome.ENGINE_ERROR, f"no result within the limit of {seconds:g} seconds")
             LOG.exception("a bug in a step of task %s", episode.task.task_id)
             raise
 
