@@ -3,6 +3,7 @@
 Jobs wait in one queue, the largest of a call first. A free worker gets a batch: as many as share the passes of its model,
 and no more than its share of what waited when the last jobs came. Jobs are pure, so those whose worker died are run again,
 each alone, so that one that ends whoever takes it takes no others along; after two workers it is an infrastructure failure.
+Jobs of several orders whose batch raised an error are also run again, each alone: the error ends the order at fault only.
 Work goes to workers that have loaded the model: one without a place on the cluster would take jobs and never answer.
 
 Left out: copies of the last jobs on idle workers. The batches at the end are small.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from seal_env.errors import UpdateError
@@ -155,8 +157,10 @@ class Dispatcher:
             self._error = error
             self._lose(worker)
             return
-        for order in {item.order for item in batch}:
-            order.fail(error)
+        if len({item.order for item in batch}) == 1:
+            batch[0].order.fail(error)
+        else:  # one job of one order is at fault
+            self._run_again(batch)
         self._free.append(worker)
 
     def _died(self, worker: int, reason: str, for_good: bool) -> None:
@@ -168,11 +172,15 @@ class Dispatcher:
             self._failed_starts[worker] += 1
             self._error = self._error or UpdateError(f"no worker could be started: {reason}")
         elif len(batch) > 1 or batch[0].order.blame(batch[0].number):
-            self._waiting.extend(item._replace(alone=True) for item in batch if item.order in self._orders)
+            self._run_again(batch)
         if for_good or self._failed_starts[worker] >= MOST_STARTS:
             self._lose(worker)
         else:
             self._transport.place(worker)
+
+    def _run_again(self, batch: Iterable[_Item]) -> None:
+        """Each alone, unless nobody asks for it any more."""
+        self._waiting.extend(item._replace(alone=True) for item in batch if item.order in self._orders)
 
     def _lose(self, worker: int) -> None:
         """Use a worker no longer."""

@@ -147,6 +147,20 @@ def test_what_a_worker_raises_ends_the_orders_of_its_batch_alone() -> None:
     assert other.results() == RESULTS[2:3]
 
 
+def test_what_one_order_raises_in_a_batch_of_two_is_not_raised_by_the_other() -> None:
+    transport = Recording()
+    dispatcher = Dispatcher(transport, 1, 1000)
+    good, bad = order_of(JOBS[:1]), order_of(JOBS[1:2])
+    dispatcher.add(good)
+    dispatcher.add(bad)
+    for event in (Loaded(0, IDENTITY), Raised(0, ModelError("b")), Finished(0, RESULTS[:1]), Raised(0, ModelError("b"))):
+        dispatcher.handle(event)
+    assert [batch for _, batch in transport.batches] == [[0, 1], [0], [1]]
+    assert good.results() == RESULTS[:1]
+    with pytest.raises(ModelError):
+        bad.results()
+
+
 def test_jobs_of_an_order_that_raised_are_not_sent_any_more() -> None:
     transport, dispatcher, _ = ready(1, JOBS)
     dispatcher.handle(Raised(0, ModelError("no such layer")))
