@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from seal_env.adapters.engine import EpisodeEngine, load_runtime
 from seal_env.episodes.runtime import Runtime
@@ -15,7 +14,8 @@ from seal_env.settings import Settings
 
 _RUNTIMES: Final[dict[str, Runtime]] = {}
 _LOADING: Final = Lock()
-_ENGINES: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], EpisodeEngine]]] = WeakKeyDictionary()
+_ENGINES: Final[dict[asyncio.AbstractEventLoop, dict[tuple[Any, ...], EpisodeEngine]]] = {}
+"""Until the event loop is closed; a weak key would not do, since an engine refers to its event loop."""
 
 
 def runtime_of(settings: Mapping[str, Any]) -> Runtime:
@@ -34,6 +34,8 @@ def runtime_of(settings: Mapping[str, Any]) -> Runtime:
 async def engine_of(settings: Mapping[str, Any], window: float, batch: int, at_once: int) -> EpisodeEngine:
     """The engine on this event loop, which all rollouts share; the model is loaded in a thread. Raises as `runtime_of`."""
     runtime = await asyncio.to_thread(runtime_of, settings)
+    for closed in [each for each in list(_ENGINES) if each.is_closed()]:
+        _ENGINES.pop(closed, None)
     engines = _ENGINES.setdefault(asyncio.get_running_loop(), {})
     key = json.dumps(dict(settings), sort_keys=True), window, batch, at_once
     if key not in engines:
