@@ -19,7 +19,7 @@ from seal_env.cli.experiment import ARGUMENTS
 from seal_env.cli.options import HELP_WIDTH
 from seal_env.cli.reproduce import reproduce
 from seal_env.cli.rescore import rescore
-from seal_env.cli.results import compare, export, show_run
+from seal_env.cli.results import compare, export, report_runs, show_run
 from seal_env.cli.run import evaluate, run
 from seal_env.cli.serve import serve
 from seal_env.cli.show import card, envs, tools
@@ -49,6 +49,7 @@ for command in (
     show_run,
     compare,
     export,
+    report_runs,
     rescore,
     serve,
     envs,

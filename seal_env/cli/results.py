@@ -1,4 +1,4 @@
-"""`seal-env compare`, `show` and `export`: what run folders hold."""
+"""`seal-env compare`, `show`, `export` and `report`: what run folders hold."""
 
 from __future__ import annotations
 
@@ -56,6 +56,42 @@ def export(folders: Sequence[Path], to: str, out: Path | None) -> None:
 
     text = export_runs([folder.expanduser() for folder in folders], to, out.expanduser() if out else None)
     click.echo(text, nl=False)
+
+
+@click.command("report")
+@click.argument("folders", metavar="RUN...", type=folder_argument, nargs=-1, required=True)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=folder_argument,
+    default="report.html",
+    show_default=True,
+    help="The page; a report is replaced.",
+)
+@click.option(
+    "--cards",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Episodes that are shown, of all runs together.",
+)
+@click.option("--watch", "watched", is_flag=True, help="Write the page again while runs go on; a browser loads it again.")
+@click.pass_obj
+def report_runs(console: Console, /, folders: Sequence[Path], out: Path, cards: int, watched: bool) -> None:
+    """Write runs as one HTML page: results, learning curves, tasks, choices, episodes and costs.
+
+    The page needs no network and runs no script. Several runs are shown side by side, with differences paired by task.
+    """
+    from seal_env.experiments.report import report, watch
+
+    paths, page = [folder.expanduser() for folder in folders], out.expanduser()
+    if not watched:
+        report(paths, page, cards)
+        console.print(f"written   {page}", soft_wrap=True, markup=False)
+        return
+    with console.status("") as status:
+        watch(paths, page, cards, lambda text: status.update(Text(text)))
+    console.print(f"written   {page}: the runs have ended", soft_wrap=True, markup=False)
 
 
 @click.command("show")

@@ -11,7 +11,7 @@ import numpy as np
 
 from seal_env.agents.evaluation import EvalSample, by_task
 from seal_env.experiments.results import Results, read_results
-from seal_env.experiments.run_folder import DECIDING, MAY_MOVE
+from seal_env.experiments.run_folder import DECIDING, MAY_MOVE, Tables
 from seal_env.intervals import bootstrap
 
 MEASURES: Final[Mapping[str, Callable[[EvalSample], float]]] = {
@@ -46,7 +46,12 @@ def compare(one: Path, other: Path) -> dict[str, Any]:
     Raises:
         RunFolderError, SettingError: For folders without episodes that can be read.
     """
-    both = [read_results(folder) for folder in (one, other)]
+    return compare_results(read_results(one), read_results(other))
+
+
+def compare_results(one: Results, other: Results) -> dict[str, Any]:
+    """`compare` of runs that are read already."""
+    both = [one, other]
     tasks = [by_task(results.final) for results in both]
     shared = [task for task in tasks[0] if task in tasks[1]]
     names = dict.fromkeys(name for results in both for sample in results.final for name in sample.metrics)
@@ -56,7 +61,9 @@ def compare(one: Path, other: Path) -> dict[str, Any]:
         "tasks": {"both": len(shared), "first": len(tasks[0]) - len(shared), "second": len(tasks[1]) - len(shared)},
         "same_seeds": _seeds(both[0]) == _seeds(both[1]),
         "settings": different_settings(both[0], both[1]),
-        "measures": {name: _measured([_means(each, measure) for each in tasks]) for name, measure in measures.items()},
+        "measures": {
+            name: _measured([means_by_task(each, measure) for each in tasks]) for name, measure in measures.items()
+        },
     }
 
 
@@ -76,7 +83,7 @@ def _seeds(results: Results) -> tuple[Any, ...]:
     return tuple(results.tables["run"].get(name) for name in ("command", "seed", "samples", "eval_samples"))
 
 
-def _means(samples: Mapping[str, Sequence[EvalSample]], measure: Callable[[EvalSample], float]) -> Means:
+def means_by_task(samples: Mapping[str, Sequence[EvalSample]], measure: Callable[[EvalSample], float]) -> Means:
     """The mean of a measure for each task on which it is known."""
     known = {task: [value for each in mine if not math.isnan(value := measure(each))] for task, mine in samples.items()}
     return {task: float(np.mean(values)) for task, values in known.items() if values}
@@ -91,10 +98,16 @@ def _measured(means: Sequence[Means]) -> dict[str, Any]:
 
 def different_settings(one: Results, other: Results) -> dict[str, list[Any]]:
     """The settings of two runs that differ, by name, with both values; None where one has no such setting."""
+    return settings_that_differ([one.tables, other.tables])
+
+
+def settings_that_differ(runs: Sequence[Tables]) -> dict[str, list[Any]]:
+    """The settings in which any of several runs differ, by name, with the value of each; None where one has none."""
     found: dict[str, list[Any]] = {}
     for table in DECIDING:
-        first, second = (results.tables.get(table, {}) for results in (one, other))
-        for name in dict.fromkeys((*first, *second)):
-            if name not in MAY_MOVE and first.get(name) != second.get(name):
-                found.setdefault(name, [first.get(name), second.get(name)])
+        tables = [each.get(table, {}) for each in runs]
+        for name in dict.fromkeys(name for each in tables for name in each):
+            values = [each.get(name) for each in tables]
+            if name not in MAY_MOVE and any(value != values[0] for value in values):
+                found.setdefault(name, values)
     return found

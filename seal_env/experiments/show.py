@@ -16,7 +16,7 @@ from seal_env.experiments.results import read_tables
 from seal_env.experiments.run_folder import Tables
 from seal_env.journal import read_records
 from seal_env.settings import Settings
-from seal_env.types import Evaluation, Task, TaskDomain
+from seal_env.types import Evaluation, Task, TaskDomain, Taskset
 
 REPORTS: Final = {
     "eval": "eval.json",
@@ -100,19 +100,51 @@ class ShownTask:
     answers: Mapping[str, Evaluation | None]
 
 
+class ShownTasks:
+    """The tasks of a run's episodes as they are rendered. Each task set is loaded once, when it is first asked for.
+
+    Args:
+        tables: Of the run's settings.toml.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._environment = {name: each for name, each in tables["environment"].items() if name != "reward"}
+        self._loaded: dict[str, tuple[Taskset[Any, Any], TaskDomain] | None] = {}
+
+    def of(self, record: Mapping[str, Any], subset: str | None = None) -> ShownTask | None:
+        """The task of an episode; None for a sequence of tasks, and where the task or its settings are no longer to be had.
+
+        Args:
+            record: What is on record: `task_id`, and the answers if there are any.
+            subset: The task set; None is that of the environment.
+        """
+        if "sequence" in record:
+            return None
+        name = str(self._environment.get("subset")) if subset is None else subset
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        loaded = self._loaded[name]
+        if loaded is None:
+            return None
+        try:
+            task = loaded[0][record["task_id"]]
+        except SealError:
+            return None
+        answers = {when: _evaluation(record, when) for when in ("before", "after")}
+        fits = all(each is None or len(each.predictions_Q) == len(task.queries) for each in answers.values())
+        return ShownTask(task, loaded[1], answers) if fits else None
+
+    def _load(self, subset: str) -> tuple[Taskset[Any, Any], TaskDomain] | None:
+        try:
+            used = Settings.resolve(**{**self._environment, "subset": subset})
+            return used.spec.load(used.subset, used.options), used.spec.make(used.options, None)
+        except SealError:
+            return None
+
+
 def shown_task(found: Overview, record: Mapping[str, Any]) -> ShownTask | None:
-    """The task of an episode; None for a sequence of tasks, and where the task or its settings are no longer to be had."""
-    if "sequence" in record:
-        return None
-    try:
-        used = Settings.resolve(**{name: each for name, each in found.tables["environment"].items() if name != "reward"})
-        task = used.spec.load(used.subset, used.options)[record["task_id"]]
-        domain = used.spec.make(used.options, None)
-    except SealError:
-        return None
-    answers = {when: _evaluation(record, when) for when in ("before", "after")}
-    fits = all(each is None or len(each.predictions_Q) == len(task.queries) for each in answers.values())
-    return ShownTask(task, domain, answers) if fits else None
+    """The task of an episode; see `ShownTasks.of`."""
+    return ShownTasks(found.tables).of(record)
 
 
 def _evaluation(record: Mapping[str, Any], when: str) -> Evaluation | None:

@@ -23,7 +23,9 @@ def comparison_table(result: Mapping[str, Any]) -> RenderableType:
     """
     table = plain_table("mean over tasks", "A", "B", "B - A")
     for name, found in result["measures"].items():
-        table.add_row(metric_heading(name), *(_cell(name, found[column]) for column in ("first", "second", "difference")))
+        table.add_row(
+            metric_heading(name), *(interval_cell(name, found[column]) for column in ("first", "second", "difference"))
+        )
     return Group(Text(_heading(result)), table, Text(_note(result), "dim"))
 
 
@@ -38,7 +40,8 @@ def _heading(result: Mapping[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _cell(name: str, interval: Mapping[str, float] | None) -> str:
+def interval_cell(name: str, interval: Mapping[str, float] | None) -> str:
+    """A measure with its interval: shares in per cent, costs as whole numbers; a dash where it was not measured."""
     if interval is None:
         return DASH
     if name in SHARES:

@@ -36,6 +36,9 @@ COMMAND = "import runpy; sys.argv[1:] = ['tasks', 'list']; runpy.run_module('sea
 EXPORT = (
     "from pathlib import Path; from seal_env.experiments.export import write_table; write_table([{}], 'parquet', Path('x'))"
 )
+REPORT = (
+    "from seal_env.report.page.content import Page; from seal_env.report.page.render import render; render(Page('', (), ''))"
+)
 GRPO = "import seal_env.agents.trainers.grpo"
 
 
@@ -61,6 +64,7 @@ def test_an_episode_needs_no_extra() -> None:
         pytest.param("datasets", GRPO, "datasets is not installed: pip install 'seal-env[grpo]'", marks=pytest.mark.slow),
         ("openenv", "import seal_env.adapters.openenv.server", "openenv is not installed: pip install 'seal-env[openenv]'"),
         ("datasets", EXPORT, "datasets is not installed: pip install 'seal-env[export]'"),
+        ("jinja2", REPORT, "jinja2 is not installed: pip install 'seal-env[report]'"),
         ("stable_baselines3", "import seal_env.agents.rl.sb3", "pip install 'seal-env[sb3]'"),
     ],
 )

@@ -1,0 +1,162 @@
+"""Cards of a report: an episode each, with its task, its answers and its self-edit."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from seal_env.agents.evaluation import EvalSample
+from seal_env.experiments.report_choices import calls_of
+from seal_env.experiments.report_figures import matrix_of
+from seal_env.experiments.report_runs import ReportedRun
+from seal_env.experiments.results import HELD_OUT
+from seal_env.experiments.show import ShownTasks
+from seal_env.panels import Panel
+from seal_env.report.formats import duration, metric_heading, number
+from seal_env.report.page.charts import Chart, Line, Point, thinned
+from seal_env.report.page.content import Call, Card
+from seal_env.types import Outcome
+
+LONGEST: Final = 4000
+"""Characters of a text that are shown."""
+MOST_ITEMS: Final = 40
+"""Queries, and texts of a self-edit, that are shown."""
+MOST_POINTS: Final = 200
+Row = Sequence[Panel]
+
+
+class Cards:
+    """Makes cards. Task sets are loaded once for each run, also if the page is made again.
+
+    Args:
+        most: Cards of a page.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tasks: dict[str, ShownTasks] = {}
+
+    def of(self, runs: Sequence[ReportedRun]) -> tuple[list[Card], int]:
+        """Cards of episodes that are evenly spaced over those of all runs, and how many there are."""
+        everything = [(run, index) for run in runs for index in range(len(run.episodes))]
+        count = min(self._most, len(everything))
+        chosen = [everything[index * len(everything) // count] for index in range(count)]
+        episodes = {run.name: run.episodes for run in runs}
+        return [self._card(run, index, *episodes[run.name][index], alone=len(runs) == 1) for run, index in chosen], len(
+            everything
+        )
+
+    def _card(self, run: ReportedRun, index: int, journal: str, sample: EvalSample, alone: bool) -> Card:
+        record = run.records[index] if index < len(run.records) else {"task_id": sample.task_id, **sample.answers}
+        demonstrations, answers = self._panels(run, journal, record)
+        losses = [each for each in record.get("losses", ()) if isinstance(each, int | float)]
+        episode = record.get("episode")
+        where = f"{journal.rpartition('/')[0]} self-edit {sample.number + 1}" if episode is None else f"episode {episode}"
+        return Card(
+            title=", ".join([*([] if alone else [run.name]), where.strip(), sample.task_id]),
+            kind=_kind(sample),
+            verdict=_verdict(sample),
+            facts=dict(_facts(sample, record)),
+            demonstrations=demonstrations,
+            answers=[[_cut_panel(panel) for panel in row] for row in answers[:MOST_ITEMS]],
+            more_answers=max(0, len(answers) - MOST_ITEMS),
+            calls=[_call(call) for call in calls_of(sample, run.results.spec)],
+            actions=[cut(str(action)) for action in sample.actions],
+            reason=cut(sample.reason),
+            losses=_losses(losses) if losses else None,
+            retention=matrix_of(record.get("retention")),
+        )
+
+    def _panels(self, run: ReportedRun, journal: str, record: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
+        """Rows without an answer, and rows with one."""
+        tables = run.results.tables
+        key = str(run.results.folder)
+        if key not in self._tasks:
+            self._tasks[key] = ShownTasks(tables)
+        held_out = tables["run"].get("held_out") if journal.endswith(HELD_OUT) else None
+        shown = self._tasks[key].of(record, None if held_out is None else str(held_out))
+        if shown is None:
+            return [], [] if "sequence" in record else _without_task(record)
+        rows: list[Row] = [
+            *shown.domain.panels(shown.task, {when: each for when, each in shown.answers.items() if each is not None})
+        ]
+        queries = len(shown.task.queries)
+        return rows[:-queries], rows[-queries:]
+
+
+def _without_task(record: Mapping[str, Any]) -> list[Row]:
+    """The answers on record to a task that is no longer to be had."""
+    columns = {name: record.get(f"predictions_{name}") or () for name in ("before", "after")}
+    gold = record.get("gold") or ()
+    rows: list[Row] = []
+    for index in range(max(map(len, [*columns.values(), gold]))):
+        row = []
+        for name, attempts in columns.items():
+            marks = record.get(f"correct_{name}") or ()
+            first = attempts[index][0] if index < len(attempts) and attempts[index] else None
+            row.append(Panel(f"answer {name}", first, bool(marks[index]) if index < len(marks) else None))
+        rows.append([*row, *([Panel("gold", gold[index])] if index < len(gold) else [])])
+    return rows
+
+
+def _kind(sample: EvalSample) -> str:
+    if sample.failed or sample.outcome != Outcome.OK:
+        return "mistake"
+    before, after = sample.accuracy_before, sample.accuracy
+    return "rose" if after > before else "fell" if after < before else "same"
+
+
+def _verdict(sample: EvalSample) -> str:
+    if sample.failed or sample.outcome != Outcome.OK:
+        return str(sample.outcome)
+    scores = (sample.accuracy_before, sample.accuracy)
+    return " \u2192 ".join("?" if math.isnan(score) else f"{100 * score:.0f} %" for score in scores)
+
+
+def _facts(sample: EvalSample, record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "outcome", str(sample.outcome)
+    yield "reward", number(sample.reward)
+    for name, value in sample.metrics.items():
+        yield metric_heading(name), number(value)
+    if "examples" in record:
+        yield "examples", f"{record['examples']:,}"
+    if sample.steps:
+        yield "optimizer steps", f"{sample.steps:,}"
+        yield "tokens of examples", f"{sample.tokens:,}"
+    yield "took", duration(sample.seconds)
+    if grader := record.get("grader"):
+        yield "grader", str(grader)
+
+
+def _losses(losses: Sequence[float]) -> Chart:
+    points = [Point(float(step), float(loss)) for step, loss in enumerate(losses, 1)]
+    return Chart("Training loss", "optimizer step", [Line("loss", thinned(points, MOST_POINTS))], small=True)
+
+
+def _call(call: Mapping[str, Any]) -> Call:
+    arguments, lists = [], []
+    for name, value in call["arguments"].items():
+        if isinstance(value, list):
+            shown = [_item(each) for each in value[:MOST_ITEMS]]
+            lists.append((name, shown, max(0, len(value) - MOST_ITEMS)))
+        else:
+            arguments.append((name, _item(value)))
+    return Call(str(call["name"]), arguments, lists)
+
+
+def _item(value: Any) -> str:
+    """`{"question": "a", "answer": "b"}` as `question: a; answer: b`."""
+    if isinstance(value, Mapping):
+        return cut("; ".join(f"{name}: {_item(each)}" for name, each in value.items()))
+    return cut(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def cut(text: str) -> str:
+    """The text, or the beginning of a long one."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text):,} characters)"
+
+
+def _cut_panel(panel: Panel) -> Panel:
+    return panel._replace(shown=cut(panel.shown)) if isinstance(panel.shown, str) else panel
