@@ -31,8 +31,8 @@ GUIDES: Final = {
     "reasoning": "[procedural reasoning tasks](../custom-tasks.md#procedural-reasoning-tasks)",
     "custom": "[your own tasks](../custom-tasks.md)",
 }
-SHARED: Final = ("Observation", "Episode end", "Info", "Seeds")
-"""Sections of SealEnv's docstring that every page has."""
+SECTIONS: Final = ("Reward", "Observation", "Episode end", "Info", "Seeds")
+"""Sections of SealEnv's docstring that every page has; SealContinualEnv has some of its own."""
 
 
 def section(of: type, name: str) -> str:
@@ -49,32 +49,33 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def legal(schema: Mapping[str, Any]) -> str:
-    """The legal values of an argument, from its JSON Schema."""
+def legal(schema: Mapping[str, Any], definitions: Mapping[str, Any], plural: str = "") -> str:
+    """The legal values of an argument, from its JSON Schema and the definitions that it refers to."""
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(legal(each) for each in schema["anyOf"])
+        return " or ".join(legal(each, definitions) for each in schema["anyOf"])
     if schema.get("type") == "array":
         count = f"{schema.get('minItems', 0)} to {schema['maxItems']} " if "maxItems" in schema else ""
-        return f"list of {count}{legal(schema['items'])}"
+        return f"list of {count}{legal(schema['items'], definitions, 's')}"
     if "$ref" in schema:
-        return str(schema["$ref"]).rsplit("/", 1)[-1].removesuffix("Arguments").lower()
+        fields = definitions[str(schema["$ref"]).rsplit("/", 1)[-1]]["properties"]
+        return f"object{plural} with {' and '.join(f'`{name}`' for name in fields)}"
     above = f"> {schema['exclusiveMinimum']}" if "exclusiveMinimum" in schema else f">= {schema.get('minimum')}"
     below = f"< {schema['exclusiveMaximum']}" if "exclusiveMaximum" in schema else f"<= {schema.get('maximum')}"
     limits = [limit for limit in (above, below) if "None" not in limit]
     if "maxLength" in schema:
         limits.append(f"up to {schema['maxLength']} characters")
-    return ", ".join([str(schema.get("type", "any")), *limits])
+    return ", ".join([f"{schema.get('type', 'any')}{plural}", *limits])
 
 
 def tool_rows(spec: DomainSpec) -> Iterator[str]:
     """A row for each argument of each tool."""
     for tool in spec.tools:
-        fields = tool.arguments.model_json_schema().get("properties", {})
+        schemas = tool.arguments.model_json_schema()
         yield f"| `{tool.name}` | | | {cell(tool.description)} |"
-        for name, schema in fields.items():
-            yield f"| | `{name}` | {cell(legal(schema))} | {cell(schema.get('description', ''))} |"
+        for name, schema in schemas.get("properties", {}).items():
+            yield f"| | `{name}` | {cell(legal(schema, schemas.get('$defs', {})))} | {cell(schema.get('description', ''))} |"
 
 
 def setting_rows(spec: DomainSpec, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -91,9 +92,12 @@ def page(environment_id: str, spec: DomainSpec, settings: Mapping[str, Any]) -> 
     picture = PICTURES.get(environment_id)
     shown = f"![An episode of {environment_id}](../images/{picture}.gif)\n\n" if picture else ""
     intro = section(SealContinualEnv, "Episode") if continual else section(SealEnv, "Description")
-    reward = section(SealContinualEnv, "Reward") if continual else section(SealEnv, "Reward")
+    sections = {name: section(SealEnv, name) for name in SECTIONS}
+    if continual:
+        sections |= {name: section(SealContinualEnv, name) for name in ("Reward", "Episode end")}
+        sections["Info"] += f"\n\n{section(SealContinualEnv, 'Info')}"
     example = json.dumps(json.loads(spec.default_self_edit), indent=2) if spec.default_self_edit else ""
-    shared = "\n\n".join(f"## {name}\n\n{section(SealEnv, name)}" for name in SHARED)
+    described = "\n\n".join(f"## {name}\n\n{text}" for name, text in sections.items())
     tools, rows = "\n".join(tool_rows(spec)), "\n".join(setting_rows(spec, settings))
     return f"""# {environment_id}
 
@@ -101,7 +105,10 @@ def page(environment_id: str, spec: DomainSpec, settings: Mapping[str, Any]) -> 
 More: {GUIDES[spec.name]}.
 
 ```python
+import gymnasium as gym, seal_env
+
 env = gym.make("{environment_id}")
+observation, info = env.reset(seed=0)
 ```
 
 {intro}
@@ -118,11 +125,7 @@ The self-edit of the agent `fixed`:
 {example}
 ```
 
-## Reward
-
-{reward}
-
-{shared}
+{described}
 
 ## Arguments
 

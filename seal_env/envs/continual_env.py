@@ -37,11 +37,15 @@ class SealContinualEnv(SealBaseEnv):
     For every self-edit, by the setting `reward_over`: `seen`, the mean score over all tasks so far; `new`, the score on the
     new task; `change`, the change of the mean over these tasks. The score is that of the setting `reward`.
 
+    ## Episode end
+    Terminated after the last task. Truncated, with reward NaN and the outcome `out_of_memory` or `engine_error`, after an
+    infrastructure failure: drop such an episode, it says nothing about the agent.
+
     ## Info
-    As SealEnv's, of the current task, and `position` (tasks done), `sequence` (their ids), `retention` (the matrix so far:
-    row k after k updates, a column per task, None where it was not evaluated), `merged`. With the end of the sequence alone
-    come `gold`, a list for each task, and `retention_predictions`, the answers that the cells of the matrix are scores of:
-    until then the same queries are asked again.
+    That of SealEnv for the current task, and `position` (tasks done), `sequence` (their ids), `retention` (the matrix so
+    far: row k after k updates, a column per task, None where it was not evaluated), `merged`. With the end of the sequence
+    alone come `gold`, a list for each task, and `retention_predictions`, the answers that the cells of the matrix are scores
+    of: until then the same queries are asked again.
 
     `model` is the model as it is now: `env.unwrapped.model.save(directory)` writes it for transformers and vLLM.
     `roll_back` undoes the last merge; see the wrapper `ForgettingGate`.
