@@ -140,7 +140,7 @@ def _report_table(found: Overview) -> RenderableType:
 
     report: Any = found.report
     drawn = {
-        "eval": lambda: tables.one_evaluation_table(report),
+        "eval": lambda: tables.evaluation_table(report),
         "train rest-em": lambda: tables.rest_em_table(report),
         "train grpo": lambda: tables.grpo_table(report),
         "reproduce": lambda: tables.reproduction_table(report),

@@ -57,7 +57,7 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
         if usage is not None:
             report["usage"] = asdict(usage)
         write_whole(config.out / "eval.json", json.dumps(report, indent=1))
-        config.show(evaluation_table({agent_name: report}), console)
+        config.show(evaluation_table(report), console)
         opened.finish(report["failed"])
     return report
 

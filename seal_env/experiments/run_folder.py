@@ -92,9 +92,12 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     """The tables in the settings.toml of the run folder `path`.
 
     Raises:
-        RunFolderError: If it cannot be read.
+        RunFolderError: If there is none, or it cannot be read.
     """
     file = path / SETTINGS
+    if not file.exists():
+        missing = f"it has no {SETTINGS}" if path.is_dir() else "there is no such folder"
+        raise RunFolderError(f"{str(path)!r} is no run folder: {missing}")
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -84,9 +84,8 @@ def record_of(found: Overview, episode: int) -> Mapping[str, Any]:
     """
     by_number = {record["episode"]: record for record in found.records}
     if episode not in by_number:
-        legal = (
-            f"one of the {len(by_number)} episodes of {str(found.folder)!r}" if by_number else "None: only `run` has them"
-        )
+        of_run = f"one of the {len(by_number)} episodes of {str(found.folder)!r}"
+        legal = of_run if by_number else "none: only folders of `run` have episodes to show"
         raise SettingError("episode", episode, legal)
     return by_number[episode]
 

@@ -13,35 +13,7 @@ CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "fo
 """Columns of the table of continual learning."""
 
 
-def evaluation_table(reports: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row for each agent: percentages, with 95 % bootstrap intervals over tasks in brackets, and further measures."""
-    names = metric_names(reports.values())
-    most = max((int(k) for report in reports.values() for k in report.get("pass_at", {})), default=1)
-    table = plain_table(
-        *("agent", "tasks", "self-edits", "accuracy", *map(metric_heading, names), "solved", f"pass@{most}", "valid"),
-        *("steps", "tokens", "s"),
-    )
-    for name, report in reports.items():
-        failed = f" ({report['failed']} failed)" if report["failed"] else ""
-        cost = report.get("cost", {})
-        table.add_row(
-            name,
-            str(report["tasks"]),
-            f"{report['samples']}{failed}",
-            percent(report.get("accuracy")),
-            *_metrics(report, names),
-            percent(report.get("solved")),
-            percent(report.get("pass_at", {}).get(str(most))),
-            percent(report.get("valid")),
-            *(
-                f"{cost[column]:,.{digits}f}" if cost else DASH
-                for column, digits in (("steps", 0), ("tokens", 0), ("seconds", 2))
-            ),
-        )
-    return table
-
-
-def one_evaluation_table(report: Mapping[str, Any]) -> Table:
+def evaluation_table(report: Mapping[str, Any]) -> Table:
     """One evaluation, a row for each measure: percentages, with 95 % bootstrap intervals over tasks in brackets."""
     table = plain_table(str(report["agent"]), "mean over tasks")
     shares = {name: report.get(name) for name in ("accuracy", "solved", "valid")}

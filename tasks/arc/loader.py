@@ -154,8 +154,8 @@ def _unknown(subset: str, ids: list[str]) -> UnknownTaskError:
         wrong = next(part for part in ids if not (_ARC_ID.fullmatch(part) or part in MINI))
         return UnknownTaskError(f"{wrong!r} in {subset!r} is no task id; ids read like 5582e5ca or mini-train-0-7")
     close = difflib.get_close_matches(subset, TASKSETS, n=2)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    hint = f"; did you mean {' or '.join(close)}?" if close else "."
     return UnknownTaskError(
-        f"no task set {subset!r}; {hint}There are {', '.join(TASKSETS)}, each also as NAME:COUNT; task ids with commas "
+        f"no task set {subset!r}{hint} There are {', '.join(TASKSETS)}, each also as NAME:COUNT; task ids with commas "
         f"between; or the path of a task file, a folder of them or a challenges file"
     )

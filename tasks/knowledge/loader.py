@@ -72,9 +72,9 @@ def load_passages(subset: str, bad_tasks: BadTasks = "error") -> PassageTaskset:
         passages = read_passages(Path(name), name=subset, bad_tasks=bad_tasks)
         return passages if count is None else ListTaskset(subset, tuple(passages)[:count])
     close = difflib.get_close_matches(name, known, n=2)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    hint = f"; did you mean {' or '.join(close)}?" if close else "."
     raise UnknownTaskError(
-        f"no passages {subset!r}; {hint}There are {', '.join(known)} and the paths of files, each also as NAME:COUNT; and "
+        f"no passages {subset!r}{hint} There are {', '.join(known)} and the paths of files, each also as NAME:COUNT; and "
         f"ids like synthetic-eval-0-7 with commas between"
     )
 

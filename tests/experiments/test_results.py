@@ -214,3 +214,13 @@ def test_curve_of_many_values_is_of_means() -> None:
     assert curve([1.0, 0.5, 0.0]) == "█▅▁"
     assert curve([2.0]) == curve([2.0, 2.0])[:1] == "▁"
     assert len(curve([float(each) for each in range(1000)])) == 60
+
+
+@pytest.mark.parametrize("command", [("show",), ("export", "--to", "csv"), ("rescore",), ("compare", ".")])
+def test_a_folder_that_is_no_run_is_called_that(seal_env: Call, command: tuple[str, ...]) -> None:
+    Path("notes").mkdir()
+    for name, why in (("nope", "there is no such folder"), ("notes", "it has no settings.toml")):
+        expected = why if "." not in command else "it has no settings.toml"
+        said = seal_env(*command, name)
+        assert (said.code, said.err.count("\n")) == (2, 1)
+        assert f"is no run folder: {expected}" in said.err

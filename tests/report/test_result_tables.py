@@ -28,7 +28,7 @@ def tables(report: dict[str, Any]) -> dict[str, Table]:
     row = {"label": "a row", "above_untrained": None, "by_seed": [0.5], "sequences": 1, "before": MEAN, **report}
     trained = {"held_out": [report, report], "gain": [MEAN, MEAN], "rounds": [{"sampled": report, "kept": 1}]}
     return {
-        "eval": evaluation_table({"agent": report}),
+        "eval": evaluation_table({"agent": "random", **report}),
         "rest-em": rest_em_table(trained),
         "grpo": grpo_table(trained),
         "reproduce": reproduction_table({"rows": {"row": row}, "seconds": {}}),
@@ -55,5 +55,17 @@ def test_a_domain_without_further_measures_has_no_columns_for_them(name: str) ->
 
 
 def test_a_row_without_a_measure_has_a_dash() -> None:
-    one, other = printed(evaluation_table({"one": report(metrics=METRICS), "other": report()})).splitlines()[-2:]
+    rest = {"label": "row", "above_untrained": MEAN, "by_seed": [0.5]}
+    rows = {"one": report(metrics=METRICS, **rest), "other": report(**rest)}
+    one, other = printed(reproduction_table({"rows": rows, "seconds": {}})).splitlines()[-2:]
     assert other.count(" - ") == one.count(" - ") + len(METRICS)
+
+
+def test_the_table_of_an_evaluation_fits_80_columns() -> None:
+    cost = {"steps": 375.0, "tokens": 400_000.0, "seconds": 1234.5}
+    shown = {"agent": "openai_compatible", "solved": MEAN, "pass_at": {"1": MEAN, "5": MEAN}, "cost": cost}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(evaluation_table(report(metrics=METRICS, **shown)))
+    assert "…" not in capture.get()
+    assert max(map(len, capture.get().splitlines())) < 60

@@ -106,6 +106,7 @@ def test_arc_1_goes_before_arc_2() -> None:
         ("5582e5cb", "close to it: 5582e5ca, 58e15b12"),
         ("5582e5ca,nonsense", "'nonsense' in '5582e5ca,nonsense'"),
         ("mini-eval-1", "no task set"),
+        ("nonsense", "no task set 'nonsense'. There are seal-train"),
         ("x" * 5000, "no task set"),
         ("nul\0byte", "no task set"),
         ("/no/such/folder", "no task set '/no/such/folder'"),
