@@ -195,3 +195,13 @@ def test_infrastructure_failures_are_errors_of_a_rollout_and_no_rewards(
             assert not episode["ok"]
             assert not any(each["score"] for each in episode["traces"][0]["rewards"].values() if each)
     assert "the GPU is gone" in json.dumps(episodes(tmp_path / "update"))
+
+
+def test_a_limit_on_scoring_that_ends_an_update_is_an_error_and_no_reward(
+    policy: ScriptedPolicy, loaded: Runtime, tmp_path: Path
+) -> None:
+    settings, _ = shared(loaded, max_turns=1)
+    window = ("--env.taskset.task.window", "60", "--env.agent.timeout.scoring", "0.1")
+    for episode in evaluate(policy, settings, tmp_path, *window):
+        assert not episode["ok"]
+        assert "longer than --env.agent.timeout.scoring" in json.dumps(episode["errors"])

@@ -44,3 +44,8 @@ class SealEnvironment(vf.SingleAgentEnv, vf.Env[SealEnvironmentConfig]):
                 calls = message.tool_calls or ()
                 replies = [vf.ToolMessage(tool_call_id=call.id, content=decision.observation) for call in calls]
                 segment = await talk.turn(replies or decision.observation)
+
+    async def finalize(self, task: SealTask, episode: vf.Episode) -> None:
+        """Raise vf.TaskError where the limit on scoring ended the update: verifiers would take that for a reward of 0."""
+        if any(trace.stop_condition == "scoring_timeout" for trace in episode.traces):
+            raise vf.TaskError("no reward: scoring took longer than --env.agent.timeout.scoring")
