@@ -15,7 +15,7 @@ from seal_env.experiments.settings import ContinualSettings, TableSettings
 
 EXAMPLES = """\b
 examples:
-  the bundled model on generated tasks (hours on a CPU); resumable by the same command:
+  the bundled model on generated tasks (hours on a CPU; resumable):
     seal-env reproduce arc --preset mini --out runs/arc-mini
   SEAL's own model, tasks and settings:
     seal-env reproduce arc --preset llama-1b --out runs/arc-llama-1b"""

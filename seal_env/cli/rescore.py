@@ -16,8 +16,9 @@ EXAMPLES = """\b
 examples:
   a run on passages, graded by rules instead of exact match:
     seal-env rescore runs/my-run --grader lexical
-  the same run with the change of accuracy as its reward, and a judge as its grader:
-    seal-env rescore runs/my-run --reward gain --grader judge --grader-url http://127.0.0.1:8000/v1
+  the gain as its reward, and a judge as its grader:
+    seal-env rescore runs/my-run --reward gain --grader judge \\
+        --grader-url http://127.0.0.1:8000/v1
   a reward function of your own:
     seal-env rescore runs/my-run --reward my_package.rewards:shaped"""
 FUNCTION = "or a function as package.module:function"

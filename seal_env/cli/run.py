@@ -28,7 +28,8 @@ examples:
   self-edits that seal-tiny writes itself:
     seal-env eval --subset mini-eval:20 --agent local_hf
   those of a served model:
-    seal-env eval --agent openai_compatible --base-url http://127.0.0.1:8000/v1 --policy-model NAME"""
+    seal-env eval --agent openai_compatible \\
+        --base-url http://127.0.0.1:8000/v1 --policy-model NAME"""
 
 
 def _run(settings: RunSettings, config: ExperimentConfig, values: Values, console: Console) -> int:

@@ -14,7 +14,8 @@ POLICY = ("local_hf",)
 EXAMPLES = """\b
 examples:
   the bundled model learns to write its own self-edits:
-    seal-env train rest-em --subset mini-train:40 --held-out mini-eval:40 --sft-learning-rate 1e-3 --out runs/rest-em
+    seal-env train rest-em --subset mini-train:40 --held-out mini-eval:40 \\
+        --sft-learning-rate 1e-3 --out runs/rest-em
   resume after an interruption: rerun the same command"""
 
 
