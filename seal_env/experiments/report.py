@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import seal_env
-from seal_env.errors import RunFolderError, SettingError
+from seal_env.errors import RunFolderError, SealError, SettingError
 from seal_env.experiments.compare import settings_that_differ
+from seal_env.experiments.folder_lock import LOCK
 from seal_env.experiments.report_cards import Cards
 from seal_env.experiments.report_choices import choice_charts, diversity
 from seal_env.experiments.report_figures import (
@@ -23,7 +24,7 @@ from seal_env.experiments.report_figures import (
     task_lines,
 )
 from seal_env.experiments.report_runs import Reported, is_finished, read_runs
-from seal_env.experiments.run_folder import Tables
+from seal_env.experiments.run_folder import SETTINGS, Tables
 from seal_env.journal import write_whole
 from seal_env.report.formats import DASH
 from seal_env.report.page.content import Page, Rows, Run
@@ -51,7 +52,7 @@ def report(folders: Sequence[Path], out: Path, cards: int = CARDS) -> None:
         StorageError: If the page cannot be written.
     """
     _check(folders, out)
-    write_whole(out, render(page_of(read_runs(folders), Cards(cards))))
+    write_whole(out, _html(read_runs(folders), Cards(cards)))
 
 
 def watch(folders: Sequence[Path], out: Path, cards: int, tell: Callable[[str], object], seconds: float = SECONDS) -> None:
@@ -83,16 +84,32 @@ def _try_to_write(folders: Sequence[Path], out: Path, cards: Cards, seconds: int
     try:
         reported = read_runs(folders)
     except RunFolderError as error:
-        if not seconds or not _may_come(error):
+        if not seconds or not (_may_come(error) or any(map(_is_begun, folders))):
             raise
         return False
-    write_whole(out, render(page_of(reported, cards, seconds)))
+    write_whole(out, _html(reported, cards, seconds))
     return True
+
+
+def _html(reported: Reported, cards: Cards, refresh: int = 0) -> str:
+    try:
+        return render(page_of(reported, cards, refresh))
+    except SealError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        names = ", ".join(repr(str(folder)) for folder in reported.folders)
+        reason = f"{type(error).__name__}: {error}"
+        raise RunFolderError(f"records in {names} are not as seal-env writes them ({reason})") from error
 
 
 def _may_come(error: RunFolderError) -> bool:
     """Whether what is missing may be there later."""
     return "no finished episodes" in str(error) or " yet: " in str(error)
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a run has the folder and has not written its settings yet."""
+    return (folder / LOCK).exists() and not (folder / SETTINGS).exists()
 
 
 def _state(folders: Sequence[Path]) -> list[tuple[str, int, int]]:

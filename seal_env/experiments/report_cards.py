@@ -59,8 +59,8 @@ class Cards:
             kind=_kind(sample),
             verdict=_verdict(sample),
             facts=dict(_facts(sample, record)),
-            demonstrations=demonstrations,
-            answers=[[_cut_panel(panel) for panel in row] for row in answers[:MOST_ITEMS]],
+            demonstrations=_limited(demonstrations),
+            answers=_limited(answers),
             more_answers=max(0, len(answers) - MOST_ITEMS),
             calls=[_call(call) for call in calls_of(sample, run.results.spec)],
             actions=[cut(str(action)) for action in sample.actions],
@@ -158,5 +158,9 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text):,} characters)"
 
 
-def _cut_panel(panel: Panel) -> Panel:
-    return panel._replace(shown=cut(panel.shown)) if isinstance(panel.shown, str) else panel
+def _limited(rows: Sequence[Row]) -> list[Row]:
+    """The first rows, with long texts cut."""
+    return [
+        [each._replace(shown=cut(each.shown)) if isinstance(each.shown, str) else each for each in row]
+        for row in rows[:MOST_ITEMS]
+    ]

@@ -118,6 +118,67 @@ def test_several_runs_have_differences_paired_by_task(page: Callable[..., Read])
     assert re.search(r"B - A\s*2\s*same", text.partition("Differences")[2])
 
 
+def as_command(evaluation: Path, folder: Path, command: str, more: str = "") -> Path:
+    """A folder with settings.toml of another command than `eval`, in which journals can be put."""
+    settings = (evaluation / "settings.toml").read_text(encoding="utf-8")
+    folder.mkdir(parents=True)
+    changed = settings.replace('command = "eval"', f'command = "{command}"{more}')
+    (folder / "settings.toml").write_text(changed, encoding="utf-8")
+    return folder
+
+
+def test_trained_policy_has_a_curve_by_round_and_the_reward_in_training(
+    folders: Mapping[str, Path], page: Callable[..., Read], tmp_path: Path
+) -> None:
+    trained = as_command(folders["eval"], tmp_path / "trained", "train rest-em", '\nheld_out = "synthetic-eval:1"')
+    for name in ("round-0/held-out.jsonl", "round-1/samples.jsonl", "round-1/held-out.jsonl"):
+        (trained / name).parent.mkdir(exist_ok=True)
+        shutil.copy(folders["eval"] / "samples.jsonl", trained / name)
+    (trained / "training.json").write_text(json.dumps([{"step": 1, "reward": 0.5}, {"step": 2, "loss": 0.1}]))
+    text = page(trained).text
+    assert "Accuracy on held-out tasks" in text
+    assert "Running mean of accuracy" not in text
+    assert "Mean reward in training" in text
+    assert "round-1 self-edit 2, synthetic-eval-0-0" in text
+    assert "6 self-edits" in text.partition("Cost")[2]
+    assert "answer after" not in page("eval", cards=0).text
+
+
+def test_reproduction_has_its_table_and_its_parts(
+    folders: Mapping[str, Path], page: Callable[..., Read], tmp_path: Path
+) -> None:
+    table = as_command(folders["eval"], tmp_path / "table", "reproduce")
+    for seed in ("seed-0", "seed-1"):
+        shutil.copytree(folders["eval"], table / seed / "none")
+    as_command(folders["eval"], table / "seed-0" / "begun", "eval")
+    interval = {"mean": 0.5, "low": 0.25, "high": 0.75}
+    rows = {"none": {"label": "no update", "accuracy": interval, "above_untrained": None, "by_seed": [0.5]}}
+    (table / "table.json").write_text(json.dumps({"rows": rows}))
+    text = page(table).text
+    assert re.search(r"accuracy\s*no update50 \[25, 75\]", text.partition("Result of table")[2])
+    assert "seed-1/none - seed-0/none" in text.partition("Differences")[2]
+    assert "seed-0/begun" not in text
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"examples": "many"},
+        {"losses": 3},
+        {"predictions_after": 3},
+        {"correct_after": {"a": 1}},
+        {"task_id": 7},
+        {"accuracy_before": [1]},
+    ],
+    ids=lambda edit: next(iter(edit)),
+)
+def test_records_of_another_form_are_named(folders: Mapping[str, Path], tmp_path: Path, edit: dict[str, Any]) -> None:
+    odd = edited(folders["long"], tmp_path / "odd", lambda record: record.update(edit))
+    with pytest.raises(RunFolderError, match="odd"):
+        report([odd], tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_texts_of_runs_are_shown_and_never_read_as_html(folders: Mapping[str, Path], page: Callable[..., Read]) -> None:
     def hostile(record: dict[str, Any]) -> None:
         call = {"name": "self_qa", "arguments": {"pairs": [{"question": HOSTILE, "answer": HOSTILE}]}}
@@ -179,10 +240,16 @@ def test_page_is_written_again_until_the_run_has_ended(folders: Mapping[str, Pat
     (going / "finished").unlink()
     lines = (going / "episodes.jsonl").read_bytes().splitlines(keepends=True)
     (going / "episodes.jsonl").unlink()
+    settings = (going / "settings.toml").rename(tmp_path / "settings.toml")
+    (going / ".lock").touch()
     said, refreshes = [], []
 
     def tell(text: str) -> None:
         said.append(text)
+        if settings.exists():
+            settings.rename(going / "settings.toml")
+            (going / "cache.json").write_text("{}")
+            return
         if out.exists():
             refreshes.append(Read(out.read_text(encoding="utf-8")))
         if lines:
@@ -193,7 +260,7 @@ def test_page_is_written_again_until_the_run_has_ended(folders: Mapping[str, Pat
             (going / "cache.json").write_text("{}")
 
     watch([going], out, 10, tell, seconds=0.01)
-    assert said[0] == "waiting for the first episode"
+    assert said[:2] == ["waiting for the first episode"] * 2
     assert ["1 of 1 episodes" in each.text for each in refreshes] == [True, False, False]
     reloads = [any(each.get("http-equiv") == "refresh" for each in read.all("meta")) for read in refreshes]
     assert reloads == [True, True, False]

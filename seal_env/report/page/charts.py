@@ -171,7 +171,8 @@ def written(value: float) -> str:
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values, default=0.0), max(values, default=1.0)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    around = abs(low) / 2 or 0.5
+    return (low, high) if high > low else (low - around, high + around)
 
 
 def _nice(low: float, high: float, least: float = 0.0, marks: int = TICKS) -> list[float]:
