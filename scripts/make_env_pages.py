@@ -31,6 +31,7 @@ GUIDES: Final = {
     "reasoning": "[procedural reasoning tasks](../custom-tasks.md#procedural-reasoning-tasks)",
     "custom": "[your own tasks](../custom-tasks.md)",
 }
+LIMITS: Final = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 SECTIONS: Final = ("Reward", "Observation", "Episode end", "Info", "Seeds")
 """Sections of SealEnv's docstring that every page has; SealContinualEnv has some of its own."""
 
@@ -61,9 +62,7 @@ def legal(schema: Mapping[str, Any], definitions: Mapping[str, Any], plural: str
     if "$ref" in schema:
         fields = definitions[str(schema["$ref"]).rsplit("/", 1)[-1]]["properties"]
         return f"object{plural} with {' and '.join(f'`{name}`' for name in fields)}"
-    above = f"> {schema['exclusiveMinimum']}" if "exclusiveMinimum" in schema else f">= {schema.get('minimum')}"
-    below = f"< {schema['exclusiveMaximum']}" if "exclusiveMaximum" in schema else f"<= {schema.get('maximum')}"
-    limits = [limit for limit in (above, below) if "None" not in limit]
+    limits = [f"{sign} {schema[key]:g}" for key, sign in LIMITS.items() if key in schema]
     if "maxLength" in schema:
         limits.append(f"up to {schema['maxLength']} characters")
     return ", ".join([f"{schema.get('type', 'any')}{plural}", *limits])

@@ -197,9 +197,9 @@ def test_failures_that_nothing_mends_stay(tmp_path: Path) -> None:
 
 
 def test_failures_are_tried_again_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def counted(world: Any, actor: Any, begun: Any, base: Any) -> Any:
+    def counted(world: Any, actor: Any, begun: Any, *others: Any) -> Any:
         sizes.append(len(begun))
-        return run_episodes(world, actor, begun, base)
+        return run_episodes(world, actor, begun, *others)
 
     sizes, path = list[int](), tmp_path / "samples.jsonl"
     before = run(path, Scripted())

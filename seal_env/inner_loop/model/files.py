@@ -99,7 +99,7 @@ def load_model(
         raise ValueError("it is an adapter with the name of its model; give the model itself, or merge them")
     _check_complete(about)
     for name, weight in model.named_parameters():
-        if not weight.sum(dtype=torch.float32).isfinite():  # one number, which needs no memory
+        if not weight.is_meta and not weight.sum(dtype=torch.float32).isfinite():  # one number, which needs no memory
             raise ValueError(f"weight {name!r} holds values that are no numbers (nan or inf)")
     return model
 

@@ -31,6 +31,7 @@ def load_outline(name: str, template: TemplateArguments = DEFAULT, revision: str
         count_weights(config, source)
         with torch.device("meta"):
             model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    model.tie_weights()  # which some releases of transformers leave to the weights
     model.requires_grad_(False).eval()
     with_defaults(tokenizer, name)
     longest, commit = context_length(model, tokenizer), commit_of(source, chosen)
