@@ -21,7 +21,7 @@ class Interval(NamedTuple):
 
     def percent(self) -> str:
         """For people: `58 [52, 65]`."""
-        return f"{100 * self.mean:.0f} [{100 * self.low:.0f}, {100 * self.high:.0f}]"
+        return f"{100 * self.mean:z.0f} [{100 * self.low:z.0f}, {100 * self.high:z.0f}]"
 
 
 def bootstrap(values: Sequence[float], draws: int = DRAWS) -> Interval:

@@ -128,7 +128,7 @@ def _reward(interval: Mapping[str, float] | None) -> str:
     if interval is None:
         return DASH
     found = Interval(**interval)
-    return f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.mean:z.2f} [{found.low:z.2f}, {found.high:z.2f}]"
 
 
 def write_table(rows: Sequence[Row], to: str, out: Path) -> None:

@@ -47,7 +47,7 @@ def interval_cell(name: str, interval: Mapping[str, float] | None) -> str:
     if name in SHARES:
         return percent(interval)
     digits = 0 if name in WHOLE else 2
-    mean, low, high = (f"{interval[each]:,.{digits}f}" for each in ("mean", "low", "high"))
+    mean, low, high = (f"{interval[each]:z,.{digits}f}" for each in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
 
 

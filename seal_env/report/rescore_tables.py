@@ -99,7 +99,7 @@ def _means(summary: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _interval(interval: Mapping[str, float] | None) -> str:
-    return DASH if interval is None else f"{interval['mean']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
+    return DASH if interval is None else f"{interval['mean']:z.2f} [{interval['low']:z.2f}, {interval['high']:z.2f}]"
 
 
 def _notes(result: Mapping[str, Any]) -> Iterator[str]:

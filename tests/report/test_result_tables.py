@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from seal_env.report.comparison_table import interval_cell
 from seal_env.report.result_tables import (
     continual_table,
     evaluation_table,
@@ -69,3 +70,12 @@ def test_the_table_of_an_evaluation_fits_80_columns() -> None:
         console.print(evaluation_table(report(metrics=METRICS, **shown)))
     assert "…" not in capture.get()
     assert max(map(len, capture.get().splitlines())) < 60
+
+
+@pytest.mark.parametrize(("measure", "cell"), [("steps", "0 [-2, 0]"), ("seconds", "0.00 [-2.00, 0.00]")])
+def test_a_difference_that_rounds_to_zero_has_no_sign(measure: str, cell: str) -> None:
+    assert interval_cell(measure, {"mean": -0.001, "low": -2.0, "high": -0.0}) == cell
+
+
+def test_a_share_that_rounds_to_zero_has_no_sign() -> None:
+    assert interval_cell("accuracy", {"mean": -0.001, "low": -0.25, "high": 0.25}) == "0 [-25, 25]"
