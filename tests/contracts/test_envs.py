@@ -176,7 +176,12 @@ def comparable(said: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(*step[:-1], info | {"losses": len(info.get("losses") or ())}) for step, info in zip(said, infos, strict=True)]
 
 
-@pytest.mark.parametrize("environment_id", TOGETHER)
+LONG = "SEAL-Reasoning-v0"
+
+
+@pytest.mark.parametrize(
+    "environment_id", [pytest.param(each, marks=pytest.mark.slow if each == LONG else ()) for each in TOGETHER]
+)
 def test_vector_agrees_with_single_environments(environment_id: str) -> None:
     together = vector_episodes(environment_id, seed=5)
     for place, script in enumerate(scripts(environment_id)):

@@ -58,6 +58,7 @@ def reproduce(folder: Path, *rows: str, seeds: int = 2) -> dict[str, Any]:
         ).run()
 
 
+@pytest.mark.slow
 def test_the_table_is_put_together_and_not_measured_twice(tmp_path: Path, updates: list[int]) -> None:
     table = reproduce(tmp_path / "table", "none", "untrained", "rest-em", "search")
     assert list(table["rows"]) == ["none", "untrained", "rest-em", "search"]

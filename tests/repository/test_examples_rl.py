@@ -78,6 +78,7 @@ def test_ppo_sb3_learns_and_says_by_how_much(sb3: dict[str, Any], loop: PickyInn
     assert seed["failed"] == {"ppo": 0, "random": 0, "default": 0, "none": 0}
 
 
+@pytest.mark.slow
 def test_ppo_sb3_goes_on_where_it_was_stopped(sb3: dict[str, Any], loop: PickyInnerLoop, tmp_path: Path) -> None:
     whole = sb3["main"](arguments(sb3, tmp_path / "whole", seeds=2))
     updates = loop.updates
