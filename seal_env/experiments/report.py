@@ -143,7 +143,7 @@ def page_of(reported: Reported, cards: Cards, refresh: int = 0) -> Page:
     tasks, left_out = task_lines(runs)
     drawn, episodes = cards.of(runs)
     return Page(
-        title="seal-env report",
+        title=f"seal-env report: {', '.join(folder.name for folder in reported.folders)}",
         runs=_heads(reported),
         version=seal_env.__version__,
         different=_different(reported),

@@ -126,6 +126,8 @@ def _facts(sample: EvalSample, record: Mapping[str, Any]) -> Iterator[tuple[str,
         yield "optimizer steps", f"{sample.steps:,}"
         yield "tokens of examples", f"{sample.tokens:,}"
     yield "took", duration(sample.seconds)
+    if sample.steps and not record.get("predictions_after"):
+        yield "answers", "not on record"
     if grader := record.get("grader"):
         yield "grader", str(grader)
 
