@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 SIZE: Final = (440, 220)
 SMALL: Final = (270, 140)
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 36
+LEFT, RIGHT, TOP, BOTTOM = 54, 24, 12, 36
 TICKS: Final = 5
 MOST_DOTS: Final = 40
 """Points up to which each is drawn as a dot too."""
