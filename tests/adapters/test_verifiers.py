@@ -203,5 +203,6 @@ def test_a_limit_on_scoring_that_ends_an_update_is_an_error_and_no_reward(
     settings, _ = shared(loaded, max_turns=1)
     window = ("--env.taskset.task.window", "60", "--env.agent.timeout.scoring", "0.1")
     for episode in evaluate(policy, settings, tmp_path, *window):
-        assert not episode["ok"]
-        assert "longer than --env.agent.timeout.scoring" in json.dumps(episode["errors"])
+        (trace,) = episode["traces"]
+        assert (episode["ok"], trace["ok"]) == (False, False)
+        assert "longer than --env.agent.timeout.scoring" in trace["errors"][0]["message"]

@@ -46,6 +46,7 @@ class SealEnvironment(vf.SingleAgentEnv, vf.Env[SealEnvironmentConfig]):
                 segment = await talk.turn(replies or decision.observation)
 
     async def finalize(self, task: SealTask, episode: vf.Episode) -> None:
-        """Raise vf.TaskError where the limit on scoring ended the update: verifiers would take that for a reward of 0."""
-        if any(trace.stop_condition == "scoring_timeout" for trace in episode.traces):
-            raise vf.TaskError("no reward: scoring took longer than --env.agent.timeout.scoring")
+        """Fail a rollout whose update the limit on scoring ended: verifiers would take that for a reward of 0."""
+        for trace in episode.traces:
+            if trace.stop_condition == "scoring_timeout":
+                trace.record_error(vf.TaskError("no reward: scoring took longer than --env.agent.timeout.scoring"))
