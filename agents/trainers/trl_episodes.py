@@ -159,7 +159,8 @@ def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> 
     Returns:
         An asynchronous function. It gives a number for each completion, and None after an infrastructure failure, which TRL
         leaves out (before 1.6 it counts as 0). It raises UpdateError if all of a batch failed so: a step without any reward
-        teaches nothing, and a run that resumes takes it again.
+        teaches nothing, and a run that resumes takes it again. It raises SettingError if the data set does not say of which
+        episodes the completions are.
     """
     engines, base = _Engines(runtime, engine), BaseAnswerCache(MANY)
 
@@ -172,6 +173,9 @@ def self_edit_reward(runtime: Runtime, engine: AsyncInnerLoop | None = None) -> 
         **_: Any,
     ) -> list[float | None]:
         if environments is None:
+            if not len(completions) == len(task_id) == len(seed):
+                legal = "a data set of prompt_dataset, whose columns task_id and seed name each episode"
+                raise SettingError("train_dataset", f"{len(task_id)} task_id, {len(seed)} seed", legal)
             environments = [SelfEditEnvironment(runtime) for _ in completions]
             for environment, task, number in zip(environments, task_id, seed, strict=True):
                 environment.reset(task, number)

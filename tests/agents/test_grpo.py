@@ -205,6 +205,12 @@ def test_a_completion_that_calls_no_tool_is_read_as_a_whole_action(runtime: Runt
     assert list(map(len, counting.calls)) == [2]
 
 
+@pytest.mark.parametrize("columns", [{}, {"task_id": ["mini-train-0-0"]}])
+def test_a_data_set_that_names_no_episodes_is_refused(runtime: Runtime, columns: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=r"^train_dataset=.*columns task_id and seed"):
+        rewards_of(runtime, ["[]"], **columns)
+
+
 def test_an_environment_is_used_again(runtime: Runtime) -> None:
     environment = begun(runtime)
     call_all(environment)
