@@ -18,13 +18,13 @@ TEXTS = {
     page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 }
-ADAPTERS = {"docs/openenv.md", "docs/verifiers.md"}
-"""Their programs are run in tests/adapters, with the packages that they need."""
+ELSEWHERE = {"docs/openenv.md", "docs/verifiers.md", "docs/run-folder.md"}
+"""Their programs are run in tests/adapters, with the packages that they need, and in tests/experiments, with a run folder."""
 PROGRAMS = {
     f"{page}-{number}": block
     for page, text in TEXTS.items()
     for number, block in enumerate(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-    if page not in ADAPTERS and re.search(r"^(from \S+ import|import gymnasium)", block, re.MULTILINE) and "print(" in block
+    if page not in ELSEWHERE and re.search(r"^(from \S+ import|import gymnasium)", block, re.MULTILINE) and "print(" in block
 }
 QUICK = {"README.md-0", "docs/agents.md-0"}
 BY_ID = {"domain", "subset", "sequence"}
