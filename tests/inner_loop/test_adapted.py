@@ -183,7 +183,7 @@ def test_merging_that_is_interrupted_can_be_taken_back(
     model: AdaptedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn(model, tmp_path)
-    (trained,) = model.inner_loop("batched").run([replace(JOB, method="full", save_to=tmp_path / "full")])
+    model.inner_loop("batched").run([replace(JOB, method="full", save_to=tmp_path / "full")])
     before, snapshot, equal = state(model), model.snapshot(), torch.equal
 
     def interrupt(*_: Any) -> bool:
@@ -192,7 +192,7 @@ def test_merging_that_is_interrupted_can_be_taken_back(
     with monkeypatch.context() as patch:
         patch.setattr(torch, "equal", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            model.merge(trained.adapter)
+            model.merge(tmp_path / "full")
     assert torch.equal is equal
     assert not same(state(model), before)
     model.restore(snapshot)

@@ -19,7 +19,7 @@ TEXTS = {
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 }
 ELSEWHERE = {"docs/openenv.md", "docs/verifiers.md", "docs/run-folder.md"}
-"""Their programs are run in tests/adapters, with the packages that they need, and in tests/experiments, with a run folder."""
+"""Their programs are run in tests/adapters, with the packages that they need, or in tests/experiments."""
 PROGRAMS = {
     f"{page}-{number}": block
     for page, text in TEXTS.items()
