@@ -6,11 +6,14 @@ import sys
 from seal_env.errors import MissingExtraError, needs_extra
 
 INTERRUPTED = 130
+SPINS = "1000"
+"""How often a thread looks for work before it sleeps: what libgomp takes where threads outnumber processors."""
 
 
 def run() -> int:
     """The command line; one line if its packages are missing, or if it is interrupted while it starts."""
     _open_streams()
+    _share_processors()
     try:
         with needs_extra("cli"):
             from seal_env.cli import main
@@ -20,6 +23,12 @@ def run() -> int:
     except KeyboardInterrupt:
         print("seal-env: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _share_processors() -> None:
+    """Have torch's threads sleep while they wait, before it is imported: they would spin on the time of other programs."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def _open_streams() -> None:
