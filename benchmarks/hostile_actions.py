@@ -28,8 +28,9 @@ from seal_env.envs.base import SealBaseEnv
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.errors import MissingExtraError
 from seal_env.inner_loop import make_inner_loop
+from seal_env.inner_loop.wrapped import WrappedInnerLoop
 from seal_env.registration import environments
-from seal_env.types import Answer, Example, InnerLoop, Outcome, Recipe, UpdateJob, UpdateResult
+from seal_env.types import Answer, Outcome, UpdateJob, UpdateResult
 
 CHUNK = 1_000
 TARGET_MS = 250.0
@@ -37,19 +38,8 @@ AGAIN = 3
 """Times that a step over the target is taken again; the fastest counts."""
 
 
-class NoUpdates:
-    """An inner loop that trains nothing and answers everything wrong; it counts tokens as `inner` does."""
-
-    def __init__(self, inner: InnerLoop) -> None:
-        self.inner = inner
-
-    def count_tokens(self, examples: Sequence[Example]) -> list[int]:
-        """See InnerLoop."""
-        return self.inner.count_tokens(examples)
-
-    def max_tokens(self, recipe: Recipe) -> int:
-        """See InnerLoop."""
-        return self.inner.max_tokens(recipe)
+class NoUpdates(WrappedInnerLoop):
+    """An inner loop that trains nothing and answers everything wrong; it counts tokens as the one within does."""
 
     def run(self, jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
         """See InnerLoop."""

@@ -14,3 +14,8 @@ class Panel(NamedTuple):
     caption: str
     shown: Any
     right: bool | None = None
+
+    @property
+    def verdict(self) -> str:
+        """`right` or `wrong`; empty where that is no question."""
+        return "" if self.right is None else "right" if self.right else "wrong"

@@ -63,8 +63,8 @@ def _colour(panel: Panel, default: tuple[int, int, int]) -> tuple[int, int, int]
 
 
 def _caption(panel: Panel) -> str:
-    verdict = "" if panel.right is None else ": right" if panel.right else ": wrong"
-    return readable(panel.caption) + verdict
+    caption = readable(panel.caption)
+    return f"{caption}: {panel.verdict}" if panel.verdict else caption
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _table_lines(rows: Sequence[Sequence[Panel]], size: int, width: int) -> Iter
 
 def _text(panel: Panel) -> str:
     said = "none" if panel.shown in (None, "", ()) else readable(str(panel.shown))
-    return said if panel.right is None else f"{said} ({'right' if panel.right else 'wrong'})"
+    return f"{said} ({panel.verdict})" if panel.verdict else said
 
 
 def _draw_texts(rows: Sequence[Sequence[Panel]], height: int, width: int) -> Image.Image:

@@ -72,8 +72,8 @@ def panels_text(rows: Sequence[Sequence[Panel]]) -> RenderableType:
 
 def _caption(panel: Panel) -> Text:
     caption = Text(_lines(panel.caption), style="bold")
-    if panel.right is not None:
-        caption.append(": right" if panel.right else ": wrong", "green" if panel.right else "red")
+    if panel.verdict:
+        caption.append(f": {panel.verdict}", "green" if panel.right else "red")
     return caption
 
 
