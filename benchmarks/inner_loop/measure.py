@@ -70,13 +70,13 @@ def work(order: Order, warm_up: UpdateJob, calls: Sequence[Sequence[UpdateJob]])
     """Make the loop, run the small job `warm_up` so that no call pays for imports, wait for the others, run the calls."""
     done = Done()
     try:
-        torch.set_num_threads(order.threads)
         before = 0 if torch.device(order.device).type == "cuda" else peak_memory(order.device)
         loop: Any
         if order.loop == "published":
             loop = PublishedRecipe(load_base_model(order.model, order.device), order.pad_to)
         else:
             loop = make_inner_loop(order.loop, order.model, order.device, cache="off")
+        torch.set_num_threads(order.threads)  # after the model is loaded: in a forked process that leaves one thread
         loop.run([warm_up])
         _barrier.wait()
         for jobs in calls:
