@@ -29,6 +29,7 @@ from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig, U
 MAX_EPOCHS = 20
 REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 """A branch, a tag or a commit of the hub."""
+DEVICE = re.compile("auto|cpu|mps|cuda(:[0-9]{1,3}|:all)?")
 LAYER_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 """The last part of a layer's name in the model."""
 
@@ -219,6 +220,8 @@ class Settings(Options):
             raise SettingError("cache", self.cache, "'off' where evaluator='vllm' has a server answer")
 
     def _check_workers(self) -> None:
+        if not DEVICE.fullmatch(self.device):
+            raise SettingError("device", self.device, "'auto', 'cpu', 'cuda', 'cuda:N', 'cuda:all' or 'mps'")
         remote = self.inner_loop in REMOTE_INNER_LOOPS
         self.worker_plan.check(remote, self.device)
         if self.evaluator != "local" and (remote or self.device == EVERY_GPU):

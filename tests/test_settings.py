@@ -45,6 +45,7 @@ def test_given_settings_win_over_the_model_s_own() -> None:
         ({"evaluator": "vllm", "cache": "on"}, "cache='on' is not legal; expected 'off'"),
         ({"model": object()}, "model="),
         ({"profile": "papers"}, "'fixed' or 'paper'"),
+        ({"device": "gpu"}, "device='gpu' is not legal; expected 'auto', 'cpu', 'cuda', 'cuda:N', 'cuda:all' or 'mps'"),
     ],
 )
 def test_illegal_setting_names_field_value_and_what_is_legal(given: dict[str, Any], message: str) -> None:

@@ -35,7 +35,7 @@ FILE_WIDTH = 160
 """Columns of output that does not go to a terminal."""
 
 
-@click.group(context_settings={"max_content_width": HELP_WIDTH}, no_args_is_help=False)
+@click.group(context_settings={"max_content_width": HELP_WIDTH}, no_args_is_help=True)
 @click.version_option(seal_env.__version__, prog_name="seal-env", message="%(prog)s %(version)s")
 def commands() -> None:
     """Self-adapting language models (SEAL) as a Gymnasium environment."""
@@ -80,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _terminable():
             code = _invoke(chosen, console)
             sys.stdout.flush()  # here, where a closed pipe is caught
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "seal-env"
         complain(f"{error.format_message()} (see {path} --help)")

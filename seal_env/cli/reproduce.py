@@ -21,7 +21,7 @@ examples:
     seal-env reproduce arc --preset llama-1b --out runs/arc-llama-1b"""
 
 
-@click.group(no_args_is_help=False)
+@click.group(no_args_is_help=True)
 def reproduce() -> None:
     """Measure the tables of the paper again."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +16,7 @@ from rich.text import Text
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.overlap import known_pieces, listed, shared_tasks
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
+from seal_env.errors import MissingExtraError, TaskError, UnknownTaskError
 from seal_env.report.task_tables import task_panels, taskset_table, tasksets_table
 from seal_env.tasks.content import digest
 from seal_env.types import Taskset
@@ -27,7 +30,7 @@ def subset_option(more: str) -> Callable[[Any], Any]:
     return click.option("--subset", help=f"{SUBSET}; {more}.")
 
 
-@click.group(no_args_is_help=False)
+@click.group(no_args_is_help=True)
 def tasks() -> None:
     """List, show or validate tasks."""
 
@@ -53,8 +56,25 @@ def list_tasks(console: Console, subset: str | None, domain: str) -> None:
 def show(console: Console, task_id: str, subset: str | None, domain: str) -> None:
     """Show a task with its answers."""
     spec = get_domain(domain)
-    task = _load(spec, subset or task_id)[task_id]
+    try:
+        task = _load(spec, subset or task_id)[task_id]
+    except UnknownTaskError as error:
+        if subset is None and (close := _close_ids(spec, task_id)):
+            raise UnknownTaskError(f"no task {task_id!r}; did you mean {' or '.join(close)}?") from error
+        raise
     console.print(task_panels(task, spec, console))
+
+
+def _close_ids(own: DomainSpec, task_id: str) -> list[str]:
+    """Ids like this one: of the domain, or else of others with the option that leads to them."""
+    for spec in (own, *(spec for spec in domains().values() if spec is not own)):
+        known = list[str]()
+        for name in _names(spec, None):
+            with suppress(TaskError, MissingExtraError):  # of a package that is missing, or too old
+                known += spec.load(name, spec.options()).task_ids
+        if close := difflib.get_close_matches(task_id, dict.fromkeys(known), n=3, cutoff=0.7):
+            return [f"{each} --domain {spec.name}" if spec is not own else each for each in close]
+    return []
 
 
 @tasks.command()

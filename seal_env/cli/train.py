@@ -19,7 +19,7 @@ examples:
   resume after an interruption: rerun the same command"""
 
 
-@click.group(no_args_is_help=False)
+@click.group(no_args_is_help=True)
 def train() -> None:
     """Train a policy to write self-edits."""
 

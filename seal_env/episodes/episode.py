@@ -214,7 +214,7 @@ class Episode:
         """The task's id and, once the episode is over, the accuracy before and after the update."""
         if not self.over:
             return self.task.task_id
-        scores = {name: f"{each.accuracy:.2f}" if each else "none" for name, each in self._shown.items()}
+        scores = {name: f"{100 * each.accuracy:.0f} %" if each else "none" for name, each in self._shown.items()}
         return ", ".join([self.task.task_id, *(f"accuracy {name} {score}" for name, score in scores.items())])
 
     def panels(self) -> list[list[Panel]]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from seal_env.agents.base import Trajectory
 from seal_env.inner_loop.cache.loop import CacheStatistics
-from seal_env.report.formats import DASH, duration, metric_heading, number, plural, seconds
+from seal_env.report.formats import DASH, duration, metric_heading, number, percentages, plural, seconds
 from seal_env.report.self_edit_short import legend, self_edit_short
 from seal_env.report.whole_episode import task_label, whole_info
 from seal_env.tools.base import Tool
@@ -28,9 +28,9 @@ MARKS = ("", " +", " -")
 
 
 def accuracy_change(info: Mapping[str, Any]) -> str:
-    """`0.00 -> 1.00 +`: a dash for what was not measured, a mark for a rise (+) or a fall (-)."""
-    before, after = number(info.get("accuracy_before")), number(info.get("accuracy_after"))
-    return DASH if before == after == DASH else f"{before} -> {after}{MARKS[change(info)]}"
+    """`0 -> 100 % +`: a dash for what was not measured, a mark for a rise (+) or a fall (-)."""
+    written = percentages(info.get("accuracy_before"), info.get("accuracy_after"))
+    return f"{written}{MARKS[change(info)]}"
 
 
 def change(info: Mapping[str, Any]) -> int:
@@ -156,7 +156,8 @@ def summary_text(
     pairs = [(i["accuracy_before"], i["accuracy_after"]) for i in infos if _measured(i)]
     if pairs:
         before, after = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
-        lines.append(f"accuracy  {before:.3f} before, {after:.3f} after the update (mean of {len(pairs)})")
+        means = f"{100 * before:.1f} % before, {100 * after:.1f} % after the update"
+        lines.append(f"accuracy  {means} (mean of {len(pairs)})")
         lines += _metric_lines(infos, metrics)
         lines += [f"{word:<10}{_named(infos, sign)}" for word, sign in (("rose", 1), ("fell", -1))]
     if rewards:
@@ -186,9 +187,9 @@ def _measured(info: Mapping[str, Any]) -> bool:
 
 
 def _named(infos: Sequence[Mapping[str, Any]], sign: int) -> str:
-    """The episodes whose accuracy changed in a direction: `2: 5582e5ca (0.00 -> 1.00), 6150a2bd (0.50 -> 1.00)`."""
+    """The episodes whose accuracy changed in a direction: `2: 5582e5ca (0 -> 100 %), 6150a2bd (50 -> 100 %)`."""
     moved = [info for info in infos if change(info) == sign]
-    named = [f"{i['task_id']} ({i['accuracy_before']:.2f} -> {i['accuracy_after']:.2f})" for i in moved[:NAMED_TASKS]]
+    named = [f"{i['task_id']} ({percentages(i['accuracy_before'], i['accuracy_after'])})" for i in moved[:NAMED_TASKS]]
     if len(moved) > NAMED_TASKS:
         named.append(f"and {len(moved) - NAMED_TASKS} more")
     return f"{len(moved)}: {', '.join(named)}" if moved else "none"

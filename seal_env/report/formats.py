@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from seal_env.intervals import Interval
 
@@ -33,9 +36,39 @@ def number(value: float | None) -> str:
     return DASH if value is None or math.isnan(value) else f"{value:.2f}"
 
 
+def share(value: float | None) -> str:
+    """A share of 1 in per cent, without the sign: `50`; a dash for None and nan."""
+    return DASH if value is None or math.isnan(value) else f"{100 * value:.0f}"
+
+
+def percentages(before: float | None, after: float | None) -> str:
+    """Two shares of 1 in per cent: `0 -> 50 %`; dashes for what was not measured."""
+    one, other = share(before), share(after)
+    return DASH if one == other == DASH else f"{one} -> {other} %"
+
+
 def percent(interval: Mapping[str, float] | None) -> str:
     """An `Interval` given by its fields as `58 [52, 65]`, or a dash."""
     return DASH if interval is None else Interval(**interval).percent()
+
+
+class IntervalCell:
+    """`58 [52, 65]` in a cell of a table: in one line, or where there is no room the mean above its interval.
+
+    Args:
+        text: Of `percent`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._stacked = text.replace(" [", "\n[", 1)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(max(map(len, self._stacked.splitlines())), len(self.text))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        fits = len(self.text) <= options.max_width
+        yield Text(self.text if fits else self._stacked, justify=options.justify or "right")
 
 
 def metric_heading(name: str) -> str:

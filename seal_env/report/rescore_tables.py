@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from seal_env.report.formats import DASH, number, plain_table, plural
+from seal_env.report.formats import DASH, number, percentages, plain_table, plural, share
 
 SHOWN_EPISODES: Final = 40
 SHOWN_VERDICTS: Final = 20
@@ -54,7 +54,7 @@ def _episodes(episodes: Sequence[Mapping[str, Any]]) -> RenderableType:
         old, new = each["reward"]["old"], each["reward"]["new"]
         style = "yellow" if each["failed"] else None if old == new else "green" if (new or 0) > (old or 0) else "red"
         changed = str(each["verdicts_changed"] or DASH)
-        cells = (_side_by_side(each["accuracy_after"]), _side_by_side(each["reward"]), changed)
+        cells = (_shares(each["accuracy_after"]), _side_by_side(each["reward"]), changed)
         table.add_row(Text(each["episode"]), Text(each["task_id"]), *cells, style=style)
     left = len(episodes) - len(shown)
     note = (
@@ -67,6 +67,12 @@ def _side_by_side(figures: Mapping[str, float | None]) -> str:
     """`0.50 -> 0.75`, or one of them where they are equal."""
     old, new = number(figures["old"]), number(figures["new"])
     return old if old == new else f"{old} -> {new}"
+
+
+def _shares(figures: Mapping[str, float | None]) -> str:
+    """`50 -> 75 %`, or one of them where they are equal."""
+    old, new = share(figures["old"]), share(figures["new"])
+    return percentages(figures["old"], figures["new"]) if old != new else old if old == DASH else f"{old} %"
 
 
 def _verdicts(changed: Sequence[Mapping[str, Any]]) -> Text:

@@ -7,10 +7,22 @@ from typing import Any
 
 from rich.table import Table
 
-from seal_env.report.formats import DASH, metric_cell, metric_heading, metric_names, percent, plain_table
+from seal_env.report.formats import DASH, IntervalCell, metric_cell, metric_heading, metric_names, percent, plain_table
 
 CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "forgetting": "forgetting", "merged": "merged"}
-"""Columns of the table of continual learning."""
+"""Measures of continual learning."""
+GAIN = "above\nuntrained"
+HELD_OUT = "held-out\naccuracy"
+
+
+def _shares(*intervals: Mapping[str, float] | None) -> list[IntervalCell]:
+    """Cells in per cent."""
+    return [IntervalCell(percent(interval)) for interval in intervals]
+
+
+def _headings(names: Iterable[str]) -> list[str]:
+    """Headings of further measures, a word a line."""
+    return [metric_heading(name).replace(" ", "\n") for name in names]
 
 
 def evaluation_table(report: Mapping[str, Any]) -> Table:
@@ -32,20 +44,19 @@ def _metrics(report: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 
 
 def rest_em_table(result: Mapping[str, Any]) -> Table:
-    """A row for each round: the policy on held-out tasks, and its gain over the untrained policy, paired by task."""
+    """A row for each round, `none` before the first: the policy on held-out tasks, and its gain over the untrained policy, paired by task."""
     names = metric_names(result["held_out"])
-    headings = ("after round", "sampled", "selected", "held out: accuracy", *map(metric_heading, names))
-    table = plain_table(*headings, "above untrained", "valid")
+    table = plain_table("after\nround", "sampled", "selected", HELD_OUT, *_headings(names), GAIN, "valid")
+    table.columns[-2].min_width = len("[-100, -100]")
     rounds = [{}, *result["rounds"]]
     for number, (learned, held_out, gain) in enumerate(zip(rounds, result["held_out"], result["gain"], strict=True)):
         table.add_row(
-            str(number) if number else "untrained",
-            percent(learned["sampled"].get("accuracy")) if learned else DASH,
+            str(number) if number else "none",
+            *_shares(learned["sampled"].get("accuracy") if learned else None),
             str(learned["kept"]) if learned else DASH,
-            percent(held_out.get("accuracy")),
+            *_shares(held_out.get("accuracy")),
             *_metrics(held_out, names),
-            percent(gain) if number else DASH,
-            percent(held_out.get("valid")),
+            *_shares(gain if number else None, held_out.get("valid")),
         )
     return table
 
@@ -53,23 +64,23 @@ def rest_em_table(result: Mapping[str, Any]) -> Table:
 def grpo_table(result: Mapping[str, Any]) -> Table:
     """The policy on held-out tasks before and after training, and its gain over the untrained policy."""
     names = metric_names(result["held_out"])
-    table = plain_table("policy", "held out: accuracy", *map(metric_heading, names), "above untrained", "valid")
+    table = plain_table("policy", HELD_OUT, *_headings(names), GAIN, "valid")
     for name, held_out, gain in zip(("untrained", "trained"), result["held_out"], (None, result["gain"][1]), strict=True):
-        accuracy, valid = (percent(held_out.get(column)) for column in ("accuracy", "valid"))
-        table.add_row(name, accuracy, *_metrics(held_out, names), percent(gain), valid)
+        accuracy, above, valid = _shares(held_out.get("accuracy"), gain, held_out.get("valid"))
+        table.add_row(name, accuracy, *_metrics(held_out, names), above, valid)
     return table
 
 
 def reproduction_table(table: Mapping[str, Any]) -> Table:
     """One of the paper's tables. Intervals are over seeds and tasks; minutes are summed over seeds and include training."""
     names = metric_names(table["rows"].values())
-    shown = plain_table("", "held out: accuracy", *map(metric_heading, names), "above untrained", "by seed", "minutes")
+    shown = plain_table("", HELD_OUT, *_headings(names), GAIN, "by seed", "minutes")
     for row, found in table["rows"].items():
         shown.add_row(
             found["label"],
-            percent(found["accuracy"]),
+            *_shares(found["accuracy"]),
             *_metrics(found, names),
-            percent(found["above_untrained"]),
+            *_shares(found["above_untrained"]),
             ", ".join(f"{100 * value:.0f}" for value in found["by_seed"]),
             f"{table['seconds'][row] / 60:.0f}" if row in table["seconds"] else DASH,
         )
@@ -77,10 +88,12 @@ def reproduction_table(table: Mapping[str, Any]) -> Table:
 
 
 def continual_table(table: Mapping[str, Any]) -> Table:
-    """A row for each agent: percentages, with 95 % bootstrap intervals over sequences, and further measures."""
-    names = metric_names(table["rows"].values())
-    shown = plain_table("agent", "sequences", *CONTINUAL.values(), *map(metric_heading, names))
-    for name, found in table["rows"].items():
-        cells = [percent(found.get(column)) for column in CONTINUAL]
-        shown.add_row(name, str(found["sequences"]), *cells, *_metrics(found, names))
+    """A column for each agent: percentages, with 95 % bootstrap intervals over sequences, and further measures."""
+    reports = list(table["rows"].values())
+    shown = plain_table("mean over sequences", *table["rows"])
+    shown.add_row("sequences", *(str(each["sequences"]) for each in reports))
+    for name, heading in CONTINUAL.items():
+        shown.add_row(heading, *_shares(*(each.get(name) for each in reports)))
+    for name in metric_names(reports):
+        shown.add_row(metric_heading(name), *(cell for each in reports for cell in _metrics(each, [name])))
     return shown

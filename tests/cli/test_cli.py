@@ -173,8 +173,9 @@ def test_folder_of_something_else_is_left_as_it_is(seal_env: Call) -> None:
 
 
 def test_command_is_needed(seal_env: Call) -> None:
-    assert seal_env() == (2, "", "seal-env: Missing command. (see seal-env --help)\n")
-    assert seal_env("train") == (2, "", "seal-env: Missing command. (see seal-env train --help)\n")
+    for group in ((), ("train",)):
+        said, helped = seal_env(*group), seal_env(*group, "--help")
+        assert (said.code, said.out, said.err) == (2, "", helped.out)
 
 
 def test_colours_can_be_switched_off(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,16 @@ def test_task_with_a_problem_fails_its_validation(seal_env: Call) -> None:
     assert said.out.endswith("1 task, 1 with problems\n")
 
 
+@pytest.mark.parametrize(
+    ("task_id", "close"),
+    [("5582e5c", "5582e5ca"), ("5582e5cb", "5582e5ca"), ("synthetic-eval-0-0", "synthetic-eval-0-0 --domain knowledge")],
+)
+def test_an_unknown_task_gives_ids_like_it(seal_env: Call, task_id: str, close: str) -> None:
+    said = seal_env("tasks", "show", task_id)
+    assert (said.code, said.out) == (2, "")
+    assert close in said.err
+
+
 def test_passages_are_listed_shown_and_validated(seal_env: Call) -> None:
     lines = seal_env("tasks", "list").out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("synthetic-eval")] == ["100"]

@@ -95,9 +95,9 @@ def test_wide_table_has_one_line_an_episode() -> None:
 
 def test_rise_and_fall_are_marked_without_colour_too() -> None:
     lines = printed(MIXED, 100)
-    assert "0.00 -> 0.00  " in row(lines, "44f52bb0")
-    assert "0.00 -> 1.00 +" in row(lines, "4be741c5")
-    assert "1.00 -> 0.50 -" in row(lines, "5582e5ca")
+    assert "0 -> 0 %  " in row(lines, "44f52bb0")
+    assert "0 -> 100 % +" in row(lines, "4be741c5")
+    assert "100 -> 50 % -" in row(lines, "5582e5ca")
 
 
 def test_rise_is_green_and_fall_red() -> None:
@@ -121,7 +121,7 @@ def test_outcome_is_shown_where_it_is_not_ok() -> None:
 def test_infrastructure_failures_are_not_averaged_as_0() -> None:
     text = summary_text([episode("a", 0.0, 1.0), episode("b", 0.0, None, "out_of_memory")], 10.0)
     assert "reward    1.000 (mean of 1)" in text
-    assert "0.000 before, 1.000 after the update (mean of 1)" in text
+    assert "0.0 % before, 100.0 % after the update (mean of 1)" in text
     assert "1 episode (infrastructure failure)" in text
 
 
@@ -135,8 +135,8 @@ def test_summary_says_what_rose_and_what_fell() -> None:
     lines = summary_text(MIXED, 500.0).splitlines()
     assert lines[0].endswith("3 ok, 1 over_budget, 1 out_of_memory")
     assert "5 in 8 min 20 s" in lines[0]
-    assert "rose      1: 4be741c5 (0.00 -> 1.00)" in lines
-    assert "fell      1: 5582e5ca (1.00 -> 0.50)" in lines
+    assert "rose      1: 4be741c5 (0 -> 100 %)" in lines
+    assert "fell      1: 5582e5ca (100 -> 50 %)" in lines
 
 
 def test_summary_of_a_run_without_any_accuracy_has_no_means_of_it() -> None:
@@ -180,7 +180,7 @@ def test_lists_are_counted_over_all_calls() -> None:
 
 def test_accuracy_that_was_not_measured_is_a_dash() -> None:
     assert accuracy_change({}) == "-"
-    assert accuracy_change({"accuracy_before": 0.5, "accuracy_after": None}) == "0.50 -> -"
+    assert accuracy_change({"accuracy_before": 0.5, "accuracy_after": None}) == "50 -> - %"
 
 
 @pytest.mark.parametrize(("elapsed", "words"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (500, "8 min 20 s"), (7500, "2 h 5 min")])
@@ -195,7 +195,7 @@ def test_progress_outside_a_terminal_is_one_plain_line_an_episode(capsys: pytest
             progress.finish(trajectory)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(MIXED)
-    assert lines[1] == "[2/5] 4be741c5  accuracy 0.00 -> 1.00 +  reward 1.00  250 steps in 41.2 s"
+    assert lines[1] == "[2/5] 4be741c5  accuracy 0 -> 100 % +    reward 1.00  250 steps in 41.2 s"
     assert lines[3] == "[4/5] 5614dbcf  over_budget: why"
 
 

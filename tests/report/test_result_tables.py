@@ -37,8 +37,8 @@ def tables(report: dict[str, Any]) -> dict[str, Table]:
     }
 
 
-def printed(table: Table) -> str:
-    console = Console(width=200)
+def printed(table: Table, width: int = 200) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(table)
     return capture.get()
@@ -47,7 +47,7 @@ def printed(table: Table) -> str:
 @pytest.mark.parametrize("name", tables(report()))
 def test_every_table_shows_word_f1_and_length_beside_accuracy(name: str) -> None:
     text = printed(tables(report(metrics=METRICS))[name])
-    assert all(part in text for part in ("word F1", "answer words", "25 [0, 50]", "0.25", "3.46"))
+    assert all(part in text for part in ("word", "F1", "answer", "words", "25 [0, 50]", "0.25", "3.46"))
 
 
 @pytest.mark.parametrize("name", tables(report()))
@@ -70,6 +70,33 @@ def test_the_table_of_an_evaluation_fits_80_columns() -> None:
         console.print(evaluation_table(report(metrics=METRICS, **shown)))
     assert "…" not in capture.get()
     assert max(map(len, capture.get().splitlines())) < 60
+
+
+MOST, LEAST = (dict.fromkeys(("mean", "low", "high"), value) for value in (1.0, -1.0))
+LONG = {"word_f1": MOST, "answer_words": {"mean": 123.456, "low": 1.0, "high": 500.0}}
+
+
+@pytest.mark.parametrize("name", tables(report()))
+def test_every_table_of_results_fits_80_columns_with_the_widest_intervals(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measures = dict.fromkeys(("accuracy", "solved", "valid", "before", "new", "end", "merged"), MOST)
+    measures |= dict.fromkeys(("above_untrained", "forgetting"), LEAST)
+    monkeypatch.setitem(globals(), "MEAN", LEAST)  # of the gain over the untrained policy
+    shown = {"label": "self-edits of the untrained policy", "by_seed": [1.0, 1.0, 1.0], "pass_at": {"1": MOST}}
+    lines = printed(tables(report(metrics=LONG, **measures, **shown))[name], 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\u2026" not in "".join(lines)
+    assert sum(line.count("[100, 100]") for line in lines) >= (name != "reproduce") + 1
+    assert ("[-100, -100]" in "".join(lines)) == (name != "eval")
+    assert any("123.46" in line for line in lines)
+
+
+def test_an_interval_is_in_one_line_where_there_is_room_and_whole_where_there_is_none() -> None:
+    table = tables(report())["grpo"]
+    assert "25 [0, 50]" in printed(table, 60)
+    narrow = [" ".join(line.split()) for line in printed(table, 40).splitlines()]
+    assert any("[0, 50]" in line and "25" not in line for line in narrow)
 
 
 @pytest.mark.parametrize(("measure", "cell"), [("steps", "0 [-2, 0]"), ("seconds", "0.00 [-2.00, 0.00]")])
