@@ -73,7 +73,7 @@ def export(folders: Sequence[Path], to: str, out: Path | None) -> None:
     type=click.IntRange(min=0),
     default=200,
     show_default=True,
-    help="Episodes that are shown, of all runs together.",
+    help="Episodes of all runs that are shown whole; others are a line each.",
 )
 @click.option("--watch", "watched", is_flag=True, help="Write the page again while runs go on; a browser loads it again.")
 @click.pass_obj

@@ -20,7 +20,7 @@ with needs_extra("render"):
 FRAME: Final = (720, 1280)
 """Height and width of every frame in pixels."""
 BACKGROUND: Final = (30, 31, 36)
-INK, FAINT, LINE = (235, 235, 235), (150, 152, 160), (85, 85, 85)
+INK, FAINT, LINE, RULE = (235, 235, 235), (150, 152, 160), (85, 85, 85), (58, 60, 66)
 RIGHT, WRONG = (64, 200, 110), (240, 96, 84)
 MARGIN, GAP, EDGE = 24, 18, 2
 TITLE_SIZE, CAPTION_SIZE = 22, 15
@@ -174,6 +174,7 @@ def _draw_texts(rows: Sequence[Sequence[Panel]], height: int, width: int) -> Ima
             for place, (line, colour) in enumerate(lines):
                 brush.text((left, top + place * step), line, fill=colour, font=_font(size))
         top += deep * step + 6
+        brush.line([(0, top - 3), (width, top - 3)], fill=RULE)
     return canvas
 
 

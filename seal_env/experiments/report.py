@@ -32,7 +32,7 @@ from seal_env.report.page.render import MARK, render
 
 FILE: Final = "report.html"
 CARDS: Final = 200
-"""Episodes of a page by default."""
+"""Whole episodes of a page by default."""
 SECONDS: Final = 5
 """Between two versions of a page that is watched."""
 
@@ -43,7 +43,7 @@ def report(folders: Sequence[Path], out: Path, cards: int = CARDS) -> None:
     Args:
         folders: Of any command that writes run folders.
         out: The page. A report that is there is written anew.
-        cards: Episodes that are shown, of all runs together.
+        cards: Episodes of all runs together that are shown with tasks, answers and self-edits; others are a line each.
 
     Raises:
         RunFolderError: If there is nothing to show, or it cannot be read.
@@ -142,6 +142,7 @@ def page_of(reported: Reported, cards: Cards, refresh: int = 0) -> Page:
     more = {"Diversity of self-edits": diversity(runs), "Cost": cost_table(runs)}
     tasks, left_out = task_lines(runs)
     drawn, episodes = cards.of(runs)
+    choices, choices_left_out = choice_charts(runs)
     return Page(
         title=f"seal-env report: {', '.join(folder.name for folder in reported.folders)}",
         runs=_heads(reported),
@@ -150,7 +151,8 @@ def page_of(reported: Reported, cards: Cards, refresh: int = 0) -> Page:
         tables=_known(tables),
         more_tables=_known(more),
         curves=curves(runs),
-        choices=choice_charts(runs),
+        choices=choices,
+        choices_left_out=choices_left_out,
         tasks=tasks,
         tasks_left_out=left_out,
         matrices=retention(reported),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from seal_env.agents.evaluation import EvalSample
@@ -24,6 +25,9 @@ LONGEST: Final = 4000
 MOST_ITEMS: Final = 40
 """Queries, and texts of a self-edit, that are shown."""
 MOST_POINTS: Final = 200
+MOST_LISTED: Final = 20_000
+"""Episodes of a page."""
+MOST_RANK: Final = 10**9
 Row = Sequence[Panel]
 
 
@@ -31,7 +35,7 @@ class Cards:
     """Makes cards. Task sets are loaded once for each run, also if the page is made again.
 
     Args:
-        most: Cards of a page.
+        most: Whole cards of a page. Other episodes are a line each.
     """
 
     def __init__(self, most: int) -> None:
@@ -39,25 +43,25 @@ class Cards:
         self._tasks: dict[str, ShownTasks] = {}
 
     def of(self, runs: Sequence[ReportedRun]) -> tuple[list[Card], int]:
-        """Cards of episodes that are evenly spaced over those of all runs, and how many there are."""
-        everything = [(run, index) for run in runs for index in range(len(run.episodes))]
-        count = min(self._most, len(everything))
-        chosen = [everything[index * len(everything) // count] for index in range(count)]
-        episodes = {run.name: run.episodes for run in runs}
-        return [self._card(run, index, *episodes[run.name][index], alone=len(runs) == 1) for run, index in chosen], len(
-            everything
-        )
+        """Cards of the episodes of all runs, whole ones evenly spaced, and how many episodes there are."""
+        everything = [(number, index, *each) for number, run in enumerate(runs) for index, each in enumerate(run.episodes)]
+        listed = _spaced(everything, MOST_LISTED)
+        whole = {each[:2] for each in _spaced(listed, self._most)}
+        tasks: dict[str, int] = {}
+        cards = []
+        for which, index, journal, sample in listed:
+            rank = tasks.setdefault(sample.task_id, len(tasks))
+            card = _line(runs, which, index, journal, sample, rank)
+            cards.append(self._filled(card, runs[which], index, journal, sample) if (which, index) in whole else card)
+        return cards, len(everything)
 
-    def _card(self, run: ReportedRun, index: int, journal: str, sample: EvalSample, alone: bool) -> Card:
-        record = run.records[index] if index < len(run.records) else {"task_id": sample.task_id, **sample.answers}
+    def _filled(self, card: Card, run: ReportedRun, index: int, journal: str, sample: EvalSample) -> Card:
+        record = _record(run, index, sample)
         demonstrations, answers = self._panels(run, journal, record)
         losses = [each for each in record.get("losses", ()) if isinstance(each, int | float)]
-        episode = record.get("episode")
-        where = f"{journal.rpartition('/')[0]} self-edit {sample.number + 1}" if episode is None else f"episode {episode}"
-        return Card(
-            title=", ".join([*([] if alone else [run.name]), where.strip(), sample.task_id]),
-            kind=_kind(sample),
-            verdict=_verdict(sample),
+        return replace(
+            card,
+            whole=True,
             facts=dict(_facts(sample, record)),
             demonstrations=_limited(demonstrations),
             answers=_limited(answers),
@@ -84,6 +88,43 @@ class Cards:
         ]
         queries = len(shown.task.queries)
         return rows[:-queries], rows[-queries:]
+
+
+def _spaced(everything: Sequence[Any], most: int) -> list[Any]:
+    """At most so many, evenly spaced."""
+    count = min(most, len(everything))
+    return [everything[index * len(everything) // count] for index in range(count)]
+
+
+def _record(run: ReportedRun, index: int, sample: EvalSample) -> Mapping[str, Any]:
+    return run.records[index] if index < len(run.records) else {"task_id": sample.task_id, **sample.answers}
+
+
+def _line(runs: Sequence[ReportedRun], number: int, index: int, journal: str, sample: EvalSample, task: int) -> Card:
+    """The card of an episode that is a line."""
+    run = runs[number]
+    episode = _record(run, index, sample).get("episode")
+    where = f"{journal.rpartition('/')[0]} self-edit {sample.number + 1}" if episode is None else f"episode {episode}"
+    gain = _thousandths(sample.accuracy - sample.accuracy_before, unknown=0)
+    ranks = {
+        "task": task,
+        "gain": -gain,
+        "drop": gain,
+        "reward": -_thousandths(sample.reward, unknown=-MOST_RANK),
+        "time": -_thousandths(sample.seconds, unknown=-MOST_RANK),
+    }
+    return Card(
+        title=", ".join([*([run.name] if len(runs) > 1 else []), where.strip(), sample.task_id]),
+        kind=_kind(sample),
+        verdict=_verdict(sample),
+        run=number,
+        ranks=ranks,
+        whole=False,
+    )
+
+
+def _thousandths(value: float, unknown: int) -> int:
+    return round(max(-MOST_RANK, min(MOST_RANK, 1000 * value))) if math.isfinite(value) else unknown
 
 
 def _without_task(record: Mapping[str, Any]) -> list[Row]:
@@ -134,7 +175,7 @@ def _facts(sample: EvalSample, record: Mapping[str, Any]) -> Iterator[tuple[str,
 
 def _losses(losses: Sequence[float]) -> Chart:
     points = [Point(float(step), float(loss)) for step, loss in enumerate(losses, 1)]
-    return Chart("Training loss", "optimizer step", [Line("loss", thinned(points, MOST_POINTS))], small=True)
+    return Chart("Training loss", "optimizer step", "loss", (Line("loss", thinned(points, MOST_POINTS)),), small=True)
 
 
 def _call(call: Mapping[str, Any]) -> Call:

@@ -12,6 +12,7 @@ import numpy as np
 from seal_env.agents.evaluation import EvalSample, by_task
 from seal_env.domains.base import DomainSpec
 from seal_env.experiments.report_runs import ReportedRun
+from seal_env.experiments.results import HELD_OUT
 from seal_env.intervals import bootstrap
 from seal_env.report.formats import DASH, percent
 from seal_env.report.page.charts import Chart, Line, Point
@@ -27,6 +28,8 @@ MOST_WORDS: Final = 4
 """Values of a choice that have a chart each."""
 LONGEST_WORD: Final = 40
 """Characters of such a value that are shown."""
+SHARE: Final = "of self-edits, %"
+"""The unit of switches and words."""
 Calls = Sequence[Mapping[str, Any]]
 
 
@@ -42,19 +45,26 @@ def calls_of(sample: EvalSample, spec: DomainSpec) -> Calls:
     ]
 
 
-def choice_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
-    """A chart for each argument: numbers as they are, switches and words as the share of self-edits, lists by length."""
+def choice_charts(runs: Sequence[ReportedRun]) -> tuple[list[Chart], int]:
+    """A chart for each argument: numbers as they are, switches and words as the share of self-edits, lists by length.
+
+    Returns:
+        The first of them, and how many are left out.
+    """
     lines: dict[str, list[Line]] = {}
-    shares: set[str] = set()
+    units: dict[str, str] = {}
     for number, run in enumerate(runs):
-        for name, values in _numbers(run, shares).items():
+        for name, values in _numbers(run, units).items():
             lines.setdefault(name, []).append(Line(run.name, _binned(values), number))
-    charts = [Chart(name, "self-edit", drawn, share=name in shares, small=True) for name, drawn in lines.items()]
-    return charts[:MOST_CHARTS]
+    charts = _distinct_by_round(runs) + [
+        Chart(name, "self-edit", units.get(name, "value"), tuple(drawn), share=units.get(name) == SHARE, small=True)
+        for name, drawn in lines.items()
+    ]
+    return charts[:MOST_CHARTS], max(0, len(charts) - MOST_CHARTS)
 
 
-def _numbers(run: ReportedRun, shares: set[str]) -> dict[str, list[tuple[int, float]]]:
-    """(index of the self-edit, value) by argument; names of those that are shares are added to `shares`."""
+def _numbers(run: ReportedRun, units: dict[str, str]) -> dict[str, list[tuple[int, float]]]:
+    """(index of the self-edit, value) by argument; what is no number by itself gets its unit in `units`."""
     found: dict[str, list[tuple[int, float]]] = {}
     words: dict[str, dict[int, str]] = {}
     for index, sample in enumerate(run.sampled, 1):
@@ -64,15 +74,16 @@ def _numbers(run: ReportedRun, shares: set[str]) -> dict[str, list[tuple[int, fl
                 words.setdefault(where, {})[index] = value
             elif isinstance(value, list):
                 numbers[where] = numbers.get(where, 0.0) + len(value)
+                units[where] = "items"
             elif isinstance(value, bool | int | float) and math.isfinite(value):
                 numbers[where] = float(value)
-                shares |= {where} if isinstance(value, bool) else set()
+                units |= {where: SHARE} if isinstance(value, bool) else {}
         for where, number in numbers.items():
             found.setdefault(where, []).append((index, number))
-    return found | _word_shares(words, shares)
+    return found | _word_shares(words, units)
 
 
-def _word_shares(words: Mapping[str, Mapping[int, str]], shares: set[str]) -> dict[str, list[tuple[int, float]]]:
+def _word_shares(words: Mapping[str, Mapping[int, str]], units: dict[str, str]) -> dict[str, list[tuple[int, float]]]:
     """Whether each self-edit has a value, by argument and value; arguments of many values, such as texts, are left out."""
     found: dict[str, list[tuple[int, float]]] = {}
     for where, chosen in words.items():
@@ -80,7 +91,7 @@ def _word_shares(words: Mapping[str, Mapping[int, str]], shares: set[str]) -> di
         for value in values if len(values) <= MOST_WORDS else ():
             name = f"{where} {value[:LONGEST_WORD]}"
             found[name] = [(index, float(each == value)) for index, each in chosen.items()]
-            shares.add(name)
+            units[name] = SHARE
     return found
 
 
@@ -93,18 +104,37 @@ def _arguments(sample: EvalSample, spec: DomainSpec) -> Iterator[tuple[str, Any]
                 yield f"{call['name']}: {name}", value
 
 
-def _binned(values: Sequence[tuple[int, float]]) -> list[Point]:
+def _binned(values: Sequence[tuple[int, float]]) -> tuple[Point, ...]:
     parts = np.array_split(np.array(values, dtype=float), min(BINS, len(values)))
-    return [Point(float(part[:, 0].mean()), float(part[:, 1].mean())) for part in parts]
+    return tuple(Point(float(part[:, 0].mean()), float(part[:, 1].mean())) for part in parts)
+
+
+def _distinct_by_round(runs: Sequence[ReportedRun]) -> list[Chart]:
+    """How the diversity of a policy changes while it is trained; nothing without several rounds."""
+    lines = []
+    for number, run in enumerate(runs):
+        shares = [_shares(run, samples) for name, samples in run.results.journals.items() if not name.endswith(HELD_OUT)]
+        points = tuple(Point(float(index), sum(each) / len(each)) for index, each in enumerate(shares, 1) if each)
+        lines += [Line(run.name, points, number)] if run.held_out and len(points) > 1 else []
+    about = ("distinct self-edits for the same task", "round", SHARE)
+    return [Chart(*about, tuple(lines), share=True, small=True)] if lines else []
+
+
+def _edits(run: ReportedRun, samples: Sequence[EvalSample]) -> dict[str, list[str]]:
+    return {task: [_canonical(each, run.results.spec) for each in mine] for task, mine in by_task(samples).items()}
+
+
+def _shares(run: ReportedRun, samples: Sequence[EvalSample]) -> list[float]:
+    """Of each task with several self-edits, how many of these are distinct."""
+    return [len(set(mine)) / len(mine) for mine in _edits(run, samples).values() if len(mine) > 1]
 
 
 def diversity(runs: Sequence[ReportedRun]) -> Rows | None:
-    """The share of distinct self-edits among those for the same task; None if no task has several."""
+    """The share of distinct self-edits among those for the same task and among all; None if no run has several."""
     rows = []
     for run in runs:
-        edits = {task: [_canonical(each, run.results.spec) for each in mine] for task, mine in by_task(run.sampled).items()}
-        shares = [len(set(mine)) / len(mine) for mine in edits.values() if len(mine) > 1]
-        everything = [edit for mine in edits.values() for edit in mine]
+        shares = _shares(run, run.sampled)
+        everything = [edit for mine in _edits(run, run.sampled).values() for edit in mine]
         if everything:
             mean = percent(bootstrap(shares)._asdict()) if shares else DASH
             whole = f"{len(set(everything)):,} of {len(everything):,}"
@@ -112,7 +142,7 @@ def diversity(runs: Sequence[ReportedRun]) -> Rows | None:
             rows.append([run.name, f"{len(shares):,}", mean, least, whole])
     headings = ("run", "tasks with several", "distinct for a task, %", "least, %", "distinct in all")
     note = "Self-edits are the same if their tool calls are; an action without tool calls is compared as text."
-    return Rows(headings, rows, note) if any(row[1] != "0" for row in rows) else None
+    return Rows(headings, rows, note) if any(len(run.sampled) > 1 for run in runs) else None
 
 
 def _canonical(sample: EvalSample, spec: DomainSpec) -> str:

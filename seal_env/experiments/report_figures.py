@@ -90,7 +90,7 @@ def curves(runs: Sequence[ReportedRun]) -> list[Chart]:
     rounds, running, steps = [], [], []
     for number, run in enumerate(runs):
         if run.held_out:
-            rounds.append(Line(run.name, [*_rounds(run.held_out)], number))
+            rounds.append(Line(run.name, tuple(_rounds(run.held_out)), number))
         else:
             after = _running([sample.accuracy for sample in run.results.final])
             before = _running([sample.accuracy_before for sample in run.results.final])
@@ -102,9 +102,9 @@ def curves(runs: Sequence[ReportedRun]) -> list[Chart]:
         points = [Point(float(step), float(reward)) for step, reward in log if _is_number(step) and _is_number(reward)]
         steps += [Line(run.name, thinned(points, MOST_POINTS), number)] if points else []
     charts = [
-        Chart("Accuracy on held-out tasks", "round", rounds, share=True),
-        Chart("Running mean of accuracy", "self-edit", running, share=True),
-        Chart("Mean reward in training", "optimizer step", steps),
+        Chart("Accuracy on held-out tasks", "round", "accuracy, %", tuple(rounds), share=True),
+        Chart("Running mean of accuracy", "self-edit", "accuracy, %", tuple(running), share=True),
+        Chart("Mean reward in training", "optimizer step", "reward", tuple(steps)),
     ]
     return [chart for chart in charts if chart.lines]
 
@@ -120,7 +120,7 @@ def _rounds(held_out: Mapping[int, Sequence[EvalSample]]) -> Iterator[Point]:
             yield Point(float(number), *(accuracy[name] for name in ("mean", "low", "high")))
 
 
-def _running(values: Sequence[float]) -> list[Point]:
+def _running(values: Sequence[float]) -> tuple[Point, ...]:
     known = [(index, value) for index, value in enumerate(values, 1) if not math.isnan(value)]
     sums = accumulate(value for _, value in known)
     points = [

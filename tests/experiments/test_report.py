@@ -207,11 +207,14 @@ def test_nothing_is_loaded_from_anywhere(page: Callable[..., Read]) -> None:
     assert all((link or "").startswith("#g") for link in links)
 
 
-def test_cards_are_limited_and_those_left_out_counted(folders: Mapping[str, Path], page: Callable[..., Read]) -> None:
+def test_whole_cards_are_limited_and_other_episodes_are_a_line_each(
+    folders: Mapping[str, Path], page: Callable[..., Read]
+) -> None:
     many = edited(folders["grids"], folders["grids"].parent / "many", lambda record: None, copies=300)
     read = page(many, cards=10)
-    assert "10 of 300 episodes, evenly spaced; 290 were left out (--cards)" in " ".join(read.text.split())
+    assert "300 episodes; 10 of them, evenly spaced, open to their task" in " ".join(read.text.split())
     assert len([each for each in read.all("details") if "card" in (each.get("class") or "")]) == 10
+    assert len([each for each in read.all("div") if (each.get("class") or "").startswith("card ")]) == 290
 
 
 def test_answers_to_a_task_that_is_gone_are_shown_from_the_record(
@@ -261,7 +264,7 @@ def test_page_is_written_again_until_the_run_has_ended(folders: Mapping[str, Pat
 
     watch([going], out, 10, tell, seconds=0.01)
     assert said[:2] == ["waiting for the first episode"] * 2
-    assert ["1 of 1 episodes" in each.text for each in refreshes] == [True, False, False]
+    assert ["1 episode." in each.text for each in refreshes] == [True, False, False]
     reloads = [any(each.get("http-equiv") == "refresh" for each in read.all("meta")) for read in refreshes]
     assert reloads == [True, True, False]
 
@@ -269,4 +272,4 @@ def test_page_is_written_again_until_the_run_has_ended(folders: Mapping[str, Pat
 def test_report_from_the_command_line(seal_env: Call, folders: Mapping[str, Path], tmp_path: Path) -> None:
     said = seal_env("report", str(folders["short"]), str(folders["long"]), "--cards", "1")
     assert (said.code, said.out) == (0, "written   report.html\n")
-    assert "1 of 4 episodes" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "4 episodes; 1 of them" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from seal_env.panels import Panel
 from seal_env.report.page.charts import Chart
+
+SORTS: Final = {
+    "task": "by task",
+    "gain": "largest gains first",
+    "drop": "largest losses first",
+    "reward": "largest rewards first",
+    "time": "longest first",
+}
+"""How episodes can be sorted, in words."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,9 @@ class Card:
         title: Run, number and task.
         kind: `rose`, `fell`, `same` or `mistake`.
         verdict: Outcome or the change of accuracy, in a few words.
+        run: The number of its run.
+        ranks: By name of `SORTS`: a whole number, the smallest comes first.
+        whole: Whether there is more than these. Without it the card is a line.
         facts: By name.
         demonstrations: Rows of panels that hold no answer.
         answers: Rows of panels with the question, the answers and the right one.
@@ -84,7 +96,10 @@ class Card:
     title: str
     kind: str
     verdict: str
-    facts: Mapping[str, str]
+    run: int = 0
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    whole: bool = True
+    facts: Mapping[str, str] = field(default_factory=dict)
     demonstrations: Sequence[Sequence[Panel]] = ()
     answers: Sequence[Sequence[Panel]] = ()
     more_answers: int = 0
@@ -110,6 +125,7 @@ class Page:
         tasks: Accuracy before and after, by task.
         tasks_left_out: How many are not among them.
         matrices: Retention matrices by title.
+        choices_left_out: How many more arguments were chosen.
         cards: Of episodes.
         episodes: How many there are, with those that have no card.
         version: Of seal-env.
@@ -124,12 +140,23 @@ class Page:
     more_tables: Mapping[str, Rows] = field(default_factory=dict)
     curves: Sequence[Chart] = ()
     choices: Sequence[Chart] = ()
+    choices_left_out: int = 0
     tasks: Sequence[TaskLine] = ()
     tasks_left_out: int = 0
     matrices: Mapping[str, Sequence[Sequence[float | None]]] = field(default_factory=dict)
     cards: Sequence[Card] = ()
     episodes: int = 0
     refresh: int = 0
+
+    @property
+    def runs_with_cards(self) -> dict[int, str]:
+        """Names of the runs that have episodes, by number."""
+        return {card.run: self.runs[card.run].name for card in self.cards}
+
+    @property
+    def whole(self) -> int:
+        """How many cards have more than a line."""
+        return sum(card.whole for card in self.cards)
 
     @property
     def kinds(self) -> dict[str, int]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from seal_env.envs.render import PALETTE
 from seal_env.errors import needs_extra
 from seal_env.printable import printable
-from seal_env.report.page import charts
-from seal_env.report.page.content import Page
+from seal_env.report.page.charts import written
+from seal_env.report.page.content import SORTS, Page
+from seal_env.report.page.plots import COLOURS, draw
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -55,11 +56,13 @@ def render(page: Page) -> str:
     """The page as HTML.
 
     Raises:
-        MissingExtraError: If Jinja2 is not installed.
+        MissingExtraError: If Jinja2 or matplotlib is not installed.
     """
     grids = Grids()
     template = _environment().get_template("page.html.jinja")
-    text = template.render(page=page, grids=grids, charts=charts, palette=_palette(), mark=MARK)
+    text = template.render(
+        page=page, grids=grids, draw=draw, written=written, colours=COLOURS, sorts=SORTS, palette=_palette(), mark=MARK
+    )
     return str(text)
 
 
