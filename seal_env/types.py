@@ -153,7 +153,7 @@ class LoraSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the update is done; fixed for an environment, not the agent's choice (SEAL's ARC recipe by default).
+    """How the update is done (SEAL's ARC recipe by default): the environment's choice, unless it offers the tool `recipe`.
 
     optimizer, schedule: registered names, see `seal_env.inner_loop.optim.registry`. The schedule is what follows after the
     learning rate has risen linearly for warmup_steps optimizer steps.
@@ -193,7 +193,7 @@ class SelfEdit:
         optimizer_steps: what training on the examples will take.
         tokens: sum of their lengths. training_tokens: what training reads of them, padding included.
         candidates: how many there were before the filter and the cap.
-        recipe: fields of `Recipe` that this update overrides.
+        recipe: fields of `Recipe` that this update overrides. lora: the same for `LoraSpec`.
     """
 
     examples_E: tuple[Example, ...]
@@ -203,6 +203,7 @@ class SelfEdit:
     candidates: int
     recipe: Mapping[str, Any] = field(default_factory=dict)
     training_tokens: int = 0
+    lora: Mapping[str, Any] = field(default_factory=dict)
 
     def recipe_for(self, environment: Recipe) -> Recipe:
         """The environment's recipe with what this self-edit overrides."""

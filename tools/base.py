@@ -89,6 +89,7 @@ class Draft:
         finetune: True once the self-edit is closed.
         counts: what tools counted in what the agent wrote, by name.
         recipe: fields of `seal_env.types.Recipe` that tools override for this update.
+        lora: the same for fields of `seal_env.types.LoraSpec`.
     """
 
     candidates: tuple[Any, ...] | None = None
@@ -96,6 +97,7 @@ class Draft:
     finetune: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    lora: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

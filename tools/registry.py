@@ -56,24 +56,31 @@ def _load_entry_points() -> None:
         register_tool(tool)
 
 
-def choose_tools(own: Sequence[Tool[Any]], names: Sequence[str] | None) -> tuple[Tool[Any], ...]:
+def choose_tools(
+    own: Sequence[Tool[Any]], names: Sequence[str] | None, optional: Sequence[Tool[Any]] = ()
+) -> tuple[Tool[Any], ...]:
     """The tools of an environment.
 
     Args:
         own: the domain's tools; they come before registered ones of the same name.
-        names: of the domain's tools and of registered ones, in the order in which the prompt explains them; None takes the
-            domain's as they are.
+        names: of the domain's tools, of optional and of registered ones, in the order in which the prompt explains them;
+            None takes the domain's as they are.
+        optional: further tools of the package; registered ones of the same name come before them.
 
     Raises:
         SettingError: for an unknown name.
     """
     if names is None:
         return tuple(own)
-    known = {**registered_tools(), **{tool.name: tool for tool in own}}
+    known = {**_by_name(optional), **registered_tools(), **_by_name(own)}
     for name in names:
         if name not in known:
             raise SettingError("tools", name, f"some of {', '.join(known)}")
     return tuple(known[name] for name in names)
+
+
+def _by_name(tools: Sequence[Tool[Any]]) -> dict[str, Tool[Any]]:
+    return {tool.name: tool for tool in tools}
 
 
 def check_tools(tools: Sequence[Tool[Any]], domain: Any) -> None:

@@ -74,8 +74,9 @@ class Drafting:
     def close_segment(self) -> None:
         """Go on to the next segment; the training config stays."""
         self._closed = self._candidates()
-        self.counts.update(self.draft.counts)
-        self.draft, self.examples = Draft(training=self.draft.training, recipe=self.draft.recipe), None
+        last = self.draft
+        self.counts.update(last.counts)
+        self.draft, self.examples = Draft(training=last.training, recipe=last.recipe, lora=last.lora), None
         self.index += 1
 
     def force_finetune(self) -> None:

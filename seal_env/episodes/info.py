@@ -59,7 +59,7 @@ def update_info(
         "optimizer_steps": edit.optimizer_steps if edit else 0,
         "tokens": edit.tokens if edit else 0,
         "training_tokens": edit.training_tokens if edit else 0,
-        "adapted": dict(runtime.adapted.counts),
+        "adapted": _adapted(runtime, edit),
         "not_adapted": dict(runtime.adapted.missing),
         "losses": [loss if math.isfinite(loss) else None for loss in result.losses_S] if result else [],
     }
@@ -70,6 +70,13 @@ def update_info(
         info[f"predictions_{when}"] = as_lists(evaluation.predictions_Q) if evaluation else None
         info[f"correct_{when}"] = list(evaluation.correct_Q) if evaluation else None
     return info | {"gold": gold_lists(runtime, task)}
+
+
+def _adapted(runtime: Runtime, edit: SelfEdit | None) -> dict[str, int]:
+    """Layers that the update changes, by name: a self-edit may choose some of the environment's."""
+    counts = runtime.adapted.counts
+    chosen = edit.lora.get("target_modules") if edit else None
+    return {name: count for name, count in counts.items() if chosen is None or name in chosen}
 
 
 def gold_lists(runtime: Runtime, task: Task[Any, Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ def update_job(runtime: Runtime, task: Task[Any, Any], seed: int, edit: SelfEdit
     return UpdateJob(
         examples_E=edit.examples_E,
         training=edit.training,
-        lora=settings.lora,
+        lora=replace(settings.lora, **edit.lora),
         recipe=edit.recipe_for(settings.recipe),
         seed=seed,
         queries_Q=runtime.domain.queries(task, seed),

@@ -17,6 +17,7 @@ from seal_env.inner_loop.adapted import NOTHING_SAID, adapted_layers
 from seal_env.inner_loop.wrapped import hold, model_of, release
 from seal_env.journal import storage_errors
 from seal_env.self_edits.compile import Rules
+from seal_env.self_edits.optional_tools import optional_tools
 from seal_env.settings import Settings
 from seal_env.store import cache_path
 from seal_env.tools.registry import check_tools, choose_tools
@@ -55,7 +56,7 @@ class Runtime:
         self._problems: dict[str, str] = {}
         results = cache_path(settings.cache_file) if settings.cache == "on" else None
         self.domain = self.spec.make(settings.options, results.parent if results else None)
-        self.tools = choose_tools(self.spec.tools, settings.tools)
+        self.tools = choose_tools(self.spec.tools, settings.tools, optional_tools(settings.lora, settings.method))
         check_tools(self.tools, self.domain)
         self.reward = make_reward(settings.reward, self.spec.partial_metric)
         self.budget = settings.budget

@@ -155,6 +155,7 @@ def compile_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules)
         candidates=len(draft.candidates or ()),
         recipe=draft.recipe,
         training_tokens=epochs * tokens_of_an_epoch(filtered.lengths_E, recipe),
+        lora=draft.lora,
     )
 
 

@@ -8,6 +8,7 @@ from seal_env.adapters.verifiers.taskset import SealData
 from seal_env.agents.lm.served.forms import FORMS, PLAIN
 from seal_env.domains.registry import get_domain
 from seal_env.errors import needs_extra
+from seal_env.self_edits.optional_tools import optional_tools
 from seal_env.tools.registry import choose_tools
 
 with needs_extra("verifiers"):
@@ -44,7 +45,7 @@ class SealHarness(vf.Harness[SealHarnessConfig]):
         messages = [vf.UserMessage(content=prompt)] if isinstance(prompt, str) else list(prompt or ())
         if system:
             messages.insert(0, vf.SystemMessage(content=system))
-        tools = choose_tools(get_domain(data.domain).tools, data.tools)
+        tools = choose_tools(get_domain(data.domain).tools, data.tools, optional_tools())
         form = PLAIN if data.wants_texts else self.config.form
         body: dict[str, Any] = {"model": ctx.model, "messages": [message_to_wire(each) for each in messages]}
         async with httpx.AsyncClient(timeout=None) as client:  # noqa: S113 (verifiers has limits of its own)
