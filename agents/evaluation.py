@@ -155,7 +155,7 @@ def sample_tasks(
         episodes: See `starts`.
         in_call: Episodes of a batch, whose updates train together.
         journal: A line for each batch.
-        on_batch: Called after each batch with all samples so far.
+        on_batch: Called with all samples so far: first with those that were there before, then after each batch.
         again: Whether infrastructure failures in the journal are tried again.
 
     Returns:
@@ -168,6 +168,8 @@ def sample_tasks(
     done = _try_again(runtime, agent, episodes, in_call, journal, base) if again else read_samples(journal)
     if agent.learns:
         _learn_again(runtime, agent, episodes, in_call, done)
+    if on_batch is not None:
+        on_batch(done)
     for start in range(len(done), len(episodes), in_call):
         batch = episodes[start : start + in_call]
         agent.seed(batch[0][1].seed)

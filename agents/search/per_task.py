@@ -7,7 +7,7 @@ what an agent could have known.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +132,12 @@ def _mean(rewards: Sequence[float]) -> float:
 
 
 def search_tasks(
-    runtime: Runtime, action_space: gymnasium.Space[str], budget: SearchBudget, seed: int, journal: Journal
+    runtime: Runtime,
+    action_space: gymnasium.Space[str],
+    budget: SearchBudget,
+    seed: int,
+    journal: Journal,
+    report: Callable[[int], None] = lambda _done: None,
 ) -> list[SearchResult]:
     """Search for the best self-edit of every task of a runtime, TOGETHER tasks at a time. Resumable.
 
@@ -142,9 +147,11 @@ def search_tasks(
         budget: Number of episodes for each task.
         seed: Of all searches; different ones practically never share a seed.
         journal: A line for each group of tasks; what is in it is not searched again, unless there were failures.
+        report: Called with the number of tasks that are done: those in the journal first, then after each group.
     """
     records, found = journal.read(), list[SearchResult]()
     task_ids = runtime.taskset.task_ids
+    report(sum(len(each["found"]) for each in records))
     for number, start in enumerate(range(0, len(task_ids), TOGETHER)):
         known = [_result(each) for each in records[number]["found"]] if number < len(records) else []
         if not known or any(each.failed for each in known):
@@ -156,6 +163,7 @@ def search_tasks(
                 journal.replace(records)
             else:
                 journal.append(record)
+            report(max(len(found) + len(known), sum(len(each["found"]) for each in records)))
         found += known
     return found
 

@@ -30,7 +30,8 @@ from seal_env.journal import Journal, write_folder, write_whole
 from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, TrainingConfig, UpdateJob
 
 Report = Callable[[str, int, Sequence[EvalSample], bool], None]
-"""Called with a curve (`sampled`, `held_out`), the round or step, all of its samples so far, and whether these are all."""
+"""Called with a curve (`sampled`, `held_out`), the round or step, all of its samples so far, and whether these are all: when
+the round begins or is resumed, after each batch, and when it has ended."""
 
 
 def report_nothing(_curve: str, _step: int, _samples: Sequence[EvalSample], _ended: bool) -> None:

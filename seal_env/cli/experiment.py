@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from seal_env.agents.registry import agent_options, agents, get_agent
+from seal_env.cli.announce import Plan, announce
 from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.errors import SettingError
@@ -19,7 +20,7 @@ from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.open_run import new_path
 from seal_env.options import Options
 from seal_env.registration import environments
-from seal_env.report.tracker import SERVICES
+from seal_env.report.services import SERVICES
 from seal_env.settings import Settings
 from seal_env.thoughts import WHITE_SPACE
 
@@ -29,6 +30,7 @@ RESUMABLE: Final = "Resumable: rerun the same command."
 PROGRAM: Final = "seal-env"
 ARGUMENTS: Final = "seal_env.cli.arguments"
 """Where the context of click has the arguments of the process."""
+TRACK_HELP: Final = "Report metrics to this service too. TensorBoard files are written wherever TensorBoard is installed."
 Values = Mapping[str, Any]
 """Options by name."""
 _DECIDING: Final = ("env", "domain", "agent", "agents", "preset")
@@ -62,6 +64,7 @@ class ExperimentCommand(SettingsCommand):
         agents: (values) -> the agents whose settings are options.
         heading: Of the agents' options in `--help`; None is one with the agent's name.
         folder: (values) -> name of the default run folder.
+        plan: What the command will do, in words.
         tracks: Whether metrics over time are tracked.
         kwargs: Of click.Command.
     """
@@ -78,6 +81,7 @@ class ExperimentCommand(SettingsCommand):
         agents: Callable[[Values], Sequence[str]] = chosen_agent,
         heading: str | None = None,
         folder: Callable[[Values], str],
+        plan: Plan,
         tracks: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -103,7 +107,11 @@ class ExperimentCommand(SettingsCommand):
                 named=named is not None,
                 command=command_line(),
             )
-            return run(settings.checked(**given(values, settings)), config, values, console)
+            checked = settings.checked(**given(values, settings))
+            environment = {**config.environment, **overrides(values), **config.overrides}
+            title = f"{name} {', '.join(agents(values))}"
+            announce(console, title, config, environment, lambda count: plan(checked, values, count))
+            return run(checked, config, values, console)
 
         super().__init__(name, callback=callback, options=options, deciding=_DECIDING, elsewhere=_owners, **kwargs)
 
@@ -128,7 +136,10 @@ def _folder_options(tracks: bool) -> list[click.Parameter]:
     )
     folder = click.Option(["--out"], type=Path, metavar="DIR", help=f"{text} or else runs/DATE-TIME-NAME, a new one).")
     services = click.Option(
-        ["--track"], multiple=True, type=click.Choice(SERVICES), help="Report metrics to this service too."
+        ["--track"],
+        multiple=True,
+        type=click.Choice(SERVICES),
+        help=TRACK_HELP,
     )
     return [folder, services] if tracks else [folder]
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 import click
 from rich.console import Console
 
+from seal_env.cli.announce import Count
 from seal_env.cli.experiment import RESUMABLE, ExperimentCommand, Values
 from seal_env.cli.train import POLICY
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.reproduce.presets import TABLES, Preset, Table
 from seal_env.experiments.settings import ContinualSettings, TableSettings
+from seal_env.report.formats import plural
 
 EXAMPLES = """\b
 examples:
@@ -46,6 +48,14 @@ def _table_command(name: str, table: Table) -> ExperimentCommand:
         Reproduction(preset, settings.seeds, settings.rows, config, console, settings.allow_overlap).run()
         return 0
 
+    def plan(settings: TableSettings, values: Values, count: Count) -> str:
+        preset = preset_of(values)
+        rows = [row for row in preset.rows if settings.rows is None or row in settings.rows]
+        held_out = settings.held_out or preset.held_out
+        measured = f"measured on {plural(count(held_out), 'task')} of {held_out}"
+        parts = f"{plural(settings.seeds, 'seed')} x {plural(len(rows), 'row')} ({', '.join(rows)})"
+        return f"{parts}, {measured}; {preset.summary}"
+
     return ExperimentCommand(
         name,
         run,
@@ -56,6 +66,7 @@ def _table_command(name: str, table: Table) -> ExperimentCommand:
         agents=lambda values: POLICY,
         heading="Policy",
         folder=lambda values: f"reproduce-{name}-{values['preset']}",
+        plan=plan,
         help=f"{table.summary} {RESUMABLE}",
         short_help=table.summary,
         epilog=EXAMPLES,
@@ -74,6 +85,10 @@ def _agents(values: Values) -> list[str]:
     return named.split(",") if named else list(ContinualSettings().agents)
 
 
+def _continual_plan(settings: ContinualSettings, values: Values, count: Count) -> str:
+    return f"{plural(len(settings.agents), 'agent')} x {plural(settings.sequences, 'sequence')} of tasks"
+
+
 for name, table in TABLES.items():
     reproduce.add_command(_table_command(name, table))
 reproduce.add_command(
@@ -84,6 +99,7 @@ reproduce.add_command(
         env=lambda values: "SEAL-Continual-v0",
         agents=_agents,
         folder=lambda values: "reproduce-continual",
+        plan=_continual_plan,
         help=f"Sequences of tasks learned one after another: how much of each is retained after every update. {RESUMABLE}",
         short_help="Continual self-adaptation.",
     )

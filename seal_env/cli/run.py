@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from seal_env.cli.announce import Count
 from seal_env.cli.experiment import RESUMABLE, ExperimentCommand, Values, agent_option, env_option
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.settings import EvalSettings, RunSettings
+from seal_env.registration import environments
+from seal_env.report.formats import plural
 
 CHOOSING = "The settings depend on --env and --agent: put these before --help to see theirs."
 RUN_EXAMPLES = """\b
@@ -46,12 +49,26 @@ def _evaluate(settings: EvalSettings, config: ExperimentConfig, values: Values, 
     return int(report["failed"] == report["samples"])
 
 
+def _run_plan(settings: RunSettings, values: Values, count: Count) -> str:
+    length = values["sequence"] or environments()[values["env"]].get("sequence", 1)
+    of = f" of {length} tasks each" if length > 1 else ""
+    return plural(settings.episodes or count(None) // length, "episode") + of
+
+
+def _eval_plan(settings: EvalSettings, values: Values, count: Count) -> str:
+    tasks = count(None)
+    return (
+        f"{plural(tasks, 'task')} x {plural(settings.samples, 'self-edit')} = {plural(tasks * settings.samples, 'update')}"
+    )
+
+
 run = ExperimentCommand(
     "run",
     _run,
     RunSettings,
     own=lambda: [env_option(sequences=True), agent_option()],
     folder=lambda values: str(values["agent"]),
+    plan=_run_plan,
     tracks=False,
     help="Run an agent on tasks, one self-edit and one real weight update for each episode, and record them. "
     f"{RESUMABLE}\n\n{CHOOSING}",
@@ -64,6 +81,7 @@ evaluate = ExperimentCommand(
     EvalSettings,
     own=lambda: [env_option(), agent_option()],
     folder=lambda values: f"eval-{values['agent']}",
+    plan=_eval_plan,
     help="Measure an agent: several self-edits for each task, success rates with intervals, pass@k, cost. "
     f"{RESUMABLE}\n\n{CHOOSING}",
     short_help="Measure an agent.",

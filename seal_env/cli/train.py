@@ -6,8 +6,12 @@ import click
 from rich.console import Console
 
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
+from seal_env.cli.announce import Count
 from seal_env.cli.experiment import RESUMABLE, ExperimentCommand, Values, env_option
+from seal_env.domains.registry import DEFAULT_DOMAIN, get_domain
 from seal_env.experiments.config import ExperimentConfig
+from seal_env.registration import environments
+from seal_env.report.formats import plural
 
 POLICY = ("local_hf",)
 """The agent whose options a trained policy has."""
@@ -43,6 +47,29 @@ def _grpo(settings: GrpoSettings, config: ExperimentConfig, values: Values, cons
     return 0
 
 
+def _rest_em_plan(settings: RestEmSettings, values: Values, count: Count) -> str:
+    tasks, held_out = count(None), count(_held_out(values))
+    learned = f"{plural(settings.rounds, 'round')} of {plural(tasks, 'task')} x {plural(settings.samples, 'self-edit')}"
+    measured = f"{settings.rounds + 1} measurements on {_measured(held_out, settings.eval_samples)}"
+    total = settings.rounds * tasks * settings.samples + (settings.rounds + 1) * held_out * settings.eval_samples
+    return f"{learned}, {measured}: {plural(total, 'update')}"
+
+
+def _grpo_plan(settings: GrpoSettings, values: Values, count: Count) -> str:
+    batches = f"{settings.steps} batches of {plural(settings.prompts, 'task')} x {settings.samples} self-edits"
+    measured = f"2 measurements on {_measured(count(_held_out(values)), settings.eval_samples)}"
+    return f"{batches}, {plural(settings.steps * settings.iterations, 'optimizer step')}, {measured}"
+
+
+def _measured(tasks: int, samples: int) -> str:
+    return f"{plural(tasks, 'held-out task')} x {plural(samples, 'self-edit')}"
+
+
+def _held_out(values: Values) -> str:
+    domain = values["domain"] or environments()[values["env"]].get("domain", DEFAULT_DOMAIN)
+    return str(values["held_out"] or get_domain(domain).held_out)
+
+
 train.add_command(
     ExperimentCommand(
         "rest-em",
@@ -52,6 +79,7 @@ train.add_command(
         agents=lambda values: POLICY,
         heading="Policy",
         folder=lambda values: "rest-em",
+        plan=_rest_em_plan,
         help=f"ReST-EM: sample self-edits, filter by reward, fine-tune the policy on the rest, repeat. {RESUMABLE}",
         short_help="Learn from rewarded self-edits.",
         epilog=EXAMPLES,
@@ -66,6 +94,7 @@ train.add_command(
         agents=lambda values: POLICY,
         heading="Policy",
         folder=lambda values: "grpo",
+        plan=_grpo_plan,
         help=f"GRPO (TRL): compare the rewards of several self-edits for each prompt. Needs seal-env[grpo]. {RESUMABLE}",
         short_help="Learn from rewards within a prompt.",
     )

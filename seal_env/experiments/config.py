@@ -27,10 +27,11 @@ class ExperimentConfig:
         overrides: Settings of the environment that are not those of its id.
         options: The agent's own settings; those of the agent `local_hf` where a policy is trained.
         out: The run folder.
-        track: Services that get the metrics too: names in `seal_env.report.tracker.SERVICES`.
+        track: Services that get the metrics too: names in `seal_env.report.services.SERVICES`.
         named: Whether somebody has named the folder; otherwise an unfinished run beside it with the same settings is resumed
             instead, and a name that is taken gets a number.
         command: The command line of the experiment, for messages that say how to resume it.
+        part: Whether it is a part of a larger one.
     """
 
     env: str
@@ -40,6 +41,7 @@ class ExperimentConfig:
     track: Sequence[str] = ()
     named: bool = True
     command: Sequence[str] = ()
+    part: bool = False
 
     @property
     def environment(self) -> dict[str, Any]:

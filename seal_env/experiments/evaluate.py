@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -17,8 +17,11 @@ from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.open_run import open_run
 from seal_env.experiments.settings import EvalSettings
 from seal_env.journal import Journal, write_whole
+from seal_env.report.progress import Progress
 from seal_env.report.result_tables import evaluation_table
-from seal_env.report.tracker import Tracker
+from seal_env.report.work import Work
+
+SELF_EDITS: Final = "self-edits"
 
 
 def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, console: Console) -> dict[str, Any]:
@@ -44,11 +47,15 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
         runtime.load()
         opened.begin(runtime)
         episodes = starts(runtime.taskset.task_ids, settings.samples, settings.seed)
-        with Tracker(config.out, settings.model_dump(), config.track) as tracker, console.status("") as status:
+        work = Work({SELF_EDITS: len(episodes)})
+        with opened.track() as tracker, Progress(console, work, SELF_EDITS) as progress:
 
             def on_batch(samples: Sequence[EvalSample]) -> None:
-                status.update(f"{len(samples)} of {len(episodes)} self-edits")
-                tracker.log(len(samples), scalars(summary(samples)))
+                if progress.begun:
+                    progress.reach(len(samples))
+                    tracker.log(len(samples), scalars(summary(samples)))
+                else:
+                    progress.begin(SELF_EDITS, agent_name, len(episodes), len(samples))
 
             journal = Journal(config.out / "samples.jsonl")
             samples = sample_tasks(runtime, agent, episodes, settings.in_call, journal, on_batch)

@@ -39,6 +39,7 @@ from seal_env.options import Options
 from seal_env.printable import HALF_CHARACTER
 from seal_env.redaction import redacted, redacted_message
 from seal_env.report.formats import plural
+from seal_env.report.tracker import Tracker
 
 
 class OpenRun:
@@ -47,23 +48,32 @@ class OpenRun:
     Attributes:
         config: The experiment, with the folder that was found or made.
         resumes: Whether there is a run in the folder already.
+        tables: The settings that decide the results.
     """
 
     def __init__(self, config: ExperimentConfig, tables: Mapping[str, Mapping[str, Any]], console: Console) -> None:
-        self.config, self._tables, self._console = config, tables, console
+        self.config, self.tables, self._console = config, tables, console
         self.resumes = (config.out / SETTINGS).is_file() and _check_same(config.out, tables)
+
+    def track(self) -> Tracker:
+        """What the run is tracked by. A service that is down stops no run that is resumed, and no part of an experiment."""
+        lenient = self.resumes or self.config.part
+        return Tracker(self.config.out, self.tables, self.config.track, self._console, lenient)
 
     def begin(self, *runtimes: Runtime) -> None:
         """Write settings.toml, unless the run is resumed. The runtimes, if any, are loaded."""
         path = self.config.out / SETTINGS
         machine = machine_tables(runtimes[0]) if runtimes else {}
+        if runtimes and self.config.command:
+            text = f"model     {runtimes[0].settings.model} on {machine['machine']['device']}"
+            self._console.print(text, soft_wrap=True, markup=False)
         if self.resumes:
             check_commit(self.config.out, machine)
         if not self.resumes:
-            write_whole(path, as_toml({**self._tables, **machine}))
-        elif EXTENT in self._tables:
-            write_whole(path, as_toml({**read_settings(self.config.out), EXTENT: self._tables[EXTENT]}))
-        if EXTENT in self._tables:
+            write_whole(path, as_toml({**self.tables, **machine}))
+        elif EXTENT in self.tables:
+            write_whole(path, as_toml({**read_settings(self.config.out), EXTENT: self.tables[EXTENT]}))
+        if EXTENT in self.tables:
             (self.config.out / FINISHED).unlink(missing_ok=True)
 
     def finish(self, failed: int = 0) -> None:
@@ -119,8 +129,8 @@ def open_run(
         try:
             config = _locate(config, wanted, stack, made)
             opened = OpenRun(config, tables(), console)
-            if opened.resumes and config.command and not (config.out / FINISHED).exists():
-                console.print(f"resuming  {config.out}", soft_wrap=True, markup=False)
+            if config.command and not (config.out / FINISHED).exists():
+                console.print(f"{'resuming' if opened.resumes else 'folder  '}  {config.out}", soft_wrap=True, markup=False)
             yield opened
         except BaseException as error:
             if not _keep(config, made, opened):

@@ -25,12 +25,10 @@ from seal_env.experiments.episode_log import EpisodeLog, episode_record, traject
 from seal_env.experiments.open_run import OpenRun, open_run
 from seal_env.experiments.run_folder import with_cache_file
 from seal_env.experiments.settings import RunSettings
-from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.cache.loop import CacheStatistics, statistics_of
 from seal_env.journal import write_whole
+from seal_env.report.episode_progress import EpisodeProgress
 from seal_env.report.episode_tables import episode_table, summary_text
-from seal_env.report.formats import plural
-from seal_env.report.progress import Progress
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
@@ -85,9 +83,6 @@ class _Run:
         used = seal.settings
         self.count = len(seal.taskset) // used.sequence if settings.episodes is None else settings.episodes
         self.table = {"environment": config.env, "agent": agent_name, "seed": settings.seed}
-        device = resolve_device(used.device, used.inner_loop)
-        what = f"{plural(self.count, 'episode')} of {used.subset}, model {used.model} on {device}"
-        console.print(f"{agent_name} agent, {what}", soft_wrap=True, markup=False)
 
     def run(self) -> list[Trajectory]:
         """Run the episodes that are missing, and report all."""
@@ -98,7 +93,7 @@ class _Run:
         earlier = sum(sum(each["timings"].values()) for each in log.records.values())
         played = {index: trajectory_of(record) for index, record in log.records.items()}
         try:
-            with Progress(self.console, self.count, len(log.records)) as progress:
+            with EpisodeProgress(self.console, self.count, len(log.records)) as progress:
                 for index, start in enumerate(self._starts()):
                     if index in log.records:
                         continue

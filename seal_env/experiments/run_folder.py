@@ -23,14 +23,15 @@ from seal_env.inner_loop import resolve_device
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.options import Options
 from seal_env.redaction import redacted
+from seal_env.report.services import TENSORBOARD
+from seal_env.report.tracker import RECORD, WANDB
 from seal_env.settings import Settings, default_of
 from seal_env.store import FILE_NAME, cache_path
 
 SETTINGS: Final = "settings.toml"
 FINISHED: Final = "finished"
 """An empty file in the folder of a run that has nothing left to do."""
-BOOKKEEPING: Final = (SETTINGS, FINISHED, LOCK, OWNER)
-TENSORBOARD: Final = "tensorboard"
+BOOKKEEPING: Final = (SETTINGS, FINISHED, LOCK, OWNER, RECORD)
 DECIDING: Final = ("run", "environment", "agent_options", "recipe")
 """Tables of settings.toml that settings make. The others follow from these and from the machine."""
 EXTENT: Final = "extent"
@@ -170,7 +171,7 @@ def has_cache(path: Path) -> bool:
 
 def _is_bookkeeping(file: Path) -> bool:
     kept = file.name in BOOKKEEPING or file.name.startswith(FILE_NAME) or file.suffix == ".new"
-    return kept or TENSORBOARD in file.parts
+    return kept or TENSORBOARD in file.parts or WANDB in file.parts
 
 
 def tidy(path: Path, made: Sequence[Path]) -> None:

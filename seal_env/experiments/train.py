@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
-from seal_env.agents.evaluation import EvalSample, summary
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.local.local_hf import LocalHFAgent, load_policy
 from seal_env.agents.lm.local.model import PolicyModel
@@ -17,37 +15,11 @@ from seal_env.domains.overlap import refuse_overlap
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
-from seal_env.experiments.evaluate import scalars
 from seal_env.experiments.open_run import open_run
+from seal_env.experiments.train_progress import HELD_OUT, SAMPLED, TrainProgress
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.report.result_tables import grpo_table, rest_em_table
-from seal_env.report.tracker import Tracker
 from seal_env.settings import Settings
-
-
-class _Progress:
-    """Shows how many self-edits a step of an outer loop has so far, and tracks the scores of each step once it has ended."""
-
-    def __init__(self, tracker: Tracker, console: Console) -> None:
-        self._tracker, self._status = tracker, console.status("")
-
-    def __enter__(self) -> _Progress:
-        self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._status.stop()
-
-    def report(self, curve: str, step: int, samples: Sequence[EvalSample], ended: bool) -> None:
-        """A batch of a step has ended, or the whole step; `samples` are all of it so far."""
-        self._status.update(f"{curve} {step}: {len(samples)} self-edits")
-        if ended:
-            self._tracker.log(step, {f"{curve}/{name}": value for name, value in scalars(summary(samples)).items()})
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """An optimizer step of the policy has ended."""
-        self._status.update(f"optimizer step {step}")
-        self._tracker.log(step, {f"train/{name}": value for name, value in values.items()})
 
 
 def untrained_policy(config: ExperimentConfig) -> FrozenLM:
@@ -95,7 +67,8 @@ def train_rest_em(
             prompted = PolicyModel(model, chat, constrained=policy.constrained, tools=False, as_learned=True)
             return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
 
-        with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
+        sizes = {SAMPLED: len(runtime.taskset) * settings.samples, HELD_OUT: len(other.taskset) * settings.eval_samples}
+        with opened.track() as tracker, TrainProgress(tracker, console, sizes, settings.rounds) as progress:
             result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report).run()
         config.show(rest_em_table(result), console)
         opened.finish(sum(each["failed"] for each in result["held_out"]))
@@ -131,7 +104,8 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
         both = config.runtime(max_turns=turns), config.runtime(subset=held_out, max_turns=1)
         runtime, other = _loaded(*both, settings.allow_overlap)
         opened.begin(runtime)
-        with Tracker(config.out, settings.model_dump(), config.track) as tracker, _Progress(tracker, console) as progress:
+        sizes, steps = {HELD_OUT: len(other.taskset) * settings.eval_samples}, settings.steps * settings.iterations
+        with opened.track() as tracker, TrainProgress(tracker, console, sizes, steps=steps) as progress:
             result = Grpo(base, runtime, other, settings, policy, config.out, progress.report, progress.log).run()
         if result["left_out"]:
             tasks = ", ".join(result["left_out"])

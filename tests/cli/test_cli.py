@@ -24,7 +24,7 @@ from seal_env.envs.env import SealEnv
 from seal_env.episodes.episode import Episode
 from seal_env.errors import ModelError
 from seal_env.models.catalog import CARDS, MODEL_DIRECTORY
-from seal_env.report.progress import Progress
+from seal_env.report.episode_progress import EpisodeProgress
 from seal_env.types import Outcome
 from tests.helpers.cli import Call
 
@@ -50,7 +50,11 @@ def test_same_seed_gives_the_same_episodes_but_for_timings(seal_env: Call) -> No
 def test_run_reports_each_episode_and_a_summary(seal_env: Call) -> None:
     said = seal_env(*MINI, "--subset", "mini-train:2", "--agent", "none")
     assert said.code == 0
-    assert said.out.startswith("none agent, 2 episodes of mini-train:2, model seal-tiny on cpu")
+    begin, plan, folder, model, *_ = said.out.splitlines()
+    assert begin == "begin     run none on mini-train:2; model seal-tiny, device auto; results in runs/"
+    assert plan == "plan      2 episodes; estimating the time"
+    assert folder.startswith("folder    runs/2")
+    assert model.startswith("model     seal-tiny on cpu, ")
     assert "[2/2] mini-train-0-1  accuracy" in said.out
     assert "rose      none" in said.out
     folder = said.out.splitlines()[-1].split()[-1]
@@ -102,7 +106,7 @@ def test_stopped_run_keeps_and_reports_what_was_finished(
 
 def test_lines_are_on_the_disk_as_soon_as_an_episode_ends(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = []
-    monkeypatch.setattr(Progress, "finish", lambda *_: lengths.append(len(episodes("out"))))
+    monkeypatch.setattr(EpisodeProgress, "finish", lambda *_: lengths.append(len(episodes("out"))))
     seal_env(*MINI, "--subset", "mini-train:3", "--agent", "none", "--out", "out")
     assert lengths == [1, 2, 3]
 

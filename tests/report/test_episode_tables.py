@@ -12,9 +12,9 @@ from rich.console import Console
 from seal_env.agents.base import Trajectory, Turn
 from seal_env.domains.arc import ARC
 from seal_env.domains.knowledge import KNOWLEDGE
+from seal_env.report.episode_progress import EpisodeProgress
 from seal_env.report.episode_tables import accuracy_change, episode_table, summary_text
 from seal_env.report.formats import duration, number
-from seal_env.report.progress import Progress
 from seal_env.report.self_edit_short import legend, self_edit_short
 
 
@@ -189,7 +189,7 @@ def test_durations_in_words(elapsed: float, words: str) -> None:
 
 
 def test_progress_outside_a_terminal_is_one_plain_line_an_episode(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(Console(width=80), len(MIXED)) as progress:
+    with EpisodeProgress(Console(width=80), len(MIXED)) as progress:
         for trajectory in MIXED:
             progress.start(trajectory.task_id)
             progress.finish(trajectory)
@@ -201,7 +201,7 @@ def test_progress_outside_a_terminal_is_one_plain_line_an_episode(capsys: pytest
 
 def test_progress_in_a_terminal_shows_the_running_task_and_its_clock() -> None:
     console = Console(width=80, force_terminal=True, legacy_windows=False)
-    with console.capture() as capture, Progress(console, 3) as progress:
+    with console.capture() as capture, EpisodeProgress(console, 3) as progress:
         progress.start("[5582e5ca]")
-        progress._bar.refresh()
+        progress._bars.refresh()
     assert all(part in capture.get() for part in ("updating on [5582e5ca]", "0:00:00", "whole run", "0/3"))

@@ -12,7 +12,6 @@ from typing import Any
 
 import gymnasium
 from rich.console import Console
-from rich.text import Text
 
 from seal_env.agents.context import AgentContext
 from seal_env.agents.registry import get_agent, make_agent
@@ -28,8 +27,10 @@ from seal_env.experiments.run_folder import with_cache_file
 from seal_env.experiments.settings import ContinualSettings
 from seal_env.intervals import bootstrap
 from seal_env.journal import Journal, write_whole
+from seal_env.report.progress import Progress
 from seal_env.report.result_tables import continual_table
 from seal_env.report.retention_plot import draw_retention
+from seal_env.report.work import Work
 
 
 def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, console: Console) -> dict[str, Any]:
@@ -69,12 +70,13 @@ def _measure(
         raise SettingError("sequences", settings.sequences, legal)
     opened.begin(seal.runtime)
     rows: dict[str, Any] = {}
-    for name in settings.agents:
-        rows[name] = summarise(_sequences(name, settings, config, env, console))
-        try:
-            draw_retention(rows[name]["retention"], name, config.out / f"retention-{name}.png")
-        except MissingExtraError as error:
-            console.print(f"no picture of {name}: {error}", style="yellow", markup=False)
+    with Progress(console, Work(dict.fromkeys(settings.agents, settings.sequences)), "sequences") as progress:
+        for name in settings.agents:
+            rows[name] = summarise(_sequences(name, settings, config, env, console, progress))
+            try:
+                draw_retention(rows[name]["retention"], name, config.out / f"retention-{name}.png")
+            except MissingExtraError as error:
+                console.print(f"no picture of {name}: {error}", style="yellow", markup=False)
     table = {"sequences": settings.sequences, "tasks": length, "rows": rows}
     write_whole(config.out / "table.json", json.dumps(table, indent=1))
     config.show(continual_table(table), console)
@@ -88,7 +90,12 @@ def _environment(settings: ContinualSettings, config: ExperimentConfig, given: M
 
 
 def _sequences(
-    name: str, settings: ContinualSettings, config: ExperimentConfig, env: gymnasium.Env[str, str], console: Console
+    name: str,
+    settings: ContinualSettings,
+    config: ExperimentConfig,
+    env: gymnasium.Env[str, str],
+    console: Console,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     """The records of one agent's sequences, after those that the journal lacks have been run."""
     seal = env.unwrapped
@@ -97,11 +104,13 @@ def _sequences(
     agent = make_agent(name, AgentContext.of(env, settings.seed), **options)
     journal = Journal(config.out / f"{name}.jsonl")
     done = set(journal.read_as(lambda record: record["number"]))
-    for number in (number for number in range(settings.sequences) if number not in done):
-        with console.status(Text(f"{name}: sequence {number + 1} of {settings.sequences}")):
-            agent.seed(settings.seed + number)
-            first = seal.taskset.task_ids[number * seal.settings.sequence]
-            trajectory = run_episode(env, agent, first, settings.seed + number)
+    progress.begin(name, name, settings.sequences, len(done))
+    missing = [number for number in range(settings.sequences) if number not in done]
+    for ended, number in enumerate(missing, len(done) + 1):
+        agent.seed(settings.seed + number)
+        first = seal.taskset.task_ids[number * seal.settings.sequence]
+        trajectory = run_episode(env, agent, first, settings.seed + number)
+        progress.reach(ended)
         if trajectory.truncated:
             console.print(f"{name}, sequence {number}: {trajectory.info['reason']}", style="yellow", markup=False)
             continue

@@ -28,11 +28,15 @@ from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
 from seal_env.experiments.open_run import open_run
 from seal_env.experiments.reproduce.presets import GRPO, REST_EM, SEARCH, UNTRAINED, Preset, Row
+from seal_env.experiments.run_folder import FINISHED
 from seal_env.experiments.settings import EvalSettings
 from seal_env.experiments.train import train_grpo, train_rest_em
 from seal_env.intervals import Interval, bootstrap_crossed
 from seal_env.journal import Journal, write_whole
+from seal_env.report.formats import duration
+from seal_env.report.progress import Progress
 from seal_env.report.result_tables import reproduction_table
+from seal_env.report.work import Work
 from seal_env.settings import Settings
 from seal_env.store import FILE_NAME
 
@@ -95,6 +99,8 @@ class Reproduction:
         self.rows = [row for row in preset.rows if rows is None or row in rows]
         self.config = replace(config, overrides=overrides, options={**preset.policy, **config.options})
         self.allow_overlap = allow_overlap
+        self._work = Work(dict.fromkeys(map(self._part_of, self.rows), seeds))
+        self._begun: set[tuple[int, str]] = set()
         if not allow_overlap and {UNTRAINED, GRPO, REST_EM} & set(self.rows):
             used = Settings.resolve(**self.config.environment)
             train, held_out = (used.spec.load(name, used.options) for name in (preset.train_set, preset.held_out))
@@ -115,7 +121,7 @@ class Reproduction:
             opened.begin()
             out = opened.config.out
             overrides = {"cache_file": str(out / FILE_NAME), **self.config.overrides}
-            self.config = replace(opened.config, overrides=overrides, named=True, command=())
+            self.config = replace(opened.config, overrides=overrides, named=True, command=(), part=True)
             found = self._measured()
             table = self._table(found)
             write_whole(out / "table.json", json.dumps(table, indent=1))
@@ -142,6 +148,10 @@ class Reproduction:
             for name, row in compared.items()
         }
         return {"preset": self.preset.record(), "seeds": self.seeds, "rows": rows, "seconds": self._seconds()}
+
+    def _part_of(self, row: str) -> str:
+        """The part in which a row is measured: the untrained policy is measured where it is trained later."""
+        return (REST_EM if REST_EM in self.rows else GRPO) if row == UNTRAINED else row
 
     def _part(self, seed: int, row: str, **environment: Any) -> ExperimentConfig:
         overrides = {**self.config.overrides, **environment}
@@ -195,7 +205,16 @@ class Reproduction:
             runtime.load()
             opened.begin(runtime)
             journal = Journal(config.out / "found.jsonl")
-            found = search_tasks(runtime, SealEnv(runtime=runtime).action_space, self.preset.search, seed, journal)
+            space, tasks = SealEnv(runtime=runtime).action_space, len(runtime.taskset)
+            with Progress(self.console, Work({SEARCH: tasks}), "tasks") as progress:
+
+                def report(done: int) -> None:
+                    if progress.begun:
+                        progress.reach(done)
+                    else:
+                        progress.begin(SEARCH, SEARCH, tasks, done)
+
+                found = search_tasks(runtime, space, self.preset.search, seed, journal, report)
             failed = sum(each.failed for each in found)
             opened.finish(failed)
         return Measured({each.task_id: each.reward for each in found if not math.isnan(each.reward)}, {}, failed)
@@ -207,9 +226,19 @@ class Reproduction:
     @contextmanager
     def _timed(self, seed: int, part: str) -> Iterator[None]:
         """Record the seconds of a part. Parts that were killed are not counted; finished ones take next to nothing."""
+        finished = (self.config.out / f"seed-{seed}" / part / FINISHED).exists()
+        first = (seed, part) not in self._begun
+        if first:
+            self._begun.add((seed, part))
+            self._work.skip(part, 0)
+            (done, parts), so_far = self._work.counts, f"{duration(self._work.elapsed)} so far, {self._work.in_words()}"
+            text = f"part      {done + 1} of {parts}: seed {seed}, {part}; {so_far}"
+            self.console.print(text, soft_wrap=True, markup=False)
         began = time.perf_counter()
         yield
         seconds = round(time.perf_counter() - began, 1)
+        if first:
+            (self._work.skip if finished else self._work.count)(part, 1)
         Journal(self.config.out / "seconds.jsonl").append({"seed": seed, "row": part, "seconds": seconds})
 
     def _seconds(self) -> dict[str, float]:
