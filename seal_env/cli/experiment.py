@@ -51,6 +51,11 @@ def chosen_agent(values: Values) -> Sequence[str]:
     return (values.get("agent", DEFAULT_AGENT),)
 
 
+def own_agent(values: Values) -> Sequence[str]:
+    """The agent that `--agent` names; none of a command without that option."""
+    return (values["agent"],) if "agent" in values else ()
+
+
 class ExperimentCommand(SettingsCommand):
     """A command that runs an experiment in a run folder.
 
@@ -109,7 +114,7 @@ class ExperimentCommand(SettingsCommand):
             )
             checked = settings.checked(**given(values, settings))
             environment = {**config.environment, **overrides(values), **config.overrides}
-            title = f"{name} {', '.join(agents(values))}"
+            title = " ".join((*click.get_current_context().command_path.split()[1:], *own_agent(values)))
             announce(console, title, config, environment, lambda count: plan(checked, values, count))
             return run(checked, config, values, console)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import click
 from rich.console import Console
@@ -10,10 +11,15 @@ from rich.console import Console
 from seal_env.cli.announce import Count
 from seal_env.cli.experiment import RESUMABLE, ExperimentCommand, Values
 from seal_env.cli.train import POLICY
+from seal_env.domains.registry import get_domain
+from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.reproduce.presets import TABLES, Preset, Table
 from seal_env.experiments.settings import ContinualSettings, TableSettings
+from seal_env.registration import environments
 from seal_env.report.formats import plural
+
+CONTINUAL: Final = "SEAL-Continual-v0"
 
 EXAMPLES = """\b
 examples:
@@ -80,13 +86,23 @@ def _continual(settings: ContinualSettings, config: ExperimentConfig, values: Va
     return 0
 
 
+def _held_out(values: Values) -> Values:
+    """The tasks that sequences are made of, unless others are named."""
+    try:
+        return {"subset": get_domain(values.get("domain") or environments()[CONTINUAL]["domain"]).held_out}
+    except SettingError:  # reported when the environment is made
+        return {}
+
+
 def _agents(values: Values) -> list[str]:
     named = values.get("agents")
     return named.split(",") if named else list(ContinualSettings().agents)
 
 
 def _continual_plan(settings: ContinualSettings, values: Values, count: Count) -> str:
-    return f"{plural(len(settings.agents), 'agent')} x {plural(settings.sequences, 'sequence')} of tasks"
+    agents = f"{plural(len(settings.agents), 'agent')} ({', '.join(settings.agents)})"
+    length = values["sequence"] or environments()[CONTINUAL]["sequence"]
+    return f"{agents} x {plural(settings.sequences, 'sequence')} of {plural(length, 'task')}"
 
 
 for name, table in TABLES.items():
@@ -96,7 +112,8 @@ reproduce.add_command(
         "continual",
         _continual,
         ContinualSettings,
-        env=lambda values: "SEAL-Continual-v0",
+        env=lambda values: CONTINUAL,
+        overrides=_held_out,
         agents=_agents,
         folder=lambda values: "reproduce-continual",
         plan=_continual_plan,
