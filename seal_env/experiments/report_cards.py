@@ -28,6 +28,7 @@ MOST_POINTS: Final = 200
 MOST_LISTED: Final = 20_000
 """Episodes of a page."""
 MOST_RANK: Final = 10**9
+GOLDEN_RATIO: Final = 0.618034
 Row = Sequence[Panel]
 
 
@@ -91,9 +92,10 @@ class Cards:
 
 
 def _spaced(everything: Sequence[Any], most: int) -> list[Any]:
-    """At most so many, evenly spaced."""
+    """At most so many, one of each of equal parts, not always at the same place of its part: tasks may come in turns."""
     count = min(most, len(everything))
-    return [everything[index * len(everything) // count] for index in range(count)]
+    parts = [(len(everything) * part // count, len(everything) * (part + 1) // count) for part in range(count)]
+    return [everything[first + int(part * GOLDEN_RATIO % 1 * (end - first))] for part, (first, end) in enumerate(parts)]
 
 
 def _record(run: ReportedRun, index: int, sample: EvalSample) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -35,14 +36,15 @@ Calls = Sequence[Mapping[str, Any]]
 
 def calls_of(sample: EvalSample, spec: DomainSpec) -> Calls:
     """The tool calls of all turns, as data; of an action that is none, nothing."""
-    read = parse_or_read if spec.reads_plain_text else parse
-    found = [read(action) for action in sample.actions]
-    return [
-        {"name": call.name, "arguments": call.arguments}
-        for calls in found
-        if not isinstance(calls, InvalidSelfEdit)
-        for call in calls
-    ]
+    return [call for action in sample.actions for call in _read(action, spec.reads_plain_text)]
+
+
+@lru_cache(maxsize=2**15)
+def _read(action: str, plain: bool) -> Calls:
+    calls = parse_or_read(action) if plain else parse(action)
+    if isinstance(calls, InvalidSelfEdit):
+        return []
+    return [{"name": call.name, "arguments": call.arguments} for call in calls]
 
 
 def choice_charts(runs: Sequence[ReportedRun]) -> tuple[list[Chart], int]:
@@ -113,28 +115,31 @@ def _distinct_by_round(runs: Sequence[ReportedRun]) -> list[Chart]:
     """How the diversity of a policy changes while it is trained; nothing without several rounds."""
     lines = []
     for number, run in enumerate(runs):
-        shares = [_shares(run, samples) for name, samples in run.results.journals.items() if not name.endswith(HELD_OUT)]
+        rounds = [samples for name, samples in run.results.journals.items() if not name.endswith(HELD_OUT)]
+        shares = [_shares(_edits(run, samples)) for samples in rounds] if run.held_out else []
         points = tuple(Point(float(index), sum(each) / len(each)) for index, each in enumerate(shares, 1) if each)
-        lines += [Line(run.name, points, number)] if run.held_out and len(points) > 1 else []
+        lines += [Line(run.name, points, number)] if len(points) > 1 else []
     about = ("distinct self-edits for the same task", "round", SHARE)
     return [Chart(*about, tuple(lines), share=True, small=True)] if lines else []
 
 
 def _edits(run: ReportedRun, samples: Sequence[EvalSample]) -> dict[str, list[str]]:
+    """Self-edits by task, as texts that are equal if they are."""
     return {task: [_canonical(each, run.results.spec) for each in mine] for task, mine in by_task(samples).items()}
 
 
-def _shares(run: ReportedRun, samples: Sequence[EvalSample]) -> list[float]:
+def _shares(edits: Mapping[str, Sequence[str]]) -> list[float]:
     """Of each task with several self-edits, how many of these are distinct."""
-    return [len(set(mine)) / len(mine) for mine in _edits(run, samples).values() if len(mine) > 1]
+    return [len(set(mine)) / len(mine) for mine in edits.values() if len(mine) > 1]
 
 
 def diversity(runs: Sequence[ReportedRun]) -> Rows | None:
     """The share of distinct self-edits among those for the same task and among all; None if no run has several."""
     rows = []
     for run in runs:
-        shares = _shares(run, run.sampled)
-        everything = [edit for mine in _edits(run, run.sampled).values() for edit in mine]
+        edits = _edits(run, run.sampled)
+        shares = _shares(edits)
+        everything = [edit for mine in edits.values() for edit in mine]
         if everything:
             mean = percent(bootstrap(shares)._asdict()) if shares else DASH
             whole = f"{len(set(everything)):,} of {len(everything):,}"

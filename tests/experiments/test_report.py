@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from seal_env.errors import RunFolderError, SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
 from seal_env.experiments.report import report, watch
+from seal_env.experiments.report_cards import _spaced
 from seal_env.experiments.run import run
 from seal_env.experiments.settings import EvalSettings, RunSettings
 from tests.helpers.cli import Call
@@ -131,7 +133,8 @@ def test_trained_policy_has_a_curve_by_round_and_the_reward_in_training(
     folders: Mapping[str, Path], page: Callable[..., Read], tmp_path: Path
 ) -> None:
     trained = as_command(folders["eval"], tmp_path / "trained", "train rest-em", '\nheld_out = "synthetic-eval:1"')
-    for name in ("round-0/held-out.jsonl", "round-1/samples.jsonl", "round-1/held-out.jsonl"):
+    rounds = ("round-0/held-out.jsonl", "round-1/samples.jsonl", "round-1/held-out.jsonl", "round-2/samples.jsonl")
+    for name in rounds:
         (trained / name).parent.mkdir(exist_ok=True)
         shutil.copy(folders["eval"] / "samples.jsonl", trained / name)
     (trained / "training.json").write_text(json.dumps([{"step": 1, "reward": 0.5}, {"step": 2, "loss": 0.1}]))
@@ -140,7 +143,8 @@ def test_trained_policy_has_a_curve_by_round_and_the_reward_in_training(
     assert "Running mean of accuracy" not in text
     assert "Mean reward in training" in text
     assert "round-1 self-edit 2, synthetic-eval-0-0" in text
-    assert "6 self-edits" in text.partition("Cost")[2]
+    assert "8 self-edits" in text.partition("Cost")[2]
+    assert "distinct self-edits for the same task" in text
     assert "answer after" not in page("eval", cards=0).text
 
 
@@ -215,6 +219,16 @@ def test_whole_cards_are_limited_and_other_episodes_are_a_line_each(
     assert "300 episodes; 10 of them, evenly spaced, open to their task" in " ".join(read.text.split())
     assert len([each for each in read.all("details") if "card" in (each.get("class") or "")]) == 10
     assert len([each for each in read.all("div") if (each.get("class") or "").startswith("card ")]) == 290
+
+
+@pytest.mark.parametrize(("most", "everything"), [(10, 120), (7, 9), (5, 5), (3, 0), (0, 3), (40, 12_000)])
+def test_chosen_episodes_are_spread_over_the_run_and_over_tasks_in_turns(most: int, everything: int) -> None:
+    chosen = _spaced(range(everything), most)
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == min(most, everything)
+    assert chosen[:1] == [0][: len(chosen)]
+    assert len({each % 12 for each in chosen}) >= min(len(chosen), 5)
+    assert all(later - each <= 2 * everything / len(chosen) for each, later in pairwise(chosen))
 
 
 def test_answers_to_a_task_that_is_gone_are_shown_from_the_record(

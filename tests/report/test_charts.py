@@ -78,6 +78,16 @@ def test_lines_are_told_apart_by_marks_and_gaps_too() -> None:
     assert "stroke-dasharray" in draw(dashed)
 
 
+def test_lines_of_many_points_have_a_few_marks_unless_they_are_alone() -> None:
+    line = chart(range(100), small=True).lines[0]
+    both = draw(Chart("title", "step", "reward", (line, line), small=True))
+    assert (both.count("translate"), draw(chart(range(100), small=True)).count("translate")) == (16, 0)
+
+
+def test_whole_numbers_have_whole_marks() -> None:
+    assert texts(draw(chart((1, 3, 2), small=True)))[-4:-1] == ["1", "2", "3"]
+
+
 def test_pictures_have_the_colours_and_the_font_of_the_page_and_nothing_of_their_own_elsewhere() -> None:
     picture = draw(chart((0.1, 0.2), share=True))
     assert "var(--c0)" in picture

@@ -29,6 +29,8 @@ SHAPES: Final = "os^DvPX*"
 """matplotlib's names of `charts.MARKS`."""
 MOST_MARKED: Final = {False: 40, True: 12}
 """Points up to which each has a mark, by whether the chart is small."""
+FEW_MARKED: Final = 8
+"""Marks of a line of more points that is not alone."""
 STYLE: Final[Any] = {"svg.fonttype": "none", "svg.hashsalt": "seal-env", "text.usetex": False, "path.sketch": None}
 _VARIABLES: Final = {RULE: "var(--rule)", SOFT: "var(--soft)"} | {
     colour: f"var(--c{number})" for number, colour in enumerate(COLOURS)
@@ -63,7 +65,7 @@ def _figure(chart: Chart) -> Figure:
     room = (LEFT / width, BOTTOM / height, (width - LEFT - RIGHT) / width, (height - TOP - BOTTOM) / height)
     axes = figure.add_axes(room, frameon=False)
     for line in chart.lines:
-        _draw_line(axes, line, chart.small)
+        _draw_line(axes, line, chart.small, alone=len(chart.lines) == 1)
     axes.set_xlabel(chart.across, color=SOFT, fontsize=11)
     axes.set_ylabel(chart.up, color=SOFT, fontsize=11)
     axes.tick_params(which="both", bottom=False, left=False, labelcolor=SOFT, labelsize=11)
@@ -72,13 +74,15 @@ def _figure(chart: Chart) -> Figure:
     return figure
 
 
-def _draw_line(axes: Axes, line: Line, small: bool) -> None:
+def _draw_line(axes: Axes, line: Line, small: bool, alone: bool) -> None:
     points = [point for point in line.points if math.isfinite(point.y)]
     x, y = [point.x for point in points], [point.y for point in points]
     marked = len(points) <= MOST_MARKED[small]
     about: dict[str, Any] = {"color": COLOURS[line.color % len(COLOURS)], "clip_on": False}
-    shape = SHAPES[line.color % len(SHAPES)] if marked else None
-    axes.plot(x, y, linewidth=2, linestyle=(0, (3, 2)) if line.dashed else "-", marker=shape, markersize=5, **about)
+    shape = SHAPES[line.color % len(SHAPES)] if marked or not alone else None
+    every = 1 if marked else math.ceil(len(points) / FEW_MARKED)
+    dash = (0, (3, 2)) if line.dashed else "-"
+    axes.plot(x, y, linewidth=2, linestyle=dash, marker=shape, markevery=every, markersize=5, **about)
     known = [*_intervals(points)]
     low, high = [point.low for point in known], [point.high for point in known]
     if marked and known:
@@ -108,7 +112,8 @@ def _divide(axes: Axes, chart: Chart) -> None:
         axes.minorticks_off()
     elif not axes.dataLim.height > 0:
         axes.margins(y=1)
-    up = LogLocator(numticks=5) if chart.logarithmic else MaxNLocator(3 if chart.small else 5)
+    whole = all(float(point.y).is_integer() for line in chart.lines for point in line.points)
+    up = LogLocator(numticks=5) if chart.logarithmic else MaxNLocator(3 if chart.small else 5, integer=whole)
     axes.set_yticks(*_marks(up.tick_values(*axes.get_ylim()), axes.get_ylim()))
 
 
