@@ -24,6 +24,8 @@ from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
 from seal_env.models.catalog import MODEL_DEFAULTS, MODEL_NAME, is_hub_id
 from seal_env.options import JsonText, Names, Options, PathText, unknown_setting
 from seal_env.serving.address import AddressText, server_address
+from seal_env.tools.base import Tool
+from seal_env.tools.common.rehearse import REHEARSE
 from seal_env.types import PROFILES, Budget, LoraSpec, Recipe, TrainingConfig, UpdateMethod
 
 MAX_EPOCHS = 20
@@ -90,6 +92,13 @@ class Settings(Options):
     reward_over: Literal["seen", "new", "change"] = "seen"
     """Reward of a self-edit in SEAL-Continual-v0: seen (mean score over all tasks so far), new (score on the new task) or
     change (change of the mean over them)."""
+    max_rehearsed: int = Field(0, ge=0)
+    """Documents of earlier tasks that a self-edit in SEAL-Continual-v0 may rehearse, beside its own examples, with the tool
+    rehearse; 0 is no such tool."""
+    consolidation: Literal["merge", "average", "orthogonal", "retrieval"] = "merge"
+    """How updates stay in SEAL-Continual-v0: merge (each is added to the weights), average (the mean of their changes is
+    added), orthogonal (merged, each adapter with inputs that no earlier one reads) or retrieval (they stay apart, and a
+    question picks its adapter)."""
     invalid_reward: float = 0.0
     """Reward of a step with a mistake of the agent, and of an update that diverged."""
     max_turns: int = Field(8, ge=1)
@@ -105,6 +114,9 @@ class Settings(Options):
     """Optimizer of the updates: adamw, sgd or a registered one."""
     schedule: str = Recipe.schedule
     """Learning rate schedule after the warm-up: cosine, linear or a registered one; the default is the domain's own."""
+    regularise: float = Field(Recipe.regularise, ge=0)
+    """Weight of a term of the loss that keeps the updated model near to the model before: KL(before || now) over the tokens
+    that carry loss. 0 is no such term; only with method=lora."""
     default_learning_rate: float = Field(TrainingConfig.learning_rate, gt=0, le=1)
     """Peak learning rate of a self-edit that sets none; the default is the model's or the domain's own."""
     default_num_epochs: int = Field(TrainingConfig.num_train_epochs, ge=0, le=MAX_EPOCHS)
@@ -173,6 +185,8 @@ class Settings(Options):
         if self.decode == "never" and self.scores_need_text:
             raise SettingError("decode", self.decode, "'failed' where a score needs the text of wrong answers")
         check_recipe(self.recipe)
+        if self.regularise and self.method != "lora":
+            raise SettingError("regularise", self.regularise, f"0 where method={self.method!r}")
         self._check_sequence()
         self._check_evaluator()
         self._check_workers()
@@ -199,7 +213,13 @@ class Settings(Options):
 
     def _check_sequence(self) -> None:
         if self.sequence == 1:
+            if self.consolidation != "merge":
+                raise SettingError("consolidation", self.consolidation, "'merge' unless sequence > 1")
+            if self.max_rehearsed:
+                raise SettingError("max_rehearsed", self.max_rehearsed, "0 unless sequence > 1: there are no earlier tasks")
             return
+        if self.consolidation != "merge" and self.method != "lora":
+            raise SettingError("consolidation", self.consolidation, f"'merge' where method={self.method!r}")
         for name, value, legal in (
             ("evaluator", self.evaluator, "local"),
             ("profile", self.profile, "fixed"),
@@ -243,6 +263,12 @@ class Settings(Options):
         return get_domain(self.domain)
 
     @property
+    def own_tools(self) -> tuple[Tool[Any], ...]:
+        """The tools of a self-edit where the setting `tools` names none: the domain's, and `rehearse`."""
+        *others, finetune = self.spec.tools
+        return (*others, *([REHEARSE] if self.max_rehearsed else ()), finetune)
+
+    @property
     def template(self) -> TemplateArguments:
         """What the base model's chat template is given beside messages."""
         return TemplateArguments(self.template_date, self.chat_template_kwargs)
@@ -277,7 +303,7 @@ class Settings(Options):
     @property
     def recipe(self) -> Recipe:
         """How the update is done."""
-        own = {name: getattr(self, name) for name in ("batch_size", "learn_end", "optimizer", "schedule")}
+        own = {name: getattr(self, name) for name in ("batch_size", "learn_end", "optimizer", "schedule", "regularise")}
         return replace(PROFILES[self.profile], **{**own, **self.spec.recipe})
 
     def flat(self) -> dict[str, Any]:

@@ -160,7 +160,8 @@ class Recipe:
     pad_loss: padding carries loss, one padded length for the whole set ("paper"). double_bos: training text starts with
     two BOS. trailing_prompt: training text ends with one more generation prompt. no_op_over_budget: a self-edit over the
     budget, or without examples, is scored as the base model instead of as a mistake. learn_end: documents end with EOS,
-    which carries loss; SEAL's do not.
+    which carries loss; SEAL's do not. regularise: weight, in an adapter's loss, of KL(before || now) over the tokens with
+    loss, which keeps the model near to what it was before the update.
     """
 
     batch_size: int = 2
@@ -175,6 +176,7 @@ class Recipe:
     trailing_prompt: bool = False
     no_op_over_budget: bool = False
     learn_end: bool = False
+    regularise: float = 0.0
 
 
 PROFILES: Mapping[str, Recipe] = {
@@ -222,9 +224,9 @@ class InvalidSelfEdit:
 class UpdateJob:
     """One weight update and the queries to ask afterwards. Pure: equal jobs give equal results.
 
-    No examples, or no epochs, means: ask the base model. decode: also decode the answers that are not exactly right,
-    where False leaves their text None. save_to: a directory for the adapter, in PEFT format, or for the whole model.
-    method: an adapter (`lora`), or all weights of the model (`full`; `lora` does not matter then).
+    No examples, or no epochs, means: ask the base model. decode: also decode the answers that are not exactly right, or else
+    their text is None. save_to: a directory for the adapter, in PEFT format, or for the whole model. method: an adapter, or
+    all weights. orthogonal_to: by layer, an orthonormal basis (tensor [inputs, n]) to which the rows of A stay orthogonal.
     """
 
     examples_E: tuple[Example, ...]
@@ -236,6 +238,7 @@ class UpdateJob:
     decode: bool = True
     save_to: Path | None = None
     method: UpdateMethod = "lora"
+    orthogonal_to: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def learns(self) -> bool:
@@ -282,8 +285,8 @@ class Evaluation:
     """The score of one set of answers to a task's queries, in [0, 1].
 
     accuracy: share of queries solved. partial: mean share of what is right within the answers, by the domain's own measure
-    (ARC: cells, 0 for an answer of the wrong shape; knowledge: F1 of words).
-    predictions_Q: for each query the attempts made, in the domain's own form; None where nothing could be parsed.
+    (ARC: cells, 0 for an answer of the wrong shape; knowledge: F1 of words). predictions_Q: for each query the attempts
+    made, in the domain's own form; None where nothing could be parsed.
     metrics: further measures, any numbers, by the names in `DomainSpec.metrics`; only those that could be measured.
     correct_Q: whether each query is solved; empty where the domain does not say.
     """

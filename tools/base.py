@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar, get_args
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -79,6 +79,18 @@ class EditContext:
     domain: Any
 
 
+class Rehearse(NamedTuple):
+    """The wish to learn documents of earlier tasks again.
+
+    Attributes:
+        share: of each task's documents, in [0, 1].
+        tasks: their numbers, from 1; none stands for all.
+    """
+
+    share: float
+    tasks: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Draft:
     """A self-edit under construction. None means: no tool has set it yet.
@@ -90,6 +102,7 @@ class Draft:
         counts: what tools counted in what the agent wrote, by name.
         recipe: fields of `seal_env.types.Recipe` that tools override for this update.
         lora: the same for fields of `seal_env.types.LoraSpec`.
+        rehearse: what is to be rehearsed; of wishes about one task the last one holds.
     """
 
     candidates: tuple[Any, ...] | None = None
@@ -98,6 +111,7 @@ class Draft:
     counts: Mapping[str, int] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     lora: Mapping[str, Any] = field(default_factory=dict)
+    rehearse: tuple[Rehearse, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from seal_env.envs.base import SealBaseEnv, without_unknown
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.episodes.episode import Episode
 from seal_env.episodes.retention import RetentionMatrix
-from seal_env.episodes.sequence import TaskSequence
+from seal_env.episodes.sequence import NOTHING_LEARNED, TaskSequence
 from seal_env.errors import SettingError
 from seal_env.settings import Settings
 from seal_env.types import Query, Step
@@ -46,6 +46,9 @@ class SealContinualEnv(SealBaseEnv):
     far: row k after k updates, a column per task, None where it was not evaluated), `merged`. With the end of the sequence
     alone come `gold`, a list for each task, and `retention_predictions`, the answers that the cells of the matrix are scores
     of: until then the same queries are asked again.
+
+    Where documents of earlier tasks can be rehearsed (`max_rehearsed`), `rehearsal` lists what there is of each: `number`,
+    `task_id`, `documents` and their `tokens`; `rehearsed` and `rehearsed_tokens` are what an update has taken of it.
 
     `model` is the model as it is now: `env.unwrapped.model.save(directory)` writes it for transformers and vLLM.
     `roll_back` undoes the last merge; see the wrapper `ForgettingGate`.
@@ -140,10 +143,11 @@ class SealContinualEnv(SealBaseEnv):
             raise SettingError("keep", True, f"False: {FORGOT}")
         self.runtime.load()
         if not chosen.get("keep", False):
-            self.model.reset()
+            self.runtime.consolidation.reset()
         self._forgot = False
         tasks = [self.taskset[task_id] for task_id in self._choose(chosen)]
-        self._sequence = TaskSequence(self.runtime, tasks, self._episode_seed(), self.keeps_undo)
+        kept = self._sequence.rehearsal if self._sequence and chosen.get("keep", False) else NOTHING_LEARNED
+        self._sequence = TaskSequence(self.runtime, tasks, self._episode_seed(), self.keeps_undo, kept)
         return self._sequence.opening()
 
     def _choose(self, options: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,8 @@ from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
 from seal_env.settings import Settings
 
 if TYPE_CHECKING:
-    from seal_env.inner_loop.continual.model import AdaptedModel, Snapshot
+    from seal_env.inner_loop.continual.consolidation import Consolidation, State
+    from seal_env.inner_loop.continual.model import AdaptedModel
 
 
 class ContinualRuntime(Runtime):
@@ -39,6 +41,7 @@ class ContinualRuntime(Runtime):
             raise SettingError(*what, "another one where updates are merged: workers have the base model alone")
         super()._prepare(settings)
         self._model: AdaptedModel | None = None
+        self._consolidation: Consolidation | None = None
         self._scratch: _Scratch | None = None
         self._unmerged = 0
 
@@ -46,7 +49,9 @@ class ContinualRuntime(Runtime):
         own: dict[str, Any] = {"_scratch": None}
         if self._model is not None:
             model = copy.deepcopy(self._model, memo)
-            own |= {"_model": model, "_inner_loop": model.inner_loop(self.settings.inner_loop, self.settings.deterministic)}
+            inner = model.inner_loop(self.settings.inner_loop, self.settings.deterministic)
+            consolidation = self.consolidation.on(model, inner)
+            own |= {"_model": model, "_consolidation": consolidation, "_inner_loop": consolidation}
         return super()._copied(memo) | own
 
     @property
@@ -55,15 +60,24 @@ class ContinualRuntime(Runtime):
         assert self._model is not None, "the model is made by load()"
         return self._model
 
+    @property
+    def consolidation(self) -> Consolidation:
+        """What has been learned. `load` makes it."""
+        assert self._consolidation is not None, "the model is made by load()"
+        return self._consolidation
+
     def load(self) -> None:
         """Copy the base model and train with this copy. Raises ModelError."""
         if self._model is None:
-            from seal_env.inner_loop.continual.model import AdaptedModel  # here: torch
+            from seal_env.inner_loop.continual.consolidation import CONSOLIDATIONS  # here: torch
+            from seal_env.inner_loop.continual.model import AdaptedModel
             from seal_env.inner_loop.model.frozen_lm import load_base_model
 
             used = self.settings
             self._model = AdaptedModel(load_base_model(used.model, used.device, used.template, used.dtype, used.revision))
-            self.use(self._model.inner_loop(self.settings.inner_loop, self.settings.deterministic))
+            inner = self._model.inner_loop(used.inner_loop, used.deterministic)
+            self._consolidation = CONSOLIDATIONS[used.consolidation](self._model, inner)
+            self.use(self._consolidation)
             self._from_settings = True
 
     def adapter_directory(self, task_id: str) -> Path:
@@ -82,22 +96,24 @@ class ContinualRuntime(Runtime):
     def close(self) -> None:
         """Let go of the model and what it has learned, and delete the temporary folder. What needs them makes new ones."""
         if self._model is not None:
-            released, self._model, self._inner_loop = self._model.base.release(), None, None
+            released = self._model.base.release()
+            self._model = self._consolidation = self._inner_loop = None
             if released:
                 release_memory()
         if self._scratch is not None:
             _remove(self._scratch)
             self._scratch = None
 
-    def merge(self, adapter: Path, undo: bool) -> Snapshot | None:
-        """Merge a trained adapter (`UpdateResult.adapter`) into the model.
+    def merge(self, adapter: Path, undo: bool, documents: Sequence[str] = ()) -> State | None:
+        """Have a trained adapter (`UpdateResult.adapter`) stay, as the setting `consolidation` says.
 
         Args:
             adapter: A directory that an update of this runtime wrote.
-            undo: Whether to return a snapshot of the model from before.
+            undo: Whether to return the state from before.
+            documents: What it was trained on.
         """
-        before = self.model.snapshot() if undo else None
-        self.model.merge(adapter)
+        before = self.consolidation.state() if undo else None
+        self.consolidation.add(adapter, documents)
         self.discard(adapter)
         return before
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from seal_env.episodes.rehearsal import Rehearsal
 from seal_env.episodes.runtime import Runtime
 from seal_env.self_edits.compile import FilteredExamples, apply_calls, compile_draft, describe_draft, filter_examples
 from seal_env.tools.base import Draft, EditContext
@@ -21,10 +22,11 @@ class Drafting:
         runtime: Of the episode.
         task: The episode's task.
         seed: Of the augmentation and of the order of the examples.
+        rehearsal: What there is of earlier tasks; None where nothing can be rehearsed.
     """
 
-    def __init__(self, runtime: Runtime, task: Task[Any, Any], seed: int) -> None:
-        self.runtime, self.seed = runtime, seed
+    def __init__(self, runtime: Runtime, task: Task[Any, Any], seed: int, rehearsal: Rehearsal | None = None) -> None:
+        self.runtime, self.seed, self.rehearsal = runtime, seed, rehearsal
         self.segments = runtime.domain.segments(task.context)
         self.index = 0
         self.calls: tuple[ToolCall, ...] = ()
@@ -58,13 +60,17 @@ class Drafting:
 
     def _take(self, draft: Draft) -> None:
         """Rendering and counting examples takes time, so it is done only where the examples are used."""
-        same, self.draft = draft.candidates is self.draft.candidates, draft
+        same = draft.candidates is self.draft.candidates and draft.rehearse == self.draft.rehearse
+        self.draft = draft
         if (draft.finetune and not self.on_last_segment) or (self.examples is not None and same):
             return
         candidates = self._candidates()
         if candidates is not None:
-            domain, count = self.runtime.domain, self.runtime.inner_loop.count_tokens
-            self.examples = filter_examples(candidates, domain.render_example, count, self.runtime.budget, self.seed)
+            domain, count, budget = self.runtime.domain, self.runtime.inner_loop.count_tokens, self.runtime.budget
+            self.examples = filter_examples(candidates, domain.render_example, count, budget, self.seed)
+            if self.rehearsal is not None:
+                most = self.runtime.settings.max_rehearsed
+                self.examples = self.rehearsal.add_to(self.examples, draft.rehearse, most, self.seed)
 
     def _candidates(self) -> tuple[Any, ...] | None:
         """What all segments so far are learned from; None if there is nothing."""

@@ -13,6 +13,7 @@ from seal_env.domains.rewards import paid
 from seal_env.episodes.drafting import Drafting
 from seal_env.episodes.info import budget_info, task_info, update_info
 from seal_env.episodes.jobs import NO_UPDATE, update_job
+from seal_env.episodes.rehearsal import Rehearsal
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import GraderError, TaskError
 from seal_env.panels import Panel
@@ -48,16 +49,17 @@ class Episode:
         runtime: Shared with other episodes.
         task: To adapt to.
         seed: Of the augmentation, the adapter's initial weights and the order of the examples, in [0, 2**63).
+        rehearsal: What there is of earlier tasks; None where nothing can be rehearsed.
     """
 
-    def __init__(self, runtime: Runtime, task: Task[Any, Any], seed: int) -> None:
+    def __init__(self, runtime: Runtime, task: Task[Any, Any], seed: int, rehearsal: Rehearsal | None = None) -> None:
         if not task.queries:
             raise TaskError(f"task {task.task_id} has no queries, by which an update could be scored")
         self.runtime, self.task, self.seed = runtime, task, seed
         self.over = False
         self.timings: dict[str, float] = {}
         self.result: UpdateResult | None = None
-        self.drafting = Drafting(runtime, task, seed)
+        self.drafting = Drafting(runtime, task, seed, rehearsal)
         self._turn = self._segment_turn = 0
         self._text = runtime.domain.render(self.drafting.segment)
         self._shown: dict[str, Evaluation | None] = {"before": None, "after": None}
@@ -69,6 +71,7 @@ class Episode:
 
     def _prompt(self) -> str:
         runtime, drafting = self.runtime, self.drafting
+        rehearsal = drafting.rehearsal
         return observation_text(
             runtime.domain,
             runtime.tools,
@@ -79,6 +82,7 @@ class Episode:
             segment=(drafting.index + 1, len(drafting.segments)),
             defaults=runtime.settings.training,
             names_tokens=runtime.settings.prompt_names_tokens,
+            rehearsal="" if rehearsal is None else rehearsal.render(runtime.settings.max_rehearsed),
         )
 
     def decide(self, action: Any) -> Step | PendingUpdate:

@@ -30,6 +30,7 @@ def budget_info(runtime: Runtime) -> dict[str, Any]:
         "max_turns": settings.max_turns,
         "default_learning_rate": settings.default_learning_rate,
         "default_num_epochs": settings.default_num_epochs,
+        **({"max_rehearsed": settings.max_rehearsed} if settings.max_rehearsed else {}),
     }
 
 

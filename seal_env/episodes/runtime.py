@@ -56,7 +56,7 @@ class Runtime:
         self._problems: dict[str, str] = {}
         results = cache_path(settings.cache_file) if settings.cache == "on" else None
         self.domain = self.spec.make(settings.options, results.parent if results else None)
-        self.tools = choose_tools(self.spec.tools, settings.tools, optional_tools(settings.lora, settings.method))
+        self.tools = choose_tools(settings.own_tools, settings.tools, optional_tools(settings.lora, settings.method))
         check_tools(self.tools, self.domain)
         self.reward = make_reward(settings.reward, self.spec.partial_metric)
         self.budget = settings.budget

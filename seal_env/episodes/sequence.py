@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from seal_env.domains.rewards import Reward, paid
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.episodes.episode import FAILED_REWARD, Episode, PendingUpdate
 from seal_env.episodes.info import as_lists, gold_lists
+from seal_env.episodes.rehearsal import Rehearsal
 from seal_env.episodes.retention import RetentionMatrix
 from seal_env.episodes.settle import BaseAnswerCache, BaseAnswers, base_answers, settle
 from seal_env.errors import SettingError, UpdateError
 from seal_env.types import Evaluation, Query, Step, Task
 
 if TYPE_CHECKING:
-    from seal_env.inner_loop.continual.model import Snapshot
+    from seal_env.inner_loop.continual.consolidation import State
+
+NOTHING_LEARNED: Final = Rehearsal()
+
+
+class _Undo(NamedTuple):
+    """What an update is undone with. state: None if nothing was merged, or if no undo is kept."""
+
+    state: State | None
+    answers: dict[int, BaseAnswers]
+    rehearsal: Rehearsal
 
 
 class TaskSequence:
@@ -28,17 +39,26 @@ class TaskSequence:
         tasks: In the order in which they are learned.
         seed: Of the first episode; the others count up from it.
         keeps_undo: Whether the last merge can be rolled back, which takes a copy of the weights that change.
+        rehearsal: What there is of tasks that the model has learned before.
 
     Raises:
         UpdateError: If the model cannot be evaluated.
     """
 
-    def __init__(self, runtime: ContinualRuntime, tasks: Sequence[Task[Any, Any]], seed: int, keeps_undo: bool) -> None:
+    def __init__(
+        self,
+        runtime: ContinualRuntime,
+        tasks: Sequence[Task[Any, Any]],
+        seed: int,
+        keeps_undo: bool,
+        rehearsal: Rehearsal = NOTHING_LEARNED,
+    ) -> None:
         self.runtime, self.tasks, self.seed, self.keeps_undo = runtime, tuple(tasks), seed, keeps_undo
+        self.rehearsal = rehearsal
         self.retention = RetentionMatrix(tuple(task.task_id for task in tasks))
         self.position = 0
         self._answers: dict[int, BaseAnswers] = {}
-        self._undo: tuple[Snapshot | None, dict[int, BaseAnswers]] | None = None
+        self._undo: _Undo | None = None
         self._rows: list[list[Evaluation | None]] = []
         self._evaluate_or_raise(range(len(self.tasks)))
         self._add_row(len(self.tasks))
@@ -55,10 +75,12 @@ class TaskSequence:
         return observation, info | self._sequence_info()
 
     def _episode(self, index: int) -> Episode:
-        return Episode(self.runtime, self.tasks[index], self.seed + index)
+        rehearsal = self.rehearsal if self.runtime.settings.max_rehearsed else None
+        return Episode(self.runtime, self.tasks[index], self.seed + index, rehearsal)
 
     def _sequence_info(self) -> dict[str, Any]:
-        return {
+        rehearsal = {"rehearsal": self.rehearsal.as_data()} if self.runtime.settings.max_rehearsed else {}
+        return rehearsal | {
             "position": self.position,
             "sequence": list(self.retention.task_ids),
             "retention": self.retention.as_lists(),
@@ -101,17 +123,18 @@ class TaskSequence:
     def _advance(self, step: Step) -> Step:
         """Merge what was trained, evaluate again, and go on to the next task."""
         adapter = self.episode.result.adapter if self.episode.result else None
-        info = step.info | {"merged": False}
+        info = step.info | {"merged": False} | self._rehearsed()
         if step.truncated:
             self.runtime.discard(adapter)
             return step._replace(info=info | self._sequence_info())
         evaluated = info.get("accuracy_after") is not None
         merged = evaluated and info["optimizer_steps"] > 0
-        self._undo = (None, dict(self._answers))
+        self._undo = _Undo(None, dict(self._answers), self.rehearsal)
         if merged:
             assert adapter is not None
-            self._undo = (self.runtime.merge(adapter, self.keeps_undo), dict(self._answers))
+            self._undo = self._undo._replace(state=self.runtime.merge(adapter, self.keeps_undo, self._documents()))
             info["merged"] = True
+            self._remember()
         else:
             self.runtime.discard(adapter)
         self.position += 1
@@ -123,6 +146,26 @@ class TaskSequence:
             return Step(reason, FAILED_REWARD, False, True, info)
         self._add_row(self.position + 1)
         return self._next(step._replace(reward=self._reward() if evaluated else step.reward, info=info))
+
+    def _rehearsed(self) -> dict[str, Any]:
+        """How many documents of earlier tasks the update was trained on, and their tokens in an epoch."""
+        if not self.runtime.settings.max_rehearsed:
+            return {}
+        examples = self.episode.drafting.examples
+        lengths = examples.split()[1].lengths_E if examples else ()
+        return {"rehearsed": len(lengths), "rehearsed_tokens": sum(lengths)}
+
+    def _documents(self) -> list[str]:
+        """The texts that the current task was learned from, without those of earlier tasks."""
+        examples = self.episode.drafting.examples
+        own = examples.split()[0].examples_E if examples else ()
+        return [example.document or "\n".join(message.content for message in example.messages) for example in own]
+
+    def _remember(self) -> None:
+        """Keep what the current task was learned from."""
+        examples = self.episode.drafting.examples
+        assert examples is not None, "an update has examples"
+        self.rehearsal = self.rehearsal.with_task(self.episode.task.task_id, examples.split()[0])
 
     def _next(self, step: Step) -> Step:
         """The step with the prompt for the next task, and its data, unless the sequence is over."""
@@ -179,11 +222,11 @@ class TaskSequence:
             SettingError: Unless `keeps_undo` was set before that step.
             UpdateError: If the model cannot be evaluated.
         """
-        if self._undo is None or self._undo[0] is None:
+        if self._undo is None or self._undo.state is None:
             raise SettingError("keeps_undo", self.keeps_undo, "True before the step that is to be rolled back")
-        snapshot, self._answers = self._undo[0], self._undo[1]
+        state, self._answers, self.rehearsal = self._undo
         self._undo = None
-        self.runtime.model.restore(snapshot)
+        self.runtime.consolidation.restore(state)
         self._evaluate_or_raise([self.position] if self.position < len(self.tasks) else [])
         self._add_row(self.position + 1, instead=True)
         changed = {"merged": False, "rolled_back": True, **self._sequence_info()}

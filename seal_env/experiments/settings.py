@@ -45,6 +45,9 @@ class ContinualSettings(Options):
 
     agents: Names = ("passage_only", "oracle_texts", "local_hf")
     """Agents, separated by commas; each learns the same sequences."""
+    designs: Names = ("none",)
+    """Ways to retain what was learned, separated by commas (docs/continual.md); each agent gets a row for each of them. A
+    finished run can be extended by further ones."""
     sequences: int = 8
     """Sequences for each agent; each begins in the task set where the one before it ended."""
     seed: int = Field(0, ge=0)

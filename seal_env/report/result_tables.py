@@ -11,6 +11,8 @@ from seal_env.report.formats import DASH, IntervalCell, metric_cell, metric_head
 
 CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "forgetting": "forgetting", "merged": "merged"}
 """Measures of continual learning."""
+COSTS = {"training_tokens": "training tokens", "optimizer_steps": "optimizer steps"}
+"""What a sequence takes."""
 GAIN = "above\nuntrained"
 HELD_OUT = "held-out\naccuracy"
 
@@ -87,8 +89,13 @@ def reproduction_table(table: Mapping[str, Any]) -> Table:
     return shown
 
 
-def continual_table(table: Mapping[str, Any]) -> Table:
-    """A column for each agent: percentages, with 95 % bootstrap intervals over sequences, and further measures."""
+def continual_table(table: Mapping[str, Any], minutes: Mapping[str, float] | None = None) -> Table:
+    """A column for each row of the table: percentages, with 95 % bootstrap intervals over sequences, and further measures.
+
+    Args:
+        table: See `seal_env.experiments.reproduce.continual`.
+        minutes: Mean wall time of a sequence, by row.
+    """
     reports = list(table["rows"].values())
     shown = plain_table("mean over sequences", *table["rows"])
     shown.add_row("sequences", *(str(each["sequences"]) for each in reports))
@@ -96,4 +103,10 @@ def continual_table(table: Mapping[str, Any]) -> Table:
         shown.add_row(heading, *_shares(*(each.get(name) for each in reports)))
     for name in metric_names(reports):
         shown.add_row(metric_heading(name), *(cell for each in reports for cell in _metrics(each, [name])))
+    for name, heading in COSTS.items():
+        taken = [each.get("costs", {}).get(name) for each in reports]
+        if any(each is not None for each in taken):
+            shown.add_row(heading, *(DASH if each is None else f"{each:,.0f}" for each in taken))
+    if minutes:
+        shown.add_row("minutes", *(f"{minutes[name]:.1f}" if name in minutes else DASH for name in table["rows"]))
     return shown

@@ -25,10 +25,20 @@ TEMPLATE_TOKENS = 256
 
 
 class FilteredExamples(NamedTuple):
-    """Training examples after the token filter, the shuffle and the cap, and their lengths in tokens."""
+    """Training examples after the token filter, the shuffle and the cap, and their lengths in tokens.
+
+    rehearsed: how many at the end are documents of earlier tasks.
+    """
 
     examples_E: tuple[Example, ...]
     lengths_E: tuple[int, ...]
+    rehearsed: int = 0
+
+    def split(self) -> tuple[FilteredExamples, FilteredExamples]:
+        """Those of the task itself, and those of earlier tasks."""
+        own = len(self.examples_E) - self.rehearsed
+        mine = FilteredExamples(self.examples_E[:own], self.lengths_E[:own])
+        return mine, FilteredExamples(self.examples_E[own:], self.lengths_E[own:], self.rehearsed)
 
 
 class Rules(NamedTuple):
@@ -169,9 +179,13 @@ def describe_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules
     elif not filtered.examples_E:
         lines.append(f"No examples are left to train on: {_why_empty(draft, rules)}.")
     else:
-        made, remaining, tokens = len(draft.candidates or ()), len(filtered.examples_E), sum(filtered.lengths_E)
+        own, earlier = filtered.split()
+        made, remaining, tokens = len(draft.candidates or ()), len(own.examples_E), sum(own.lengths_E)
         makers = _makers(rules.tools)
         lines.append(f"The {makers} tool made {made} examples and {remaining} are kept, with {tokens} tokens.")
+        if draft.rehearse:
+            count, tokens = len(earlier.examples_E), sum(earlier.lengths_E)
+            lines.append(f"Of earlier tasks {count} documents with {tokens} tokens are rehearsed.")
     lines.append(f"Training: {setting}." if draft.training else f"No training is set yet; by default: {setting}.")
     if filtered is not None and filtered.examples_E:
         recipe = replace(rules.recipe, **draft.recipe)

@@ -34,6 +34,7 @@ def observation_text(
     segment: tuple[int, int] = (1, 1),
     defaults: TrainingConfig = DEFAULTS,
     names_tokens: bool = False,
+    rehearsal: str = "",
 ) -> str:
     """The prompt: role, task, tools, budget, form of the reply.
 
@@ -47,11 +48,13 @@ def observation_text(
         segment: number of the segment, from 1, and how many there are.
         defaults: how a self-edit without a `training` call is trained.
         names_tokens: whether the budget of training tokens is named, see `Settings.prompt_names_tokens`.
+        rehearsal: what there is of earlier tasks; empty where nothing can be rehearsed.
     """
     parts = [
         f"{ROLE}\n{domain.briefing}",
         f"Task:\n{description}",
         "Tools:\n" + "\n".join(map(_tool_text, tools)),
+        *([rehearsal] if rehearsal else ()),
         _budget_text(budget, max_turns, batch_size, *segment, defaults, names_tokens),
         f"{REPLY}\n{example_action(tools)}",
     ]

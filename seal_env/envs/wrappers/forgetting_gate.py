@@ -43,6 +43,8 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
         if not isinstance(env.unwrapped, SealContinualEnv):
             raise SettingError("env", type(env.unwrapped).__name__, "SEAL-Continual-v0")
         self._continual = env.unwrapped
+        if self._continual.settings.consolidation == "retrieval" and measure != "exact_match":
+            raise SettingError("measure", measure, "'exact_match' where consolidation='retrieval': there is no one model")
         self._continual.keeps_undo = True
         self._measure, self._limit = measure, limit
         self._state: tuple[int, Any] | None = None

@@ -168,6 +168,20 @@ class LoraStack:
         if self.used is not self.weights:
             self.used[slot] = self.weights[slot]
 
+    @torch.no_grad()
+    def project(self, slot: int, bases: Mapping[str, torch.Tensor]) -> None:
+        """Make the rows of an adapter's A orthogonal to subspaces.
+
+        Args:
+            slot: Which adapter.
+            bases: See `UpdateJob.orthogonal_to`.
+        """
+        for shape in self.shapes:
+            if shape.name in bases:
+                a, basis = self.views(shape, self.weights)[0][slot], bases[shape.name].to(self.weights)
+                a -= (a @ basis) @ basis.T
+        self.publish(slot)
+
     def put(self, slot: int, weights: torch.Tensor) -> None:
         """Set an adapter's weights, [parameters]."""
         self.weights[slot] = weights

@@ -11,6 +11,7 @@ from seal_env.inner_loop.batched.last_layer import choose_positions
 from seal_env.inner_loop.batched.layout import lay_out
 from seal_env.inner_loop.batched.lora import LoraStack, kinds_of, layer_shapes, products_for
 from seal_env.inner_loop.batched.packed_model import PackedModel
+from seal_env.inner_loop.batched.packing import on_device
 from seal_env.inner_loop.batched.progress import JobInProgress, begin_job
 from seal_env.inner_loop.batched.slot_adamw import SlotAdamW, kernels_for
 from seal_env.inner_loop.batched.small_pass import SmallPasses, forward_backward
@@ -93,6 +94,7 @@ class TrainingSlots:
     def begin(self, slot: int, job: UpdateJob, examples_E: Sequence[EncodedExample]) -> JobInProgress:
         """Put a job with at least one optimizer step into a free slot."""
         self.stack.reset(slot, job.seed)
+        self._project(job, slot)
         (self._states[slot].reset() if self._together is None else self._together.reset(slot))
         return begin_job(job, slot, examples_E)
 
@@ -111,7 +113,13 @@ class TrainingSlots:
         else:
             for job in jobs:
                 self._update(job)
+        for job in jobs:
+            self._project(job.job, job.slot)
         return losses
+
+    def _project(self, job: UpdateJob, slot: int) -> None:
+        if job.orthogonal_to:
+            self.stack.project(slot, job.orthogonal_to)
 
     def _update(self, job: JobInProgress) -> None:
         """Clip the gradient and take an optimizer step on one adapter."""
@@ -127,13 +135,16 @@ class TrainingSlots:
         """Compute the gradients of one step of each job. Returns the jobs' mean losses, [jobs]."""
         slots = [job.slot for job in jobs]
         layouts = [lay_out(jobs, part, self.pad) for part in range(max(job.parts for job in jobs))]
-        if len(layouts) == 1 and self._small.takes(layouts[0], slots):
+        weights = [job.job.recipe.regularise for job in jobs]
+        if len(layouts) == 1 and not any(weights) and self._small.takes(layouts[0], slots):
             return self._small.run(layouts[0], slots)
         self.stack.forget_gradients(slots)
         device, dtype = self.stack.weights.device, self.stack.weights.dtype
         total = torch.zeros(len(jobs), dtype=dtype, device=device)
+        regularise = on_device(weights, dtype, device) if any(weights) else None
         for layout in layouts:
             packed, where = layout.on(device, dtype)
             chosen = choose_positions(packed, layout.positions, where.positions) if self.model.trims else None
-            total += forward_backward(self.model, self.stack, packed, where, len(jobs), chosen=chosen)
+            read = (self.model, self.stack, packed, where, len(jobs))
+            total += forward_backward(*read, chosen=chosen, regularise=regularise)
         return total

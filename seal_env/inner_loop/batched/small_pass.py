@@ -13,7 +13,7 @@ import torch
 
 from seal_env.inner_loop.batched.attention import Attention, VariableLengthAttention, varlen_kernel
 from seal_env.inner_loop.batched.graphs import Recorder
-from seal_env.inner_loop.batched.head import cross_entropy
+from seal_env.inner_loop.batched.head import Anchor, cross_entropy
 from seal_env.inner_loop.batched.last_layer import Chosen
 from seal_env.inner_loop.batched.layout import Layout, Supervised
 from seal_env.inner_loop.batched.lora import LoraStack
@@ -35,12 +35,33 @@ def forward_backward(
     jobs: int,
     attention: Attention | None = None,
     chosen: Chosen | None = None,
+    regularise: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Add the gradients of a pass to the stack's. Returns the pass's share of each job's loss, [jobs]."""
+    """Add the gradients of a pass to the stack's.
+
+    Args:
+        model: The base model.
+        stack: The adapters.
+        packed: What is read.
+        where: Where the loss is.
+        jobs: How many there are.
+        attention: See `PackedReader.hidden`.
+        chosen: See `PackedReader.hidden`.
+        regularise: Each job's weight of the divergence from the base model, [jobs]; None has the base model not read.
+
+    Returns:
+        The pass's share of each job's loss, [jobs].
+    """
+    anchor = None
+    if regularise is not None:
+        with torch.no_grad():
+            before = model.hidden(packed, None, attention, chosen)
+        before = before.index_select(0, where.positions) if chosen is None else before
+        anchor = Anchor(before, regularise.index_select(0, where.jobs))
     states = model.hidden(packed, stack, attention, chosen)
     if chosen is None:
         states = states.index_select(0, where.positions)
-    total, losses = cross_entropy(states, model.head, where.labels, where.shares)
+    total, losses = cross_entropy(states, model.head, where.labels, where.shares, anchor)
     total.backward()
     share = torch.zeros(jobs, dtype=stack.weights.dtype, device=stack.weights.device)
     return share.index_add(0, where.jobs, losses.to(share.dtype))

@@ -13,7 +13,7 @@ from typing import Any
 
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
-from seal_env.types import Query, UpdateJob
+from seal_env.types import Query, Recipe, UpdateJob
 
 ENGINE_VERSION = 4
 """To be raised with every change to an inner loop that changes a number in a result, so that older results are not used."""
@@ -70,8 +70,10 @@ class JobKeys:
         about["queries"] = [self._describe(query) for query in job.queries_Q]
         if job.learns:
             learning = asdict(job.lora) if job.method == "lora" else job.method
-            about["update"] = [asdict(job.training), learning, asdict(job.recipe), job.seed, len(job.examples_E)]
+            about["update"] = [asdict(job.training), learning, _recipe(job.recipe), job.seed, len(job.examples_E)]
         digest.update(json.dumps(about, sort_keys=True).encode())
+        for layer, basis in sorted(job.orthogonal_to.items()):
+            digest.update(layer.encode() + basis.cpu().numpy().tobytes())
         if "update" in about:
             for example in job.examples_E:
                 encoded = self._encoder.example(example, job.recipe)
@@ -84,3 +86,8 @@ class JobKeys:
         encoded = self._encoder.query(query)
         tokens = [encoded.prompt_T, encoded.gold_T, sorted(encoded.stop_ids)]
         return [query.query_id, query.answer, query.pattern, query.max_answer_tokens, *tokens]
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """A recipe without a term of the loss that it does not have: there are keys from before there was one."""
+    return {name: value for name, value in asdict(recipe).items() if name != "regularise" or value}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -33,6 +33,25 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "modules_to_save": ([], None),
 }
 """Fields of an adapter's configuration that change what its weights mean, and the values that leave it as it is."""
+
+
+class LoraWeights(NamedTuple):
+    """A LoRA adapter that was read.
+
+    Attributes:
+        scale: alpha / rank.
+        a: A of each layer, [rank, inputs].
+        b: B of each layer, [outputs, rank].
+    """
+
+    scale: float
+    a: dict[str, torch.Tensor]
+    b: dict[str, torch.Tensor]
+
+    def change(self, layer: str, weight: torch.Tensor) -> torch.Tensor:
+        """What it adds to a layer, [outputs, inputs], on the device of a weight and in fp32 or better."""
+        exact = torch.promote_types(weight.dtype, torch.float32)
+        return self.scale * (self.b[layer].to(weight.device, exact) @ self.a[layer].to(weight.device, exact))
 
 
 def merge(base: FrozenLM, updates: Sequence[Path], name: str) -> FrozenLM:
@@ -72,14 +91,26 @@ def merged_weights(directory: Path, model: FrozenLM) -> Iterator[tuple[str, torc
     """
     try:
         if (directory / ADAPTER_CONFIG).is_file():
-            return _adapted(*_read_adapter(directory, model.model), model.model)
+            return added([_read_adapter(directory, model.model)], model.model)
         return _whole(directory, model.model)
     except Exception as error:  # what a library raises for a file that somebody else wrote
-        raise ModelError(f"update={str(directory)!r} does not fit model={model.name!r}: {reason_of(error)}") from error
+        raise _misfit(directory, model, error) from error
 
 
-def _read_adapter(directory: Path, model: Any) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """(alpha / rank, A by layer [rank, inputs], B by layer [outputs, rank]), checked against the model's layers."""
+def read_adapter(directory: Path, model: FrozenLM) -> LoraWeights:
+    """A LoRA adapter in PEFT format. Raises ModelError if it is none of this model."""
+    try:
+        return _read_adapter(directory, model.model)
+    except Exception as error:  # what a library raises for a file that somebody else wrote
+        raise _misfit(directory, model, error) from error
+
+
+def _misfit(directory: Path, model: FrozenLM, error: Exception) -> ModelError:
+    return ModelError(f"update={str(directory)!r} does not fit model={model.name!r}: {reason_of(error)}")
+
+
+def _read_adapter(directory: Path, model: Any) -> LoraWeights:
+    """The adapter, checked against the model's layers."""
     config = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     for field, legal in PLAIN.items():
         if config.get(field) not in legal:
@@ -104,18 +135,25 @@ def _read_adapter(directory: Path, model: Any) -> tuple[float, dict[str, torch.T
         if a.shape != (rank, inputs) or b.shape != (outputs, rank):
             shapes = f"A {tuple(a.shape)} and B {tuple(b.shape)}"
             raise ValueError(f"{ADAPTER_WEIGHTS}: {name!r} has {shapes}, expected {(rank, inputs)} and {(outputs, rank)}")
-    return float(config["lora_alpha"]) / rank, parts["A"], parts["B"]
+    return LoraWeights(float(config["lora_alpha"]) / rank, parts["A"], parts["B"])
 
 
-def _adapted(
-    scale: float, a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], model: Any
-) -> Iterator[tuple[str, torch.Tensor]]:
-    for name in a:
+def added(adapters: Sequence[LoraWeights], model: Any, share: float = 1.0) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights of a model to which the changes of adapters are added.
+
+    Args:
+        adapters: Of this model.
+        model: transformers' model; not written.
+        share: By which the changes are multiplied.
+
+    Returns:
+        Pairs as of `merged_weights`.
+    """
+    for name in dict.fromkeys(name for adapter in adapters for name in adapter.a):
         layer = model.get_submodule(name)
         weight = layer.weight.detach()
-        exact = torch.promote_types(weight.dtype, torch.float32)
-        change = b[name].to(weight.device, exact) @ a[name].to(weight.device, exact)
-        yield f"{name}.weight", weight.to(exact) + scale * (change.T if isinstance(layer, Conv1D) else change)
+        change = share * sum(adapter.change(name, weight) for adapter in adapters if name in adapter.a)
+        yield f"{name}.weight", weight.to(change.dtype) + (change.T if isinstance(layer, Conv1D) else change)
 
 
 def _whole(directory: Path, model: Any) -> Iterator[tuple[str, torch.Tensor]]:

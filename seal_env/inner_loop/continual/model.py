@@ -88,7 +88,12 @@ class AdaptedModel:
         Raises:
             ModelError: The update does not fit the model, of which no weight has changed.
         """
-        for name, value in merged_weights(adapter, self.current):
+        self.write(merged_weights(adapter, self.current))
+
+    @torch.no_grad()
+    def write(self, values: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Replace weights, each a pair of a name and a value; they are rounded to the model's dtype."""
+        for name, value in values:
             weight = self._weights[name]
             self._mark_changed({name})
             weight.copy_(value)

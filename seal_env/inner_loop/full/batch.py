@@ -56,6 +56,7 @@ class FullBatch:
     def _train(self, index: int) -> None:
         job = self.jobs[index]
         encoded = [self.base.encoder.example(example, job.recipe) for example in job.examples_E]
+        assert not job.recipe.regularise, "nothing is left of the model before where all weights learn"
         optimizer = make_optimizer(job.recipe.optimizer)
         with learning(self.base, optimizer.state_tensors) as weights:
             reader = PackedReader(weights.learner, self.reader.proof)

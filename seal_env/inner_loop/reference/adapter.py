@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,15 @@ class Adapter:
     def parameters(self) -> list[torch.nn.Parameter]:
         """The adapter's weights, the only trainable ones."""
         return [parameter for name, parameter in self._peft.named_parameters() if "lora_" in name]
+
+    @torch.no_grad()
+    def project(self, bases: Mapping[str, Any]) -> None:
+        """Make the rows of A orthogonal to subspaces; see `UpdateJob.orthogonal_to`."""
+        for name, module in self._peft.named_modules():
+            if isinstance(module, LoraLayer) and name in bases:
+                a: torch.Tensor = module.lora_A["default"].weight
+                basis = bases[name].to(a)
+                a -= (a @ basis) @ basis.T
 
     def save(self, directory: Path) -> None:
         """Write the adapter in PEFT format (safetensors) to a directory that must not exist yet."""

@@ -108,10 +108,15 @@ class ReferenceInnerLoop:
         return base_result(answers, seconds, job.save_to)
 
     def _train(self, model: Any, job: UpdateJob, micro_batch: int) -> TrainingLog:
-        trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, self._pad, micro_batch, self._plain.keeps)
+        keeps, before = self._plain.keeps, self.base.model
+        trainer = AdapterTrainer(model, self._adapter.parameters(), job.recipe, self._pad, micro_batch, keeps, before)
+        if job.orthogonal_to:
+            trainer.after_step = partial(self._adapter.project, job.orthogonal_to)
+            trainer.after_step()
         return trainer.train(self._encode(job), job.training, job.seed)
 
     def _train_all(self, weights: FullWeights, job: UpdateJob, micro_batch: int) -> TrainingLog:
+        assert not job.recipe.regularise, "nothing is left of the model before where all weights learn"
         trainer = FullTrainer(weights, job.recipe, self._pad, micro_batch, self._plain.keeps)
         return trainer.train(self._encode(job), job.training, job.seed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class AdapterTrainer:
         pad: int,
         micro_batch: int,
         keeps: bool = True,
+        before: Any = None,
     ) -> None:
         """Nothing is allocated yet.
 
@@ -50,7 +51,10 @@ class AdapterTrainer:
             pad: The padding token.
             micro_batch: Rows per forward pass; their gradients add up to the batch's.
             keeps: See `PlainModel`.
+            before: The model without the adapter; needed where the recipe regularises.
         """
+        self.before = before
+        self.after_step: Callable[[], None] | None = None
         self.model, self.parameters, self.recipe = model, parameters, recipe
         self.pad, self.micro_batch, self.keeps = pad, micro_batch, keeps
 
@@ -72,6 +76,8 @@ class AdapterTrainer:
             rate = learning_rate(schedule, training.learning_rate, step, recipe.warmup_steps, steps)
             gradients = {index: each.grad for index, each in enumerate(self.parameters) if each.grad is not None}
             state.step(list(gradients), list(gradients.values()), recipe, rate)
+            if self.after_step is not None:
+                self.after_step()
             for parameter in self.parameters:
                 parameter.grad = None
         log.diverged = not all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
@@ -109,17 +115,30 @@ class AdapterTrainer:
     def _sum_loss(self, batch: PaddedBatch) -> torch.Tensor:
         """Cross-entropy summed over supervised tokens; logits only at positions where some row has one.
 
-        The adapter's weights, gradients and optimizer are fp32 always; autocast lets them meet a base model in bf16.
+        If the recipe regularises, the divergence from the model before the update is added.
         """
         at = (batch.labels[:, 1:] != -100).any(dim=0).nonzero().squeeze(1)
-        half = self.model.get_input_embeddings().weight.dtype == torch.bfloat16
+        now, labels = self._logits(self.model, batch, at), batch.labels[:, 1:][:, at].flatten()
+        loss = functional.cross_entropy(now, labels, ignore_index=-100, reduction="sum")
+        if not self.recipe.regularise:
+            return loss
+        with torch.no_grad():
+            before = self._logits(self.before, batch, at).log_softmax(1)
+        divergence = functional.kl_div(now.log_softmax(1), before, reduction="none", log_target=True).sum(1)
+        return loss + self.recipe.regularise * divergence[labels != -100].sum()
+
+    def _logits(self, model: Any, batch: PaddedBatch, at: torch.Tensor) -> torch.Tensor:
+        """A model's logits at some positions of each row, [rows * positions, vocabulary], in fp32 or better.
+
+        The adapter's weights, gradients and optimizer are fp32 always; autocast lets them meet a base model in bf16.
+        """
+        half = model.get_input_embeddings().weight.dtype == torch.bfloat16
         kept = {"logits_to_keep": at} if self.keeps else {}
         with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
-            logits = self.model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **kept).logits
+            logits = model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **kept).logits
         logits = logits if self.keeps else logits[:, at]
-        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        labels = batch.labels[:, 1:][:, at]
-        return functional.cross_entropy(exact.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+        exact: torch.Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return exact.flatten(0, 1)
 
 
 class FullTrainer(AdapterTrainer):

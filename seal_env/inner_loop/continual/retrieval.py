@@ -1,0 +1,45 @@
+"""Which of several adapters answers a question: the one that was trained on the document that fits best, by BM25."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seal_env.errors import needs_extra
+from seal_env.types import Query
+
+
+class Retriever:
+    """Finds documents for questions, by the words that they share.
+
+    Args:
+        documents: Of each adapter.
+
+    Raises:
+        MissingExtraError: If bm25s is not installed.
+    """
+
+    def __init__(self, documents: Sequence[Sequence[str]]) -> None:
+        with needs_extra("retrieval"):
+            import bm25s
+        self._bm25s = bm25s
+        self._owners = [owner for owner, texts in enumerate(documents) for _ in texts]
+        self._index = bm25s.BM25()
+        self._index.index(self._words([text for texts in documents for text in texts]), show_progress=False)
+
+    def _words(self, texts: Sequence[str]) -> list[list[str]]:
+        found: list[list[str]] = self._bm25s.tokenize(list(texts), stopwords=None, return_ids=False, show_progress=False)
+        return found
+
+    def choose(self, queries: Sequence[Query]) -> list[int | None]:
+        """The number of the adapter for each query; None where no document shares a word with it."""
+        chosen: list[int | None] = []
+        for words in self._words([text_of(query) for query in queries]):
+            scores = self._index.get_scores(words) if words else []
+            best = int(scores.argmax()) if len(scores) else -1
+            chosen.append(self._owners[best] if best >= 0 and scores[best] > 0 else None)
+        return chosen
+
+
+def text_of(query: Query) -> str:
+    """What a query asks, without the answer."""
+    return query.messages[-1].content if query.prompt is None else query.prompt
