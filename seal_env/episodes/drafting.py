@@ -6,13 +6,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from seal_env.episodes.rehearsal import Rehearsal
 from seal_env.episodes.runtime import Runtime
 from seal_env.self_edits.compile import FilteredExamples, apply_calls, compile_draft, describe_draft, filter_examples
 from seal_env.tools.base import Draft, EditContext
 from seal_env.types import InvalidSelfEdit, SelfEdit, Task, ToolCall
+
+NOTHING: Final = FilteredExamples((), ())
 
 
 class Drafting:
@@ -32,6 +34,7 @@ class Drafting:
         self.calls: tuple[ToolCall, ...] = ()
         self.draft = Draft()
         self.examples: FilteredExamples | None = None
+        self.own = self.rehearsed = NOTHING
         self.seconds = 0.0
         self.counts = Counter({name: 0 for tool in runtime.tools for name in tool.counts})
         self._closed: tuple[Any, ...] | None = None
@@ -67,10 +70,11 @@ class Drafting:
         candidates = self._candidates()
         if candidates is not None:
             domain, count, budget = self.runtime.domain, self.runtime.inner_loop.count_tokens, self.runtime.budget
-            self.examples = filter_examples(candidates, domain.render_example, count, budget, self.seed)
+            self.own = filter_examples(candidates, domain.render_example, count, budget, self.seed)
+            self.rehearsed = NOTHING
             if self.rehearsal is not None:
-                most = self.runtime.settings.max_rehearsed
-                self.examples = self.rehearsal.add_to(self.examples, draft.rehearse, most, self.seed)
+                self.rehearsed = self.rehearsal.choose(draft.rehearse, self.runtime.settings.max_rehearsed, self.seed)
+            self.examples = self.own.and_then(self.rehearsed)
 
     def _candidates(self) -> tuple[Any, ...] | None:
         """What all segments so far are learned from; None if there is nothing."""
@@ -96,4 +100,5 @@ class Drafting:
 
     def describe(self) -> str:
         """The reply to the agent about an open draft."""
-        return describe_draft(self.draft, self.examples, self.runtime.rules)
+        rehearsed = len(self.rehearsed.examples_E)
+        return describe_draft(self.draft, self.examples, self.runtime.rules, rehearsed)

@@ -42,11 +42,10 @@ class Rehearsal:
         """With one more task. own: what its update was trained on beside what it rehearsed."""
         return Rehearsal((*self.tasks, LearnedTask(task_id, own.examples_E, own.lengths_E)))
 
-    def add_to(self, own: FilteredExamples, wishes: Sequence[Rehearse], most: int, seed: int) -> FilteredExamples:
-        """The examples of a self-edit, and behind them the documents that it rehearses.
+    def choose(self, wishes: Sequence[Rehearse], most: int, seed: int) -> FilteredExamples:
+        """The documents that a self-edit rehearses.
 
         Args:
-            own: Those of the current task, which come first.
             wishes: The calls of `rehearse`, in order.
             most: Limit on the number of documents that are rehearsed; of more, some are left out at random.
             seed: Of the draw.
@@ -60,8 +59,7 @@ class Rehearsal:
             chosen += [(task.examples_E[index], task.lengths_E[index]) for index in drawn]
         if len(chosen) > most:
             chosen = [chosen[index] for index in sorted(rng.permutation(len(chosen))[:most].tolist())]
-        examples, lengths = (example for example, _ in chosen), (length for _, length in chosen)
-        return FilteredExamples((*own.examples_E, *examples), (*own.lengths_E, *lengths), len(chosen))
+        return FilteredExamples(tuple(example for example, _ in chosen), tuple(length for _, length in chosen))
 
     def _shares(self, wishes: Sequence[Rehearse]) -> Mapping[int, float]:
         """The share of each task by its number."""

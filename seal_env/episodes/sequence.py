@@ -151,21 +151,17 @@ class TaskSequence:
         """How many documents of earlier tasks the update was trained on, and their tokens in an epoch."""
         if not self.runtime.settings.max_rehearsed:
             return {}
-        examples = self.episode.drafting.examples
-        lengths = examples.split()[1].lengths_E if examples else ()
+        lengths = self.episode.drafting.rehearsed.lengths_E
         return {"rehearsed": len(lengths), "rehearsed_tokens": sum(lengths)}
 
     def _documents(self) -> list[str]:
         """The texts that the current task was learned from, without those of earlier tasks."""
-        examples = self.episode.drafting.examples
-        own = examples.split()[0].examples_E if examples else ()
+        own = self.episode.drafting.own.examples_E
         return [example.document or "\n".join(message.content for message in example.messages) for example in own]
 
     def _remember(self) -> None:
         """Keep what the current task was learned from."""
-        examples = self.episode.drafting.examples
-        assert examples is not None, "an update has examples"
-        self.rehearsal = self.rehearsal.with_task(self.episode.task.task_id, examples.split()[0])
+        self.rehearsal = self.rehearsal.with_task(self.episode.task.task_id, self.episode.drafting.own)
 
     def _next(self, step: Step) -> Step:
         """The step with the prompt for the next task, and its data, unless the sequence is over."""
@@ -222,10 +218,10 @@ class TaskSequence:
             SettingError: Unless `keeps_undo` was set before that step.
             UpdateError: If the model cannot be evaluated.
         """
-        if self._undo is None or self._undo.state is None:
+        state, answers, rehearsal = self._undo or (None, self._answers, self.rehearsal)
+        if state is None:
             raise SettingError("keeps_undo", self.keeps_undo, "True before the step that is to be rolled back")
-        state, self._answers, self.rehearsal = self._undo
-        self._undo = None
+        self._undo, self._answers, self.rehearsal = None, answers, rehearsal
         self.runtime.consolidation.restore(state)
         self._evaluate_or_raise([self.position] if self.position < len(self.tasks) else [])
         self._add_row(self.position + 1, instead=True)

@@ -25,20 +25,14 @@ TEMPLATE_TOKENS = 256
 
 
 class FilteredExamples(NamedTuple):
-    """Training examples after the token filter, the shuffle and the cap, and their lengths in tokens.
-
-    rehearsed: how many at the end are documents of earlier tasks.
-    """
+    """Training examples after the token filter, the shuffle and the cap, and their lengths in tokens."""
 
     examples_E: tuple[Example, ...]
     lengths_E: tuple[int, ...]
-    rehearsed: int = 0
 
-    def split(self) -> tuple[FilteredExamples, FilteredExamples]:
-        """Those of the task itself, and those of earlier tasks."""
-        own = len(self.examples_E) - self.rehearsed
-        mine = FilteredExamples(self.examples_E[:own], self.lengths_E[:own])
-        return mine, FilteredExamples(self.examples_E[own:], self.lengths_E[own:], self.rehearsed)
+    def and_then(self, others: FilteredExamples) -> FilteredExamples:
+        """These, and others behind them."""
+        return FilteredExamples((*self.examples_E, *others.examples_E), (*self.lengths_E, *others.lengths_E))
 
 
 class Rules(NamedTuple):
@@ -169,8 +163,15 @@ def compile_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules)
     )
 
 
-def describe_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules) -> str:
-    """The reply to the agent about an open draft: what it has, what it will cost, what is missing. Deterministic."""
+def describe_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules, rehearsed: int = 0) -> str:
+    """The reply to the agent about an open draft: what it has, what it will cost, what is missing. Deterministic.
+
+    Args:
+        draft: the draft.
+        filtered: its examples, None without candidates.
+        rules: of the environment.
+        rehearsed: how many of the examples, the last ones, are documents of earlier tasks.
+    """
     lines = []
     training = draft.training or rules.default_training
     setting = f"{training.strategy}, learning rate {training.learning_rate:g}, {training.num_train_epochs} epochs"
@@ -179,13 +180,13 @@ def describe_draft(draft: Draft, filtered: FilteredExamples | None, rules: Rules
     elif not filtered.examples_E:
         lines.append(f"No examples are left to train on: {_why_empty(draft, rules)}.")
     else:
-        own, earlier = filtered.split()
-        made, remaining, tokens = len(draft.candidates or ()), len(own.examples_E), sum(own.lengths_E)
+        remaining = len(filtered.examples_E) - rehearsed
+        made, tokens = len(draft.candidates or ()), sum(filtered.lengths_E[:remaining])
         makers = _makers(rules.tools)
         lines.append(f"The {makers} tool made {made} examples and {remaining} are kept, with {tokens} tokens.")
         if draft.rehearse:
-            count, tokens = len(earlier.examples_E), sum(earlier.lengths_E)
-            lines.append(f"Of earlier tasks {count} documents with {tokens} tokens are rehearsed.")
+            tokens = sum(filtered.lengths_E[remaining:])
+            lines.append(f"Of earlier tasks {rehearsed} documents with {tokens} tokens are rehearsed.")
     lines.append(f"Training: {setting}." if draft.training else f"No training is set yet; by default: {setting}.")
     if filtered is not None and filtered.examples_E:
         recipe = replace(rules.recipe, **draft.recipe)

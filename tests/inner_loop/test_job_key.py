@@ -49,6 +49,7 @@ UPDATE: dict[str, Change] = {
     "targets": lambda job: replace(job, lora=replace(job.lora, target_modules=("q_proj",))),
     "seed": lambda job: replace(job, seed=1),
     "all weights": lambda job: replace(job, method="full"),
+    "subspace": lambda job: replace(job, orthogonal_to={"q_proj": torch.eye(4)[:, :2]}),
 }
 OTHERS: dict[str, Change] = {
     "decode": lambda job: replace(job, decode=False),
@@ -91,7 +92,7 @@ def test_key_changes_with_the_recipe_s(name: str, base: FrozenLM) -> None:
 
 def test_every_field_of_a_job_is_covered_here() -> None:
     """A new field has to be put into the key, or declared as one that no result depends on."""
-    covered = {"examples_E", "training", "lora", "recipe", "seed", "queries_Q", "decode", "method"}
+    covered = {"examples_E", "training", "lora", "recipe", "seed", "queries_Q", "decode", "method", "orthogonal_to"}
     assert {field.name for field in fields(UpdateJob)} == covered | {"save_to"}
     asked = {"query_id", "messages", "answer", "pattern", "max_answer_tokens", "prompt"}
     assert {field.name for field in fields(Query)} == asked

@@ -90,7 +90,7 @@ def test_layer_that_learns_half_as_much_is_found(llama: FrozenLM, monkeypatch: p
 
 
 def test_head_that_does_not_learn_is_found(llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fixed_head(states: torch.Tensor, head: torch.Tensor, *rest: torch.Tensor) -> Any:
+    def fixed_head(states: torch.Tensor, head: torch.Tensor, *rest: Any) -> Any:
         return cross_entropy(states, head.detach(), *rest)
 
     monkeypatch.setattr(proof, "cross_entropy", fixed_head)

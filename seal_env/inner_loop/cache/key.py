@@ -72,9 +72,9 @@ class JobKeys:
             learning = asdict(job.lora) if job.method == "lora" else job.method
             about["update"] = [asdict(job.training), learning, _recipe(job.recipe), job.seed, len(job.examples_E)]
         digest.update(json.dumps(about, sort_keys=True).encode())
-        for layer, basis in sorted(job.orthogonal_to.items()):
-            digest.update(layer.encode() + basis.cpu().numpy().tobytes())
         if "update" in about:
+            for layer, basis in sorted(job.orthogonal_to.items()) if job.method == "lora" else ():
+                digest.update(layer.encode() + basis.cpu().numpy().tobytes())
             for example in job.examples_E:
                 encoded = self._encoder.example(example, job.recipe)
                 digest.update(len(encoded.ids_T).to_bytes(8))

@@ -152,7 +152,7 @@ def added(adapters: Sequence[LoraWeights], model: Any, share: float = 1.0) -> It
     for name in dict.fromkeys(name for adapter in adapters for name in adapter.a):
         layer = model.get_submodule(name)
         weight = layer.weight.detach()
-        change = share * sum(adapter.change(name, weight) for adapter in adapters if name in adapter.a)
+        change = share * torch.stack([each.change(name, weight) for each in adapters if name in each.a]).sum(0)
         yield f"{name}.weight", weight.to(change.dtype) + (change.T if isinstance(layer, Conv1D) else change)
 
 

@@ -20,7 +20,7 @@ class Retriever:
 
     def __init__(self, documents: Sequence[Sequence[str]]) -> None:
         with needs_extra("retrieval"):
-            import bm25s
+            import bm25s  # type: ignore[import-untyped]
         self._bm25s = bm25s
         self._owners = [owner for owner, texts in enumerate(documents) for _ in texts]
         self._index = bm25s.BM25()
@@ -34,10 +34,13 @@ class Retriever:
         """The number of the adapter for each query; None where no document shares a word with it."""
         chosen: list[int | None] = []
         for words in self._words([text_of(query) for query in queries]):
-            scores = self._index.get_scores(words) if words else []
-            best = int(scores.argmax()) if len(scores) else -1
-            chosen.append(self._owners[best] if best >= 0 and scores[best] > 0 else None)
+            chosen.append(self._best(words) if words else None)
         return chosen
+
+    def _best(self, words: list[str]) -> int | None:
+        scores = self._index.get_scores(words)
+        best = int(scores.argmax())
+        return self._owners[best] if scores[best] > 0 else None
 
 
 def text_of(query: Query) -> str:

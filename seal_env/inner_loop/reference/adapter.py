@@ -90,7 +90,7 @@ class Adapter:
         """Make the rows of A orthogonal to subspaces; see `UpdateJob.orthogonal_to`."""
         for name, module in self._peft.named_modules():
             if isinstance(module, LoraLayer) and name in bases:
-                a: torch.Tensor = module.lora_A["default"].weight
+                a: Any = module.lora_A["default"].weight
                 basis = bases[name].to(a)
                 a -= (a @ basis) @ basis.T
 
