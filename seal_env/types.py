@@ -160,8 +160,7 @@ class Recipe:
     pad_loss: padding carries loss, one padded length for the whole set ("paper"). double_bos: training text starts with
     two BOS. trailing_prompt: training text ends with one more generation prompt. no_op_over_budget: a self-edit over the
     budget, or without examples, is scored as the base model instead of as a mistake. learn_end: documents end with EOS,
-    which carries loss; SEAL's do not. regularise: weight, in an adapter's loss, of KL(before || now) over the tokens with
-    loss, which keeps the model near to what it was before the update.
+    which carries loss; SEAL's do not. regularise: weight, in an adapter's loss, of KL(before || now) over its tokens.
     """
 
     batch_size: int = 2

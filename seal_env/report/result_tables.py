@@ -46,7 +46,7 @@ def _metrics(report: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 
 
 def rest_em_table(result: Mapping[str, Any]) -> Table:
-    """A row for each round, `none` before the first: the policy on held-out tasks, and its gain over the untrained policy, paired by task."""
+    """A row for each round, `none` before the first: the policy on held-out tasks, and its gain, paired by task."""
     names = metric_names(result["held_out"])
     table = plain_table("after\nround", "sampled", "selected", HELD_OUT, *_headings(names), GAIN, "valid")
     table.columns[-2].min_width = len("[-100, -100]")

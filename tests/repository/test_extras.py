@@ -11,6 +11,7 @@ from seal_env.errors import MissingExtraError, needs_extra
 
 EXTRAS = (
     "PIL",
+    "bm25s",
     "click",
     "datasets",
     "llguidance",

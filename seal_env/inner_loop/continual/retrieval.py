@@ -32,10 +32,8 @@ class Retriever:
 
     def choose(self, queries: Sequence[Query]) -> list[int | None]:
         """The number of the adapter for each query; None where no document shares a word with it."""
-        chosen: list[int | None] = []
-        for words in self._words([text_of(query) for query in queries]):
-            chosen.append(self._best(words) if words else None)
-        return chosen
+        asked = self._words([text_of(query) for query in queries])
+        return [self._best(words) if words else None for words in asked]
 
     def _best(self, words: list[str]) -> int | None:
         scores = self._index.get_scores(words)
