@@ -34,7 +34,10 @@ def make_parser(description: str | None, name: str) -> argparse.ArgumentParser:
 
 
 def new_document(given: argparse.Namespace, device: str = "cpu") -> Document:
-    """What every document begins with: machine, versions and the command line."""
+    """What every document begins with: machine, versions and the command line. Says that the benchmark begins."""
+    what = ", ".join(f"{name} {value}" for name, value in vars(given).items() if name != "json")
+    where = getattr(given, "json", None) or getattr(given, "out", "runs")
+    print(f"begin     benchmark with {what}; on {describe_device(device)}; results in {where}", flush=True)
     listed = Path("/proc/cpuinfo")
     lines = listed.read_text().splitlines() if listed.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

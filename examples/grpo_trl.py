@@ -52,6 +52,9 @@ def main(arguments: Arguments) -> list[dict[str, Any]]:
     tokenizer = AutoTokenizer.from_pretrained(arguments.policy, trust_remote_code=False)
     on_cpu, tools = not torch.cuda.is_available(), calls_tools(tokenizer, get_domain("arc"))
     runtime = Runtime(Settings.resolve(subset=arguments.tasks, model=arguments.model, max_turns=8 if tools else 1))
+    updates = arguments.steps * arguments.samples
+    print(f"GRPO: {arguments.steps} steps of {arguments.samples} self-edits on {arguments.tasks}, {updates} updates of "
+          f"{arguments.model}; the policy goes to {arguments.out}", flush=True)  # fmt: skip
     runtime.load()
     trainer = GRPOTrainer(
         AutoModelForCausalLM.from_pretrained(arguments.policy, trust_remote_code=False),

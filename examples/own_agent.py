@@ -44,6 +44,7 @@ def main(episodes: int = 3, seed: int = 0) -> list[Trajectory]:
     """Run a few episodes of small generated tasks and print their rewards."""
     env = gymnasium.make("SEAL-ARC-Mini-v0", reward="cell_accuracy", max_examples=8)
     agent = DoublingAgent()
+    print(f"{episodes} episodes of SEAL-ARC-Mini-v0, some seconds each", flush=True)
     trajectories = []
     for episode in range(episodes):
         rate = agent.learning_rate

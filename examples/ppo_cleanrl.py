@@ -21,12 +21,17 @@ import gymnasium as gym
 import numpy as np
 import torch
 import tyro
+from rich.console import Console
 from torch import nn
 from torch.distributions import Categorical
 from torch.utils.tensorboard import SummaryWriter
 
 import seal_env  # noqa: F401 (registers the environments)
 from seal_env.envs.wrappers import VectorGridFeatures, VectorReplayFailures, VectorStructuredSelfEdit
+from seal_env.report.progress import Progress
+from seal_env.report.work import Work
+
+EPISODES = "episodes"
 
 
 @dataclass
@@ -121,8 +126,23 @@ def learn(agent: Agent, optimizer: torch.optim.Optimizer, batch: tuple[torch.Ten
     return losses
 
 
+def plan(args: Args, folder: Path) -> Progress:
+    """Say what will be done, on standard error, and show how far it has come."""
+    batch, rounds = args.num_steps * args.num_envs, -(-args.evaluation // args.num_envs)
+    console = Console(stderr=True)
+    training = f"{args.updates} updates of the policy, each on {batch} episodes of {args.subset}"
+    compared = f"{rounds * args.num_envs} episodes of the policy and of random self-edits"
+    text = f"PPO: {training}; then {compared}; curves in {folder}; estimating the time"
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    return Progress(console, Work({EPISODES: args.updates * batch + 2 * rounds * args.num_envs}), EPISODES)
+
+
 def mean_reward(
-    envs: gym.vector.VectorEnv[Any, Any, Any], act: Callable[[torch.Tensor], np.ndarray], episodes: int, seed: int
+    envs: gym.vector.VectorEnv[Any, Any, Any],
+    act: Callable[[torch.Tensor], np.ndarray],
+    episodes: int,
+    seed: int,
+    on_step: Callable[[int], None],
 ) -> float:
     """Mean over at least `episodes` episodes. Equal seeds give equal tasks, whatever is done about them."""
     observations, _ = envs.reset(seed=seed)
@@ -130,11 +150,19 @@ def mean_reward(
     while len(rewards) < episodes:
         observations, reward, _, _, _ = envs.step(act(flat(observations)))
         rewards += reward.tolist()
+        on_step(len(rewards))
     return float(np.mean(rewards))
 
 
 def main(args: Args) -> dict[str, float]:
     """Train, then compare the policy's likeliest self-edits with random ones."""
+    folder = args.log / f"ppo-cleanrl-{args.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with plan(args, folder) as progress:
+        return train(args, folder, progress)
+
+
+def train(args: Args, folder: Path, progress: Progress) -> dict[str, float]:
+    """The whole run; returns the mean rewards that are compared."""
     torch.manual_seed(args.seed)
     envs = gym.make_vec(
         args.environment,
@@ -148,19 +176,21 @@ def main(args: Args) -> dict[str, float]:
     envs = VectorGridFeatures(VectorStructuredSelfEdit(VectorReplayFailures(envs)), parts=("summary",))
     agent = Agent(envs, args.hidden)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
-    writer = SummaryWriter(str(args.log / f"ppo-cleanrl-{args.seed}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    writer = SummaryWriter(str(folder))
     writer.add_text(
         "arguments", "|name|value|\n|-|-|\n" + "\n".join(f"|{name}|{value}|" for name, value in asdict(args).items())
     )
     observations, _ = envs.reset(seed=args.seed)
+    progress.begin(EPISODES, "training", args.updates * args.num_steps * args.num_envs)
     for update in range(1, args.updates + 1):
-        steps = []
+        steps: list[tuple[torch.Tensor, ...]] = []
         for _ in range(args.num_steps):
             seen = flat(observations)
             with torch.no_grad():
                 choices, values = agent.choices(seen), agent.value(seen)
                 actions = torch.stack([choice.sample() for choice in choices], dim=-1)
             observations, rewards, _, _, _ = envs.step(actions.numpy())
+            progress.reach(((update - 1) * args.num_steps + len(steps) + 1) * args.num_envs)
             steps.append((seen, actions, log_probs(choices, actions), torch.from_numpy(rewards).float(), values))
         batch = tuple(map(torch.cat, zip(*steps, strict=True)))
         losses = learn(agent, optimizer, batch, args)
@@ -174,10 +204,10 @@ def main(args: Args) -> dict[str, float]:
         return torch.stack([choice.logits.argmax(-1) for choice in agent.choices(seen)], dim=-1).numpy()
 
     envs.action_space.seed(args.seed)
-    compared = {
-        "ppo": mean_reward(envs, likeliest, args.evaluation, seed=args.seed + 10_000),
-        "random": mean_reward(envs, lambda seen: envs.action_space.sample(), args.evaluation, seed=args.seed + 10_000),
-    }
+    compared = {}
+    for name, act in {"ppo": likeliest, "random": lambda seen: envs.action_space.sample()}.items():
+        progress.begin(EPISODES, f"evaluation of {name}", args.evaluation)
+        compared[name] = mean_reward(envs, act, args.evaluation, seed=args.seed + 10_000, on_step=progress.reach)
     for name, number in compared.items():
         writer.add_scalar(f"evaluation/{name}", number, args.updates)
     writer.close()

@@ -14,6 +14,7 @@ begins anew, but the updates that it has done come out of OUT/results.sqlite: th
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ from seal_env.episodes.episode import Episode
 from seal_env.episodes.settle import BaseAnswerCache, play
 from seal_env.intervals import bootstrap_crossed
 from seal_env.journal import write_whole
+from seal_env.report.work import Work
 from seal_env.tasks.arc.features import GridShape, features
 from seal_env.tasks.arc.loader import load_taskset
 
@@ -231,11 +233,23 @@ def _task_rewards(measured: Sequence[Mapping[str, Any]], name: str) -> NDArray[n
     return np.array([seed["rewards"][name] for seed in measured], dtype=float)
 
 
+def say(text: str) -> None:
+    """Print a line on standard error: the result alone goes to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def main(arguments: Arguments) -> dict[str, Any]:
     """Measure every seed, then write OUT/summary.json and print it."""
     if arguments.rollout % arguments.num_envs or arguments.budget % arguments.rollout:
         raise SystemExit("--rollout has to be a multiple of --num-envs, and --budget one of --rollout")
-    measured = [finished_seed(arguments, seed, measure_seed) for seed in range(arguments.seeds)]
+    training = f"PPO on {arguments.budget} episodes of {arguments.tasks} with each of {arguments.seeds} seeds"
+    say(f"{training}, measured on {arguments.held_out} beside 3 baselines; results in {arguments.out}; estimating the time")
+    work, measured = Work({"seeds": arguments.seeds}), list[dict[str, Any]]()
+    for seed in range(arguments.seeds):
+        known = (arguments.out / f"seed-{seed}.json").exists()
+        measured.append(finished_seed(arguments, seed, measure_seed))
+        (work.skip if known else work.count)("seeds", 1)
+        say(f"seed {seed} is measured; {work.in_words()}")
     report = summarise(measured) | {"arguments": arguments.measured()}
     write_whole(arguments.out / "summary.json", json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))

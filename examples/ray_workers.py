@@ -37,6 +37,8 @@ def main() -> list[float]:
     given = parser.parse_args()
     settings: dict[str, Any] = {"model": given.model, "max_examples": given.max_examples, "reward": "cell_accuracy"}
     workers = {"inner_loop": "ray", "workers": given.workers, "ray_address": given.address}
+    on = "workers, one for each GPU or core" if given.workers is None else f"{given.workers} workers"
+    print(f"{given.episodes} updates of {given.model} on {on}, which have to start first", flush=True)
     envs = gymnasium.make_vec("SEAL-ARC-Mini-v0", num_envs=given.episodes, **settings, **workers)
     envs.reset(seed=0)
     began = time.perf_counter()

@@ -9,9 +9,11 @@ The extra brings `ray[rllib]`, which pins gymnasium 1.2.2: use an environment of
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from seal_env.envs.wrappers import numeric_vector_env
+from seal_env.report.work import Work
 
 try:
     from ray.rllib.algorithms.ppo import PPOConfig
@@ -69,12 +71,15 @@ def main() -> list[float]:
     parser.add_argument("--max-examples", type=int, default=None)
     args = parser.parse_args()
     settings = {"subset": args.subset, "max_examples": args.max_examples, "decode": "never"}
+    text = f"PPO of RLlib: {args.iterations} iterations of {args.rollout} episodes of {args.subset}; estimating the time"
+    print(text, file=sys.stderr, flush=True)
     algorithm = configure(args.num_envs, args.rollout, args.seed, settings).build_algo()
-    means = []
+    means, work = [], Work({"iterations": args.iterations})
     for iteration in range(1, args.iterations + 1):
         result = algorithm.train()
         means.append(float(result["env_runners"]["episode_return_mean"]))
-        print(f"iteration {iteration}: mean reward {means[-1]:.2f}", flush=True)
+        work.count("iterations", 1)
+        print(f"iteration {iteration}: mean reward {means[-1]:.2f}; {work.in_words()}", flush=True)
     algorithm.stop()
     return means
 

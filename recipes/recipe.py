@@ -109,6 +109,8 @@ def main(recipe: Recipe, description: str | None) -> None:
     chosen = dict(list(stages.items())[: list(stages).index(until) + 1])
     data = DataFolder(given.data, given.patience) if given.data else None
     limit = Time(*(float("inf") if value is None else value for value in (given.seconds, given.stop_after)))
+    shown = ", ".join(f"{name} ({stage.optimizer.steps} steps)" for name, stage in chosen.items())
+    print(f"{recipe.model_name(given.size)}: stages {shown}; results in {given.out}; estimating the time", flush=True)
     limit = Time(limit.training, time.monotonic() + limit.ends)
     try:
         recipe.make(

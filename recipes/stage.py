@@ -194,12 +194,14 @@ class Progress:
         self._unread.clear()
         self.record["seconds"] = self.seconds
 
-    def show(self) -> None:
-        """Print a line."""
+    def show(self, steps: int) -> None:
+        """Print a line. steps: of the stage."""
         shown = " ".join(f"{kind} {mean:.3f}" for kind, mean in self.record["means"].items())
         tokens, seconds = self.record["tokens"], self.record["seconds"]
         pace = f"{tokens / 1e6:.2f} M tokens {seconds:.0f} s {tokens / max(seconds, 1e-9):,.0f} tokens/s"
-        print(f"{self.name} {self.record['step']} {shown} {pace}", flush=True)
+        made = self.record["step"]
+        left = f"about {(steps - made) * seconds / max(made, 1) / 60:.0f} min left"
+        print(f"{self.name} {made}/{steps} {shown} {pace}, {left}", flush=True)
 
     def mark(self) -> None:
         """A point of the loss curve."""
@@ -254,7 +256,7 @@ def run_stage(
         late = time.monotonic() > limit.ends
         if (number + 1) % SHOWN_EVERY == 0:
             progress.read()
-            progress.show()
+            progress.show(optimizer.steps)
         if (number + 1) % optimizer.checkpoint_every == 0 or number + 1 == optimizer.steps or late:
             progress.read()
             progress.mark()
@@ -262,7 +264,7 @@ def run_stage(
         if late:
             raise OutOfTimeError(f"{out.name} has made {number + 1} steps; the same command resumes")
     progress.read()
-    progress.show()
+    progress.show(optimizer.steps)
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     (out / "recipe.json").write_text(json.dumps({"settings": record, **progress.record}, indent=1))

@@ -21,6 +21,7 @@ examples:
         --grader-url http://127.0.0.1:8000/v1
   a reward function of your own:
     seal-env rescore runs/my-run --reward my_package.rewards:shaped"""
+EPISODES = "episodes"
 FUNCTION = "or a function as package.module:function"
 
 
@@ -45,14 +46,28 @@ def rescore(
     """
     from seal_env.experiments.rescore import Changes
     from seal_env.experiments.rescore import rescore as score_again
+    from seal_env.report.progress import Progress
     from seal_env.report.rescore_tables import rescore_tables
+    from seal_env.report.work import Work
 
     given: dict[str, Any] = {name: _function_or_name(name, value) for name, value in changes.items()}
-    result = score_again(folder.expanduser(), Changes(**given), out.expanduser() if out else None, other_version)
+    arguments = folder.expanduser(), Changes(**given), out.expanduser() if out else None, other_version
     if as_json:
-        click.echo(json.dumps(result, indent=1))
-    else:
-        console.print(rescore_tables(result))
+        click.echo(json.dumps(score_again(*arguments), indent=1))
+        return
+    console.print("begin     the answers on record are graded again; nothing is trained")
+    work = Work({EPISODES: 0})
+    with Progress(console, work, EPISODES) as progress:
+
+        def report(done: int, total: int) -> None:
+            if progress.begun:
+                progress.reach(done)
+            else:
+                work.units[EPISODES] = total
+                progress.begin(EPISODES, "scoring", total)
+
+        result = score_again(*arguments, report)
+    console.print(rescore_tables(result))
 
 
 def _function_or_name(field: str, value: str | None) -> Any:

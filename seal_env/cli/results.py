@@ -13,6 +13,7 @@ from rich.text import Text
 
 from seal_env.errors import RunFolderError
 from seal_env.journal import finite
+from seal_env.report.formats import plural
 
 if TYPE_CHECKING:
     from seal_env.experiments.show import Overview
@@ -85,8 +86,10 @@ def report_runs(console: Console, /, folders: Sequence[Path], out: Path, cards: 
     from seal_env.experiments.report import report, watch
 
     paths, page = [folder.expanduser() for folder in folders], out.expanduser()
+    console.print(f"begin     report of {plural(len(paths), 'run')}, to {page}", soft_wrap=True, markup=False)
     if not watched:
-        report(paths, page, cards)
+        with console.status(Text("reading and drawing")):
+            report(paths, page, cards)
         console.print(f"written   {page}", soft_wrap=True, markup=False)
         return
     with console.status("") as status:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from statistics import mean
@@ -20,11 +20,18 @@ from seal_env.experiments.stored_episodes import StoredEpisode, StoredJournal, s
 from seal_env.intervals import bootstrap
 from seal_env.journal import finite, write_whole
 
+Report = Callable[[int, int], None]
 GIVE_UP: Final = 3
 """Episodes in a row that a judge may fail at."""
 
 
-def rescore(folder: Path, changes: Changes, out: Path | None = None, other_version: bool = False) -> dict[str, Any]:
+def rescore(
+    folder: Path,
+    changes: Changes,
+    out: Path | None = None,
+    other_version: bool = False,
+    report: Report = lambda _done, _total: None,
+) -> dict[str, Any]:
     """Score the stored episodes of a run folder again, which stays as it is, and write the result to a file of its own.
 
     First the run's own grader and reward score the stored answers, unless a judge or a function did: they must give the
@@ -35,6 +42,7 @@ def rescore(folder: Path, changes: Changes, out: Path | None = None, other_versi
         changes: To the run's settings of scoring.
         out: A new JSON file; None is one beside the folder.
         other_version: Take a run that another version of this package recorded. Its rewards are not checked.
+        report: Called with the number of episodes that are scored, and of all: at the beginning and after each.
 
     Returns:
         The content of the file: `run`; `out`; `settings` of scoring, old and new; `checked`, whether the rewards on record
@@ -56,8 +64,7 @@ def rescore(folder: Path, changes: Changes, out: Path | None = None, other_versi
             scorer = Scoring(scorers(tables, journal, changes, path), checks=not other_version)
             known[journal.held_out, journal.grader] = scorer
     scorings = [known[journal.held_out, journal.grader] for journal in journals]
-    spec = scorings[0].new.spec
-    found = _scored([(scoring, journal) for scoring, journal in zip(scorings, journals, strict=True)])
+    spec, found = scorings[0].new.spec, _scored(list(zip(scorings, journals, strict=True)), report)
     result = finite(
         {
             "run": str(folder),
@@ -101,10 +108,12 @@ def new_file(folder: Path, out: Path | None) -> Path:
     return out
 
 
-def _scored(journals: Sequence[tuple[Scoring, StoredJournal]]) -> dict[str, list[dict[str, Any]]]:
+def _scored(journals: Sequence[tuple[Scoring, StoredJournal]], report: Report) -> dict[str, list[dict[str, Any]]]:
     """The episodes of each journal. Raises GraderError if a judge fails at GIVE_UP of them in a row, or at all."""
     found: dict[str, list[dict[str, Any]]] = {}
     failures: list[GraderError] = []
+    total, done = sum(len(journal.episodes) for _, journal in journals), count(1)
+    report(0, total)
     for scoring, journal in journals:
         found[journal.name] = []
         for episode in journal.episodes:
@@ -116,6 +125,7 @@ def _scored(journals: Sequence[tuple[Scoring, StoredJournal]]) -> dict[str, list
                 if len(failures) == GIVE_UP:
                     raise
                 found[journal.name].append(_failed(episode, str(error)))
+            report(next(done), total)
     if failures and len(failures) == sum(map(len, found.values())):
         raise failures[0]
     return found
