@@ -2,12 +2,13 @@
 
 python scripts/make_screenshots.py [NAME ...]
 
-The runs of the report are kept in runs/screenshots, and resumed when it is taken again.
+Runs are kept in runs/screenshots. Pictures are of finished runs, so that they can be taken again: no progress is in them.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from seal_env.report.terminal import Terminal
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "docs" / "images"
-RUNS: Final = ROOT / "runs" / "screenshots"
+RUNS: Final = Path("runs") / "screenshots"
 COLUMNS: Final = 80
 COLOURS: Final = 128
 RESULTS: Final = (
@@ -64,16 +65,17 @@ def _report(folder: Path) -> str:
     for each in runs:
         config = ExperimentConfig("SEAL-ARC-Mini-v0", {"subset": "mini-eval:30"}, {}, each)
         run(each.name, RunSettings(), config, Terminal(quiet=True))
-    report([each.relative_to(ROOT) for each in runs], folder / "report.html")
+    report(runs, folder / "report.html")
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
-def demo(browser: Browser, folder: Path) -> bytes:
-    """What `make demo` prints."""
+def demo(browser: Browser, _: Path) -> bytes:
+    """What `make demo` prints at its end."""
     console = terminal("make demo")
     options = {"self_edit": (ROOT / "examples" / "self-edit.json").read_text(encoding="utf-8")}
-    settings = ExperimentConfig("SEAL-ARC-v0", {"subset": "seal-train"}, options, folder / "demo")
-    run("fixed", RunSettings(episodes=12), settings, console)
+    settings = ExperimentConfig("SEAL-ARC-v0", {"subset": "seal-train"}, options, RUNS / "demo")
+    for each in (Terminal(quiet=True), console):
+        run("fixed", RunSettings(episodes=12), settings, each)
     return printed(browser, console)
 
 
@@ -110,6 +112,7 @@ PICTURES: Final[dict[str, Callable[[Browser, Path], bytes]]] = {
 
 def main(names: list[str]) -> None:
     """Take the screenshots of these names, or all."""
+    os.chdir(ROOT)
     program = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
