@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A vLLM server on the CPU, in an environment of its own (.venv-vllm). GPUs: see docs/serving.md.
+# A vLLM server on the CPU, in an environment of its own (.venv-vllm). GPUs: see docs/tutorials/vllm.md.
 #
 #   scripts/vllm_cpu.sh install          about 6 minutes and 3.4 GB
 #   scripts/vllm_cpu.sh start [MODEL]    MODEL: a directory; by default seal-tiny. Returns once it answers.

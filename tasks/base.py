@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -66,6 +66,17 @@ class ListTaskset(Generic[ContextT_co, QueryT_co]):
         return replace(self, tasks=shuffled(self.tasks, seed))
 
 
+class Origin(NamedTuple):
+    """Where tasks come from, in Markdown, and the SPDX identifier of the licence under which they may be used."""
+
+    source: str
+    licence: str
+
+
+OWN: Final = Origin("this package", "MIT")
+"""Of what is made here."""
+
+
 @dataclass(frozen=True)
 class TasksetEntry(Generic[TasksetT_co]):
     """A task set in a registry. Called with a number, it gives that many tasks, or as many as there are.
@@ -74,11 +85,13 @@ class TasksetEntry(Generic[TasksetT_co]):
         description: One line.
         load: (number of tasks, or None for all) -> task set.
         online: Whether loading it may download it.
+        origin: Where its tasks come from, if it says so.
     """
 
     description: str
     load: Callable[[int | None], TasksetT_co]
     online: bool = False
+    origin: Origin | None = None
 
     def __call__(self, count: int | None = None) -> TasksetT_co:
         """The task set, or its first `count` tasks. Raises SettingError below 1."""

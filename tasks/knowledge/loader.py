@@ -10,34 +10,40 @@ from pathlib import Path
 
 from seal_env.errors import UnknownTaskError
 from seal_env.tasks.bad_tasks import BadTasks
-from seal_env.tasks.base import ListTaskset, TasksetEntry
+from seal_env.tasks.base import OWN, ListTaskset, Origin, TasksetEntry
 from seal_env.tasks.knowledge.files import read_passages
-from seal_env.tasks.knowledge.hub import read_squad
+from seal_env.tasks.knowledge.hub import SQUAD, read_squad
 from seal_env.tasks.knowledge.passage import PassageTaskset
 from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC
 
 TASKSETS: dict[str, TasksetEntry[PassageTaskset]] = {
-    "synthetic": TasksetEntry("short for synthetic-train", partial(SYNTHETIC.taskset, "synthetic", "train")),
+    "synthetic": TasksetEntry("short for synthetic-train", partial(SYNTHETIC.taskset, "synthetic", "train"), origin=OWN),
     "synthetic-train": TasksetEntry(
-        "100 generated passages about things that do not exist", partial(SYNTHETIC.taskset, "synthetic-train", "train")
+        "100 generated passages about things that do not exist",
+        partial(SYNTHETIC.taskset, "synthetic-train", "train"),
+        origin=OWN,
     ),
     "synthetic-eval": TasksetEntry(
         "100 generated passages with names and facts that synthetic-train never has",
         partial(SYNTHETIC.taskset, "synthetic-eval", "eval"),
+        origin=OWN,
     ),
     "synthetic-reworded": TasksetEntry(
         "the passages of synthetic-eval, with questions in held-out wordings",
         partial(SYNTHETIC.taskset, "synthetic-reworded", "reworded"),
+        origin=OWN,
     ),
 }
 """Task sets that need no network."""
 
+ON_HUB = Origin(f"[{SQUAD}](https://huggingface.co/datasets/{SQUAD})", "CC-BY-SA-4.0")
+
 HUB_TASKSETS: dict[str, TasksetEntry[PassageTaskset]] = {
     "squad-train": TasksetEntry(
-        "the passages of SQuAD's training split, from the hub", lambda count: read_squad("train", count), online=True
+        "the passages of SQuAD's training split, from the hub", lambda count: read_squad("train", count), True, ON_HUB
     ),
     "squad-validation": TasksetEntry(
-        "the passages of SQuAD's validation split, from the hub", lambda count: read_squad("validation", count), online=True
+        "the passages of SQuAD's validation split, from the hub", lambda count: read_squad("validation", count), True, ON_HUB
     ),
 }
 """Task sets that are downloaded on first use."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from seal_env.errors import UnknownTaskError
-from seal_env.tasks.base import ListTaskset, TasksetEntry
+from seal_env.tasks.base import ListTaskset, Origin, TasksetEntry
 from seal_env.tasks.generated import GeneratedTaskset
 from seal_env.tasks.pairs.task import Examples, Pair
 from seal_env.tasks.reasoning.generators import SETS, generator_names, reasoning_taskset
@@ -17,6 +17,7 @@ from seal_env.types import Task, Taskset
 EXAMPLES, QUERIES = 8, 4
 SHOWN: Final = ("chain_sum", "gcd", "letter_counting", "number_sequence", "spell_backward", "syllogism")
 """Generators that lists of task sets show; every safe generator can be named."""
+ORIGIN: Final = Origin("drawn by [reasoning-gym](https://github.com/open-thought/reasoning-gym)", "Apache-2.0")
 
 _SUBSET = re.compile(r"([a-z0-9_]+?)(?:-(train|eval))?(?::([1-9][0-9]{0,8}))?")
 _TASK_ID = re.compile(r"([a-z0-9_]+)-(train|eval)-(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})")
@@ -24,7 +25,7 @@ _TASK_ID = re.compile(r"([a-z0-9_]+)-(train|eval)-(0|[1-9][0-9]{0,9})-(0|[1-9][0
 
 def _entry(generator: str, which: str) -> TasksetEntry[GeneratedTaskset[Examples, Pair]]:
     load = partial(reasoning_taskset, f"{generator}-{which}", generator, which, EXAMPLES, QUERIES)
-    return TasksetEntry(f"generated problems of reasoning-gym's {generator}", lambda count: load(count))
+    return TasksetEntry(f"generated problems of reasoning-gym's {generator}", lambda count: load(count), origin=ORIGIN)
 
 
 TASKSETS: Final = {f"{generator}-{which}": _entry(generator, which) for generator in SHOWN for which in SETS}

@@ -24,7 +24,7 @@ from seal_env.envs.env import SealEnv
 ROOT = Path(__file__).parents[2]
 SETTINGS: dict[str, Any] = {"domain": "arc", "subset": "mini-train:4", "max_examples": 4, "max_steps": 4, "max_turns": 1}
 OPTIONS = [part for name, value in SETTINGS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-PAGE = (ROOT / "docs" / "openenv.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "tutorials" / "openenv.md").read_text(encoding="utf-8")
 PROGRAM = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[0]
 
 
@@ -101,7 +101,7 @@ def test_a_server_for_the_network_says_that_it_has_no_authentication_and_a_signa
 @pytest.mark.slow
 def test_the_documented_grpo_program_runs_and_its_rewards_are_those_of_gymnasium(served: str, tmp_path: Path) -> None:
     program = PROGRAM.replace("http://127.0.0.1:8000", served).replace("runs/openenv", str(tmp_path))
-    program = program.replace("max_steps=20", "max_steps=2, use_cpu=True").replace("range(20)", "range(2)")
+    program = program.replace("max_steps=5", "max_steps=2, use_cpu=True").replace("range(10)", "range(2)")
     program = program.replace("return await asyncio", "return noted(completions, seed, await asyncio")
     program = program.replace("map(play, completions, seed))", "map(play, completions, seed)))")
     note = "\n".join(

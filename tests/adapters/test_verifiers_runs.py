@@ -1,4 +1,4 @@
-"""The commands of docs/verifiers.md, as processes of their own."""
+"""The commands of the tutorial on verifiers, as processes of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytest.importorskip("verifiers.v1", reason="verifiers is not installed: make .ve
 from tests.helpers.servers import OpenAIServer, chat, self_edit
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "verifiers.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "tutorials" / "verifiers.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(block.replace("\\\n", " "))
     for block in re.findall(r"^```bash\n(vf-.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

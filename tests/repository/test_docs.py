@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,13 @@ def test_code_is_fenced_and_names_its_language(page: Path) -> None:
 def test_nothing_that_is_gone_is_named(page: Path) -> None:
     if not HISTORY & {page.name, page.parent.name}:
         assert GONE.findall(page.read_text(encoding="utf-8")) == []
+
+
+def test_every_page_is_in_the_navigation_and_in_llms_txt() -> None:
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    before, nav = config.split("\nnav:")
+    listed = re.findall(r"[\w*./-]+\.md", before.partition("sections:")[2].partition("\n\n")[0])
+    found = [page for suffix in ("md", "ipynb") for page in (ROOT / "docs").rglob(f"*.{suffix}")]
+    pages = [page.relative_to(ROOT / "docs").with_suffix(".md").as_posix() for page in found]
+    assert [page for page in pages if not re.search(rf"[ :]{re.escape(page)}$", nav, re.MULTILINE)] == []
+    assert [page for page in pages if not any(fnmatch(page, pattern) for pattern in listed)] == []

@@ -18,24 +18,25 @@ TEXTS = {
     page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 }
-ELSEWHERE = {"docs/openenv.md", "docs/verifiers.md", "docs/run-folder.md"}
-"""Their programs are run in tests/adapters, with the packages that they need, or in tests/experiments."""
+OWN = {f"docs/tutorials/own-{name}.md" for name in ("agent", "domain", "grader", "tasks", "tool")}
+ELSEWHERE = {"docs/openenv.md", "docs/tutorials/openenv.md", "docs/run-folder.md", *OWN}
+"""Their programs are run in tests/adapters, with the packages that they need, in tests/experiments or test_tutorials.py."""
 PROGRAMS = {
     f"{page}-{number}": block
     for page, text in TEXTS.items()
     for number, block in enumerate(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
     if page not in ELSEWHERE and re.search(r"^(from \S+ import|import gymnasium)", block, re.MULTILINE) and "print(" in block
 }
-QUICK = {"README.md-0", "docs/agents.md-0"}
+QUICK = {"README.md-0"}
 BY_ID = {"domain", "subset", "sequence"}
 FEW = {
+    ", max_examples=8": "",
     '-v0"': '-v0", max_examples=4, max_steps=6',
     "max_turns=1))": "max_turns=1, max_examples=4))",
     "num_envs=32": "num_envs=8",
-    ".learn(640)": ".learn(16)",
-    "max_steps=20": "max_steps=1, use_cpu=True",
+    "(0, 256)": "(0, 16)",
+    "max_steps=10": "max_steps=1, use_cpu=True",
     "http://127.0.0.1:8011/v1": "ADDRESS",
-    'policy_model="base", ': "",
     "mini-train:40": "mini-train:2",
     '"runs/grpo"': '"FOLDER"',
     "sequence=4": "sequence=2",
