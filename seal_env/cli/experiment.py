@@ -20,7 +20,7 @@ from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.open_run import new_path
 from seal_env.options import Options
 from seal_env.registration import environments
-from seal_env.report.services import SERVICES
+from seal_env.report.services import SERVICES, check_installed
 from seal_env.settings import Settings
 from seal_env.thoughts import WHITE_SPACE
 
@@ -112,6 +112,7 @@ class ExperimentCommand(SettingsCommand):
                 named=named is not None,
                 command=command_line(),
             )
+            check_installed(values.get("track", ()))
             checked = settings.checked(**given(values, settings))
             environment = {**config.environment, **overrides(values), **config.overrides}
             title = " ".join((*click.get_current_context().command_path.split()[1:], *own_agent(values)))

@@ -83,10 +83,10 @@ def report_runs(console: Console, /, folders: Sequence[Path], out: Path, cards: 
 
     The page needs no network and runs no script. Several runs are shown side by side, with differences paired by task.
     """
-    from seal_env.experiments.report import report, watch
-
     paths, page = [folder.expanduser() for folder in folders], out.expanduser()
     console.print(f"begin     report of {plural(len(paths), 'run')}, to {page}", soft_wrap=True, markup=False)
+    from seal_env.experiments.report import report, watch  # here: it imports what draws
+
     if not watched:
         with console.status(Text("reading and drawing")):
             report(paths, page, cards)

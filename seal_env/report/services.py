@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from seal_env.errors import SettingError
 
 PROJECT: Final = "seal-env"
 Value = str | bool | int | float
@@ -186,3 +189,15 @@ ADVICE: Final = {
     "mlflow": "MLFLOW_TRACKING_URI names the server or a file",
 }
 """What may help where a run cannot begin."""
+
+
+def check_installed(names: Iterable[str]) -> None:
+    """Raise SettingError for a service that is not installed. Nothing is imported."""
+    for name in names:
+        if find_spec(name) is None:
+            raise not_installed(name)
+
+
+def not_installed(name: str) -> SettingError:
+    """The error that says how a service is installed."""
+    return SettingError("track", name, f"an installed package: {INSTALL[name]}")

@@ -15,7 +15,7 @@ from rich.console import Console
 from seal_env.errors import SettingError
 from seal_env.journal import Journal
 from seal_env.redaction import redacted, redacted_message
-from seal_env.report.services import ADVICE, INSTALL, SERVICES, TENSORBOARD, Begin, TrackedRun, Value
+from seal_env.report.services import ADVICE, INSTALL, SERVICES, TENSORBOARD, Begin, TrackedRun, Value, not_installed
 
 RECORD: Final = "tracking.jsonl"
 """What has been tracked, in the run folder: the ids of the run at the services, then the values of each step."""
@@ -95,7 +95,7 @@ class Tracker:
             self._say(f"no curves in TensorBoard: {error} ({INSTALL[name]})" if optional else "")
             if optional:
                 return None
-            raise SettingError("track", name, f"an installed package: {INSTALL[name]}") from error
+            raise not_installed(name) from error
         except Exception as error:
             reason = _reason(error)
             if not lenient and not optional:

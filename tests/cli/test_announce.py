@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from seal_env.experiments.reproduce.presets import TABLES
+from tests.helpers.cli import Call
 
 COMMANDS = {
     "run --subset mini-eval:4": ("run random on mini-eval:4; model seal-tiny, device auto", "4 episodes"),
@@ -53,3 +54,12 @@ def test_a_command_says_what_it_will_do_before_torch_is_imported() -> None:
         assert said[0].startswith(f"begin     {begin}")
         assert said[1] == f"plan      {plan}; estimating the time"
         assert said[2] == "end []"
+
+
+def test_a_service_that_is_not_installed_is_an_error_before_anything_else(
+    seal_env: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    said = seal_env("eval", "--track", "wandb")
+    assert (said.code, said.out) == (2, "")
+    assert "pip install 'seal-env[wandb]'" in said.err
