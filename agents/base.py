@@ -141,6 +141,10 @@ class Agent(ABC):
             raise PolicyError(reasons[0])
         return actions
 
+    def tokens_written(self, action: str) -> int | None:
+        """Tokens that a language model wrote for an action; 0 if none did, None if it is not known."""
+        return 0
+
     def seed(self, seed: int) -> None:  # noqa: B027 (not every agent draws)
         """Fix everything random in what is decided from now on."""
 

@@ -163,6 +163,12 @@ def agent_names(context: AgentContext) -> tuple[str, ...]:
     return tuple(name for name, spec in agents().items() if not _missing(spec, context))
 
 
+def missing_requirement(name: str, context: AgentContext) -> str:
+    """What an agent needs that an environment does not have, in words; empty if it works there. Raises SettingError."""
+    missing = _missing(get_agent(name), context)
+    return REQUIREMENTS[missing[0]].summary if missing else ""
+
+
 def make_agent(name: str, context: AgentContext, **options: Any) -> Agent:
     """Build an agent for an environment.
 
@@ -179,9 +185,9 @@ def make_agent(name: str, context: AgentContext, **options: Any) -> Agent:
         TaskError: For a file that does not.
     """
     spec = get_agent(name)
-    if missing := _missing(spec, context):
+    if missing := missing_requirement(name, context):
         names = " or ".join(map(repr, agent_names(context)))
-        raise SettingError("agent", name, f"{names} where domain={context.domain!r}: {REQUIREMENTS[missing[0]].summary}")
+        raise SettingError("agent", name, f"{names} where domain={context.domain!r}: {missing}")
     return spec.build(check_options(spec, options), context)
 
 

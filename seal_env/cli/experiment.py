@@ -70,6 +70,7 @@ class ExperimentCommand(SettingsCommand):
         heading: Of the agents' options in `--help`; None is one with the agent's name.
         folder: (values) -> name of the default run folder.
         plan: What the command will do, in words.
+        announces: (values) -> whether that is said before the command runs.
         tracks: Whether metrics over time are tracked.
         kwargs: Of click.Command.
     """
@@ -87,6 +88,7 @@ class ExperimentCommand(SettingsCommand):
         heading: str | None = None,
         folder: Callable[[Values], str],
         plan: Plan,
+        announces: Callable[[Values], bool] = lambda values: True,
         tracks: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -116,7 +118,8 @@ class ExperimentCommand(SettingsCommand):
             checked = settings.checked(**given(values, settings))
             environment = {**config.environment, **overrides(values), **config.overrides}
             title = " ".join((*click.get_current_context().command_path.split()[1:], *own_agent(values)))
-            announce(console, title, config, environment, lambda count: plan(checked, values, count))
+            if announces(values):
+                announce(console, title, config, environment, lambda count: plan(checked, values, count))
             return run(checked, config, values, console)
 
         super().__init__(name, callback=callback, options=options, deciding=_DECIDING, elsewhere=_owners, **kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import EvalSample, sample_tasks, starts, summary
 from seal_env.agents.registry import check_options, get_agent, make_agent
+from seal_env.agents.rollouts import Start
 from seal_env.envs.env import SealEnv
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.open_run import open_run
@@ -23,8 +24,18 @@ from seal_env.report.work import Work
 
 SELF_EDITS: Final = "self-edits"
 
+Episodes = Sequence[tuple[int, Start]]
+"""See `starts`."""
 
-def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, console: Console) -> dict[str, Any]:
+
+def evaluate(
+    agent_name: str,
+    settings: EvalSettings,
+    config: ExperimentConfig,
+    console: Console,
+    arranged: Callable[[Episodes], Episodes] = lambda episodes: episodes,
+    after: Callable[[Sequence[EvalSample]], None] = lambda samples: None,
+) -> dict[str, Any]:
     """Measure an agent.
 
     Args:
@@ -32,6 +43,8 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
         settings: How much is measured.
         config: The environment, the agent's settings and the run folder.
         console: Where progress and the result are shown.
+        arranged: The episodes -> the same in the order in which they are run.
+        after: Called after each batch with all samples so far.
 
     Returns:
         The content of eval.json.
@@ -46,7 +59,7 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
         agent = make_agent(agent_name, AgentContext.of(SealEnv(runtime=runtime), settings.seed), **config.options)
         runtime.load()
         opened.begin(runtime)
-        episodes = starts(runtime.taskset.task_ids, settings.samples, settings.seed)
+        episodes = arranged(starts(runtime.taskset.task_ids, settings.samples, settings.seed))
         work = Work({SELF_EDITS: len(episodes)})
         with opened.track() as tracker, Progress(console, work, SELF_EDITS) as progress:
 
@@ -54,6 +67,7 @@ def evaluate(agent_name: str, settings: EvalSettings, config: ExperimentConfig, 
                 if progress.begun:
                     progress.reach(len(samples))
                     tracker.log(len(samples), scalars(summary(samples)))
+                    after(samples)
                 else:
                     progress.begin(SELF_EDITS, agent_name, len(episodes), len(samples))
 

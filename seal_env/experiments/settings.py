@@ -27,6 +27,19 @@ class EvalSettings(Options):
     """Episodes whose updates train together."""
 
 
+class SuiteSettings(Options):
+    """Settings of `seal-env eval` for the standard suite."""
+
+    suite: str | None = None
+    """Measure on a version of the standard suite (v1), which fixes tasks, seeds and budgets; see docs/leaderboard.md."""
+    parts: Names | None = None
+    """Parts of the suite, separated by commas; None is all."""
+    label: str | None = Field(None, min_length=1, max_length=60)
+    """What the leaderboard calls the agent; None is its name."""
+    trained_on: str | None = None
+    """Task set that the policy was trained on. One that shares tasks with the suite is refused."""
+
+
 class TableSettings(Options):
     """Settings of `seal-env reproduce` for a table of agents and policies."""
 

@@ -110,3 +110,18 @@ def continual_table(table: Mapping[str, Any], minutes: Mapping[str, float] | Non
     if minutes:
         shown.add_row("minutes", *(f"{minutes[name]:.1f}" if name in minutes else DASH for name in table["rows"]))
     return shown
+
+
+def suite_table(entry: Mapping[str, Any], parts: Iterable[str]) -> Table:
+    """An entry of the leaderboard, a row for each part of the suite: percentages with 95 % intervals, and what it cost."""
+    shown = plain_table("part", "success", "gain", "valid", "updates", "minutes")
+    for name in parts:
+        if name in entry["not_applicable"]:
+            shown.add_row(name, "does not apply")
+        elif (row := entry["parts"].get(name)) is not None:
+            minutes = f"{row['cost']['seconds'] / 60:.1f}"
+            shares = _shares(row["success"], row["gain"], row["valid"])
+            shown.add_row(name, *shares, str(row["cost"]["updates"]), minutes)
+        else:
+            shown.add_row(name, DASH)
+    return shown

@@ -49,6 +49,10 @@ class LocalHFAgent(Agent):
         policy = PolicyModel(base, chat, options.policy_adapter, options.constrained)
         return cls(policy, options.temperature, options.max_new_tokens, context.seed)
 
+    def tokens_written(self, action: str) -> int:
+        """See Agent; without special tokens, such as the one that ends an answer."""
+        return len(self.policy.base.tokenizer.encode(action, add_special_tokens=False))
+
     def seed(self, seed: int) -> None:
         """Begin the sequence that belongs to `seed`."""
         self._seed, self._sampled = seed, 0

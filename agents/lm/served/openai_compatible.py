@@ -76,6 +76,10 @@ class OpenAICompatibleAgent(Agent):
         """Requests, retries, failures and tokens so far."""
         return self._server.usage
 
+    def tokens_written(self, action: str) -> None:
+        """See Agent. The server knows: `usage` has what it says."""
+        return
+
     def seed(self, seed: int) -> None:
         """Begin the sequence that belongs to `seed`; `contact` stays."""
         self._seed, self._requested = seed, 0

@@ -149,7 +149,8 @@ def _sequences(name: str, measuring: _Measuring, design: Design, env: gymnasium.
             continue
         infos = [turn.info for turn in trajectory.turns]
         timings.append({"row": row, "number": number, "seconds": time.perf_counter() - began})
-        journal.append(_record(number, trajectory.info, infos, seal.runtime.spec.metrics))
+        record = _record(number, trajectory.info, infos, seal.runtime.spec.metrics)
+        journal.append(record | {"actions": [turn.action for turn in trajectory.turns]})
     return journal.read()
 
 
@@ -177,6 +178,8 @@ def _record(
         "forgetting": [info.get("forgetting") for info in infos],
         "training_tokens": sum(info.get("training_tokens", 0) for info in updates),
         "optimizer_steps": sum(info.get("optimizer_steps", 0) for info in updates),
+        "steps": [info["optimizer_steps"] for info in infos],
+        "tokens": [info["tokens"] for info in infos],
         "metrics": {name: value for name, value in measured.items() if not math.isnan(value)},
     }
 

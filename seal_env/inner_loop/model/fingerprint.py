@@ -30,6 +30,11 @@ def fingerprint(model: Any, tokenizer: Any, device: torch.device) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_anywhere(model: Any, tokenizer: Any) -> str:
+    """The fingerprint that a model has on the CPU, wherever it is."""
+    return fingerprint(model, tokenizer, torch.device("cpu"))
+
+
 def described(device: torch.device) -> str:
     """The type of a device; of a GPU its name as well, because another one rounds differently."""
     return f"{device.type} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
