@@ -71,7 +71,7 @@ def page(text: str = "text", **about: Any) -> Page:
         curves=[curve((text, "base"))],
         choices=[curve((text, "B"), small=True)] * 8,
         tasks=[TaskLine(text, 0.25, {0: 1.0, 1: 0.0}), TaskLine("other", None, {0: 0.5})],
-        matrices={text: [[0.0, None, 1.0]] * 3},
+        matrices={text: [[0.0, None, 1.0] * 4] * 3},
         cards=[card(number, text, whole=number < 6) for number in range(12)],
         episodes=12,
     )
