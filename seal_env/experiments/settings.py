@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Final, Self
 
+from pydantic import Field, model_validator
+
+from seal_env.errors import SettingError
 from seal_env.options import Names, Options
+
+LABEL: Final = r"^[A-Za-z0-9_.,:+()/ -]{1,60}$"
+"""What the leaderboard may call an agent."""
 
 
 class RunSettings(Options):
@@ -34,10 +41,16 @@ class SuiteSettings(Options):
     """Measure on a version of the standard suite (v1), which fixes tasks, seeds and budgets; see docs/leaderboard.md."""
     parts: Names | None = None
     """Parts of the suite, separated by commas; None is all."""
-    label: str | None = Field(None, min_length=1, max_length=60)
+    label: str | None = None
     """What the leaderboard calls the agent; None is its name."""
     trained_on: str | None = None
     """Task set that the policy was trained on. One that shares tasks with the suite is refused."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.label is not None and not re.fullmatch(LABEL, self.label):
+            raise SettingError("label", self.label, "1 to 60 letters, digits, spaces and any of _ . , : + ( ) / -")
+        return self
 
 
 class TableSettings(Options):

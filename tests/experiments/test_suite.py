@@ -58,6 +58,7 @@ def test_another_task_has_another_digest_and_is_refused() -> None:
         (("--samples", "3"), "samples=3 is not legal; expected nothing: suite='v1' fixes what is measured"),
         (("--max-examples", "4"), "max_examples=4 is not legal; expected nothing: suite='v1'"),
         (("--env", "SEAL-ARC-v0"), "env='SEAL-ARC-v0' is not legal; expected nothing: suite='v1'"),
+        (("--label", "a|b"), "label='a|b' is not legal; expected 1 to 60 letters"),
         (("--dtype", "bfloat16"), "dtype='bfloat16' is not legal; expected nothing with the bundled models"),
         (("--parts", "arc,chess"), "parts='chess' is not legal; expected 'arc-mini' or 'arc'"),
     ],

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from seal_env.errors import TaskError
+from seal_env.experiments.settings import LABEL
 from seal_env.experiments.suite.definition import Part, Suite, load_suite
 from seal_env.intervals import bootstrap, pass_at_k
 
@@ -87,14 +88,14 @@ class Entry(Record):
     format: int
     suite: str
     digest: str
-    label: str = Field(min_length=1, max_length=60)
+    label: str = Field(pattern=LABEL)
     agent: str
     options: dict[str, Any]
     learns: bool
     """Whether the agent learns from the rewards of the very tasks that it is measured on."""
     trained_on: str | None
     """Task set that a policy was trained on; None if it was not trained."""
-    command: str = Field(pattern="^seal-env eval ")
+    command: str = Field(pattern="^seal-env eval [^`\\n]*$")
     versions: dict[str, str]
     engine: int
     """Version of the inner loop's numerics."""
