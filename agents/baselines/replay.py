@@ -1,4 +1,4 @@
-"""Self-edits that others wrote, from a file, for the passages that they were written for."""
+"""Self-edits that others wrote, for the passages that they were written for."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ReplayOptions(Options):
     """Options of ReplayAgent."""
 
     replay_file: PathText | None = None
-    """A file of passages with self-edits beside them."""
+    """A file of passages with self-edits beside them; None is the task set, if it has any."""
 
 
 class ReplayAgent(Agent):
-    """Published self-edits from a file of passages."""
+    """Published self-edits of the task set, or from a file of passages."""
 
     options = ReplayOptions
     requires = frozenset({"passages", "plain_text"})
@@ -46,10 +46,14 @@ class ReplayAgent(Agent):
 
     @classmethod
     def build(cls, options: ReplayOptions, context: AgentContext) -> Self:
-        """See Agent."""
-        if options.replay_file is None:
-            raise SettingError("replay_file", None, "a file of passages with self-edits")
-        return cls.load(options.replay_file, context.seed)
+        """See Agent. Raises SettingError where neither a file nor the task set has a self-edit, TaskError for the file."""
+        if options.replay_file is not None:
+            return cls.load(options.replay_file, context.seed)
+        taskset, domain = context.runtime.taskset, context.runtime.domain
+        found = {domain.render(task.context): texts for task in taskset if (texts := published(task))}
+        if not found:
+            raise SettingError("replay_file", None, f"a file of passages with self-edits: {taskset.name!r} has none")
+        return cls(found, taskset.name, context.seed)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], seed: int = 0) -> Self:

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from seal_env.agents.lm.text_styles import STYLES, StyleName
+from seal_env.agents.lm.text_styles import ALL_STYLES, StyleName
 from seal_env.errors import SettingError
 from seal_env.options import Options, Paths, PathText
 from seal_env.serving.address import AddressText
@@ -26,8 +26,8 @@ class PolicyOptions(Options):
     max_new_tokens: int = Field(512, ge=1)
     """Most tokens of an answer."""
     style: StyleName | None = None
-    """What the prompt asks for: tools (tool calls), or texts in one of the paper's styles where the domain learns from
-    texts; None is implications there and tools anywhere else."""
+    """What the prompt asks for: tools (tool calls), or texts where the domain learns from texts: in one of the paper's
+    styles, or facts (a short prompt for small models). None is implications there and tools anywhere else."""
 
 
 class LocalPolicyOptions(PolicyOptions):
@@ -43,7 +43,7 @@ class LocalPolicyOptions(PolicyOptions):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.constrained and self.style in STYLES:
+        if self.constrained and self.style in ALL_STYLES:
             raise SettingError("constrained", True, f"False where style={self.style!r}: texts have no grammar")
         return self
 

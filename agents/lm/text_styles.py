@@ -16,9 +16,9 @@ from seal_env.types import Message
 TOOL_CALL_STYLE: Final = "tools"
 """Not a style of texts: the environment's own prompt, which asks for tool calls."""
 StyleName = Literal[
-    "tools", "implications", "implications-long", "implications-very-long", "rewrite", "self-qa", "relations"
+    "tools", "implications", "implications-long", "implications-very-long", "rewrite", "self-qa", "relations", "facts"
 ]
-"""Values of the option `style`: TOOL_CALL_STYLE and the keys of STYLES."""
+"""Values of the option `style`: TOOL_CALL_STYLE, the keys of STYLES, and those of SHORT_STYLES."""
 
 SYSTEM = "You write texts from which a language model learns a passage. Reply with the texts only."
 
@@ -66,9 +66,22 @@ STYLES: Mapping[str, Style] = MappingProxyType(
     }
 )
 
+"""What the bundled text model was trained to answer."""
+SHORT_STYLES: Mapping[str, Style] = MappingProxyType(
+    {
+        "facts": Style(
+            "a list of facts, asked for in one short sentence that small chat models understand",
+            "List the facts in this text, one on each line.",
+        )
+    }
+)
+"""Asked without SYSTEM, under the system prompt that the chat template writes itself where there is none."""
+ALL_STYLES: Mapping[str, Style] = MappingProxyType({**STYLES, **SHORT_STYLES})
+
 
 def style_messages(style: str, description: str) -> tuple[Message, ...]:
     """The chat that asks for texts about a passage, which `description` gives as title and text. Raises SettingError."""
-    if style not in STYLES:
-        raise SettingError("style", style, " or ".join(map(repr, (TOOL_CALL_STYLE, *STYLES))))
-    return (Message("system", SYSTEM), Message("user", f"{description}\n\n{STYLES[style].instruction}"))
+    if style not in ALL_STYLES:
+        raise SettingError("style", style, " or ".join(map(repr, (TOOL_CALL_STYLE, *ALL_STYLES))))
+    asked = Message("user", f"{description}\n\n{ALL_STYLES[style].instruction}")
+    return (asked,) if style in SHORT_STYLES else (Message("system", SYSTEM), asked)

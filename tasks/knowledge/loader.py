@@ -48,7 +48,7 @@ HUB_TASKSETS: dict[str, TasksetEntry[PassageTaskset]] = {
 }
 """Task sets that are downloaded on first use."""
 
-_COUNTED = re.compile(r"(.+):([1-9][0-9]{0,8})", re.DOTALL)
+_COUNTED = re.compile(r"(.+):(?:([1-9][0-9]{0,8})-)?([1-9][0-9]{0,8})", re.DOTALL)
 
 
 def load_passages(subset: str, bad_tasks: BadTasks = "error") -> PassageTaskset:
@@ -61,14 +61,26 @@ def load_passages(subset: str, bad_tasks: BadTasks = "error") -> PassageTaskset:
             - the path of a file in SEAL's or in SQuAD's format, or of rows as `datasets` writes them. Write ./NAME for a
               path that reads like a name;
             - either as NAME:COUNT, for the first COUNT passages: `synthetic-eval:50`, `squad-validation:20`, `mine.json:9`;
+              or as NAME:FIRST-LAST, for those passages, counted from 1: `mine.json:10-49`;
             - ids of synthetic passages (synthetic-SET-SEED-INDEX), separated by commas.
         bad_tasks: What becomes of malformed passages of a file.
 
     Raises:
-        UnknownTaskError: It is none of these.
+        UnknownTaskError: It is none of these, or there is no passage FIRST.
         TaskError: A file is malformed, or the hub cannot be reached.
     """
-    name, count = _name_and_count(subset)
+    name, first, last = _name_and_range(subset)
+    passages = _all_passages(name, last, subset, bad_tasks)
+    if first == 1:
+        return passages
+    if first > len(passages):
+        raise UnknownTaskError(
+            f"no passages {subset!r}: there are {len(passages)} up to the last one, and none from {first} on"
+        )
+    return ListTaskset(subset, tuple(passages)[first - 1 :])
+
+
+def _all_passages(name: str, count: int | None, subset: str, bad_tasks: BadTasks) -> PassageTaskset:
     known = TASKSETS | HUB_TASKSETS
     if name in known:
         return known[name](count)
@@ -80,19 +92,22 @@ def load_passages(subset: str, bad_tasks: BadTasks = "error") -> PassageTaskset:
     close = difflib.get_close_matches(name, known, n=2)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     raise UnknownTaskError(
-        f"no passages {subset!r}{hint} There are {', '.join(known)} and the paths of files, each also as NAME:COUNT; and "
-        f"ids like synthetic-eval-0-7 with commas between"
+        f"no passages {subset!r}{hint} There are {', '.join(known)} and the paths of files, each also as NAME:COUNT or "
+        f"NAME:FIRST-LAST; and ids like synthetic-eval-0-7 with commas between"
     )
 
 
 def is_synthetic(subset: str) -> bool:
     """Whether `load_passages` makes generated passages of `subset`, about things that do not exist."""
-    return _name_and_count(subset)[0] in TASKSETS or bool(_synthetic_ids(subset))
+    return _name_and_range(subset)[0] in TASKSETS or bool(_synthetic_ids(subset))
 
 
-def _name_and_count(subset: str) -> tuple[str, int | None]:
+def _name_and_range(subset: str) -> tuple[str, int, int | None]:
+    """The name, and the first and the last passage of it, counted from 1; None is all that there are."""
     counted = _COUNTED.fullmatch(subset)
-    return (counted[1], int(counted[2])) if counted and not os.path.exists(subset) else (subset, None)
+    if counted is None or os.path.exists(subset):
+        return subset, 1, None
+    return counted[1], int(counted[2] or 1), int(counted[3])
 
 
 def _synthetic_ids(subset: str) -> list[str]:

@@ -19,7 +19,7 @@ from seal_env.agents.lm.local.prompt import PolicyPrompt
 from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.served.probe import sample_prompt
-from seal_env.agents.lm.text_styles import STYLES, SYSTEM, TOOL_CALL_STYLE, StyleName, style_messages
+from seal_env.agents.lm.text_styles import ALL_STYLES, STYLES, SYSTEM, TOOL_CALL_STYLE, StyleName, style_messages
 from seal_env.agents.registry import make_agent
 from seal_env.agents.rollouts import Start, run_episode
 from seal_env.agents.trainers.rest_em import RestEm
@@ -95,10 +95,15 @@ def test_none_is_tools_in_arc_and_implications_in_knowledge(runtime: Runtime) ->
 
 
 def test_the_styles_are_those_of_the_option() -> None:
-    assert (TOOL_CALL_STYLE, *STYLES) == get_args(StyleName)
+    assert (TOOL_CALL_STYLE, *ALL_STYLES) == get_args(StyleName)
 
 
-@pytest.mark.parametrize("style", STYLES)
+def test_a_short_style_leaves_the_system_prompt_to_the_template() -> None:
+    (asked,) = style_messages("facts", "Orvel\nA village.")
+    assert (asked.role, asked.content.splitlines()[:2]) == ("user", ["Orvel", "A village."])
+
+
+@pytest.mark.parametrize("style", ALL_STYLES)
 def test_a_style_asks_about_the_passage_in_its_own_words(style: str, shown: tuple[str, dict[str, Any]]) -> None:
     messages = chat_of(style).messages(*shown)
     assert messages == style_messages(style, shown[1]["task"]["text"])

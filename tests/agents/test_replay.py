@@ -12,6 +12,8 @@ import pytest
 
 from seal_env.agents.base import PolicyFailure
 from seal_env.agents.baselines.replay import ReplayAgent
+from seal_env.agents.context import AgentContext
+from seal_env.agents.registry import make_agent
 from seal_env.agents.rollouts import run_episode
 from seal_env.envs.env import SealEnv
 from seal_env.errors import PolicyError, TaskError
@@ -71,6 +73,15 @@ def test_a_passage_that_is_not_in_the_file_is_a_failure_that_names_it(tmp_path: 
     for act in (lambda: replay.act("", shown(TAMIK)), lambda: ask(replay, TAMIK)):
         with pytest.raises(PolicyError, match="'Tamik'"):
             act()
+
+
+def test_without_a_file_the_task_set_s_own_texts_are_given(tmp_path: Path) -> None:
+    agent(tmp_path, row(ORVEL, self_edit="a"), row(TAMIK))
+    env = gymnasium.make("SEAL-Knowledge-v0", subset=str(tmp_path / "published.jsonl"))
+    replay = make_agent("replay", AgentContext.of(env))
+    found, failure = replay.act_all(["", ""], [shown(ORVEL), shown(TAMIK)])
+    assert found == "a"
+    assert isinstance(failure, PolicyFailure)
 
 
 def test_a_file_without_self_edits_is_refused(tmp_path: Path) -> None:

@@ -113,6 +113,50 @@ def test_a_row_may_have_options_of_its_agent(tmp_path: Path) -> None:
     assert table["rows"]["longer"]["accuracy"]["mean"] > table["rows"]["passage"]["accuracy"]["mean"]
 
 
+def test_published_self_edits_are_a_row_where_the_tasks_have_some(tmp_path: Path, tiny_models: dict[str, str]) -> None:
+    rows = [
+        {
+            "title": name,
+            "context": f"{name} is a village.",
+            "questions": [{"question": f"What is {name}?", "answer": "a village"}],
+        }
+        for name in ("Orvel", "Tamik", "Zemu")
+    ]
+    for name, extra in (("plain", {}), ("published", {"self_edit": "It is small.\nIt is old."})):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row | extra) for row in rows))
+    config = ExperimentConfig(
+        "SEAL-Knowledge-v0", {"model": tiny_models["llama"], "default_num_epochs": 1}, {}, tmp_path / "out"
+    )
+    plain, with_texts = (
+        replace(
+            TABLES["real"].presets["passages"],
+            train_set=f"{tmp_path}/{name}.jsonl:1",
+            held_out=f"{tmp_path}/{name}.jsonl:2-3",
+        )
+        for name in ("plain", "published")
+    )
+    assert "published" not in Reproduction(plain, 1, None, config, Console(quiet=True)).rows
+    with pytest.raises(SettingError, match=r"replay_file=None.*plain.jsonl:2-3"):
+        Reproduction(plain, 1, ("published",), config, Console(quiet=True))
+    assert Reproduction(with_texts, 1, None, config, Console(quiet=True)).rows[-1] == "published"
+    table = Reproduction(with_texts, 1, ("none", "published"), config, Console(quiet=True)).run()
+    steps = [Journal(tmp_path / f"out/seed-0/{row}/samples.jsonl").read()[0]["samples"][1]["steps"] for row in table["rows"]]
+    assert steps == [0, 3]  # the two lines and the passage
+
+
+@pytest.mark.slow
+def test_a_model_writes_its_own_self_edits_and_learns_to(tmp_path: Path, tiny_models: dict[str, str]) -> None:
+    found = TABLES["real"].presets["passages"]
+    small = RestEmSettings(rounds=1, samples=2, keep="best", eval_samples=1, sft_epochs=1)
+    preset = replace(found, train_set="synthetic-train:1", held_out="synthetic-eval:1", rest_em=small)
+    overrides = {"model": tiny_models["llama"], "max_examples": 2}
+    config = ExperimentConfig(found.env, overrides, {"max_new_tokens": 72}, tmp_path / "out")
+    table = Reproduction(preset, 1, ("none", "untrained", "rest-em"), config, Console(quiet=True)).run()
+    assert list(table["rows"]) == ["none", "untrained", "rest-em"]
+    assert 'style = "facts"' in (tmp_path / "out/seed-0/rest-em/settings.toml").read_text()
+    assert table["rows"]["untrained"]["by_seed"] == [0.0]  # a model of random weights knows nothing afterwards either
+
+
 def test_further_measures_are_means_over_seeds_and_tasks() -> None:
     seeds = [
         Measured({}, {"word_f1": {"a": 0.0, "b": 1.0}, "answer_words": {}}),

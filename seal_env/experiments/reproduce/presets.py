@@ -25,11 +25,13 @@ class Row:
         label: What the table calls it.
         agent: The agent that is measured; None for rows that train or search, which are measured in their own ways.
         options: The agent's own.
+        optional: Whether the row is left out, unless it is named, where the agent cannot be made for the held-out tasks.
     """
 
     label: str
     agent: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    optional: bool = False
 
 
 _LEARNED: Final = {
@@ -49,6 +51,13 @@ _LONGER: Final = json.dumps(
     ]
 )
 """No texts, and as many steps as with the texts that GRPO learns to write: what texts are worth beyond longer training."""
+_WRITTEN: Final = {
+    "none": _TEXTS["none"],
+    "passage": _TEXTS["passage"],
+    UNTRAINED: _LEARNED[UNTRAINED],
+    REST_EM: _LEARNED[REST_EM],
+    "published": Row("published self-edits of Qwen2.5-7B", "replay", optional=True),
+}
 _SYNTHETIC: Final = {
     "none": _TEXTS["none"],
     "passage": _TEXTS["passage"],
@@ -73,6 +82,7 @@ class Preset:
         search: Budget of the search for each task.
         policy: Options of the trained policy.
         rows: By name, in order.
+        in_call: Episodes of agents that do not learn whose updates train together.
     """
 
     summary: str
@@ -85,6 +95,7 @@ class Preset:
     search: SearchBudget = field(default_factory=SearchBudget)
     policy: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[str, Row] = field(default_factory=lambda: _GRIDS)
+    in_call: int = 32
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -168,6 +179,20 @@ _KNOWLEDGE: Final = {
         rows=_TEXTS,
     ),
 }
+_REAL_TABLES: Final = {
+    "passages": Preset(
+        "passages of SQuAD, SmolLM2-135M as base model and as policy; hours on one CPU core",
+        "squad-train:24",
+        "squad-validation:20",
+        "SEAL-Knowledge-v0",
+        {"model": "HuggingFaceTB/SmolLM2-135M-Instruct", "default_num_epochs": 5},
+        RestEmSettings(rounds=2, samples=4, keep="best", eval_samples=1, sft_learning_rate=3e-4, in_call=8),
+        GrpoSettings(),
+        policy={"style": "facts", "temperature": 0.7, "max_new_tokens": 192},
+        rows=_WRITTEN,
+        in_call=4,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -188,5 +213,9 @@ TABLES: Final[Mapping[str, Table]] = {
     "knowledge": Table(
         "Accuracy without context on held-out passages: no update, the passage alone, untrained self-edits, GRPO, ReST-EM.",
         _KNOWLEDGE,
+    ),
+    "real": Table(
+        "A pretrained model adapts itself: no update, the passage alone, untrained self-edits, ReST-EM, published ones.",
+        _REAL_TABLES,
     ),
 }

@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
+from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import EvalSample, by_task, metric_by_task, read_samples
+from seal_env.agents.registry import make_agent
 from seal_env.domains.overlap import refuse_overlap
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
@@ -96,8 +98,9 @@ class Reproduction:
                 raise SettingError("rows", row, " or ".join(map(repr, preset.rows)))
         overrides = {**preset.overrides, **config.overrides}
         self.preset, self.seeds, self.console = preset, seeds, console
-        self.rows = [row for row in preset.rows if rows is None or row in rows]
         self.config = replace(config, overrides=overrides, options={**preset.policy, **config.options})
+        wanted = {name: row for name, row in preset.rows.items() if rows is None or name in rows}
+        self.rows = [name for name, row in wanted.items() if self._can_be_measured(row, named=rows is not None)]
         self.allow_overlap = allow_overlap
         self._work = Work(dict.fromkeys(map(self._part_of, self.rows), seeds))
         self._begun: set[tuple[int, str]] = set()
@@ -105,6 +108,19 @@ class Reproduction:
             used = Settings.resolve(**self.config.environment)
             train, held_out = (used.spec.load(name, used.options) for name in (preset.train_set, preset.held_out))
             refuse_overlap(used.spec, train, held_out)
+
+    def _can_be_measured(self, row: Row, named: bool) -> bool:
+        """Whether the agent of an optional row can be made for the held-out tasks. Raises SettingError if it is named."""
+        if row.agent is None or not row.optional:
+            return True
+        runtime = self.config.runtime(subset=self.preset.held_out)
+        try:
+            make_agent(row.agent, AgentContext.of(SealEnv(runtime=runtime)), **row.options)
+        except SettingError:
+            if named:
+                raise
+            return False
+        return True
 
     def run(self) -> dict[str, Any]:
         """Measure the table.
@@ -162,7 +178,8 @@ class Reproduction:
         assert row.agent is not None
         config = replace(self._part(seed, name, subset=self.preset.held_out), options=row.options)
         with self._timed(seed, name):
-            evaluate(row.agent, EvalSettings(samples=1, seed=seed), config, self.console)
+            settings = EvalSettings(samples=1, seed=seed, in_call=self.preset.in_call)
+            evaluate(row.agent, settings, config, self.console)
         return Measured.of(read_samples(Journal(config.out / "samples.jsonl")))
 
     def _untrained(self, seed: int) -> Measured:

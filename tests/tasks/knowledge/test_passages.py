@@ -165,6 +165,16 @@ def test_a_count_takes_the_first_passages_of_a_file(data_directory: Path) -> Non
     assert load_passages(f"{path}:20").task_ids == load_passages(path).task_ids[:20]
 
 
+def test_a_range_takes_passages_from_the_middle(tmp_path: Path) -> None:
+    path = write(tmp_path, [changed(ROW, title=f"Ship {number}") for number in range(1, 6)])
+    assert [task.context.title for task in load_passages(f"{path}:2-4")] == ["Ship 2", "Ship 3", "Ship 4"]
+    assert list(load_passages(f"{path}:1-3")) == list(load_passages(f"{path}:3"))
+    assert load_passages("synthetic-eval:3-4").task_ids == load_passages("synthetic-eval:4").task_ids[2:]
+    for empty in ("6-9", "3-2"):
+        with pytest.raises(UnknownTaskError, match=f"{empty}.*none from {empty[0]} on"):
+            load_passages(f"{path}:{empty}")
+
+
 def test_a_path_may_end_like_a_count(tmp_path: Path) -> None:
     assert len(load_passages(write(tmp_path, [ROW, changed(ROW, context="Ann lives.")], "rows:1"))) == 2
 
