@@ -17,6 +17,7 @@ import seal_env
 from seal_env.cli.doctor import doctor
 from seal_env.cli.experiment import ARGUMENTS
 from seal_env.cli.options import HELP_WIDTH
+from seal_env.cli.play import play
 from seal_env.cli.reproduce import reproduce
 from seal_env.cli.rescore import rescore
 from seal_env.cli.results import compare, export, report_runs, show_run
@@ -46,6 +47,7 @@ for command in (
     evaluate,
     train,
     reproduce,
+    play,
     show_run,
     compare,
     export,

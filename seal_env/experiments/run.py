@@ -76,7 +76,7 @@ class _Run:
         assert isinstance(seal, SealBaseEnv)
         self.env, self.seal, self.opened, self.console, self.seed = env, seal, opened, console, settings.seed
         config = opened.config
-        _check_self_edit(config.options.get("self_edit"), seal.runtime)
+        check_self_edit(config.options.get("self_edit"), seal.runtime)
         self.agent = make_agent(agent_name, AgentContext.of(env, settings.seed), **config.options)
         with console.status(Text(f"loading {seal.settings.model}")):
             seal.runtime.load()
@@ -148,7 +148,7 @@ class _Run:
         console.print(f"written   {self.opened.config.out}", soft_wrap=True, markup=False)
 
 
-def _check_self_edit(self_edit: str | None, runtime: Runtime) -> None:
+def check_self_edit(self_edit: str | None, runtime: Runtime) -> None:
     """Raise SettingError for the self-edit of a fixed agent that is not legal with these tools."""
     if self_edit is None:
         return

@@ -23,6 +23,17 @@ class RunSettings(Options):
     """Fixes everything random."""
 
 
+class PlaySettings(Options):
+    """Settings of `seal-env play`."""
+
+    task: str | None = None
+    """Id of the task; None is the first one in the order that the seed makes."""
+    seed: int = Field(0, ge=0)
+    """Fixes everything random, for all players alike."""
+    against: Names = ("random", "search")
+    """Agents that try the same task, separated by commas, as often as you do."""
+
+
 class EvalSettings(Options):
     """Settings of `seal-env eval`."""
 

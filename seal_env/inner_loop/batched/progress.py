@@ -11,6 +11,7 @@ from seal_env.inner_loop.optim.schedules import learning_rate
 from seal_env.inner_loop.results import TrainingLog
 from seal_env.inner_loop.tokens.batches import seeded_batches
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
+from seal_env.inner_loop.watch import report_step
 from seal_env.types import UpdateJob
 
 
@@ -56,6 +57,7 @@ class JobInProgress:
         self.log.losses_S.append(loss)
         self.log.tokens += tokens
         self.log.diverged = not math.isfinite(loss)
+        report_step(len(self.log.losses_S), self.steps, loss)
 
     @property
     def learning_rate(self) -> float:

@@ -17,6 +17,7 @@ from seal_env.inner_loop.optim.schedules import learning_rate
 from seal_env.inner_loop.results import TrainingLog
 from seal_env.inner_loop.tokens.batches import seeded_batches
 from seal_env.inner_loop.tokens.chat_template import EncodedExample
+from seal_env.inner_loop.watch import report_step
 from seal_env.types import Recipe, TrainingConfig
 
 
@@ -69,6 +70,7 @@ class AdapterTrainer:
             loss = self._backward(rows, training, longest)
             log.losses_S.append(loss)
             log.tokens += sum(len(row.ids_T) for row in rows)
+            report_step(step + 1, steps, loss)
             if not math.isfinite(loss):
                 log.diverged = True
                 return log
