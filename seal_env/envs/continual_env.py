@@ -194,3 +194,7 @@ class SealContinualEnv(SealBaseEnv):
     def roll_back(self) -> tuple[float, dict[str, Any]]:
         """Undo the last merge; see `TaskSequence.roll_back`."""
         return self.sequence.roll_back()
+
+    def take_back(self) -> None:
+        """Undo the last merge and return to its task; see `TaskSequence.take_back`."""
+        self.sequence.take_back()

@@ -211,6 +211,25 @@ class TaskSequence:
             query for index, task in enumerate(self.tasks[:learned]) for query in domain.queries(task, self.seed + index)
         )
 
+    def take_back(self) -> None:
+        """Undo the last merge, bit by bit, and return to its task, on which the agent acts anew.
+
+        Raises:
+            SettingError: Unless `keeps_undo` was set before that step.
+        """
+        self._restore()
+        self.position -= 1
+        self.retention.rows.pop()
+        self._rows.pop()
+        self.episode = self._episode(self.position)
+
+    def _restore(self) -> None:
+        state, answers, rehearsal = self._undo or (None, self._answers, self.rehearsal)
+        if state is None:
+            raise SettingError("keeps_undo", self.keeps_undo, "True before the step that is to be rolled back")
+        self._undo, self._answers, self.rehearsal = None, answers, rehearsal
+        self.runtime.consolidation.restore(state)
+
     def roll_back(self) -> tuple[float, dict[str, Any]]:
         """Undo the last merge, bit by bit: the reward without it, and what changes in the info.
 
@@ -218,11 +237,7 @@ class TaskSequence:
             SettingError: Unless `keeps_undo` was set before that step.
             UpdateError: If the model cannot be evaluated.
         """
-        state, answers, rehearsal = self._undo or (None, self._answers, self.rehearsal)
-        if state is None:
-            raise SettingError("keeps_undo", self.keeps_undo, "True before the step that is to be rolled back")
-        self._undo, self._answers, self.rehearsal = None, answers, rehearsal
-        self.runtime.consolidation.restore(state)
+        self._restore()
         self._evaluate_or_raise([self.position] if self.position < len(self.tasks) else [])
         self._add_row(self.position + 1, instead=True)
         changed = {"merged": False, "rolled_back": True, **self._sequence_info()}

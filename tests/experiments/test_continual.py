@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from seal_env.episodes.retention import RetentionMatrix
 from seal_env.errors import RunFolderError, SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.reproduce.continual import reproduce_continual, summarise
+from seal_env.experiments.reproduce.designs import Design
 from seal_env.experiments.settings import ContinualSettings
 
 MATRIX = RetentionMatrix(("a", "b", "c"), [(0.1, 0.0, 0.2), (0.9, 0.1, None), (0.5, 0.8, 0.2), (0.6, 0.4, 1.0)])
@@ -79,3 +81,30 @@ def test_as_many_sequences_as_there_are_tasks_for(tmp_path: Path, sequences: int
     )
     with pytest.raises(SettingError, match="1 to 2"):
         reproduce_continual(settings, config, Console(quiet=True))
+
+
+def test_each_design_is_a_row_and_a_finished_run_can_be_extended(tmp_path: Path) -> None:
+    given = {"subset": "synthetic-eval:2", "sequence": 2, "default_num_epochs": 1}
+    config = ExperimentConfig("SEAL-Continual-v0", given, {}, tmp_path / "run")
+    settings = ContinualSettings(agents=("fixed",), sequences=1)
+    first = reproduce_continual(settings, config, Console(quiet=True))
+    more = settings.model_copy(update={"designs": ("none", "rehearse:1", "gate+regularise:0.5")})
+    table = reproduce_continual(more, config, Console(quiet=True))
+    assert list(table["rows"]) == ["fixed", "fixed-rehearse-1", "fixed-gate-0.1+regularise-0.5"]
+    assert table["rows"]["fixed"] == first["rows"]["fixed"]
+    steps = [row["costs"]["optimizer_steps"] for row in table["rows"].values()]
+    assert steps[0] < steps[1]
+    assert (tmp_path / "run" / "frontier.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["forget", "rehearse:2", "rehearse:half", "rehearse:nan", "none:1", "rehearse+", "regularise:-1"]
+)
+def test_designs_that_do_not_exist_are_named_with_those_that_do(name: str) -> None:
+    with pytest.raises(SettingError, match=f"designs='{re.escape(name)}'"):
+        Design.of(name)
+
+
+def test_a_design_without_a_number_has_the_default() -> None:
+    assert Design.of("rehearse") == Design.of("rehearse:0.25")
+    assert Design.of("rehearse:0.50+orthogonal").name == "rehearse:0.5+orthogonal"

@@ -58,7 +58,11 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
         """See SealContinualEnv; a merge that forgets too much is rolled back."""
         learned = self._continual.position
         before = self._before(learned)
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self._gated(Step(*self.env.step(action)), before, learned)
+
+    def _gated(self, step: Step, before: Any, learned: int) -> Step:
+        """The step, whose merge is rolled back if it forgets too much."""
+        observation, reward, terminated, truncated, info = step
         if info.get("merged") and learned:
             lost = self._lost(before, learned)
             info |= {"forgetting": lost, "rolled_back": False}

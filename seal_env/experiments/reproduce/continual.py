@@ -66,7 +66,7 @@ def reproduce_continual(settings: ContinualSettings, config: ExperimentConfig, c
         with Progress(console, Work(units), "sequences") as progress:
             measuring = _Measuring(settings, opened, console, progress)
             for design in designs:
-                env = _environment(settings, opened.config, {**given, **design.settings})
+                env = design.wrapped(_environment(settings, opened.config, {**given, **design.settings}))
                 try:
                     rows |= _measure(measuring, design, env)
                 finally:

@@ -12,11 +12,15 @@ import gymnasium
 from seal_env.agents.base import Agent
 from seal_env.agents.baselines.rehearsing import RehearsingAgent
 from seal_env.envs.continual_env import SealContinualEnv
+from seal_env.envs.wrappers.replay_gate import ReplayGate
 from seal_env.errors import SettingError
 
 NONE: Final = "none"
 MAX_REHEARSED: Final = 1024
 """The setting `max_rehearsed` where a design rehearses."""
+
+
+Environment = gymnasium.Env[str, str]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Part:
         is_legal: Whether a number is.
         settings: number -> settings of the environment.
         agent: (agent, number, whether plain text is an action) -> the agent that acts.
+        wrap: (environment, number) -> the environment, wrapped.
     """
 
     summary: str
@@ -38,6 +43,7 @@ class Part:
     is_legal: Callable[[float], bool] = lambda number: True
     settings: Callable[[float], Mapping[str, Any]] = lambda number: {}
     agent: Callable[[Agent, float, bool], Agent] = lambda agent, number, plain_text: agent
+    wrap: Callable[[Environment, float], Environment] = lambda env, number: env
 
 
 def _consolidation(name: str) -> Callable[[float], Mapping[str, Any]]:
@@ -60,6 +66,14 @@ PARTS: Final[Mapping[str, Part]] = {
         legal="a number, 0 or above",
         is_legal=lambda weight: 0 <= weight < math.inf,
         settings=lambda weight: {"regularise": weight},
+    ),
+    "gate": Part(
+        "an update after which earlier tasks lose more than {} of their score is repeated with more rehearsal, up to all of "
+        "it, and rejected if that does not help",
+        default=0.1,
+        legal="a number",
+        settings=lambda limit: {"max_rehearsed": MAX_REHEARSED},
+        wrap=lambda env, limit: ReplayGate(env, "exact_match", limit),
     ),
     "average": Part("updates begin from the base model, and their mean is added to it", settings=_consolidation("average")),
     "orthogonal": Part("each adapter reads inputs that no earlier one reads", settings=_consolidation("orthogonal")),
@@ -96,7 +110,13 @@ class Design:
         """Settings of the environment."""
         return {key: value for part, number in self.parts for key, value in part.settings(number).items()}
 
-    def agent(self, agent: Agent, env: gymnasium.Env[str, str]) -> Agent:
+    def wrapped(self, env: Environment) -> Environment:
+        """The environment with the wrappers of all parts."""
+        for part, number in self.parts:
+            env = part.wrap(env, number)
+        return env
+
+    def agent(self, agent: Agent, env: Environment) -> Agent:
         """The agent that acts where `agent` writes the self-edits."""
         seal = env.unwrapped
         assert isinstance(seal, SealContinualEnv)
