@@ -92,8 +92,8 @@ def test_each_design_is_a_row_and_a_finished_run_can_be_extended(tmp_path: Path)
     table = reproduce_continual(more, config, Console(quiet=True))
     assert list(table["rows"]) == ["fixed", "fixed-rehearse-1", "fixed-gate-0.1+regularise-0.5"]
     assert table["rows"]["fixed"] == first["rows"]["fixed"]
-    steps = [row["costs"]["optimizer_steps"] for row in table["rows"].values()]
-    assert steps[0] < steps[1]
+    tokens = [row["costs"]["training_tokens"] for row in table["rows"].values()]
+    assert tokens[0] < tokens[1]
     assert (tmp_path / "run" / "frontier.png").is_file()
 
 
