@@ -45,7 +45,7 @@ def played() -> Played:
     observation, info = env.reset(seed=0)
     jobs: list[UpdateJob] = []
     run = env.runtime.inner_loop.run
-    env.runtime.inner_loop.run = lambda given: jobs.extend(given) or run(given)  # type: ignore[method-assign,func-returns-value]
+    env.runtime.inner_loop.run = lambda given: jobs.extend(given) or run(given)  # type: ignore[method-assign]
     found = Played([observation], [info], [])
     open_draft = json.dumps([TEXTS, rehearse(1, 1)])
     for action in (edit(rehearse(1)), edit(rehearse(0.5)), open_draft, json.dumps([CLOSE])):

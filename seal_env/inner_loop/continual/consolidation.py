@@ -135,7 +135,7 @@ class Orthogonal(Consolidation):
 class Retrieving(Consolidation):
     """Each update begins from the base model and stays an adapter; a question is answered with the one whose documents fit.
 
-    The best document by BM25 decides; where none shares a word with the question, the base model answers.
+    BM25 decides; where none shares a word with the question, the base model answers.
     """
 
     def add(self, adapter: Path, documents: Sequence[str]) -> None:

@@ -1,4 +1,8 @@
-"""Which of several adapters answers a question: the one that was trained on the document that fits best, by BM25."""
+"""Which of several adapters answers a question: the one whose training documents fit best, by BM25.
+
+All documents of an adapter are one text to BM25. With a text for each, the names that they have in common would count for
+little, and the words of a kind of question for much: of 390 questions on 32 passages 80 % found their adapter, not 97 %.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from seal_env.types import Query
 
 
 class Retriever:
-    """Finds documents for questions, by the words that they share.
+    """Finds adapters for questions, by the words that they share with the documents.
 
     Args:
         documents: Of each adapter.
@@ -22,9 +26,8 @@ class Retriever:
         with needs_extra("retrieval"):
             import bm25s  # type: ignore[import-untyped]
         self._bm25s = bm25s
-        self._owners = [owner for owner, texts in enumerate(documents) for _ in texts]
         self._index = bm25s.BM25()
-        self._index.index(self._words([text for texts in documents for text in texts]), show_progress=False)
+        self._index.index(self._words(["\n".join(texts) for texts in documents]), show_progress=False)
 
     def _words(self, texts: Sequence[str]) -> list[list[str]]:
         found: list[list[str]] = self._bm25s.tokenize(list(texts), stopwords=None, return_ids=False, show_progress=False)
@@ -38,7 +41,7 @@ class Retriever:
     def _best(self, words: list[str]) -> int | None:
         scores = self._index.get_scores(words)
         best = int(scores.argmax())
-        return self._owners[best] if scores[best] > 0 else None
+        return best if scores[best] > 0 else None
 
 
 def text_of(query: Query) -> str:
