@@ -99,13 +99,14 @@ Measured = tuple[Suite, Path, Mapping[str, Any]]
 
 @pytest.fixture(scope="module")
 def measured(small: Suite, tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """The small suite with the agent `passage_only`, stopped after a batch and resumed."""
+    """The small suite with the agent `random`: a part, then the others; stopped after a batch and resumed."""
     out = tmp_path_factory.mktemp("suite") / "run"
     with pytest.MonkeyPatch.context() as patch:
         for module in (measure, entry):
             patch.setattr(module, "load_suite", lambda name: small)
         patch.setattr("seal_env.cli.run.load_suite", lambda name: small)
         command = ("eval", "--suite", "v1", "--agent", "random", "--out", str(out), "--label", "chance")
+        assert main((*command, "--parts", "continual")) == 0
         assert main(command) == 0
         first = json.loads((out / "results.json").read_text())
         journal = out / "arc-mini" / "samples.jsonl"

@@ -66,7 +66,7 @@ def run_suite(agent_name: str, chosen: SuiteSettings, config: ExperimentConfig, 
     text = f"begin     eval {agent_name} on suite {suite.name}, {parts}: {', '.join(names)}; results in {where}"
     console.print(text, soft_wrap=True, markup=False)
     about = {"suite": suite.name, "digest": suite.digest, "label": chosen.label, "trained_on": chosen.trained_on}
-    first = suite.parts[names[0]]
+    first = next(iter(suite.parts.values()))  # whatever the parts, so that a run can be extended by others
     begun = replace(config, env=first.env, overrides=first.environment(config.overrides))
     run = {"command": "eval suite", "agent": agent_name, **about}
     with open_run(begun, run, console, options, {"parts": list(names)}) as opened:
