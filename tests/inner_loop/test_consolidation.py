@@ -19,7 +19,7 @@ from seal_env.types import Example, LoraSpec, Query, Recipe, TrainingConfig, Upd
 
 TEXTS = (["the red lamp burns oil", "oil is in the lamp"], ["a blue ship sails far"])
 LAYER = "model.layers.0.mlp.down_proj"
-PROMPTS = ("who owns the lamp", "where does the ship go", "xyz")
+PROMPTS = ("who owns the lamp", "does a ship sail far", "xyz")
 
 
 def job(texts: list[str], seed: int = 0) -> UpdateJob:
