@@ -63,8 +63,8 @@ def recipe_tool(optimizers: tuple[str, ...], schedules: tuple[str, ...], lora: L
 
 
 def _number(kind: type, description: str, example: float, sampled: tuple[float, float], **bounds: float) -> tuple[type, Any]:
-    extra = sampled_from(*sampled)
-    return kind, Field(description=description, examples=[example], json_schema_extra=extra, **bounds)
+    given: dict[str, Any] = {"examples": [example], "json_schema_extra": sampled_from(*sampled), **bounds}
+    return kind, Field(description=description, **given)
 
 
 def _one_of(names: tuple[str, ...]) -> Any:
