@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +18,7 @@ import torch
 from recipes.data_folder import DataFolder
 from recipes.stage import MAX_POSITIONS, OutOfTimeError, StageStep, Time, run_stages
 from recipes.step_data import Source
+from seal_env.models.catalog import MODEL_DIRECTORIES
 
 Stages = Mapping[str, Any]
 """Settings by name of the stage."""
@@ -88,11 +91,28 @@ def digest(tokenizer: Any) -> str:
     return hashlib.sha256(str(tokenizer.backend_tokenizer.to_str()).encode()).hexdigest()
 
 
+def adopt(recipe: Recipe, out: Path) -> None:
+    """Begin a folder with the stages of the model that the package brings, as if they had been trained here.
+
+    A folder that has begun stays as it is.
+    """
+    record: Mapping[str, Any] = json.loads((Path(__file__).parent / f"{recipe.name}.json").read_text())
+    last = out / list(record)[-1]
+    if (last / "recipe.json").exists():
+        return
+    for stage, found in record.items():
+        (out / stage).mkdir(parents=True, exist_ok=True)
+        if out / stage == last:
+            shutil.copytree(MODEL_DIRECTORIES[recipe.name], last / "model", dirs_exist_ok=True)
+        (out / stage / "recipe.json").write_text(json.dumps(found, indent=1))
+
+
 def main(recipe: Recipe, description: str | None) -> None:
     """Command line of a recipe. Exit status 75 if its time is over: the same command resumes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, loss curves and the model")
     parser.add_argument("--size", choices=recipe.sizes, default=BUNDLED)
+    parser.add_argument("--shipped", action="store_true", help="take the stages of the bundled model as they are, trained")
     parser.add_argument("--until", help="the last stage to run")
     parser.add_argument("--data", type=Path, help="folder that recipes.ahead made; what it lacks is drawn now")
     parser.add_argument("--patience", type=float, default=0, help="seconds to wait for data that are still being made")
@@ -107,6 +127,8 @@ def main(recipe: Recipe, description: str | None) -> None:
     if given.threads:
         torch.set_num_threads(given.threads)
     chosen = dict(list(stages.items())[: list(stages).index(until) + 1])
+    if given.shipped:
+        adopt(recipe, given.out)
     data = DataFolder(given.data, given.patience) if given.data else None
     limit = Time(*(float("inf") if value is None else value for value in (given.seconds, given.stop_after)))
     shown = ", ".join(f"{name} ({stage.optimizer.steps} steps)" for name, stage in chosen.items())

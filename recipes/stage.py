@@ -23,6 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from recipes.grow import widened
 from recipes.prefetch import prefetched
 from recipes.step_data import Source, StepData
 
@@ -295,7 +296,8 @@ def run_stages(
         out: Holds a folder for each stage.
         name: Of the model.
         tokenizer: Of the model.
-        stages: Settings by name of the stage; their field `optimizer` is a TrainSettings.
+        stages: Settings by name of the stage; their field `optimizer` is a TrainSettings. Where its `inner_width` is more
+            than the model has, the model is widened.
         make_step: (model, settings) -> the stage's steps.
         make_source: (name of the stage, settings) -> what its steps read.
         device: "cpu" or "cuda".
@@ -310,7 +312,7 @@ def run_stages(
                 model = build_model(tokenizer, settings.optimizer)
             elif model is None:
                 model = AutoModelForCausalLM.from_pretrained(out / list(recipe)[-1] / "model", trust_remote_code=False)
-            model.to(device)
+            model = widened(model, settings.optimizer.inner_width).to(device)
             step, source = make_step(model, settings), make_source(stage, settings)
             run_stage(folder, model, tokenizer, step, source, settings.optimizer, asdict(settings), limit)
         recipe[stage] = json.loads((folder / "recipe.json").read_text())

@@ -37,9 +37,10 @@ class TextEpisodeSettings:
     """How episodes are drawn.
 
     learning_rate, epochs: ranges, log-uniform and uniform. batch_sizes: each as likely. max_steps: so few epochs are taken
-    that there are no more. texts: most of an episode. bare: the share of episodes without texts, which learn the passage
-    only. withheld: of those with texts, the share without the passage. passages: the shares of episodes with 1, 2, ...
-    passages, which one adapter learns. asked: questions of an episode; as_asked: see TextStreamSettings.
+    that there are no more. texts: most of an episode; texts_each: most about a passage of it. bare: the share of episodes
+    without texts, which learn the passages only. withheld: of those with texts, the share without the passages. passages:
+    the shares of episodes with 1, 2, ... passages, which one adapter learns. asked: questions of an episode; as_asked: see
+    TextStreamSettings.
     """
 
     learning_rate: tuple[float, float] = (8e-4, 4e-3)
@@ -47,6 +48,7 @@ class TextEpisodeSettings:
     batch_sizes: tuple[int, ...] = (2, 4)
     max_steps: int = 14
     texts: int = 12
+    texts_each: int = 12
     bare: float = 0.25
     withheld: float = 0.05
     passages: tuple[float, ...] = (0.9, 0.1)
@@ -107,10 +109,11 @@ def draw_episode(tokenizer: Any, settings: TextEpisodeSettings, rng: Rng) -> Upd
     """A passage of the train split, or some, a random self-edit about them, and questions."""
     documents, questions = [], []
     count = 1 + int(rng.choice(len(settings.passages), p=settings.passages))
+    most = min(settings.texts // count, settings.texts_each)
     bare = rng.random() < settings.bare
     for _ in range(count):
         drawn = random_passage(rng)
-        texts = [] if bare else some_texts(rng, drawn, int(rng.integers(1, settings.texts // count + 1)))
+        texts = [] if bare else some_texts(rng, drawn, int(rng.integers(1, most + 1)))
         documents += texts
         if not texts or rng.random() >= settings.withheld:
             documents.append(whole_passage(drawn))
