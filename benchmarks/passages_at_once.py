@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from benchmarks.bundled_text_model import OVERRIDES, JOBS_IN_CALL, Row, learned
+from benchmarks.bundled_text_model import JOBS_IN_CALL, OVERRIDES, Row, learned
 from benchmarks.common import Document, make_parser, new_document, percent, show, write
 from seal_env.inner_loop import make_inner_loop
 from seal_env.models.catalog import MODEL_DEFAULTS, TEXT_MODEL_NAME
@@ -25,7 +25,7 @@ from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.exact_match import normalise
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.groups import GroupedTaskset
-from seal_env.tasks.knowledge.passage import Passage, PassageTask, Question
+from seal_env.tasks.knowledge.passage import PassageTask, Question
 from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC
 from seal_env.types import Document as Text
 from seal_env.types import InnerLoop, Task, UpdateJob, UpdateResult
@@ -113,8 +113,8 @@ def resolve(given: argparse.Namespace) -> Settings:
     return Settings.resolve(**{**defaults, "domain": "knowledge", "subset": subset, "model": given.model, **said})
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = make_parser(__doc__, "passages-at-once")
     parser.add_argument("--at-once", nargs="+", type=int, default=[1, 2, 4, 8], help="passages of an update")
     parser.add_argument("--passages", type=int, default=64, help="in all, for each of these")
@@ -127,7 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's default")
     for name, kind in OVERRIDES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="default: the model's own")
-    given = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, write and show."""
+    given = parse(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
     settings, loop = resolve(given), make_inner_loop("batched", given.model, given.device)

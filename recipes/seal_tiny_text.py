@@ -13,6 +13,7 @@ from recipes.step_data import Source
 from recipes.text_adapt import CLOSE, FIRST, FOURTH, SECOND, THIRD, TextAdaptation, TextAdaptSettings, episodes_source
 from recipes.text_pretrain import AGAIN, COPY, ReadSettings, read_source, read_step
 from recipes.text_tokenizer import build_text_tokenizer
+from recipes.text_wide import WIDE
 from seal_env.models.catalog import TEXT_MODEL_NAME
 
 Settings = ReadSettings | TextAdaptSettings
@@ -38,7 +39,7 @@ def _source(tokenizer: Any, settings: Settings) -> Source:
     return read_source(tokenizer, settings) if isinstance(settings, ReadSettings) else episodes_source(tokenizer, settings)
 
 
-RECIPE = Recipe(TEXT_MODEL_NAME, {BUNDLED: STAGES}, build_text_tokenizer, _step, _source)
+RECIPE = Recipe(TEXT_MODEL_NAME, {BUNDLED: STAGES, "wide": {**STAGES, **WIDE}}, build_text_tokenizer, _step, _source)
 
 if __name__ == "__main__":
     main(RECIPE, __doc__)

@@ -15,9 +15,10 @@ from transformers import AutoModelForCausalLM
 
 from recipes import seal_tiny, seal_tiny_text
 from recipes.adapt import AdaptSettings
+from recipes.grow import widened
 from recipes.prefetch import prefetched
 from recipes.pretrain import PretrainSettings
-from recipes.recipe import BUNDLED, Recipe, main
+from recipes.recipe import BUNDLED, Recipe, adopt, main
 from recipes.self_edit_data import EpisodeSettings
 from recipes.stage import OutOfTimeError, Time, TrainSettings, rate_factor
 from recipes.step_data import Source, StepData
@@ -151,3 +152,26 @@ def test_at_most_so_many_steps_are_made_ahead() -> None:
     next(data)
     data.close()
     assert 1 <= len(made) <= 4
+
+
+def test_a_wider_model_computes_the_same_and_goes_on_from_the_shipped_one(tmp_path: Path) -> None:
+    recipe = replace(seal_tiny_text.RECIPE, sizes={"few": {}})
+    adopt(recipe, tmp_path)
+    narrow = AutoModelForCausalLM.from_pretrained(tmp_path / "close" / "model")
+    wide, ids = widened(narrow, 400), torch.arange(300, 340)[None]
+    assert torch.equal(wide(ids).logits, narrow(ids).logits)
+    assert wide.model.layers[0].mlp.gate_proj.weight[384:].std() > 0.01
+    with pytest.raises(ValueError, match="384"):
+        widened(narrow, 100)
+    further = replace(TEXT_ADAPT, optimizer=replace(TINY, steps=1, inner_width=400))
+    recipe.make(tmp_path, {**seal_tiny_text.STAGES, "further": further}, "cpu")
+    made = AutoModelForCausalLM.from_pretrained(tmp_path / recipe.name)
+    assert made.config.intermediate_size == 400
+    assert made.model.layers[0].mlp.down_proj.weight[:, 384:].any()
+
+
+def test_a_folder_that_has_begun_is_not_adopted_again(tmp_path: Path) -> None:
+    adopt(seal_tiny_text.RECIPE, tmp_path)
+    (tmp_path / "close" / "model" / "model.safetensors").write_bytes(b"trained on")
+    adopt(seal_tiny_text.RECIPE, tmp_path)
+    assert (tmp_path / "close" / "model" / "model.safetensors").read_bytes() == b"trained on"

@@ -11,7 +11,7 @@ import torch
 from transformers import get_scheduler
 
 from recipes.fast_weights import pack_tasks, pad_tasks, task_losses
-from recipes.seal_tiny_text import STAGES
+from recipes.seal_tiny_text import RECIPE
 from recipes.stage import MAX_POSITIONS, Losses, TrainSettings, build_model
 from recipes.text_adapt import TextAdaptation, TextAdaptSettings, TextEpisodeSettings, draw_episode, episodes_source
 from recipes.text_stream import TextStreamSettings
@@ -73,6 +73,13 @@ def test_episodes_have_the_passage_alone_and_texts_besides(tokenizer: Any) -> No
     assert max(counts) > 8
 
 
+def test_no_passage_has_more_texts_than_each_may(tokenizer: Any) -> None:
+    settings = TextEpisodeSettings(epochs=(1, 1), bare=0.0, withheld=0.0, passages=(0.5, 0.0, 0.5), texts=60, texts_each=4)
+    counts = [sum(map(len, draw_episode(tokenizer, settings, np.random.default_rng(n)).batches_S)) for n in range(30)]
+    assert 5 in counts
+    assert 5 < max(counts) <= 15
+
+
 def test_questions_reach_the_base_model_and_documents_the_adapters(tokenizer: Any) -> None:
     silent = replace(ADAPT, plain_weight=0.0)
     state = adaptation(tokenizer, silent)
@@ -97,7 +104,7 @@ def test_a_step_is_a_function_of_its_number(tokenizer: Any) -> None:
 
 
 def test_each_stage_runs(tokenizer: Any) -> None:
-    for settings in STAGES.values():
+    for settings in RECIPE.sizes["wide"].values():
         if isinstance(settings, TextAdaptSettings):
             losses, _ = step(adaptation(tokenizer, replace(settings, tasks=2, stream=FEW)), tokenizer, 0)
             assert all(loss > 0 for loss in losses.values())
