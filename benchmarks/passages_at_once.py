@@ -25,17 +25,18 @@ from seal_env.tasks.knowledge.domain import KnowledgeDomain
 from seal_env.tasks.knowledge.grading.exact_match import normalise
 from seal_env.tasks.knowledge.grading.lexical import LexicalGrader
 from seal_env.tasks.knowledge.groups import GroupedTaskset
-from seal_env.tasks.knowledge.passage import PassageTask, Question
+from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.tasks.knowledge.synthetic.taskset import SYNTHETIC
 from seal_env.types import Document as Text
 from seal_env.types import InnerLoop, Task, UpdateJob, UpdateResult
 
 CONDITION = "passage + both"
 KINDS = ("direct", "indirect", "reversed")
+Single = Task[Passage, Question]
 DOMAIN = KnowledgeDomain(LexicalGrader())
 
 
-def groups(which: str, passages: int, size: int, seed: int) -> Iterator[tuple[Task[Any, Question], list[PassageTask]]]:
+def groups(which: str, passages: int, size: int, seed: int) -> Iterator[tuple[Task[Any, Question], list[Single]]]:
     """The first `passages` of a set, `size` of them an update, each with its single passages."""
     tasks = SYNTHETIC.taskset(which, which, passages, seed)
     singles = list(tasks)
@@ -43,7 +44,7 @@ def groups(which: str, passages: int, size: int, seed: int) -> Iterator[tuple[Ta
         yield task, singles[number * size : (number + 1) * size]
 
 
-def make_job(settings: Settings, task: Task[Any, Question], singles: Sequence[PassageTask], texts: int) -> UpdateJob:
+def make_job(settings: Settings, task: Task[Any, Question], singles: Sequence[Single], texts: int) -> UpdateJob:
     """One update on all documents of all passages, mixed by the inner loop."""
     documents: list[Text] = [text for single in singles for text in learned(DOMAIN, single, CONDITION, texts)]
     return UpdateJob(
@@ -57,7 +58,7 @@ def make_job(settings: Settings, task: Task[Any, Question], singles: Sequence[Pa
     )
 
 
-def wrong_answers(singles: Sequence[PassageTask], answers: Sequence[str], right: Sequence[bool]) -> Counter[str]:
+def wrong_answers(singles: Sequence[Single], answers: Sequence[str], right: Sequence[bool]) -> Counter[str]:
     """How many wrong answers there are of each sort."""
     values = [{normalise(question.answer) for question in single.queries} for single in singles]
     owners = [number for number, single in enumerate(singles) for _ in single.queries]
@@ -74,7 +75,8 @@ def measure(settings: Settings, loop: InnerLoop, which: str, passages: int, size
     jobs = [make_job(settings, task, singles, texts) for task, singles in chosen]
     starts = range(0, len(jobs), JOBS_IN_CALL)
     results: list[UpdateResult] = [result for at in starts for result in loop.run(jobs[at : at + JOBS_IN_CALL])]
-    accuracy, kinds, sorts = [], {kind: [] for kind in KINDS}, Counter[str]()
+    accuracy, sorts = [], Counter[str]()
+    kinds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for (task, singles), result in zip(chosen, results, strict=True):
         score = DOMAIN.score(task, result.answers_Q, 0)
         accuracy.append(score.accuracy)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from transformers import LlamaForCausalLM
 
 
 @torch.no_grad()
-def widened(model: LlamaForCausalLM, inner_width: int) -> LlamaForCausalLM:
-    """The model with MLPs of `inner_width` units; itself if they have as many.
+def widened(model: Any, inner_width: int) -> Any:
+    """The Llama with MLPs of `inner_width` units; itself if it has them.
 
     New units read at random (seed 0, with the spread of the old ones) and write nothing yet.
 
@@ -24,7 +25,7 @@ def widened(model: LlamaForCausalLM, inner_width: int) -> LlamaForCausalLM:
         raise ValueError(f"MLPs of {old} units cannot get {inner_width}")
     config = deepcopy(model.config)
     config.intermediate_size = inner_width
-    grown = LlamaForCausalLM(config).to(model.device)
+    grown: Any = LlamaForCausalLM(config)
     generator = torch.Generator().manual_seed(0)
     found = dict(model.named_parameters())
     for name, parameter in grown.named_parameters():
@@ -33,7 +34,7 @@ def widened(model: LlamaForCausalLM, inner_width: int) -> LlamaForCausalLM:
             parameter.zero_()
             parameter[:, :old] = before
         elif parameter.shape != before.shape:
-            drawn = torch.randn(parameter.shape, generator=generator) * before.std().cpu()
+            drawn = torch.randn(parameter.shape, generator=generator) * before.std()
             parameter.copy_(drawn)
             parameter[:old] = before
         else:

@@ -312,7 +312,7 @@ def run_stages(
                 model = build_model(tokenizer, settings.optimizer)
             elif model is None:
                 model = AutoModelForCausalLM.from_pretrained(out / list(recipe)[-1] / "model", trust_remote_code=False)
-            model = widened(model, settings.optimizer.inner_width).to(device)
+            model = widened(model.cpu(), settings.optimizer.inner_width).to(device)
             step, source = make_step(model, settings), make_source(stage, settings)
             run_stage(folder, model, tokenizer, step, source, settings.optimizer, asdict(settings), limit)
         recipe[stage] = json.loads((folder / "recipe.json").read_text())

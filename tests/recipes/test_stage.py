@@ -157,9 +157,9 @@ def test_at_most_so_many_steps_are_made_ahead() -> None:
 def test_a_wider_model_computes_the_same_and_goes_on_from_the_shipped_one(tmp_path: Path) -> None:
     recipe = replace(seal_tiny_text.RECIPE, sizes={"few": {}})
     adopt(recipe, tmp_path)
-    narrow = AutoModelForCausalLM.from_pretrained(tmp_path / "close" / "model")
+    narrow: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "close" / "model")
     wide, ids = widened(narrow, 400), torch.arange(300, 340)[None]
-    assert torch.equal(wide(ids).logits, narrow(ids).logits)
+    torch.testing.assert_close(wide(ids).logits, narrow(ids).logits, atol=1e-4, rtol=0)
     assert wide.model.layers[0].mlp.gate_proj.weight[384:].std() > 0.01
     with pytest.raises(ValueError, match="384"):
         widened(narrow, 100)
