@@ -47,7 +47,7 @@ test: .venv/.installed
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not server and not gpu" $(PYTEST_ARGS)
 
 test-slow: .venv/.models
-	@$(BIN)/python -m pytest -m "slow and not server and not gpu" $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not server and not gpu" $(PYTEST_ARGS)
 
 test-server: .venv/.installed .venv-vllm/.installed
 	@$(BIN)/python -m pytest -m server $(PYTEST_ARGS)

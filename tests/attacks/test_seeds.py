@@ -112,7 +112,9 @@ def test_sequences_after_a_seeded_one_have_tasks_and_seeds_of_their_own(monkeypa
     begun: list[tuple[tuple[str, ...], int]] = []
 
     class Sequence:
-        def __init__(self, runtime: object, tasks: Any, seed: int, keeps_undo: bool) -> None:
+        rehearsal = ()
+
+        def __init__(self, runtime: object, tasks: Any, seed: int, *_: object) -> None:
             begun.append((tuple(task.task_id for task in tasks), seed))
 
         def opening(self) -> tuple[str, dict[str, Any]]:
@@ -120,7 +122,8 @@ def test_sequences_after_a_seeded_one_have_tasks_and_seeds_of_their_own(monkeypa
 
     monkeypatch.setattr("seal_env.envs.continual_env.TaskSequence", Sequence)
     monkeypatch.setattr("seal_env.episodes.continual.ContinualRuntime.load", lambda self: None)
-    monkeypatch.setattr(SealContinualEnv, "model", type("Model", (), {"reset": lambda: None}))
+    consolidation = type("Consolidation", (), {"reset": lambda: None})
+    monkeypatch.setattr("seal_env.episodes.continual.ContinualRuntime.consolidation", consolidation)
     for _ in range(2):
         env = SealContinualEnv(domain="arc", subset="mini-train:9", sequence=3)
         for seed in (3, None, None, 2**31, 2**40):

@@ -115,7 +115,7 @@ def test_run_is_shown_with_its_episodes_and_means(
     monkeypatch.chdir(folders["short"].parent)
     said = seal_env("show", "long")
     assert "long: command run, environment SEAL-Knowledge-v0, agent fixed, seed 0" in said.out
-    assert f"{mean(folders['long'], 'accuracy_after'):.3f} after the update (mean of 2)" in said.out
+    assert f"{100 * mean(folders['long'], 'accuracy_after'):.1f} % after the update (mean of 2)" in said.out
     assert max(map(len, said.out.splitlines())) <= WIDTH
     assert json.loads(seal_env("show", "long", "--json").out) == records(folders["long"])
     evaluated = seal_env("show", "eval")

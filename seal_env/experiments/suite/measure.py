@@ -266,7 +266,7 @@ class _Part:
             steps=sum(steps),
             example_tokens=sum(tokens),
             policy_tokens=sum(known) if len(known) == len(written) else None,
-            seconds=round(seconds, 1),
+            seconds=round(seconds, 3),
         )
 
 
@@ -315,7 +315,7 @@ class _Clock:
 
     def __call__(self, samples: Sequence[EvalSample]) -> None:
         now = time.perf_counter()
-        Journal(self._path).append({"episodes": len(samples), "seconds": round(now - self._began, 2)})
+        Journal(self._path).append({"episodes": len(samples), "seconds": round(now - self._began, 3)})
         self._began = now
 
 
