@@ -81,7 +81,7 @@ def make_env(environment_id: str) -> SealBaseEnv:
     runtime = env.runtime
     runtime.load()
     if isinstance(runtime, ContinualRuntime):
-        runtime.merge = lambda adapter, undo, documents=(): None  # type: ignore[method-assign,misc]
+        runtime.merge = lambda adapter, undo, documents=(): None  # type: ignore[method-assign]
         runtime.use(NoUpdates(runtime.inner_loop))
     else:
         loop = NoUpdates(make_inner_loop("batched", runtime.settings.model, "cpu"))

@@ -20,7 +20,7 @@ SHORT: dict[str, Any] = {
     "default_num_epochs": 1,
     "max_turns": 2,
 }
-TEXTS = {"name": "implications", "arguments": {"texts": ["One thing.", "Another thing.", "A third thing."]}}
+TEXTS: dict[str, Any] = {"name": "implications", "arguments": {"texts": ["One thing.", "Another thing.", "A third thing."]}}
 CLOSE = {"name": "finetune", "arguments": {}}
 
 
@@ -43,9 +43,9 @@ def played() -> Played:
     """Three tasks: nothing to rehearse, half of the first task, then all of the first task, in two turns."""
     env = SealContinualEnv(**SHORT, max_rehearsed=10)
     observation, info = env.reset(seed=0)
-    jobs: list[UpdateJob] = []
+    noted: list[UpdateJob] = []
     run = env.runtime.inner_loop.run
-    env.runtime.inner_loop.run = lambda given: jobs.extend(given) or run(given)  # type: ignore[method-assign]
+    env.runtime.inner_loop.run = lambda jobs: noted.extend(jobs) or run(jobs)  # type: ignore[method-assign]
     found = Played([observation], [info], [])
     open_draft = json.dumps([TEXTS, rehearse(1, 1)])
     for action in (edit(rehearse(1)), edit(rehearse(0.5)), open_draft, json.dumps([CLOSE])):
@@ -53,7 +53,7 @@ def played() -> Played:
         found.observations.append(observation)
         found.infos.append(info)
     env.close()
-    found.learned.extend([each.document or "" for each in job.examples_E] for job in jobs if job.learns)
+    found.learned.extend([each.document or "" for each in job.examples_E] for job in noted if job.learns)
     return found
 
 

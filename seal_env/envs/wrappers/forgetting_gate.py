@@ -58,7 +58,11 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
         """See SealContinualEnv; a merge that forgets too much is rolled back."""
         learned = self._continual.position
         before = self._before(learned)
-        return self._gated(Step(*self.env.step(action)), before, learned)
+        return self._gated(self._play(action), before, learned)
+
+    def _play(self, action: str) -> Step:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return Step(observation, float(reward), terminated, truncated, info)
 
     def _gated(self, step: Step, before: Any, learned: int) -> Step:
         """The step, whose merge is rolled back if it forgets too much."""

@@ -59,7 +59,7 @@ class ReplayGate(ForgettingGate):
         earlier = self._actions[1] if self._actions[0] == learned else ()
         self._actions = (learned, (*earlier, action))
         before = self._before(learned)
-        steps = [Step(*self.env.step(action))]
+        steps = [self._play(action)]
         for share in self._shares:
             if not self._forgets(steps[-1], before, learned):
                 break
@@ -67,7 +67,7 @@ class ReplayGate(ForgettingGate):
             for each in earlier:
                 self.env.step(each)
             more = with_rehearsal(action, share, self._continual.runtime.spec.reads_plain_text)
-            steps.append(Step(*self.env.step(more)))
+            steps.append(self._play(more))
         last = self._gated(steps[-1], before, learned)
         if not last.info.get("merged") and len(steps) == 1:
             return last
