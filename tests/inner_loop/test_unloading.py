@@ -22,6 +22,12 @@ MINI = "SEAL-ARC-Mini-v0"
 SMALL: dict[str, Any] = {"device": "cpu", "max_examples": 1, "lora_rank": 2, "decode": "never", "subset": "mini-train:2"}
 
 
+@pytest.fixture
+def tiny_models(tiny_models: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Models that no other test has loaded."""
+    return {name: str(shutil.copytree(tiny_models[name], tmp_path / name)) for name in ("llama", "qwen2", "gpt2")}
+
+
 def started(model: str, env_id: str = MINI, **settings: Any) -> tuple[gymnasium.Env[str, str], weakref.ref[torch.Tensor]]:
     """An environment after its first update, and a reference to a weight of its model."""
     env: gymnasium.Env[str, str] = gymnasium.make(env_id, model=model, **SMALL, **settings)
