@@ -46,6 +46,12 @@ def chosen_env(values: Values) -> str:
     return str(values.get("env", DEFAULT_ENVIRONMENT))
 
 
+def chosen_settings(values: Values, env: str, **overrides: Any) -> dict[str, Any]:
+    """The settings of an environment, with these overrides and the domain that `--domain` names."""
+    domain = {"domain": values["domain"]} if "domain" in values else {}
+    return {**environments().get(env, {}), **overrides, **domain}
+
+
 def chosen_agent(values: Values) -> Sequence[str]:
     """The agent that `--agent` names."""
     return (values.get("agent", DEFAULT_AGENT),)
@@ -93,12 +99,11 @@ class ExperimentCommand(SettingsCommand):
         **kwargs: Any,
     ) -> None:
         def options(values: Values) -> list[click.Parameter]:
-            domain = {"domain": values["domain"]} if "domain" in values else {}
             return [
                 *own(),
                 *options_of(settings, "Options"),
                 *_folder_options(tracks),
-                *environment_options({**environments().get(env(values), {}), **overrides(values), **domain}),
+                *environment_options(chosen_settings(values, env(values), **overrides(values))),
                 *_agent_options(agents(values), heading),
             ]
 

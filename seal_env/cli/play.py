@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from seal_env.cli.experiment import chosen_env, env_option, environment_options, given_settings, text_or_file
+from seal_env.cli.experiment import (
+    chosen_env,
+    chosen_settings,
+    env_option,
+    environment_options,
+    given_settings,
+    text_or_file,
+)
 from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.domains.registry import get_domain
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.settings import PlaySettings
-from seal_env.registration import environments
 
 if TYPE_CHECKING:
     from seal_env.experiments.play import Game
@@ -72,8 +78,6 @@ class _Asked:
 
 
 def _options(values: Mapping[str, Any]) -> Sequence[click.Parameter]:
-    domain = {"domain": values["domain"]} if "domain" in values else {}
-    settings = {**environments().get(chosen_env(values), {}), **domain}
     own = [
         click.Option(
             ["--self-edit"], metavar="JSON|FILE", help="A self-edit instead of questions: JSON, or a file with it."
@@ -82,7 +86,12 @@ def _options(values: Mapping[str, Any]) -> Sequence[click.Parameter]:
             ["--out"], type=Path, metavar="DIR", help="Record the episodes: a run folder for each player in this one."
         ),
     ]
-    return [env_option(), *options_of(PlaySettings, "Options"), *own, *environment_options(settings)]
+    return [
+        env_option(),
+        *options_of(PlaySettings, "Options"),
+        *own,
+        *environment_options(chosen_settings(values, chosen_env(values))),
+    ]
 
 
 @click.pass_obj

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from seal_env.adapters.openenv.settings import ServerSettings
-from seal_env.cli.experiment import chosen_env, env_option, environment_options, given_settings
+from seal_env.cli.experiment import chosen_env, chosen_settings, env_option, environment_options, given_settings
 from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.registration import environments
 
@@ -26,9 +26,11 @@ examples:
 
 
 def _options(values: Mapping[str, Any]) -> Sequence[click.Parameter]:
-    domain = {"domain": values["domain"]} if "domain" in values else {}
-    settings = {**environments().get(chosen_env(values), {}), **domain}
-    return [env_option(), *options_of(ServerSettings, "Server"), *environment_options(settings)]
+    return [
+        env_option(),
+        *options_of(ServerSettings, "Server"),
+        *environment_options(chosen_settings(values, chosen_env(values))),
+    ]
 
 
 @click.pass_obj
