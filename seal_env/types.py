@@ -7,7 +7,7 @@ S optimizer steps, T tokens. Everything here is frozen; everything here is impor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -205,10 +205,6 @@ class SelfEdit:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     training_tokens: int = 0
     lora: Mapping[str, Any] = field(default_factory=dict)
-
-    def recipe_for(self, environment: Recipe) -> Recipe:
-        """The environment's recipe with what this self-edit overrides."""
-        return replace(environment, **self.recipe)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def update_job(runtime: Runtime, task: Task[Any, Any], seed: int, edit: SelfEdit
         examples_E=edit.examples_E,
         training=edit.training,
         lora=replace(settings.lora, **edit.lora),
-        recipe=edit.recipe_for(settings.recipe),
+        recipe=replace(settings.recipe, **edit.recipe),
         seed=seed,
         queries_Q=runtime.domain.queries(task, seed),
         decode=settings.decode == "failed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from seal_env.inner_loop.batched.loop import BatchedInnerLoop
+from seal_env.inner_loop.continual import consolidation
 from seal_env.inner_loop.continual.consolidation import CONSOLIDATIONS, Consolidation
 from seal_env.inner_loop.continual.model import AdaptedModel
 from seal_env.inner_loop.continual.retrieval import Retriever
@@ -95,6 +97,28 @@ def test_each_question_is_answered_with_its_own_adapter(updated: tuple[Consolida
     expected = [result.answers_Q[index].margin for index, result in enumerate([*alone, base])]
     assert margins(found) == pytest.approx(expected, abs=1e-3)
     assert not change(llama, found).any()
+
+
+@pytest.mark.parametrize("updated", ["retrieval"], indirect=True)
+def test_documents_are_indexed_once_for_all_calls_until_others_are_kept(
+    updated: tuple[Consolidation, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, paths = updated
+    made = list[int]()
+
+    class Counted(Retriever):
+        def __init__(self, documents: Sequence[Sequence[str]]) -> None:
+            made.append(len(documents))
+            super().__init__(documents)
+
+    monkeypatch.setattr(consolidation, "Retriever", Counted)
+    state, before = found.state(), [margins(found), margins(found)]
+    assert (made, before[0]) == ([2], before[1])
+    found.add(paths[0], TEXTS[0])
+    margins(found)
+    found.restore(state)
+    assert margins(found) == before[0]
+    assert made == [2, 3, 2]
 
 
 @pytest.mark.parametrize("updated", CONSOLIDATIONS, indirect=True)

@@ -6,7 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,13 +103,23 @@ def _parts(suite: Suite, given: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in suite.parts if not given or name in given)
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """What is measured: the agent, what it was trained on, its settings and the suite's folder."""
+
+    agent: str
+    trained_on: str | None
+    config: ExperimentConfig
+    console: Console
+
+
 class _Suite:
-    """The parts of a suite in an open folder."""
+    """The parts of a suite in an open folder. learns: the agent learns from the rewards of what it is measured on."""
 
     def __init__(self, suite: Suite, agent: str, chosen: SuiteSettings, config: ExperimentConfig, console: Console) -> None:
         self.suite, self.agent, self.chosen, self.console = suite, agent, chosen, console
         self.config = replace(config, overrides={"cache_file": str(config.out / FILE_NAME), **config.overrides})
-        self.machine = ""
+        self.learns = False
 
     def has(self, name: str) -> bool:
         """Whether a part was measured already."""
@@ -120,16 +130,18 @@ class _Suite:
         rows: dict[str, Row] = {}
         missing: dict[str, str] = {}
         failed = 0
+        of = _Measured(self.agent, self.chosen.trained_on, self.config, self.console)
         for number, name in enumerate(names, 1):
             part = self.suite.parts[name]
             count = plural(part.sequences or len(part.tasks) * part.samples, "episode")
             self.console.print(f"{name}, part {number} of {len(names)}: {count}", soft_wrap=True, markup=False)
-            measured = _Part(name, part, self)
+            measured = _Part(name, part, of)
             reason = measured.missing()
             if reason:
                 missing[name] = reason
                 self.console.print(f"left out  {name}: {reason}", soft_wrap=True, markup=False)
                 continue
+            self.learns |= measured.learns
             failures = measured.run()
             failed += failures
             if not failures:
@@ -163,20 +175,22 @@ class _Suite:
             not_applicable=dict(missing),
         ).model_dump(mode="json")
 
-    learns = False
-    """Whether the agent learns from the rewards of what it is measured on."""
-
 
 class _Part:
     """One part for one agent."""
 
-    def __init__(self, name: str, part: Part, of: _Suite) -> None:
+    def __init__(self, name: str, part: Part, of: _Measured) -> None:
         self.name, self.part, self.of = name, part, of
         settings = part.environment(of.config.overrides)
         self.config = replace(of.config, env=part.env, overrides=settings, out=of.config.out / name)
         self.base = Journal(of.config.out / "base" / f"{name}.jsonl")
         self.fingerprint: str | None = None
         self.written: Agent | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether the agent learns from the rewards of what it is measured on."""
+        return self.written is not None and self.written.learns
 
     def missing(self) -> str:
         """Why the agent does not work here; empty if it does, and then the base model is measured.
@@ -201,15 +215,14 @@ class _Part:
                     "model", runtime.settings.model, f"one that takes task {left!r} of {self.name!r}. {reason}"
                 )
             self._measure_base(runtime, context)
-            agent = self.written = make_agent(self.of.agent, context, **self.config.options)
-            self.of.learns = self.of.learns or agent.learns
+            self.written = make_agent(self.of.agent, context, **self.config.options)
         finally:
             env.close()
         return ""
 
     def _check_training(self, runtime: Runtime) -> None:
         """Raise SettingError for a policy that was trained on a task of this part, or does not say on which ones."""
-        trained_on, adapter = self.of.chosen.trained_on, self.config.options.get("policy_adapter")
+        trained_on, adapter = self.of.trained_on, self.config.options.get("policy_adapter")
         if adapter and not trained_on:
             raise SettingError("trained_on", None, "the task set that policy_adapter was trained on")
         if trained_on:

@@ -138,6 +138,8 @@ class Retrieving(Consolidation):
     BM25 decides; where none shares a word with the question, the base model answers.
     """
 
+    _indexed: tuple[tuple[Kept, ...], Retriever] | None = None
+
     def add(self, adapter: Path, documents: Sequence[str]) -> None:
         """See Consolidation."""
         self._keep(adapter, documents)
@@ -150,7 +152,7 @@ class Retrieving(Consolidation):
         """Results of jobs without an update."""
         if not self.kept:
             return self.inner.run(jobs)
-        retriever = Retriever([kept.documents for kept in self.kept])
+        retriever = self._retriever()
         chosen_Q = [retriever.choose(job.queries_Q) for job in jobs]
         results: list[dict[int | None, UpdateResult]] = [{} for _ in jobs]
         for adapter in dict.fromkeys(each for chosen in chosen_Q for each in chosen):
@@ -163,6 +165,12 @@ class Retrieving(Consolidation):
                 results[index][adapter] = result
         self.model.reset()
         return [_together(*each) for each in zip(results, chosen_Q, strict=True)]
+
+    def _retriever(self) -> Retriever:
+        """The index of all documents, made anew only when others are kept than at the last call."""
+        if self._indexed is None or self._indexed[0] is not self.kept:
+            self._indexed = self.kept, Retriever([kept.documents for kept in self.kept])
+        return self._indexed[1]
 
 
 Answering = Callable[[Sequence[UpdateJob]], list[UpdateResult]]
