@@ -95,6 +95,9 @@ class Settings(Options):
     max_rehearsed: int = Field(0, ge=0)
     """Documents of earlier tasks that a self-edit in SEAL-Continual-v0 may rehearse, beside its own examples, with the tool
     rehearse; 0 is no such tool."""
+    rehearse_from: Literal["documents", "samples"] = "documents"
+    """What the tool rehearse takes: documents (of earlier tasks, as learned) or samples (what the model itself
+    writes, after it has learned a task, when it is given the first half of each document)."""
     consolidation: Literal["merge", "average", "orthogonal", "retrieval"] = "merge"
     """How updates stay in SEAL-Continual-v0: merge (each is added to the weights), average (the mean of their changes is
     added), orthogonal (merged, each adapter with inputs that no earlier one reads) or retrieval (they stay apart, and a
@@ -212,6 +215,8 @@ class Settings(Options):
             raise SettingError("revision", self.revision, "a branch, a tag or a commit: main, v1.0, refs/pr/3")
 
     def _check_sequence(self) -> None:
+        if self.rehearse_from != "documents" and not self.max_rehearsed:
+            raise SettingError("rehearse_from", self.rehearse_from, "'documents' unless max_rehearsed > 0")
         if self.sequence == 1:
             if self.consolidation != "merge":
                 raise SettingError("consolidation", self.consolidation, "'merge' unless sequence > 1")

@@ -9,11 +9,12 @@ from seal_env.domains.rewards import Reward, paid
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.episodes.episode import FAILED_REWARD, Episode, PendingUpdate
 from seal_env.episodes.info import as_lists, gold_lists
+from seal_env.episodes.pseudo_rehearsal import samples, sampling_job
 from seal_env.episodes.rehearsal import Rehearsal
 from seal_env.episodes.retention import RetentionMatrix
 from seal_env.episodes.settle import BaseAnswerCache, BaseAnswers, base_answers, settle
 from seal_env.errors import SettingError, UpdateError
-from seal_env.types import Evaluation, Query, Step, Task
+from seal_env.types import Evaluation, Query, Step, Task, UpdateResult
 
 if TYPE_CHECKING:
     from seal_env.inner_loop.continual.consolidation import State
@@ -134,14 +135,14 @@ class TaskSequence:
             assert adapter is not None
             self._undo = self._undo._replace(state=self.runtime.merge(adapter, self.keeps_undo, self._documents()))
             info["merged"] = True
-            self._remember()
         else:
             self.runtime.discard(adapter)
+        failure = self._remember() if merged else None
         self.position += 1
         known = range(min(self.position + 1, len(self.tasks)))
-        failure = self._evaluate(known if merged else known[self.position :])
+        failure = failure or self._evaluate(known if merged else known[self.position :])
         if failure is not None:
-            outcome, reason = str(failure.result.outcome), failure.result.reason
+            outcome, reason = str(failure.outcome), failure.reason
             info |= {"outcome": outcome, "reason": reason, **self._sequence_info()}
             return Step(reason, FAILED_REWARD, False, True, info)
         self._add_row(self.position + 1)
@@ -159,9 +160,17 @@ class TaskSequence:
         own = self.episode.drafting.own.examples_E
         return [example.document or "\n".join(message.content for message in example.messages) for example in own]
 
-    def _remember(self) -> None:
-        """Keep what the current task was learned from."""
-        self.rehearsal = self.rehearsal.with_task(self.episode.task.task_id, self.episode.drafting.own)
+    def _remember(self) -> UpdateResult | None:
+        """Keep what the current task was learned from, or what the model says of it; the infrastructure failure, if any."""
+        settings, own = self.runtime.settings, self.episode.drafting.own
+        if settings.max_rehearsed and settings.rehearse_from == "samples":
+            job = sampling_job(self.episode.base_job(), own.examples_E)
+            (result,) = self.runtime.inner_loop.run([job])
+            if result.outcome.is_infrastructure:
+                return result
+            own = samples(job, result.answers_Q, self.runtime.inner_loop.count_tokens)
+        self.rehearsal = self.rehearsal.with_task(self.episode.task.task_id, own)
+        return None
 
     def _next(self, step: Step) -> Step:
         """The step with the prompt for the next task, and its data, unless the sequence is over."""
@@ -187,14 +196,14 @@ class TaskSequence:
         """Reward of the last update."""
         return self.retention.reward(self.position, self.runtime.settings.reward_over)
 
-    def _evaluate(self, indices: Sequence[int]) -> BaseAnswers | None:
+    def _evaluate(self, indices: Sequence[int]) -> UpdateResult | None:
         """Have the model as it is now answer the queries of these tasks; the first infrastructure failure, if any."""
         episodes = [self._episode(index) for index in indices]
         results = self.runtime.inner_loop.run([episode.base_job() for episode in episodes]) if episodes else []
         for index, episode, result in zip(indices, episodes, results, strict=True):
             answers = base_answers(episode, result)
             if answers.evaluation is None:
-                return answers
+                return answers.result
             self._answers[index] = answers
         return None
 
@@ -202,7 +211,7 @@ class TaskSequence:
         """`_evaluate` where there is no step that a failure could end. Raises UpdateError."""
         failure = self._evaluate(indices)
         if failure is not None:
-            raise UpdateError(f"the model could not be evaluated: {failure.result.outcome}: {failure.result.reason}")
+            raise UpdateError(f"the model could not be evaluated: {failure.outcome}: {failure.reason}")
 
     def queries(self, learned: int) -> tuple[Query, ...]:
         """All queries of the first `learned` tasks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,7 +12,7 @@ from seal_env.agents.base import Agent, Info
 from seal_env.agents.baselines.rehearsing import RehearsingAgent
 from seal_env.envs.continual_env import SealContinualEnv
 from seal_env.errors import SettingError
-from seal_env.types import UpdateJob
+from seal_env.types import UpdateJob, UpdateResult
 
 SHORT: dict[str, Any] = {
     "domain": "knowledge",
@@ -32,6 +33,19 @@ def rehearse(share: float, *tasks: int) -> dict[str, Any]:
     return {"name": "rehearse", "arguments": {"share": share, "tasks": list(tasks)}}
 
 
+def note_jobs(env: SealContinualEnv) -> list[UpdateJob]:
+    """A list to which every job of the environment's inner loop is added."""
+    noted: list[UpdateJob] = []
+    run = env.runtime.inner_loop.run
+
+    def noting(jobs: Sequence[UpdateJob]) -> list[UpdateResult]:
+        noted.extend(jobs)
+        return run(jobs)
+
+    env.runtime.inner_loop.run = noting  # type: ignore[method-assign]
+    return noted
+
+
 class Played(NamedTuple):
     observations: list[str]
     infos: list[dict[str, Any]]
@@ -43,9 +57,7 @@ def played() -> Played:
     """Three tasks: nothing to rehearse, half of the first task, then all of the first task, in two turns."""
     env = SealContinualEnv(**SHORT, max_rehearsed=10)
     observation, info = env.reset(seed=0)
-    noted: list[UpdateJob] = []
-    run = env.runtime.inner_loop.run
-    env.runtime.inner_loop.run = lambda jobs: noted.extend(jobs) or run(jobs)  # type: ignore[method-assign]
+    noted = note_jobs(env)
     found = Played([observation], [info], [])
     open_draft = json.dumps([TEXTS, rehearse(1, 1)])
     for action in (edit(rehearse(1)), edit(rehearse(0.5)), open_draft, json.dumps([CLOSE])):
@@ -132,3 +144,23 @@ class Writes(Agent):
 def test_an_agent_that_rehearses_adds_one_call_to_what_another_writes(action: str, names: list[str]) -> None:
     acted = RehearsingAgent(Writes(), 0.5, plain_text=True).act(action, {})
     assert [call["name"] for call in json.loads(acted)] == names
+
+
+def test_samples_are_what_the_model_makes_of_the_first_half_of_each_document() -> None:
+    env = SealContinualEnv(**{**SHORT, "default_num_epochs": 8}, max_rehearsed=10, rehearse_from="samples")
+    env.reset(seed=0)
+    noted = note_jobs(env)
+    _, _, _, _, info = env.step(edit())
+    env.step(edit(rehearse(1)))
+    env.close()
+    first, second = ([each.document or "" for each in job.examples_E] for job in noted if job.learns)
+    (passage,) = (document for document in first if len(document) > 100)
+    (own,) = (document for document in second if document.startswith(passage[:20]))
+    assert own[: len(passage) // 3] == passage[: len(passage) // 3]
+    assert own != passage
+    assert info["rehearsal"][0]["documents"] == 4
+
+
+def test_samples_need_a_rehearsal() -> None:
+    with pytest.raises(SettingError, match="rehearse_from='samples'"):
+        SealContinualEnv(**SHORT, rehearse_from="samples")

@@ -60,6 +60,14 @@ PARTS: Final[Mapping[str, Part]] = {
         settings=lambda share: {"max_rehearsed": MAX_REHEARSED},
         agent=RehearsingAgent,
     ),
+    "pseudo": Part(
+        "as rehearse, with what the model itself writes when it is given the first half of each document",
+        default=0.25,
+        legal="a share from 0 to 1",
+        is_legal=lambda share: 0 <= share <= 1,
+        settings=lambda share: {"max_rehearsed": MAX_REHEARSED, "rehearse_from": "samples"},
+        agent=RehearsingAgent,
+    ),
     "regularise": Part(
         "a term of the loss, of weight {}, keeps each update near to the model before it",
         default=1.0,

@@ -1,0 +1,63 @@
+"""Pseudo-rehearsal: of what it has learned, a model rehearses its own words (Robins 1995; LAMOL, arXiv 1909.03329)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from seal_env.self_edits.compile import FilteredExamples
+from seal_env.types import Answer, Example, Message, Query, UpdateJob
+
+MAX_NEW_TOKENS: Final = 256
+"""Most tokens that the model adds to the beginning of an example."""
+
+
+def sampling_job(base: UpdateJob, learned: Sequence[Example]) -> UpdateJob:
+    """The job in which the model completes what it was trained on, by greedy decoding.
+
+    It is given the first half of a document's words, or a chat up to its answer.
+
+    Args:
+        base: A job without an update.
+        learned: What the model was trained on.
+    """
+    queries = [query for number, example in enumerate(learned) if (query := _query(str(number), example)) is not None]
+    return replace(base, queries_Q=tuple(queries), decode=True)
+
+
+def samples(
+    job: UpdateJob, answers: Iterable[Answer], count_tokens: Callable[[Sequence[Example]], list[int]]
+) -> FilteredExamples:
+    """What the model made of it, each text once, with lengths in tokens; without what it answers nothing to.
+
+    Args:
+        job: Of `sampling_job`.
+        answers: To its queries.
+        count_tokens: The inner loop's.
+    """
+    made = [
+        _example(query, answer.text)
+        for query, answer in zip(job.queries_Q, answers, strict=True)
+        if (answer.text or "").strip()
+    ]
+    examples = tuple(dict.fromkeys(made))
+    return FilteredExamples(examples, tuple(count_tokens(examples)) if examples else ())
+
+
+def _query(query_id: str, example: Example) -> Query | None:
+    """The question for the rest of an example; None for a document of one word, of which there is no half."""
+    if example.document is None:
+        return Query(query_id, example.messages[:-1], example.messages[-1].content, None, MAX_NEW_TOKENS)
+    spaces = [found.start() for found in re.finditer(r"(?<=\S) (?=\S)", example.document)]
+    if not spaces:
+        return None
+    cut = spaces[(len(spaces) - 1) // 2]
+    return Query(query_id, (), example.document[cut + 1 :], None, MAX_NEW_TOKENS, example.document[:cut])
+
+
+def _example(query: Query, text: str | None) -> Example:
+    if query.prompt is None:
+        return Example((*query.messages, Message("assistant", text or "")))
+    return Example(document=f"{query.prompt} {text}")

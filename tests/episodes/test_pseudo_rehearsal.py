@@ -1,0 +1,44 @@
+"""What a model is asked to complete of its training examples, and what is kept of what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seal_env.episodes.pseudo_rehearsal import samples, sampling_job
+from seal_env.types import Answer, Example, LoraSpec, Message, Recipe, TrainingConfig, UpdateJob
+
+NO_UPDATE = UpdateJob((), TrainingConfig(), LoraSpec(), Recipe(), 0, (), decode=False)
+ASKED, SAID = Message("user", "2 + 2?"), Message("assistant", "4")
+
+
+def count(examples: Sequence[Example]) -> list[int]:
+    return [len(example.document or "") for example in examples]
+
+
+def test_a_document_is_cut_in_the_middle_of_its_words_and_a_chat_before_its_answer() -> None:
+    job = sampling_job(NO_UPDATE, [Example(document="Ada lives in  Rome now"), Example((ASKED, SAID))])
+    assert [(query.prompt, query.messages, query.answer) for query in job.queries_Q] == [
+        ("Ada lives", (), "in  Rome now"),
+        (None, (ASKED,), "4"),
+    ]
+    assert job.decode
+    assert not job.learns
+
+
+def test_a_document_of_one_word_is_left_out() -> None:
+    assert sampling_job(NO_UPDATE, [Example(document="Rome"), Example(document=" Rome\n")]).queries_Q == ()
+
+
+def test_samples_are_kept_once_and_empty_ones_not_at_all() -> None:
+    learned = [
+        Example(document="Ada lives here"),
+        Example(document="Ada lives there"),
+        Example(document="one two"),
+        Example((ASKED, SAID)),
+    ]
+    job = sampling_job(NO_UPDATE, learned)
+    said = ["lives in Rome", "lives in Rome", " ", "5"]
+    found = samples(job, [Answer(str(n), False, text, 0.0) for n, text in enumerate(said)], count)
+    assert found.examples_E == (Example(document="Ada lives in Rome"), Example((ASKED, Message("assistant", "5"))))
+    assert found.lengths_E == (17, 0)
+    assert samples(sampling_job(NO_UPDATE, []), [], count).examples_E == ()
