@@ -14,16 +14,22 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
+from prompt_toolkit import PromptSession
 from rich.terminal_theme import MONOKAI
 
+from seal_env.cli.form import SelfEditForm
+from seal_env.domains.registry import get_domain
 from seal_env.experiments.config import ExperimentConfig
+from seal_env.experiments.play import Game
+from seal_env.experiments.play import play as play_game
 from seal_env.experiments.report import report
 from seal_env.experiments.run import run
-from seal_env.experiments.settings import RunSettings
+from seal_env.experiments.settings import PlaySettings, RunSettings
+from seal_env.report.play_table import play_table
 from seal_env.report.terminal import Terminal
 
 ROOT: Final = Path(__file__).parents[1]
@@ -31,6 +37,7 @@ FOLDER: Final = ROOT / "docs" / "images"
 RUNS: Final = Path("runs") / "screenshots"
 COLUMNS: Final = 80
 COLOURS: Final = 128
+PLAYED: Final = "mini-train-0-2"
 RESULTS: Final = (
     "tr:nth-child(n+7),.charts .small:nth-child(n+7),#cards,section:has(+#cards),section:last-of-type{display:none}"
 )
@@ -52,7 +59,7 @@ pre{{display:inline-block;margin:0;padding:18px 22px;font:15px/1.35 'DejaVu Sans
 
 def results(browser: Browser, folder: Path) -> bytes:
     """Two agents on the same generated tasks, side by side."""
-    return screenshot(browser, _report(folder).replace("</style>", f"{RESULTS}</style>", 1), 1100)
+    return screenshot(browser, _report(folder).replace("</style>", f"{RESULTS}</style>", 1), 1250)
 
 
 def episodes(browser: Browser, folder: Path) -> bytes:
@@ -76,6 +83,42 @@ def demo(browser: Browser, _: Path) -> bytes:
     settings = ExperimentConfig("SEAL-ARC-v0", {"subset": "seal-train"}, options, RUNS / "demo")
     for each in (Terminal(quiet=True), console):
         run("fixed", RunSettings(episodes=12), settings, each)
+    return printed(browser, console)
+
+
+TYPED: Final = ("augment", "yes", "no", "no", "no", "training", "train_using_output_tokens", "0.001", "3", "train")
+"""What the player of the picture enters, line by line."""
+
+
+class _Player:
+    """Fills in the form with TYPED; each line is shown as it was entered."""
+
+    def __init__(self, console: Terminal) -> None:
+        self._console, self._lines = console, iter(TYPED)
+
+    def prompt(self, label: str, **_: Any) -> str:
+        """Stands in for a PromptSession."""
+        line = next(self._lines)
+        self._console.print(f"{label}{line}")
+        return line
+
+    def write(self, game: Game) -> str:
+        """See Player."""
+        form = SelfEditForm(game.seal.tools, self._console.print, cast("PromptSession[str]", self), COLUMNS)
+        return form.fill_in(game.show_task, game.problem_of)
+
+    def again(self) -> bool:
+        """See Player."""
+        self._console.print("Write another self-edit for this task? no\n")
+        return False
+
+
+def play(browser: Browser, _: Path) -> bytes:
+    """A round of `seal-env play`: the task, the form, the update, and what the agents made of the same task."""
+    console = terminal(f"seal-env play --env SEAL-ARC-Mini-v0 --task {PLAYED}")
+    config = ExperimentConfig("SEAL-ARC-Mini-v0", {}, {}, Path())
+    result = play_game(PlaySettings(task=PLAYED), config, _Player(console), console)
+    console.print(play_table(result, get_domain("arc").tools))
     return printed(browser, console)
 
 
@@ -107,6 +150,7 @@ PICTURES: Final[dict[str, Callable[[Browser, Path], bytes]]] = {
     "report": results,
     "report-episodes": episodes,
     "demo": demo,
+    "play": play,
 }
 
 

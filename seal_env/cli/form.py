@@ -6,6 +6,7 @@ Each field is checked as it is typed in: what is not legal stays in the line, wi
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.validation import ValidationError, Validator
 
+from seal_env.report.formats import plural
 from seal_env.self_edits.parse_calls import parse
 from seal_env.tools.base import Tool
 from seal_env.tools.common.finetune import FINETUNE
@@ -49,11 +51,14 @@ class SelfEditForm:
         tools: Those of the environment.
         say: Prints a line.
         session: Reads lines from the terminal.
+        width: Columns of the terminal.
     """
 
-    def __init__(self, tools: Sequence[Tool[Any]], say: Say, session: PromptSession[str] | None = None) -> None:
+    def __init__(
+        self, tools: Sequence[Tool[Any]], say: Say, session: PromptSession[str] | None = None, width: int = 80
+    ) -> None:
         self._tools = {tool.name: tool for tool in tools if tool.name != FINETUNE.name}
-        self._say = say
+        self._print, self._width = say, width
         self._session: PromptSession[str] = session or PromptSession()
 
     def fill_in(self, show: Callable[[], None], problem_of: Callable[[Calls], str], begun: Calls = ()) -> str:
@@ -73,10 +78,11 @@ class SelfEditForm:
         """
         calls = list(begun)
         for tool in self._tools.values():
-            self._say(f"  {tool.name:<14} {tool.description}")
-        self._say(f"  {TRAIN}, {UNDO}, {SHOW} (the task again), {LEAVE}; or a whole self-edit as JSON")
+            self._say(f"{tool.name:<14} {tool.description}", 15)
+        self._say(f"{TRAIN}, {UNDO}, {SHOW} (the task again), {LEAVE}; or a whole self-edit as JSON")
+        words = [*self._tools, TRAIN, UNDO, SHOW, LEAVE]
         while True:
-            written = self._ask(f"{len(calls)} calls> ", self._command, words=[*self._tools, TRAIN, UNDO, SHOW, LEAVE])
+            written = self._ask(f"{plural(len(calls), 'call')}> ", self._command, words=words)
             if written.startswith(("[", "{")):
                 calls = [call for call in self._parsed(written) if call.name != FINETUNE.name]
                 written = TRAIN
@@ -85,13 +91,19 @@ class SelfEditForm:
             if written == SHOW:
                 show()
             elif written == UNDO:
-                self._say(f"  without {calls.pop().name}" if calls else "  there is no call yet")
+                self._say(f"without {calls.pop().name}" if calls else "there is no call yet")
             elif written != TRAIN:
                 calls.append(ToolCall(written, self._object(declared_schema(self._tools[written]), f"{written}.")))
             elif problem := problem_of([*calls, ToolCall(FINETUNE.name, {})]):
-                self._say(f"  {problem}\n  Nothing is lost: add a call, {UNDO}, or {LEAVE}.")
+                self._say(problem)
+                self._say(f"Nothing is lost: add a call, {UNDO}, or {LEAVE}.")
             else:
                 return as_json([*calls, ToolCall(FINETUNE.name, {})])
+
+    def _say(self, text: str, hanging: int = 0) -> None:
+        """Print a text between the questions, indented; where it is longer than a line, the others by `hanging` more."""
+        margin = "  "
+        self._print(textwrap.fill(text, self._width, initial_indent=margin, subsequent_indent=margin + " " * hanging))
 
     def _command(self, text: str) -> str:
         """A command, or a self-edit as JSON. Raises ValueError."""
@@ -120,7 +132,7 @@ class SelfEditForm:
         values = {}
         for name, field in schema["properties"].items():
             if field.get("description"):
-                self._say(f"  {name}: {field['description']} ({legal_values(field)})")
+                self._say(f"{name}: {field['description']} ({_legal(field)})", 2)
             values[name] = self._value(field, f"{label}{name}")
         return values
 
@@ -167,7 +179,12 @@ def read_value(text: str, schema: Mapping[str, Any]) -> Any:
     for value in _readings(text.strip(), schema):
         if Draft202012Validator(dict(schema)).is_valid(value):
             return value
-    raise ValueError(f"{text.strip()!r} is not legal: expected {legal_values(schema)}")
+    raise ValueError(f"{text.strip()!r} is not legal: expected {_legal(schema)}")
+
+
+def _legal(schema: Mapping[str, Any]) -> str:
+    """What a line may be, in the form's words."""
+    return "yes or no" if schema.get("type") == "boolean" else legal_values(schema)
 
 
 def _readings(text: str, schema: Mapping[str, Any]) -> list[Any]:

@@ -68,7 +68,8 @@ class _Asked:
         def say(line: str) -> None:
             self._console.print(line, markup=False, highlight=False)
 
-        return SelfEditForm(game.seal.tools, say).fill_in(game.show_task, game.problem_of)
+        form = SelfEditForm(game.seal.tools, say, width=self._console.width)
+        return form.fill_in(game.show_task, game.problem_of)
 
     def again(self) -> bool:
         """Ask."""

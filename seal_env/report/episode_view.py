@@ -63,9 +63,9 @@ def _facts(record: Mapping[str, Any], tools: Sequence[Tool[Any]], metrics: Seque
     yield f"took      {duration(sum(record['timings'].values()))}"
 
 
-def curve(values: Sequence[float]) -> str:
-    """Values as bars of eight heights, from the least to the greatest one; of many, each bar is a mean of neighbours."""
-    count = min(MOST_BARS, len(values))
+def curve(values: Sequence[float], most: int = MOST_BARS) -> str:
+    """Values as bars of eight heights, from the least to the greatest one; beyond `most`, bars are means of neighbours."""
+    count = min(most, len(values))
     edges = [index * len(values) // count for index in range(count + 1)]
     means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
     low, high = min(means), max(means)

@@ -37,6 +37,6 @@ def play_table(result: Mapping[str, Any], tools: Iterable[Tool[Any]]) -> Table:
             share(each["accuracy"]),
             number(each["reward"]),
             str(each["optimizer_steps"]),
-            Text(self_edit_short(each["self_edit"], tools)),
+            DASH if each["player"] == "none" else Text(self_edit_short(each["self_edit"], tools)),
         )
     return table

@@ -11,7 +11,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from seal_env.inner_loop.watch import TrainingStep
-from seal_env.report.episode_view import curve
+from seal_env.report.episode_view import MOST_BARS, curve
+from seal_env.report.formats import plural
 
 BAR_WIDTH = 40
 
@@ -55,5 +56,6 @@ class TrainingView:
         self._live.stop()
         if self.losses:
             first, last = self.losses[0], self.losses[-1]
-            text = f"loss      {first:.3f} -> {last:.3f} in {len(self.losses)} steps  {curve(self.losses)}"
-            self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+            text = f"loss      {first:.3f} -> {last:.3f} in {plural(len(self.losses), 'step')}  "
+            room = min(MOST_BARS, max(1, self._console.width - len(text)))
+            self._console.print(text + curve(self.losses, room), soft_wrap=True, markup=False, highlight=False)

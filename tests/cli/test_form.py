@@ -47,6 +47,13 @@ def test_fields_begin_with_the_examples_of_the_schema(typed: Typed) -> None:
     assert calls[1]["arguments"]["learning_rate"] == 0.0001
 
 
+def test_what_the_form_says_fits_the_terminal_and_switches_are_asked_for_as_yes_or_no(typed: Typed) -> None:
+    _, said = typed("augment\n\n\n\n\ntrain\n")
+    assert max(len(line) for text in said for line in text.splitlines()) <= 80
+    assert " ".join(" ".join(said).split()).count("(yes or no)") == 4
+    assert said[0].splitlines()[1].startswith(" " * 17 + "demonstration is left out")
+
+
 def test_what_is_not_legal_is_asked_again_and_stays_in_the_line(typed: Typed) -> None:
     calls, _ = typed(f"training\n\n{CLEAR}5{'0' * 3}\n{BACK * 4}0.5\n{CLEAR}200\n{BACK}\ntrain\n")
     assert calls[0]["arguments"] == {"strategy": "train_using_output_tokens", "learning_rate": 0.5, "num_train_epochs": 20}

@@ -11,6 +11,9 @@ import pytest
 
 from seal_env.cli.play import _Asked
 from seal_env.experiments.play import Game
+from seal_env.inner_loop.watch import TrainingStep
+from seal_env.report.terminal import Terminal
+from seal_env.report.training_view import TrainingView
 from tests.helpers.cli import Call, Said
 
 MINI = ("play", "--env", "SEAL-ARC-Mini-v0", "--max-examples", "4")
@@ -49,6 +52,16 @@ def test_a_game_shows_the_task_the_losses_the_answers_and_the_scores(
         seal_env, monkeypatch, SELF_EDIT, "--task", "mini-train-0-0", "--out", "game", "--seed", "3", "--against", "random"
     )
     assert len(Path("game", "person", "episodes.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_losses_of_many_steps_fit_the_terminal() -> None:
+    written = io.StringIO()
+    with TrainingView(Terminal(width=80, file=written)) as view:
+        for number in range(200):
+            view.note(TrainingStep(number + 1, 200, 200.0 - number))
+    (line,) = written.getvalue().splitlines()
+    assert line.startswith("loss      200.000 -> 1.000 in 200 steps  \u2588")
+    assert len(line) == 80
 
 
 @pytest.mark.integration
