@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from pydantic import Field
+
 from seal_env.domains.base import DomainOptions, DomainSpec
 from seal_env.models.catalog import MODEL_NAME
 from seal_env.tasks.arc.content import content, parts
@@ -31,6 +33,9 @@ class ArcOptions(DomainOptions):
     prompts, two attempts)."""
     grid_format: Literal["plain", "lettered"] = "plain"
     """How grids are written: plain or lettered (each row begins with its letter); the default is the model's own."""
+    max_prompt_cells: int | None = Field(None, ge=0)
+    """Most cells of grids that the agent's prompt shows: a demonstration that would go beyond is described by its sizes
+    alone. None shows all. For policies whose context, or training, ends at short prompts."""
     bad_tasks: BadTasks = "error"
     """Malformed tasks of a folder or a file: error (a message names them) or skip (they are left out, and a warning lists
     them)."""
@@ -42,7 +47,7 @@ class ArcOptions(DomainOptions):
 
 
 def _make(options: ArcOptions, caches: Path | None) -> ArcDomain:
-    return ArcDomain(options.grid_format, options.evaluation)
+    return ArcDomain(options.grid_format, options.evaluation, max_prompt_cells=options.max_prompt_cells)
 
 
 def _self_edit(basic: bool, learning_rate: float, epochs: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,11 +44,14 @@ class ArcDomain:
     grid_format: `plain` or `lettered` (see GridFormat). evaluation: `greedy` asks once for each test input, with all
     demonstrations, and the answer is the one attempt; `vote` asks with demonstrations left out, shuffled and transformed,
     and votes on two attempts (see vote.py). Either way a test input is solved if an attempt equals its output.
+    max_prompt_cells: most cells of grids that the agent's prompt shows; None is no limit. The model that solves the task is
+    always shown all demonstrations.
     """
 
     grid_format: str = "plain"
     evaluation: str = "greedy"
     briefing: str = BRIEFING
+    max_prompt_cells: int | None = None
 
     def __post_init__(self) -> None:
         if self.evaluation not in EVALUATIONS:
@@ -69,13 +73,18 @@ class ArcDomain:
         return (context,)
 
     def render(self, segment: ArcContext) -> str:
-        """The demonstrations with their sizes, as the agent reads them."""
+        """The demonstrations with their sizes, as the agent reads them.
+
+        One whose grids do not fit into what is left of `max_prompt_cells` is described by its sizes alone.
+        """
         parts = [f"{len(segment)} demonstration{'s' if len(segment) != 1 else ''} of one hidden rule."]
+        left = math.inf if self.max_prompt_cells is None else self.max_prompt_cells
         for number, pair in enumerate(segment, 1):
-            parts.append(
-                f"Demonstration {number}\nInput, {_size(pair.input)}\n{self.format.write(pair.input)}\n"
-                f"Output, {_size(pair.output)}\n{self.format.write(pair.output)}"
-            )
+            cells = sum(len(grid) * len(grid[0]) for grid in pair)
+            shown = cells <= left
+            left -= cells if shown else 0
+            grids = [f"{_size(grid)}\n{self.format.write(grid)}" if shown else f"{_size(grid)}, not shown" for grid in pair]
+            parts.append(f"Demonstration {number}\nInput, {grids[0]}\nOutput, {grids[1]}")
         return "\n\n".join(parts)
 
     def as_data(self, segment: ArcContext) -> dict[str, Any]:

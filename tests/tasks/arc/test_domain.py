@@ -57,6 +57,17 @@ def test_description_follows_the_grid_format() -> None:
     assert "\na 4\nb 5" in ArcDomain("lettered").render(TURN)
 
 
+def test_demonstrations_beyond_the_limit_of_cells_are_described_by_their_sizes_alone() -> None:
+    sizes = "Demonstration 1\nInput, 1 x 3 (rows x columns), not shown\nOutput, 3 x 1 (rows x columns), not shown"
+    text, whole = ArcDomain(max_prompt_cells=5).render(TURN[:2]), ArcDomain().render(TURN[:2])
+    assert text.split("\n\n") == [whole.split("\n\n")[0], sizes, whole.split("\n\n")[2]]
+    assert ArcDomain(max_prompt_cells=10).render(TURN[:2]) == whole
+
+
+def test_the_limit_of_cells_is_of_the_agents_prompt_alone() -> None:
+    assert ArcDomain(max_prompt_cells=0).queries(TASK, seed=0) == ArcDomain().queries(TASK, seed=0)
+
+
 def test_example_is_the_question_with_its_answer() -> None:
     example = ArcDomain().render_example(ArcExample(TURN[:2], TURN[2]))
     (query,) = ArcDomain().queries(Task("t", TURN[:2], (TURN[2],)), seed=0)
