@@ -17,17 +17,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seal_env.cli.completion import completer
 from seal_env.domains.registry import get_domain
 from seal_env.experiments.versions import package_versions
 from seal_env.inner_loop import make_inner_loop, resolve_device
 from seal_env.inner_loop.model.device import describe_device
 from seal_env.models.catalog import MODEL_DIRECTORY, MODEL_NAME
 from seal_env.registration import environments
+from seal_env.report.terminal import Terminal, results_of, show_result
 from seal_env.settings import default_of
 
 ENVIRONMENT, CHECK_STEPS = "SEAL-ARC-Mini-v0", 8
 LEAST_FREE_GIB = 0.5
 NAME_WIDTH, VERDICT_WIDTH = 10, 7
+STYLES = {"FAILED": "red", "skipped": "yellow"}
 NEEDED = {"model": "device", "self-check": "model"}
 
 
@@ -35,11 +38,16 @@ class CheckError(Exception):
     """A check that failed: what is wrong and, where possible, what to do."""
 
 
+def _option(name: str, text: str) -> Callable[[Any], Any]:
+    """A setting of environments, as an option."""
+    return click.option(f"--{name}", default=default_of(name), show_default=True, help=text, shell_complete=completer(name))
+
+
 @click.command()
-@click.option("--model", default=default_of("model"), show_default=True, help="The base model to check.")
-@click.option("--device", default=default_of("device"), show_default=True, help="Where it runs.")
+@_option("model", "The base model to check.")
+@_option("device", "Where it runs.")
 @click.pass_obj
-def doctor(console: Console, model: str, device: str) -> int:
+def doctor(console: Terminal, model: str, device: str) -> int:
     """Check this installation: packages, disk, device, model, and one real update, done twice."""
     return 0 if diagnose(model, device, console) else 1
 
@@ -52,7 +60,7 @@ def diagnose(model: str, device: str, console: Console) -> bool:
     Args:
         model: The base model to check.
         device: Where it runs.
-        console: Where the lines are printed.
+        console: Where the lines are shown, as its result.
 
     Returns:
         Whether all checks passed.
@@ -65,28 +73,32 @@ def diagnose(model: str, device: str, console: Console) -> bool:
         "model": lambda: _model(model, device),
         "self-check": lambda: _self_check(model, device),
     }
+    found: list[dict[str, str]] = []
     bad: set[str] = set()
     for name, check in checks.items():
-        if NEEDED.get(name) in bad:
+        verdict, text = _checked(check) if NEEDED.get(name) not in bad else ("skipped", f"needs {NEEDED[name]}")
+        if verdict != "ok":
             bad.add(name)
-            _line(console, name, "skipped", f"needs {NEEDED[name]}", "yellow")
-            continue
-        try:
-            found = check()
-        except Exception as error:  # any error is a finding of this command
-            bad.add(name)
-            _line(console, name, "FAILED", _first_line(error), "red")
-        else:
-            _line(console, name, "ok", found, None)
+        found.append({"check": name, "verdict": verdict, "found": text})
+        results_of(console).print(_line(name, verdict, text), style=STYLES.get(verdict))
+    show_result(console, {"ok": not bad, "checks": found})
     return not bad
 
 
-def _line(console: Console, name: str, verdict: str, text: str, style: str | None) -> None:
+def _checked(check: Callable[[], str]) -> tuple[str, str]:
+    """The verdict, and what was found."""
+    try:
+        return "ok", check()
+    except Exception as error:  # any error is a finding of this command
+        return "FAILED", _first_line(error)
+
+
+def _line(name: str, verdict: str, text: str) -> Table:
     line = Table.grid(padding=(0, 2))
     for width in (NAME_WIDTH, VERDICT_WIDTH, None):
         line.add_column(width=width, overflow="fold")
     line.add_row(name, verdict, Text(text))
-    console.print(line, style=style)
+    return line
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from seal_env.agents.registry import agent_options, agents, get_agent
 from seal_env.cli.announce import Plan, announce
+from seal_env.cli.completion import completer
 from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
 from seal_env.errors import SettingError
@@ -141,14 +142,16 @@ def agent_option() -> click.Option:
     """`--agent`."""
     known = "; ".join(f"{name}: {spec.summary}" for name, spec in agents().items())
     text = f"The agent, or package.module:Class; decides which settings there are (default: {DEFAULT_AGENT}). {known}."
-    return click.Option(["--agent"], default=DEFAULT_AGENT, metavar="NAME", help=text)
+    agent = completer("agent")
+    return click.Option(["--agent"], default=DEFAULT_AGENT, metavar="NAME", help=text, shell_complete=agent)
 
 
 def _folder_options(tracks: bool) -> list[click.Parameter]:
     text = (
         "Run folder; an unfinished run in it is resumed (default: the newest unfinished one in runs/ with the same settings,"
     )
-    folder = click.Option(["--out"], type=Path, metavar="DIR", help=f"{text} or else runs/DATE-TIME-NAME, a new one).")
+    text += " or else runs/DATE-TIME-NAME, a new one)."
+    folder = click.Option(["--out"], type=Path, metavar="DIR", help=text, shell_complete=completer("out"))
     services = click.Option(
         ["--track"],
         multiple=True,

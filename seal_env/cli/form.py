@@ -6,6 +6,7 @@ Each field is checked as it is typed in: what is not legal stays in the line, wi
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from jsonschema import Draft202012Validator
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.document import Document
+from prompt_toolkit.output import create_output
 from prompt_toolkit.validation import ValidationError, Validator
 
 from seal_env.report.formats import plural
@@ -50,7 +52,7 @@ class SelfEditForm:
     Args:
         tools: Those of the environment.
         say: Prints a line.
-        session: Reads lines from the terminal.
+        session: Reads lines from the terminal; None is the process's, on standard error as all that is no result.
         width: Columns of the terminal.
     """
 
@@ -59,7 +61,7 @@ class SelfEditForm:
     ) -> None:
         self._tools = {tool.name: tool for tool in tools if tool.name != FINETUNE.name}
         self._print, self._width = say, width
-        self._session: PromptSession[str] = session or PromptSession()
+        self._session: PromptSession[str] = session or _session()
 
     def fill_in(self, show: Callable[[], None], problem_of: Callable[[Calls], str], begun: Calls = ()) -> str:
         """Ask until the self-edit is complete, and something that can be trained.
@@ -162,12 +164,14 @@ class SelfEditForm:
         return read(text)
 
 
+def _session() -> PromptSession[str]:
+    return PromptSession(output=create_output(sys.stderr))
+
+
 def yes(question: str) -> bool:
     """A question that is answered yes or no; no by default. Raises EOFError and KeyboardInterrupt."""
     read = partial(read_value, schema={"type": "boolean"})
-    return bool(
-        read(PromptSession[str]().prompt(question, default="no", validator=_Checked(read), validate_while_typing=False))
-    )
+    return bool(read(_session().prompt(question, default="no", validator=_Checked(read), validate_while_typing=False)))
 
 
 def read_value(text: str, schema: Mapping[str, Any]) -> Any:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 import click
+from click.shell_completion import shell_complete
 
 import seal_env
 from seal_env.cli.doctor import doctor
 from seal_env.cli.experiment import ARGUMENTS
 from seal_env.cli.options import HELP_WIDTH
+from seal_env.cli.output import logging_to, with_output
 from seal_env.cli.play import play
 from seal_env.cli.reproduce import reproduce
 from seal_env.cli.rescore import rescore
@@ -31,9 +33,10 @@ from seal_env.journal import storage_errors, storage_problem
 from seal_env.redaction import redacted, redacted_message
 from seal_env.report.terminal import Terminal
 
-STDOUT: Final = Path("standard output")
-FILE_WIDTH = 160
+FILE_WIDTH: Final = 160
 """Columns of output that does not go to a terminal."""
+COMPLETE: Final = "_SEAL_ENV_COMPLETE"
+"""The variable by which a shell asks for completions."""
 
 
 @click.group(context_settings={"max_content_width": HELP_WIDTH}, no_args_is_help=True)
@@ -60,7 +63,7 @@ for command in (
     card,
     doctor,
 ):
-    commands.add_command(command)
+    commands.add_command(with_output(command))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,13 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code. 0: success, or a closed pipe; 1: every episode failed, tasks have problems or the self-check failed;
         2: bad input, or a disk or a server that fails; 130: interrupted; 143: terminated. The message says how to resume.
     """
-    on_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
-    width = None if on_terminal else FILE_WIDTH
-    checked: Any = _Checked(sys.stdout)
-    console = Terminal(file=checked, width=width)
+    if instruction := os.environ.get(COMPLETE):
+        return shell_complete(commands, {}, "seal-env", COMPLETE, instruction)
+    console = _terminal(sys.stderr, "standard error", results=_terminal(sys.stdout, "standard output"))
     chosen = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _terminable():
+        with _terminable(), logging_to(console):
             code = _invoke(chosen, console)
             sys.stdout.flush()  # here, where a closed pipe is caught
     except click.exceptions.NoArgsIsHelpError as error:
@@ -92,6 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SealError, OSError, KeyboardInterrupt) as error:
         return _stopped(error)
     return code
+
+
+def _terminal(stream: TextIO, name: str, **settings: Any) -> Terminal:
+    checked: Any = _Checked(stream, Path(name))
+    on_terminal = stream.isatty() or "COLUMNS" in os.environ
+    return Terminal(file=checked, width=None if on_terminal else FILE_WIDTH, **settings)
 
 
 def _stopped(error: BaseException) -> int:
@@ -141,22 +149,22 @@ def _terminable() -> Iterator[None]:
 
 
 class _Checked:
-    """Standard output, whose errors name it, without keys and passwords."""
+    """A standard stream, whose errors name it, without keys and passwords."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, name: Path) -> None:
+        self._stream, self._name = stream, name
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
         """See TextIO. Raises StorageError."""
-        with storage_errors(STDOUT):
+        with storage_errors(self._name):
             return self._stream.write(redacted(text))
 
     def flush(self) -> None:
         """See TextIO. Raises StorageError."""
-        with storage_errors(STDOUT):
+        with storage_errors(self._name):
             self._stream.flush()
 
 

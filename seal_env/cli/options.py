@@ -14,6 +14,8 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import click
 from pydantic import BaseModel
 
+from seal_env.cli.completion import completer
+
 HELP_WIDTH: Final = 100
 LONGEST_METAVAR: Final = 40
 _NUMBERS: Final[Mapping[Any, click.ParamType[Any]]] = {int: click.INT, float: click.FLOAT}
@@ -37,6 +39,9 @@ class SettingsCommand(click.Command):
         deciding: Names of the deciding options.
         elsewhere: (name of an option) -> where such an option would be legal, in words; None if nowhere.
         kwargs: Of click.Command.
+
+    Attributes:
+        always: Parameters that it has beside these.
     """
 
     def __init__(
@@ -50,10 +55,11 @@ class SettingsCommand(click.Command):
     ) -> None:
         super().__init__(name, **kwargs)
         self._options, self._deciding, self._elsewhere = options, deciding, elsewhere
+        self.always: list[click.Parameter] = []
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """All parameters, for the values of the deciding options that the context was made with."""
-        self.params = list(ctx.meta.get(_PARAMETERS) or self._options({}))
+        self.params = [*(ctx.meta.get(_PARAMETERS) or self._options({})), *self.always]
         return super().get_params(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -117,6 +123,7 @@ def options_of(
                 default=None,
                 metavar=metavar,
                 help=text,
+                shell_complete=completer(name),
                 group=group if isinstance(group, str) else group(name),
             )
         )

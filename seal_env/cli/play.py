@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
+from seal_env.cli.completion import completer
 from seal_env.cli.experiment import (
     chosen_env,
     chosen_settings,
@@ -22,6 +22,7 @@ from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.domains.registry import get_domain
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.settings import PlaySettings
+from seal_env.report.terminal import Terminal
 
 if TYPE_CHECKING:
     from seal_env.experiments.play import Game
@@ -34,6 +35,7 @@ examples:
     seal-env play --task 5614dbcf --out runs/game
   a self-edit from a file, without questions:
     seal-env play --task 5614dbcf < my-edit.json"""
+NO_QUIET = "--quiet would hide the task: it needs a self-edit as JSON on standard input, or by --self-edit"
 NO_INPUT = "there is no terminal to ask in: give a self-edit as JSON on standard input, or by --self-edit"
 
 
@@ -58,7 +60,7 @@ class _Written:
 class _Asked:
     """A person at the terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self._console = console
 
     def write(self, game: Game) -> str:
@@ -66,7 +68,7 @@ class _Asked:
         from seal_env.cli.form import SelfEditForm
 
         def say(line: str) -> None:
-            self._console.print(line, markup=False, highlight=False)
+            self._console.print(line)
 
         form = SelfEditForm(game.seal.tools, say, width=self._console.width)
         return form.fill_in(game.show_task, game.problem_of)
@@ -81,10 +83,17 @@ class _Asked:
 def _options(values: Mapping[str, Any]) -> Sequence[click.Parameter]:
     own = [
         click.Option(
-            ["--self-edit"], metavar="JSON|FILE", help="A self-edit instead of questions: JSON, or a file with it."
+            ["--self-edit"],
+            metavar="JSON|FILE",
+            help="A self-edit instead of questions: JSON, or a file with it.",
+            shell_complete=completer("self_edit"),
         ),
         click.Option(
-            ["--out"], type=Path, metavar="DIR", help="Record the episodes: a run folder for each player in this one."
+            ["--out"],
+            type=Path,
+            metavar="DIR",
+            help="Record the episodes: a run folder for each player in this one.",
+            shell_complete=completer("out"),
         ),
     ]
     return [
@@ -96,12 +105,14 @@ def _options(values: Mapping[str, Any]) -> Sequence[click.Parameter]:
 
 
 @click.pass_obj
-def _play(console: Console, /, **values: Any) -> int:
+def _play(console: Terminal, /, **values: Any) -> int:
     settings = PlaySettings.checked(**given(values, PlaySettings))
     player: Any
     if values["self_edit"] is not None:
         player = _Written(text_or_file(values["self_edit"]))
-    elif sys.stdin.isatty() and sys.stdout.isatty():
+    elif sys.stdin.isatty() and sys.stderr.isatty():
+        if console.quiet:
+            raise click.UsageError(NO_QUIET, click.get_current_context())
         player = _Asked(console)
     elif written := sys.stdin.read().strip():
         player = _Written(written)
@@ -116,10 +127,11 @@ def _play(console: Console, /, **values: Any) -> int:
         result = play_game(settings, config, player, console, out.expanduser() if out else None)
     except EOFError:
         console.print("left before the first self-edit")
+        console.show({"environment": config.env, "scores": []})
         return 0
-    console.print(play_table(result, get_domain(config.environment["domain"]).tools))
+    console.show(result, play_table(result, get_domain(config.environment["domain"]).tools))
     if out:
-        console.print(f"\nwritten   {out}", soft_wrap=True, markup=False)
+        console.print(f"\nwritten   {out}", soft_wrap=True)
     return 0
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
+from seal_env.cli.completion import completer, run_folders
 from seal_env.errors import SettingError
+from seal_env.report.terminal import Terminal
 
 EXAMPLES = """\b
 examples:
@@ -26,19 +26,21 @@ FUNCTION = "or a function as package.module:function"
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--grader", metavar="NAME", help=f"What decides whether an answer is right: a grader, {FUNCTION}.")
-@click.option("--reward", metavar="NAME", help=f"The reward: a name, {FUNCTION}.")
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path), shell_complete=run_folders)
+@click.option(
+    "--grader",
+    metavar="NAME",
+    help=f"What decides whether an answer is right: a grader, {FUNCTION}.",
+    shell_complete=completer("grader"),
+)
+@click.option("--reward", metavar="NAME", help=f"The reward: a name, {FUNCTION}.", shell_complete=completer("reward"))
 @click.option("--reward-over", metavar="NAME", help="Of sequences: seen, new or change.")
 @click.option("--grader-model", metavar="NAME", help="The judge's name at its server.")
 @click.option("--grader-url", metavar="URL", help="Address of the judge's server.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new JSON file (default: RUN-rescored.json).")
 @click.option("--other-version", is_flag=True, help="Take a run that another version of seal-env recorded.")
-@click.option("--json", "as_json", is_flag=True, help="Print the content of the file instead of tables.")
 @click.pass_obj
-def rescore(
-    console: Console, /, folder: Path, out: Path | None, other_version: bool, as_json: bool, **changes: str | None
-) -> None:
+def rescore(console: Terminal, /, folder: Path, out: Path | None, other_version: bool, **changes: str | None) -> None:
     """Score the stored episodes of a run again, by another grader or another reward.
 
     RUN is a folder of `run`, `eval` or `train`, which stays as it is. Nothing is trained: the answers on record are graded.
@@ -52,9 +54,6 @@ def rescore(
 
     given: dict[str, Any] = {name: _function_or_name(name, value) for name, value in changes.items()}
     arguments = folder.expanduser(), Changes(**given), out.expanduser() if out else None, other_version
-    if as_json:
-        click.echo(json.dumps(score_again(*arguments), indent=1))
-        return
     console.print("begin     the answers on record are graded again; nothing is trained")
     work = Work({EPISODES: 0})
     with Progress(console, work, EPISODES) as progress:
@@ -67,7 +66,7 @@ def rescore(
                 progress.begin(EPISODES, "scoring", total)
 
         result = score_again(*arguments, report)
-    console.print(rescore_tables(result))
+    console.show(result, rescore_tables(result))
 
 
 def _function_or_name(field: str, value: str | None) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from seal_env.adapters.openenv.settings import ServerSettings
 from seal_env.cli.experiment import chosen_env, chosen_settings, env_option, environment_options, given_settings
 from seal_env.cli.options import SettingsCommand, given, options_of
 from seal_env.registration import environments
+from seal_env.report.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,14 +34,15 @@ def _options(values: Mapping[str, Any]) -> Sequence[click.Parameter]:
 
 
 @click.pass_obj
-def _serve(console: Console, /, **values: Any) -> int:
+def _serve(console: Terminal, /, **values: Any) -> int:
     settings = ServerSettings.checked(**given(values, ServerSettings))
     from seal_env.adapters.openenv.server import is_local, serve  # here: its packages are an extra
 
     def ready(address: str, engine: EpisodeEngine) -> None:
         tasks = len(engine.runtime.taskset)
         about = f"{chosen_env(values)}, {tasks} task{'' if tasks == 1 else 's'}, up to {settings.sessions} sessions"
-        console.print(f"serving   {address} ({about})", soft_wrap=True, markup=False)
+        document = {"address": address, "environment": chosen_env(values), "tasks": tasks, "sessions": settings.sessions}
+        console.show(document, f"serving   {address} ({about})")
         if not is_local(settings.host):
             console.print("There is no authentication: whoever reaches this address can run updates here.", style="yellow")
 

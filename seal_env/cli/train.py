@@ -7,6 +7,7 @@ from rich.console import Console
 
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
 from seal_env.cli.announce import Count
+from seal_env.cli.completion import completer
 from seal_env.cli.experiment import RESUMABLE, ExperimentCommand, Values, env_option
 from seal_env.domains.registry import DEFAULT_DOMAIN, get_domain
 from seal_env.experiments.config import ExperimentConfig
@@ -30,7 +31,7 @@ def train() -> None:
 
 def _own() -> list[click.Parameter]:
     text = "Task set to measure on (default: the domain's held-out set)."
-    return [env_option(), click.Option(["--held-out"], metavar="SUBSET", help=text)]
+    return [env_option(), click.Option(["--held-out"], metavar="SUBSET", help=text, shell_complete=completer("held_out"))]
 
 
 def _rest_em(settings: RestEmSettings, config: ExperimentConfig, values: Values, console: Console) -> int:

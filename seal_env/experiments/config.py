@@ -15,6 +15,7 @@ from seal_env.agents.registry import check_options, get_agent
 from seal_env.episodes.runtime import Runtime
 from seal_env.experiments.run_folder import with_cache_file
 from seal_env.registration import environments
+from seal_env.report.terminal import show_result
 from seal_env.settings import Settings
 
 
@@ -81,9 +82,12 @@ class ExperimentConfig:
         assert isinstance(checked, LocalPolicyOptions)
         return checked
 
-    def show(self, table: Table, console: Console) -> None:
-        """Print a table of results and the path of the run folder."""
+    def show(self, document: Any, table: Table, console: Console) -> None:
+        """Show a result as a table, or as a document of JSON, and the path of the run folder. That of a part is a note."""
         console.print()
-        console.print(table)
+        if self.part:
+            console.print(table)
+        else:
+            show_result(console, document, table)
         console.print()
         console.print(f"written   {self.out}", soft_wrap=True, markup=False)

@@ -78,7 +78,7 @@ def evaluate(
         if usage is not None:
             report["usage"] = asdict(usage)
         write_whole(config.out / "eval.json", json.dumps(report, indent=1))
-        config.show(evaluation_table(report), console)
+        config.show(report, evaluation_table(report), console)
         opened.finish(report["failed"])
     return report
 

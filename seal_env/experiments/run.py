@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import gymnasium
 from gymnasium.utils.seeding import np_random
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from seal_env.agents.base import Agent, Trajectory
@@ -29,6 +30,7 @@ from seal_env.inner_loop.cache.loop import CacheStatistics, statistics_of
 from seal_env.journal import write_whole
 from seal_env.report.episode_progress import EpisodeProgress
 from seal_env.report.episode_tables import episode_table, summary_text
+from seal_env.report.terminal import results_of, show_result
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.validate import check_calls
@@ -92,6 +94,7 @@ class _Run:
         known_before, began = statistics_of(self.seal.runtime.inner_loop), time.perf_counter()
         earlier = sum(sum(each["timings"].values()) for each in log.records.values())
         played = {index: trajectory_of(record) for index, record in log.records.items()}
+        ended = False
         try:
             with EpisodeProgress(self.console, self.count, len(log.records)) as progress:
                 for index, start in enumerate(self._starts()):
@@ -103,10 +106,12 @@ class _Run:
                     played[index] = trajectory
                     progress.finish(trajectory)
             log.sort()
+            ended = True
         finally:
             cached = statistics_of(self.seal.runtime.inner_loop).since(known_before)
             trajectories = [played[index] for index in sorted(played)]
-            self._report(trajectories, time.perf_counter() - began + earlier, cached)
+            shown = self._shown(trajectories, time.perf_counter() - began + earlier, cached)
+            self._report([log.records[index] for index in sorted(log.records)] if ended else None, shown)
         self._write_cache(cached)
         self.opened.finish(sum(each.truncated for each in trajectories))
         return trajectories
@@ -137,14 +142,26 @@ class _Run:
             counts = asdict(cached) | {"hit_rate": cached.hit_rate}
             write_whole(self.opened.config.out / "cache.json", json.dumps(counts) + "\n")
 
-    def _report(self, trajectories: Sequence[Trajectory], elapsed: float, cached: CacheStatistics) -> None:
-        console, runtime = self.console, self.seal.runtime
-        if trajectories:
+    def _shown(
+        self, trajectories: Sequence[Trajectory], elapsed: float, cached: CacheStatistics
+    ) -> Sequence[RenderableType]:
+        """What is shown of the episodes."""
+        if not trajectories:
+            return ()
+        tools, metrics = self.seal.runtime.tools, self.seal.runtime.spec.metrics
+        table = episode_table(trajectories, results_of(self.console), tools, metrics)
+        return table, "", summary_text(trajectories, elapsed, cached, metrics)
+
+    def _report(self, records: Sequence[Mapping[str, Any]] | None, shown: Sequence[RenderableType]) -> None:
+        """Show the result. None stands for a run that was stopped: what is finished is a note then."""
+        console = self.console
+        if shown:
             console.print()
-            console.print(episode_table(trajectories, console, runtime.tools, runtime.spec.metrics))
-            console.print()
-            text = summary_text(trajectories, elapsed, cached, runtime.spec.metrics)
-            console.print(text, soft_wrap=True, markup=False)
+        if records is None:
+            for each in shown:
+                console.print(each, soft_wrap=isinstance(each, str), markup=False)
+        else:
+            show_result(console, records, *shown)
         console.print(f"written   {self.opened.config.out}", soft_wrap=True, markup=False)
 
 

@@ -70,7 +70,7 @@ def train_rest_em(
         sizes = {SAMPLED: len(runtime.taskset) * settings.samples, HELD_OUT: len(other.taskset) * settings.eval_samples}
         with opened.track() as tracker, TrainProgress(tracker, console, sizes, settings.rounds) as progress:
             result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report).run()
-        config.show(rest_em_table(result), console)
+        config.show(result, rest_em_table(result), console)
         opened.finish(sum(each["failed"] for each in result["held_out"]))
     return result
 
@@ -111,6 +111,6 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
             tasks = ", ".join(result["left_out"])
             text = f"left out  {tasks}: no room for {policy.max_new_tokens} new tokens"
             console.print(text, soft_wrap=True, markup=False)
-        config.show(grpo_table(result), console)
+        config.show(result, grpo_table(result), console)
         opened.finish(sum(each["failed"] for each in result["held_out"]))
     return result

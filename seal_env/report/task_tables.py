@@ -24,25 +24,43 @@ MISSING = "none"
 NOTE = "NAME:COUNT takes the first COUNT tasks of a set; generated sets are endless."
 
 
-def tasksets_table(specs: Iterable[DomainSpec]) -> RenderableType:
-    """Every task set of the domains by name, with its number of tasks, or a dash if that takes a download or a package."""
+def taskset_rows(specs: Iterable[DomainSpec]) -> list[dict[str, Any]]:
+    """For each task set `name`, `tasks`, `content` and `domain`; `tasks` is None where counting takes a download."""
+    return [
+        {"name": name, "tasks": _count(entry), "content": entry.description, "domain": spec.name}
+        for spec in specs
+        for name, entry in spec.tasksets.items()
+    ]
+
+
+def tasksets_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """A row for each task set, given as `taskset_rows` makes them."""
     table = plain_table("task set", "tasks", "content", "domain")
     for column in table.columns[2:]:
         column.justify = "left"
-    for spec in specs:
-        for name, entry in spec.tasksets.items():
-            table.add_row(name, _count(entry), entry.description, spec.name)
-        table.add_section()
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        table.add_row(row["name"], DASH if row["tasks"] is None else str(row["tasks"]), row["content"], row["domain"])
+        if following is not None and following["domain"] != row["domain"]:
+            table.add_section()
     return Group(table, Text(f"\n{NOTE}", "dim"))
 
 
-def _count(entry: TasksetEntry[Any]) -> str:
+def _count(entry: TasksetEntry[Any]) -> int | None:
     if entry.online:
-        return DASH
+        return None
     try:
-        return str(len(entry()))
+        return len(entry())
     except (TaskError, MissingExtraError):  # a package is missing, or too old
-        return DASH
+        return None
+
+
+def task_rows(taskset: Taskset[Any, Any], spec: DomainSpec) -> list[dict[str, str | int]]:
+    """For each task of a set `task_id`, and what its domain tells of it."""
+    columns = ((task.task_id, spec.columns(task)) for task in taskset)
+    return [
+        {"task_id": task_id, **{name: int(cell) if cell.isdecimal() else cell for name, cell in row.items()}}
+        for task_id, row in columns
+    ]
 
 
 def taskset_table(taskset: Taskset[Any, Any], spec: DomainSpec) -> RenderableType:

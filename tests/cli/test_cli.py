@@ -50,16 +50,15 @@ def test_same_seed_gives_the_same_episodes_but_for_timings(seal_env: Call) -> No
 def test_run_reports_each_episode_and_a_summary(seal_env: Call) -> None:
     said = seal_env(*MINI, "--subset", "mini-train:2", "--agent", "none")
     assert said.code == 0
-    begin, plan, folder, model, *_ = said.out.splitlines()
+    begin, plan, folder, model, *_ = said.err.splitlines()
     assert begin == "begin     run none on mini-train:2; model seal-tiny, device auto; results in runs/"
     assert plan == "plan      2 episodes; estimating the time"
     assert folder.startswith("folder    runs/2")
     assert model.startswith("model     seal-tiny on cpu, ")
-    assert "[2/2] mini-train-0-1  accuracy" in said.out
+    assert "[2/2] mini-train-0-1  accuracy" in said.err
     assert "rose      none" in said.out
-    folder = said.out.splitlines()[-1].split()[-1]
+    folder = said.err.splitlines()[-1].split()[-1]
     assert [record["task_id"] for record in episodes(folder)] == ["mini-train-0-0", "mini-train-0-1"]
-    assert said.err == ""
 
 
 def test_default_run_folders_of_the_same_second_are_two(seal_env: Call) -> None:
@@ -98,10 +97,11 @@ def test_stopped_run_keeps_and_reports_what_was_finished(
     monkeypatch.setattr(SealEnv, "step", stop_at_the_third)
     said = seal_env(*MINI, "--agent", "none", "--out", "out")
     resume = f"to resume: seal-env {' '.join(MINI)} --agent none --out out"
-    assert (said.code, said.err) == (code, f"seal-env: {printed}\nseal-env: {resume}\n")
+    assert (said.code, said.out) == (code, "")
+    assert said.err.endswith(f"seal-env: {printed}\nseal-env: {resume}\n")
     assert [record["episode"] for record in episodes("out")] == [0, 1]
-    assert "[  2/100] mini-train-0-1" in said.out
-    assert "(mean of 2)" in said.out
+    assert "[  2/100] mini-train-0-1" in said.err
+    assert "(mean of 2)" in said.err
 
 
 def test_lines_are_on_the_disk_as_soon_as_an_episode_ends(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def test_run_of_infrastructure_failures_only_exits_1(seal_env: Call, monkeypatch
     monkeypatch.setattr("seal_env.agents.base.Agent.learn", lambda _, trajectories: learned.append(trajectories))
     said = seal_env(*MINI, "--episodes", "1", "--out", "out")
     assert said.code == 1
-    assert "out_of_memory: no memory" in said.out
+    assert "out_of_memory: no memory" in said.err
     assert "excluded from all means" in said.out
     assert (episodes("out")[0]["reward"], episodes("out")[0]["truncated"]) == (None, True)
     assert learned == []
@@ -151,7 +151,7 @@ BAD_INPUT = [
 @pytest.mark.parametrize(("arguments", "named"), BAD_INPUT, ids=[" ".join(arguments) for arguments, _ in BAD_INPUT])
 def test_bad_input_exits_2_with_one_line_that_names_it(seal_env: Call, arguments: tuple[str, ...], named: str) -> None:
     Path("a-file").touch()
-    said = seal_env(*MINI, "--episodes", "1", *arguments)
+    said = seal_env(*MINI, "--episodes", "1", "--quiet", *arguments)
     assert said.code == 2
     assert said.err.count("\n") == 1
     assert said.err.startswith("seal-env: ")
@@ -162,7 +162,7 @@ def test_bad_input_exits_2_with_one_line_that_names_it(seal_env: Call, arguments
 
 def test_cuda_is_refused_where_there_is_none(seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    said = seal_env(*MINI, "--device", "cuda")
+    said = seal_env(*MINI, "--quiet", "--device", "cuda")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "device='cuda'" in said.err
 

@@ -38,11 +38,11 @@ def test_a_game_shows_the_task_the_losses_the_answers_and_the_scores(
     seal_env: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = played(seal_env, monkeypatch, SELF_EDIT, "--task", "mini-train-0-0", "--out", "game", "--seed", "3")
-    assert (said.code, said.err) == (0, "")
-    assert "mini-train-0-0: accuracy" in said.out
-    assert " in 4 steps  " in said.out
-    assert "prediction after" in said.out
-    rows = [line.split()[0] for line in said.out.splitlines()[-6:-2]]
+    assert said.code == 0
+    assert "mini-train-0-0: accuracy" in said.err
+    assert " in 4 steps  " in said.err
+    assert "prediction after" in said.err
+    rows = [line.split()[0] for line in said.out.splitlines()[-4:]]
     assert rows == ["no", "you", "random", "search"]
     for player in ("person", "random", "search"):
         (record,) = [json.loads(line) for line in Path("game", player, "episodes.jsonl").read_text().splitlines()]
@@ -86,7 +86,7 @@ BAD = [
 def test_bad_input_is_one_line_and_leaves_nothing(
     seal_env: Call, monkeypatch: pytest.MonkeyPatch, text: str, options: tuple[str, ...], message: str
 ) -> None:
-    said = played(seal_env, monkeypatch, text, "--out", "game", *options)
+    said = played(seal_env, monkeypatch, text, "--quiet", "--out", "game", *options)
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert message in said.err
     assert not Path("game").exists()
@@ -100,7 +100,7 @@ def test_who_leaves_at_once_leaves_no_trace(
         raise stop
 
     monkeypatch.setattr(_Asked, "write", leave)
-    for stream in ("stdin", "stdout"):
+    for stream in ("stdin", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True, raising=False)
     said = seal_env(*MINI, "--out", "game")
     assert said.code == code

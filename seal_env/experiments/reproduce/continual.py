@@ -81,7 +81,7 @@ def _finish(settings: ContinualSettings, rows: Mapping[str, Any], opened: OpenRu
     write_whole(config.out / "table.json", json.dumps(table, indent=1))
     if len(settings.designs) > 1:
         _draw(lambda: draw_frontier(rows, config.out / "frontier.png"), console)
-    config.show(continual_table(table, _minutes(config, rows)), console)
+    config.show(table, continual_table(table, _minutes(config, rows)), console)
     opened.finish(sum(settings.sequences - row["sequences"] for row in rows.values()))
     return table
 

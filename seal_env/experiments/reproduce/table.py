@@ -141,7 +141,7 @@ class Reproduction:
             found = self._measured()
             table = self._table(found)
             write_whole(out / "table.json", json.dumps(table, indent=1))
-            self.config.show(reproduction_table(table), self.console)
+            opened.config.show(table, reproduction_table(table), self.console)
             opened.finish(sum(each.failed for measured in found.values() for each in measured))
         return table
 

@@ -71,12 +71,12 @@ def run_suite(agent_name: str, chosen: SuiteSettings, config: ExperimentConfig, 
     run = {"command": "eval suite", "agent": agent_name, **about}
     with open_run(begun, run, console, options, {"parts": list(names)}) as opened:
         opened.begin()
-        inside = replace(config, out=opened.config.out, named=True, command=())
+        inside = replace(config, out=opened.config.out, named=True, command=(), part=True)
         measured = _Suite(suite, agent_name, chosen, inside, console)
         rows, missing, failed = measured.rows([name for name in suite.parts if name in names or measured.has(name)])
         entry = measured.entry(rows, missing, options.model_dump(mode="json"), config.command)
         write_whole(opened.config.out / RESULTS, json.dumps(entry, indent=1) + "\n")
-        opened.config.show(suite_table(entry, suite.parts), console)
+        opened.config.show(entry, suite_table(entry, suite.parts), console)
         opened.finish(failed)
     return entry
 
