@@ -8,6 +8,7 @@ because that client accepts any.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,7 @@ from seal_env.serving.failures import ServerError, server_error
 from seal_env.serving.replies import ChatReply, Completion, ServedModel, ServedModels, read_body, read_reply
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 MAX_WAIT: Final = 120.0
 """Seconds between two attempts at most, which is the longest Retry-After that the client respects."""
@@ -85,7 +87,10 @@ class ChatServer:
             yield Connection(self, client)
 
     async def _count_retries(self, request: Any) -> None:
-        self.usage.retries += request.headers.get("x-stainless-retry-count", "0") != "0"
+        retry = request.headers.get("x-stainless-retry-count", "0")
+        if retry != "0":
+            self.usage.retries += 1
+            logger.debug("retry %s at %s", retry, self.base_url)
 
 
 class Connection:

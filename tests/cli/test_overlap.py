@@ -14,7 +14,7 @@ from tests.helpers.cli import Call
 def test_tasks_that_are_learned_are_not_measured_on(command: str, seal_env: Call) -> None:
     said = seal_env(*command.split(), "--subset", "mini-eval:3", "--held-out", "mini-eval:2", "--out", "run")
     assert said.code == 2
-    assert "model seal-tiny on" not in said.out
+    assert "model     seal-tiny on" not in said.err
     assert "2 are in both: mini-eval-0-0, mini-eval-0-1" in said.err
     assert not Path("run").exists()
 

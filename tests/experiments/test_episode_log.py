@@ -88,11 +88,11 @@ def test_a_run_that_was_interrupted_goes_on_without_being_told_where(
     said = seal_env(*command)
     assert said.code == 0
     (folder,) = Path("runs").iterdir()
-    assert f"resuming  {folder}" in said.out.splitlines()
+    assert f"resuming  {folder}" in said.err.splitlines()
     found, whole = (
         [{name: value for name, value in record.items() if name != "timings"} for record in Journal(path).read()]
         for path in (folder / "episodes.jsonl", Path("whole/episodes.jsonl"))
     )
     assert found == whole
-    assert "folder    runs/" in seal_env(*command).out
+    assert "folder    runs/" in seal_env(*command).err
     assert len(list(Path("runs").iterdir())) == 2

@@ -285,5 +285,6 @@ def test_page_is_written_again_until_the_run_has_ended(folders: Mapping[str, Pat
 
 def test_report_from_the_command_line(seal_env: Call, folders: Mapping[str, Path], tmp_path: Path) -> None:
     said = seal_env("report", str(folders["short"]), str(folders["long"]), "--cards", "1")
-    assert (said.code, said.out) == (0, "begin     report of 2 runs, to report.html\nwritten   report.html\n")
+    assert (said.code, said.out) == (0, "written   report.html\n")
+    assert said.err == "begin     report of 2 runs, to report.html\n"
     assert "4 episodes; 1 of them" in (tmp_path / "report.html").read_text(encoding="utf-8")

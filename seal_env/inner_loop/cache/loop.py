@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from seal_env.types import (
     UpdateJob,
     UpdateResult,
 )
+
+logger = logging.getLogger(__name__)
 
 CACHED: Final = (Outcome.OK, Outcome.DIVERGED)
 """Outcomes that depend on the job alone; the others are infrastructure failures."""
@@ -97,6 +100,7 @@ class CachedInnerLoop(WrappedInnerLoop):
         known = {key: replace(result, timings=timings, adapter=None) for key, result in (by_key | found).items()}
         hits = sum(index not in fresh and key in found for index, key in enumerate(keys))
         self._count(CacheStatistics(hits, len(jobs) - hits - len(fresh), len(fresh)))
+        logger.debug("%d jobs: %d from the cache, %d run in %.2f s", len(jobs), hits, len(fresh), time.perf_counter() - began)
         return [fresh[index] if index in fresh else known[key] for index, key in enumerate(keys)]
 
     def _count(self, new: CacheStatistics) -> None:

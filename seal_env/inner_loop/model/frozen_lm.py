@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from seal_env.inner_loop.tokens.arguments import DEFAULT, TemplateArguments
 from seal_env.inner_loop.tokens.token_cache import JobEncoder
 from seal_env.models.catalog import MODEL_DIRECTORIES
 from seal_env.types import AdaptedLayers, InnerLoop, LoraSpec, UpdateMethod
+
+logger = logging.getLogger(__name__)
 
 # For tokenizers that come without a chat template: the contents, a blank line between them.
 PLAIN_TEMPLATE = (
@@ -268,6 +271,7 @@ def _load(name: str, device: torch.device, dtype: torch.dtype, revision: str | N
         for weight in model.parameters():  # they may be mapped from the file, which may be saved again
             weight.data = weight.data.clone()
     commit = commit_of(source, chosen)
+    logger.debug("loaded %s from %s on %s, in %s", name, source, device, model.dtype)
     return FrozenLM(name, model, tokenizer, device, context_length(model, tokenizer), commit=commit)
 
 
