@@ -69,7 +69,8 @@ def _graders(_: click.Context) -> Values:
 
 
 def _inner_loops(_: click.Context) -> Values:
-    from seal_env.inner_loop import INNER_LOOPS, REMOTE_INNER_LOOPS
+    from seal_env.inner_loop import INNER_LOOPS
+    from seal_env.inner_loop.workers.remote import REMOTE_INNER_LOOPS
 
     return dict.fromkeys((*INNER_LOOPS, *REMOTE_INNER_LOOPS), "")
 

@@ -221,6 +221,6 @@ def test_a_folder_that_is_no_run_is_called_that(seal_env: Call, command: tuple[s
     Path("notes").mkdir()
     for name, why in (("nope", "there is no such folder"), ("notes", "it has no settings.toml")):
         expected = why if "." not in command else "it has no settings.toml"
-        said = seal_env(*command, name)
+        said = seal_env(*command, name, "--quiet")
         assert (said.code, said.err.count("\n")) == (2, 1)
         assert f"is no run folder: {expected}" in said.err

@@ -100,7 +100,8 @@ class CachedInnerLoop(WrappedInnerLoop):
         known = {key: replace(result, timings=timings, adapter=None) for key, result in (by_key | found).items()}
         hits = sum(index not in fresh and key in found for index, key in enumerate(keys))
         self._count(CacheStatistics(hits, len(jobs) - hits - len(fresh), len(fresh)))
-        logger.debug("%d jobs: %d from the cache, %d run in %.2f s", len(jobs), hits, len(fresh), time.perf_counter() - began)
+        took = time.perf_counter() - began
+        logger.debug("%d jobs: %d from the cache, %d run in %.2f s", len(jobs), hits, len(fresh), took)
         return [fresh[index] if index in fresh else known[key] for index, key in enumerate(keys)]
 
     def _count(self, new: CacheStatistics) -> None:
