@@ -1,7 +1,7 @@
 """Plug in an agent of your own: `act` on an observation, `learn` from finished episodes.
 
-This one doubles its learning rate as long as its updates get less than half of the cells right, and trains longer where
-there is less to train on.
+This one doubles its learning rate as long as its updates get less than nine tenths of the cells right, and trains longer
+where there is less to train on.
 
     python examples/own_agent.py
 
@@ -23,7 +23,7 @@ from seal_env.agents.rollouts import run_episode
 class DoublingAgent(Agent):
     """Doubles its learning rate as long as rewards are low."""
 
-    learning_rate = 0.001
+    learning_rate = 0.0001
 
     def act(self, observation: str, info: Info) -> str:
         """Choose a self-edit by the number of demonstrations."""
@@ -36,8 +36,8 @@ class DoublingAgent(Agent):
 
     def learn(self, trajectories: Sequence[Trajectory]) -> None:
         """Learn from rewards."""
-        if all(trajectory.reward < 0.5 for trajectory in trajectories):
-            self.learning_rate = min(2 * self.learning_rate, 0.01)
+        if all(trajectory.reward < 0.9 for trajectory in trajectories):
+            self.learning_rate = min(2 * self.learning_rate, 0.002)
 
 
 def main(episodes: int = 3, seed: int = 0) -> list[Trajectory]:

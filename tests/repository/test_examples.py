@@ -22,7 +22,7 @@ def test_own_agent_raises_its_learning_rate_after_a_failure_only() -> None:
     from seal_env.agents.base import Trajectory, Turn
 
     agent = runpy.run_path(os.fspath(EXAMPLES / "own_agent.py"))["DoublingAgent"]()
-    for reward, expected in ((1.0, 0.001), (0.0, 0.002)):
+    for reward, expected in ((1.0, 0.0001), (0.0, 0.0002)):
         agent.learn([Trajectory("t", (Turn("", "", reward, {}),), False, {})])
         assert agent.learning_rate == expected
         assert f'"learning_rate": {expected}' in agent.act("", {"task": {"data": {"demonstrations": []}}})
