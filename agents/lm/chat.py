@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from seal_env.agents.base import Info
 from seal_env.agents.lm.text_styles import TOOL_CALL_STYLE, style_messages
@@ -24,6 +25,9 @@ Chat = tuple[Message, ...]
 LONGEST = 1_000_000
 """Characters of an answer, thoughts included, that is read."""
 
+DIVIDER: Final = "---"
+"""The line between two replies that are one self-edit. Such a line is no document; see `parse_text`."""
+
 DEFAULT_TEXT_STYLE = "implications"
 """The style that `style=None` stands for where a domain learns from texts; anywhere else it is TOOL_CALL_STYLE."""
 
@@ -35,18 +39,21 @@ class PolicyChat:
     Attributes:
         tools: The environment's tools.
         style: TOOL_CALL_STYLE for calls of these tools, by the environment's own prompt, or a style of texts.
+        mix: Styles of texts of which one self-edit has a reply each, in this order; none is one reply in `style`.
     """
 
     tools: tuple[Tool[Any], ...]
     style: str = TOOL_CALL_STYLE
+    mix: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, runtime: Runtime, style: str | None) -> PolicyChat:
+    def of(cls, runtime: Runtime, style: str | None, mix: Sequence[str] = ()) -> PolicyChat:
         """The chat of an environment.
 
         Args:
             runtime: Of the environment.
             style: `PolicyOptions.style`.
+            mix: `LocalPolicyOptions.mix`.
 
         Raises:
             SettingError: For a style of texts where the domain does not learn from texts.
@@ -56,7 +63,9 @@ class PolicyChat:
         if wanted != TOOL_CALL_STYLE and not reads_text:
             legal = f"{TOOL_CALL_STYLE!r} where domain={runtime.spec.name!r}: only tool calls are read there"
             raise SettingError("style", style, legal)
-        return cls(runtime.tools, wanted)
+        if mix and not reads_text:
+            raise SettingError("mix", tuple(mix), f"() where domain={runtime.spec.name!r}: only tool calls are read there")
+        return cls(runtime.tools, mix[0] if mix else wanted, tuple(mix))
 
     @property
     def wants_texts(self) -> bool:
@@ -71,6 +80,37 @@ class PolicyChat:
             info: What came with it; texts are asked for with `info["task"]["text"]`.
         """
         return style_messages(self.style, str(info["task"]["text"])) if self.wants_texts else chat_messages(observation)
+
+    def parts(self, observation: str, info: Info) -> tuple[Chat, ...]:
+        """The chats for an observation whose answers, joined, are one self-edit: one, or one for each style of `mix`."""
+        if not self.mix:
+            return (self.messages(observation, info),)
+        return tuple(style_messages(style, str(info["task"]["text"])) for style in self.mix)
+
+    def join(self, answers: Sequence[str]) -> str:
+        """The self-edit of which these are the answers to `parts`."""
+        if not self.mix:
+            return answers[0]
+        return f"\n{DIVIDER}\n".join("\n".join(_lines(answer)) for answer in answers)
+
+    def divide(self, action: str) -> tuple[str, ...]:
+        """The answers that were joined. Raises ValueError if there is another number of them."""
+        if not self.mix:
+            return (action,)
+        answers: list[list[str]] = [[]]
+        for line in action.split("\n"):
+            if line == DIVIDER:
+                answers.append([])
+            else:
+                answers[-1].append(line)
+        if len(answers) != len(self.mix):
+            raise ValueError(f"the action has {len(answers)} replies, not {len(self.mix)}")
+        return tuple("\n".join(lines) for lines in answers)
+
+
+def _lines(answer: str) -> list[str]:
+    """The lines of an answer, without those that would divide it."""
+    return [line for line in answer.split("\n") if line != DIVIDER]
 
 
 def as_action(answer: str) -> str:

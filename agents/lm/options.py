@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from seal_env.agents.lm.text_styles import ALL_STYLES, StyleName
 from seal_env.errors import SettingError
-from seal_env.options import Options, Paths, PathText
+from seal_env.options import Names, Options, Paths, PathText
 from seal_env.serving.address import AddressText
 
 SAME: Final = "same"
@@ -40,11 +40,25 @@ class LocalPolicyOptions(PolicyOptions):
     """Where the policy model runs: auto (CUDA where there is one), cpu, cuda, cuda:N or mps."""
     constrained: bool = False
     """Sample only tokens that lead to a valid self-edit; not for texts."""
+    mix: Names = ()
+    """Styles of texts in which the policy is asked one after the other, separated by commas; its replies, one for each name,
+    are one self-edit. Empty is one reply in style."""
+    best_of: int = Field(1, ge=1)
+    """Replies that are sampled for each one that is written; proxy chooses it, without an update."""
+    proxy: Literal["words", "likelihood"] = "words"
+    """By what the best of several replies is chosen: words (the most different words) or likelihood (the highest mean log
+    probability of its tokens)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.constrained and self.style in ALL_STYLES:
-            raise SettingError("constrained", True, f"False where style={self.style!r}: texts have no grammar")
+        for each in self.mix:
+            if each not in ALL_STYLES:
+                raise SettingError("mix", each, " or ".join(map(repr, ALL_STYLES)))
+        if self.mix and self.style is not None:
+            raise SettingError("style", self.style, "None where there is a mix of styles")
+        if self.constrained and (self.mix or self.style in ALL_STYLES):
+            name, value = ("mix", self.mix) if self.mix else ("style", self.style)
+            raise SettingError("constrained", True, f"False where {name}={value!r}: texts have no grammar")
         return self
 
 

@@ -154,7 +154,7 @@ class Grpo:
         self.tools = calls_tools(base.tokenizer, runtime.spec, settings.tool_calls)
         if not self.tools and runtime.settings.max_turns > 1:
             raise SettingError("max_turns", runtime.settings.max_turns, "1 where a completion is a whole self-edit")
-        self.chat = PolicyChat.of(runtime, policy.style)
+        self.chat = PolicyChat.of(runtime, policy.style, policy.mix)
 
     def run(self) -> dict[str, Any]:
         """Measure, train, measure.
@@ -190,7 +190,7 @@ class Grpo:
     def _evaluate(self, step: str, policy: FrozenLM) -> list[EvalSample]:
         """The same episodes before and after, and in ReST-EM with this seed, so that they can be compared task by task."""
         model = PolicyModel(policy, self.chat, tools=self.tools)
-        agent = LocalHFAgent(model, self.policy.temperature, self.policy.max_new_tokens)
+        agent = LocalHFAgent.sampling(model, self.policy)
         number = 0 if step == "before" else self.settings.steps * self.settings.iterations
         samples = sample_tasks(
             self.held_out,
@@ -221,8 +221,8 @@ class Grpo:
         """Tasks whose prompts leave no room for max_new_tokens: TRL cannot shorten an answer."""
         prompt, room = PolicyPrompt(self.base, self.chat, self.tools), self.base.max_tokens - self.policy.max_new_tokens
         openings = {task.task_id: Episode(self.runtime, task, 0).opening() for task in self.runtime.taskset}
-        chats = {task_id: self.chat.messages(*opening) for task_id, opening in openings.items()}
-        return [task_id for task_id, chat in chats.items() if len(prompt.encode(chat)) > room]
+        asked = {task_id: self.chat.parts(*opening) for task_id, opening in openings.items()}
+        return [task_id for task_id, chats in asked.items() if max(len(prompt.encode(chat)) for chat in chats) > room]
 
     def trainer(self) -> GRPOTrainer:
         """TRL's trainer of a copy of the policy, with a new adapter."""

@@ -187,5 +187,6 @@ class RestEm:
         recorded = [Recorded(begun[each.task_id, each.number], each.actions, each.reward) for each in chosen]
         for turns in replay(self.runtime, self.make_agent(policy), recorded):
             for turn in turns:
-                chat = self.chat.messages(turn.observation, turn.given)
-                yield Example((*chat, Message("assistant", turn.action)))
+                asked = self.chat.parts(turn.observation, turn.given)
+                for chat, answer in zip(asked, self.chat.divide(turn.action), strict=True):
+                    yield Example((*chat, Message("assistant", answer)))

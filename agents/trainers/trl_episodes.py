@@ -245,12 +245,17 @@ def prompt_dataset(runtime: Runtime, episodes: Sequence[Start], chat: PolicyChat
     Args:
         runtime: Of the environment.
         episodes: One for each row.
-        chat: How the policy is prompted; None is for tool calls.
+        chat: How the policy is prompted; None is for tool calls. Of a mix of styles each row has one, in turn, and its
+            completion is a self-edit by itself.
 
     Returns:
         Columns `prompt` (system and user message), `task_id` and `seed`.
     """
     asked = chat or PolicyChat(runtime.tools)
     openings = {start.task_id: Episode(runtime, runtime.taskset[start.task_id], 0).opening() for start in episodes}
-    prompts = {task_id: [asdict(message) for message in asked.messages(*opening)] for task_id, opening in openings.items()}
-    return Dataset.from_list([{"prompt": prompts[start.task_id], **start._asdict()} for start in episodes])
+    chats = {task_id: asked.parts(*opening) for task_id, opening in openings.items()}
+    chosen = [chats[start.task_id][number % len(chats[start.task_id])] for number, start in enumerate(episodes)]
+    prompts = [[asdict(message) for message in chat] for chat in chosen]
+    return Dataset.from_list(
+        [{"prompt": prompt, **start._asdict()} for prompt, start in zip(prompts, episodes, strict=True)]
+    )

@@ -61,11 +61,11 @@ def train_rest_em(
         base = untrained_policy(config)
         runtime, other = _loaded(config.runtime(), config.runtime(subset=held_out), settings.allow_overlap)
         opened.begin(runtime)
-        chat = PolicyChat.of(runtime, policy.style)
+        chat = PolicyChat.of(runtime, policy.style, policy.mix)
 
         def agent(model: FrozenLM) -> LocalHFAgent:
             prompted = PolicyModel(model, chat, constrained=policy.constrained, tools=False, as_learned=True)
-            return LocalHFAgent(prompted, policy.temperature, policy.max_new_tokens)
+            return LocalHFAgent.sampling(prompted, policy)
 
         sizes = {SAMPLED: len(runtime.taskset) * settings.samples, HELD_OUT: len(other.taskset) * settings.eval_samples}
         with opened.track() as tracker, TrainProgress(tracker, console, sizes, settings.rounds) as progress:

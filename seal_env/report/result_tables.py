@@ -76,7 +76,8 @@ def grpo_table(result: Mapping[str, Any]) -> Table:
 def reproduction_table(table: Mapping[str, Any]) -> Table:
     """One of the paper's tables. Intervals are over seeds and tasks; minutes are summed over seeds and include training."""
     names = metric_names(table["rows"].values())
-    shown = plain_table("", HELD_OUT, *_headings(names), GAIN, "by seed", "minutes")
+    stepped = any(row.get("steps") is not None for row in table["rows"].values())
+    shown = plain_table("", HELD_OUT, *_headings(names), GAIN, "by seed", *(["steps"] if stepped else []), "minutes")
     for row, found in table["rows"].items():
         shown.add_row(
             found["label"],
@@ -84,6 +85,7 @@ def reproduction_table(table: Mapping[str, Any]) -> Table:
             *_metrics(found, names),
             *_shares(found["above_untrained"]),
             ", ".join(f"{100 * value:.0f}" for value in found["by_seed"]),
+            *([DASH if found.get("steps") is None else f"{found['steps']:.0f}"] if stepped else []),
             f"{table['seconds'][row] / 60:.0f}" if row in table["seconds"] else DASH,
         )
     return shown

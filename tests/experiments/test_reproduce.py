@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from seal_env.agents.evaluation import by_task, read_samples
 from seal_env.agents.search.budget import SearchBudget
 from seal_env.agents.search.per_task import search_tasks
 from seal_env.agents.trainers.settings import GrpoSettings, RestEmSettings
@@ -33,6 +35,8 @@ SMALL = Preset(
     SearchBudget(trials=2, width=2, finalists=2, repeats=1, fresh=1),
     {"max_new_tokens": 72},
 )
+
+MIX = {"mix": ("rewrite", "self-qa")}
 
 
 def test_a_search_of_many_tasks_is_resumed(
@@ -111,6 +115,37 @@ def test_a_row_may_have_options_of_its_agent(tmp_path: Path) -> None:
     steps = [Journal(tmp_path / f"seed-0/{row}/samples.jsonl").read()[0]["samples"][0]["steps"] for row in rows]
     assert steps == [3, 12]
     assert table["rows"]["longer"]["accuracy"]["mean"] > table["rows"]["passage"]["accuracy"]["mean"]
+
+
+def test_rows_may_choose_among_self_edits_and_among_templates(tmp_path: Path) -> None:
+    short = {"max_new_tokens": 12}
+    rows = {
+        "best-of": Row("best", "local_hf", short, best_of=2),
+        "template": Row("template", "local_hf", short, templates={"none": {"max_new_tokens": 1}, "mix": short | MIX}),
+    }
+    preset = replace(
+        TABLES["knowledge"].presets["mixed"], train_set="synthetic-train:1", held_out="synthetic-eval:2", rows=rows
+    )
+    config = ExperimentConfig(preset.env, {"default_num_epochs": 1}, {}, tmp_path)
+    table = Reproduction(preset, 1, None, config, Console(quiet=True)).run()
+    folder = tmp_path / "seed-0"
+    sampled = read_samples(Journal(folder / "best-of/sampled/samples.jsonl"))
+    again = read_samples(Journal(folder / "best-of/fresh/samples.jsonl"))
+    best = {task: max(mine, key=lambda each: each.reward) for task, mine in by_task(sampled).items()}
+    assert [each.action for each in again] == [each.action for each in best.values()]
+    chosen = json.loads((folder / "template/templates.json").read_text())
+    assert chosen["rewards"].keys() == {"none", "mix"}
+    held_out = read_samples(Journal(folder / "template/held-out/samples.jsonl"))
+    assert len(held_out) == 2
+    assert ("\n---\n" in held_out[0].action) == (chosen["chosen"] == "mix")
+    assert table["rows"]["template"]["steps"] == np.mean([each.steps for each in held_out])
+
+
+def test_a_row_that_chooses_among_templates_does_not_choose_on_held_out_tasks(tmp_path: Path) -> None:
+    rows = {"template": Row("template", "local_hf", templates={"mix": MIX})}
+    preset = replace(TABLES["knowledge"].presets["mixed"], train_set="synthetic-eval:1", rows=rows)
+    with pytest.raises(SettingError, match="held_out"):
+        Reproduction(preset, 1, None, ExperimentConfig(preset.env, {}, {}, tmp_path), Console(quiet=True))
 
 
 def test_published_self_edits_are_a_row_where_the_tasks_have_some(tmp_path: Path, tiny_models: dict[str, str]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Self
 
 from seal_env.agents.base import Agent, Info, PolicyFailure
 from seal_env.agents.context import AgentContext
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.local.model import PolicyModel
+from seal_env.agents.lm.local.proxies import best
+from seal_env.agents.lm.local.sampling import Generation
 from seal_env.agents.lm.options import SAME, LocalPolicyOptions
 from seal_env.errors import PolicyError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
@@ -27,14 +30,30 @@ class LocalHFAgent(Agent):
         temperature: Of sampling; 0 is greedy.
         max_new_tokens: Most tokens of an answer.
         seed: Of the sequence.
+        best_of: Answers that are sampled for each one that is given.
+        proxy: By what it is chosen, see `seal_env.agents.lm.local.proxies`.
     """
 
     options = LocalPolicyOptions
     reads_history = True
 
-    def __init__(self, policy: PolicyModel, temperature: float = 1.0, max_new_tokens: int = 512, seed: int = 0) -> None:
+    def __init__(
+        self,
+        policy: PolicyModel,
+        temperature: float = 1.0,
+        max_new_tokens: int = 512,
+        seed: int = 0,
+        best_of: int = 1,
+        proxy: str = "words",
+    ) -> None:
         self.policy, self.temperature, self.max_new_tokens = policy, temperature, max_new_tokens
+        self.best_of, self.proxy = best_of, proxy
         self.seed(seed)
+
+    @classmethod
+    def sampling(cls, policy: PolicyModel, options: LocalPolicyOptions, seed: int = 0) -> Self:
+        """The agent that samples from a model as the options say."""
+        return cls(policy, options.temperature, options.max_new_tokens, seed, options.best_of, options.proxy)
 
     @classmethod
     def build(cls, options: LocalPolicyOptions, context: AgentContext) -> Self:
@@ -44,10 +63,10 @@ class LocalHFAgent(Agent):
             ModelError: For a model or an adapter that cannot be loaded.
             SettingError: For a style that the domain does not read, and for a package that is missing.
         """
-        chat = PolicyChat.of(context.runtime, options.style)
+        chat = PolicyChat.of(context.runtime, options.style, options.mix)
         base = load_policy(options, context.runtime.settings)
         policy = PolicyModel(base, chat, options.policy_adapter, options.constrained)
-        return cls(policy, options.temperature, options.max_new_tokens, context.seed)
+        return cls.sampling(policy, options, context.seed)
 
     def tokens_written(self, action: str) -> int:
         """See Agent; without special tokens, such as the one that ends an answer."""
@@ -69,16 +88,23 @@ class LocalHFAgent(Agent):
 
     def act_all(self, observations: Sequence[str], infos: Sequence[Info]) -> list[str | PolicyFailure]:
         """See Agent. A prompt that leaves no room for an answer is a PolicyFailure; PolicyError if all do."""
-        first = self._sampled
-        self._sampled += len(observations)
         chat = self.policy.prompt.chat
-        chats = [chat.messages(observation, info) for observation, info in zip(observations, infos, strict=True)]
-        reasons = [self.policy.too_long(chat) for chat in chats]
-        if chats and all(reasons):
+        asked = [chat.parts(observation, info) for observation, info in zip(observations, infos, strict=True)]
+        first = self._sampled
+        self._sampled += self.best_of * sum(map(len, asked))
+        reasons = [next(filter(None, map(self.policy.too_long, parts)), None) for parts in asked]
+        if asked and all(reasons):
             raise PolicyError(reasons[0])
-        fitting = [chat for chat, reason in zip(chats, reasons, strict=True) if reason is None]
-        samples = iter(self.policy.sample(fitting, self._seed, self.temperature, self.max_new_tokens, first))
-        return [next(samples).action if reason is None else PolicyFailure(reason) for reason in reasons]
+        fitting = [part for parts, reason in zip(asked, reasons, strict=True) if reason is None for part in parts]
+        repeated = [part for part in fitting for _ in range(self.best_of)]
+        samples = iter(self.policy.sample(repeated, self._seed, self.temperature, self.max_new_tokens, first))
+        return [
+            PolicyFailure(reason) if reason else chat.join([self._best(samples) for _ in parts])
+            for parts, reason in zip(asked, reasons, strict=True)
+        ]
+
+    def _best(self, samples: Iterator[Generation]) -> str:
+        return best(list(islice(samples, self.best_of)), self.proxy).action
 
 
 def load_policy(options: LocalPolicyOptions, environment: Settings) -> FrozenLM:

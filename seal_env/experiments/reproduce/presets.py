@@ -26,12 +26,17 @@ class Row:
         agent: The agent that is measured; None for rows that train or search, which are measured in their own ways.
         options: The agent's own.
         optional: Whether the row is left out, unless it is named, where the agent cannot be made for the held-out tasks.
+        best_of: Self-edits for each held-out task, of which the one with the highest reward is measured again with a fresh
+            seed: an upper bound, since that reward is what is measured.
+        templates: Options, by name, of which the agent has those with the highest mean reward on the training tasks.
     """
 
     label: str
     agent: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
+    best_of: int = 1
+    templates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 _LEARNED: Final = {
@@ -41,16 +46,15 @@ _LEARNED: Final = {
 }
 _GRIDS: Final = {"none": Row("no update", "none"), **_LEARNED, SEARCH: Row("search for each task (oracle)")}
 _TEXTS: Final = {"none": Row("no update", "none"), "passage": Row("passage alone", "passage_only"), **_LEARNED}
-_LONGER: Final = json.dumps(
-    [
-        {
-            "name": "training",
-            "arguments": {"strategy": "train_using_all_tokens", "learning_rate": 5e-4, "num_train_epochs": 12},
-        },
-        {"name": "finetune", "arguments": {}},
-    ]
-)
-"""No texts, and as many steps as with the texts that GRPO learns to write: what texts are worth beyond longer training."""
+
+
+def _longer(epochs: int) -> Row:
+    """The passage alone for as many steps as texts take: what texts are worth beyond longer training."""
+    training = {"strategy": "train_using_all_tokens", "learning_rate": 5e-4, "num_train_epochs": epochs}
+    calls = [{"name": "training", "arguments": training}, {"name": "finetune", "arguments": {}}]
+    return Row(f"passage alone, {epochs} epochs", "fixed", {"self_edit": json.dumps(calls)})
+
+
 _WRITTEN: Final = {
     "none": _TEXTS["none"],
     "passage": _TEXTS["passage"],
@@ -61,9 +65,36 @@ _WRITTEN: Final = {
 _SYNTHETIC: Final = {
     "none": _TEXTS["none"],
     "passage": _TEXTS["passage"],
-    "passage-longer": Row("passage alone, 12 epochs", "fixed", {"self_edit": _LONGER}),
+    "passage-longer": _longer(12),
     **_LEARNED,
     "oracle": Row("the generator's own texts (oracle)", "oracle_texts"),
+}
+_LONG: Final = "implications-very-long"
+_MIXED_POLICY: Final = {"mix": (_LONG, "self-qa"), "temperature": 0.5, "max_new_tokens": 256}
+_TEMPLATES: Final = {
+    name: {"temperature": 0.5, "max_new_tokens": 256, "mix": styles}
+    for name, styles in (
+        ("implications", ("implications",)),
+        ("implications-very-long", (_LONG,)),
+        ("self-qa", ("self-qa",)),
+        ("rewrite", ("rewrite",)),
+        ("statements-and-questions", (_LONG, "self-qa")),
+        ("statements-and-questions-twice", (_LONG, "self-qa") * 2),
+        ("statements-four-times", (_LONG,) * 4),
+        ("one-of-each", (_LONG, "self-qa", "rewrite", "relations")),
+    )
+}
+_MIXED: Final = {
+    "none": _TEXTS["none"],
+    "passage": _TEXTS["passage"],
+    "passage-longer": _longer(20),
+    UNTRAINED: _LEARNED[UNTRAINED],
+    "proxy": Row("best of 8 replies by different words", "local_hf", {**_MIXED_POLICY, "best_of": 8}),
+    "best-of": Row("best of 8 self-edits by reward (oracle)", "local_hf", _MIXED_POLICY, best_of=8),
+    "template": Row("best of 8 templates on the training passages", "local_hf", templates=_TEMPLATES),
+    GRPO: _LEARNED[GRPO],
+    REST_EM: _LEARNED[REST_EM],
+    "oracle": _SYNTHETIC["oracle"],
 }
 
 
@@ -161,6 +192,17 @@ _KNOWLEDGE: Final = {
         _TINY_GRPO.model_copy(update={"steps": 9}),
         policy={"max_new_tokens": 256},
         rows=_SYNTHETIC,
+    ),
+    "mixed": Preset(
+        "the same with self-edits of two styles, sampled at a lower temperature; hours on a CPU with 2 cores",
+        "synthetic-train:24",
+        "synthetic-eval:50",
+        "SEAL-Knowledge-v0",
+        {},
+        RestEmSettings(rounds=3, samples=8, keep="best", eval_samples=2, sft_learning_rate=1e-3),
+        _TINY_GRPO.model_copy(update={"steps": 12, "eval_samples": 2}),
+        policy=_MIXED_POLICY,
+        rows=_MIXED,
     ),
     "qwen-7b": Preset(
         "SEAL's own passages, model and settings, answers graded by a served model; for a GPU",

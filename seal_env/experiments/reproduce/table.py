@@ -29,6 +29,7 @@ from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
 from seal_env.experiments.open_run import open_run
+from seal_env.experiments.reproduce.chosen import best_of, best_template
 from seal_env.experiments.reproduce.presets import GRPO, REST_EM, SEARCH, UNTRAINED, Preset, Row
 from seal_env.experiments.run_folder import FINISHED
 from seal_env.experiments.settings import EvalSettings
@@ -53,18 +54,22 @@ class Measured(NamedTuple):
         accuracies: By task.
         metrics: Means of the domain's further measures by task, by name.
         failed: Number of infrastructure failures.
+        steps: Mean number of optimizer steps of an update; nan if it is not known.
     """
 
     accuracies: Accuracies
     metrics: Mapping[str, Mapping[str, float]]
     failed: int = 0
+    steps: float = math.nan
 
     @classmethod
     def of(cls, samples: Sequence[EvalSample]) -> Measured:
         """What the samples of an evaluation come to."""
         names = dict.fromkeys(name for sample in samples for name in sample.metrics)
         metrics = {name: metric_by_task(samples, name) for name in names}
-        return cls(accuracies(samples), metrics, sum(sample.failed for sample in samples))
+        steps = [sample.steps for sample in samples if not sample.failed]
+        failed = len(samples) - len(steps)
+        return cls(accuracies(samples), metrics, failed, float(np.mean(steps)) if steps else math.nan)
 
 
 class Reproduction:
@@ -104,7 +109,8 @@ class Reproduction:
         self.allow_overlap = allow_overlap
         self._work = Work(dict.fromkeys(map(self._part_of, self.rows), seeds))
         self._begun: set[tuple[int, str]] = set()
-        if not allow_overlap and {UNTRAINED, GRPO, REST_EM} & set(self.rows):
+        chooses = any(row.templates for name, row in wanted.items() if name in self.rows)
+        if not allow_overlap and (chooses or {UNTRAINED, GRPO, REST_EM} & set(self.rows)):
             used = Settings.resolve(**self.config.environment)
             train, held_out = (used.spec.load(name, used.options) for name in (preset.train_set, preset.held_out))
             refuse_overlap(used.spec, train, held_out)
@@ -160,7 +166,12 @@ class Reproduction:
     def _table(self, found: Mapping[str, Sequence[Measured]]) -> dict[str, Any]:
         compared = compare({row: [each.accuracies for each in measured] for row, measured in found.items()})
         rows = {
-            name: {"label": self.preset.rows[name].label, **row, "metrics": metric_means(found[name])}
+            name: {
+                "label": self.preset.rows[name].label,
+                **row,
+                "metrics": metric_means(found[name]),
+                "steps": _mean_steps(found[name]),
+            }
             for name, row in compared.items()
         }
         return {"preset": self.preset.record(), "seeds": self.seeds, "rows": rows, "seconds": self._seconds()}
@@ -174,11 +185,16 @@ class Reproduction:
         return replace(self.config, overrides=overrides, out=self.config.out / f"seed-{seed}" / row)
 
     def _agent(self, name: str, row: Row, seed: int) -> Measured:
-        """An agent that does not learn: one self-edit for each task."""
+        """An agent that does not learn: one self-edit for each task, after a choice where the row has one to make."""
         assert row.agent is not None
         config = replace(self._part(seed, name, subset=self.preset.held_out), options=row.options)
         with self._timed(seed, name):
-            settings = EvalSettings(samples=1, seed=seed, in_call=self.preset.in_call)
+            settings = EvalSettings(samples=row.best_of, seed=seed, in_call=self.preset.in_call)
+            if row.best_of > 1:
+                return Measured.of(best_of(row.agent, settings, config, self.console))
+            if row.templates:
+                chosen = best_template(row.agent, row.templates, self.preset.train_set, settings, config, self.console)
+                config = replace(config, options={**row.options, **chosen}, out=config.out / "held-out")
             evaluate(row.agent, settings, config, self.console)
         return Measured.of(read_samples(Journal(config.out / "samples.jsonl")))
 
@@ -268,6 +284,12 @@ class Reproduction:
 def accuracies(samples: Sequence[EvalSample]) -> Accuracies:
     """Mean accuracy by task."""
     return {task: float(np.mean([sample.accuracy for sample in mine])) for task, mine in by_task(samples).items()}
+
+
+def _mean_steps(seeds: Sequence[Measured]) -> float | None:
+    """Mean number of optimizer steps of an update; None if it is not known."""
+    known = [mine.steps for mine in seeds if not math.isnan(mine.steps)]
+    return float(np.mean(known)) if known else None
 
 
 def metric_means(seeds: Sequence[Measured]) -> dict[str, Any]:
