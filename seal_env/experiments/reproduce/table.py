@@ -84,7 +84,8 @@ class Reproduction:
         allow_overlap: Whether tasks to learn from may be among the held-out ones.
 
     Raises:
-        SettingError: For a row that the preset does not have, no seed, or task sets that share tasks.
+        SettingError: For a row that the preset does not have, no seed, task sets that share tasks, or GRPO of a policy whose
+            sampling is constrained.
     """
 
     def __init__(
@@ -106,6 +107,8 @@ class Reproduction:
         self.config = replace(config, overrides=overrides, options={**preset.policy, **config.options})
         wanted = {name: row for name, row in preset.rows.items() if rows is None or name in rows}
         self.rows = [name for name, row in wanted.items() if self._can_be_measured(row, named=rows is not None)]
+        if GRPO in self.rows and self.config.policy.constrained:
+            raise SettingError("constrained", True, f"False where {GRPO!r} is a row: TRL samples from the whole vocabulary")
         self.allow_overlap = allow_overlap
         self._work = Work(dict.fromkeys(map(self._part_of, self.rows), seeds))
         self._begun: set[tuple[int, str]] = set()

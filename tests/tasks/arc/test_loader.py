@@ -84,6 +84,11 @@ def test_ids_are_taken_in_the_order_given() -> None:
 
 
 @pytest.mark.usefixtures("arc_agi_2")
+def test_sets_and_ids_are_joined_by_commas() -> None:
+    joined = load_taskset("seal-train:2, 5582e5ca,mini-train:1")
+    assert joined.task_ids == (*SEAL_TRAIN_IDS[:2], "5582e5ca", "mini-train-0-0")
+
+
 def test_ids_only_in_arc_2_are_found() -> None:
     only = next(iter(set(load_taskset("arc2-eval").task_ids) - set(load_taskset("arc1-eval").task_ids)))
     assert load_taskset(only).task_ids == (only,)
