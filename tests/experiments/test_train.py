@@ -38,3 +38,13 @@ def test_rest_em_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> No
     assert curves(Path("run/tensorboard"))["sampled/accuracy"] == [1]
     assert main((*command[:-2], "--out", "run", "--keep", "best")) == 2
     assert "keep='rewarded', not 'best'" in capsys.readouterr().err
+
+
+def test_every_self_edit_of_a_constrained_policy_is_valid_before_and_after_it_learned() -> None:
+    sizes = ("--rounds", "1", "--samples", "3", "--eval-samples", "3", "--max-examples", "2", "--max-prompt-cells", "0")
+    tasks = ("--subset", "mini-train:1", "--held-out", "mini-eval:1", "--keep", "best", "--reward", "cell_accuracy")
+    assert main(("train", "rest-em", *tasks, *sizes, "--constrained", "--temperature", "2", "--out", "run")) == 0
+    result = json.loads(Path("run/result.json").read_text())
+    measured = (*result["held_out"], result["rounds"][0]["sampled"])
+    assert [each["valid"]["mean"] for each in measured] == [1, 1, 1]
+    assert result["rounds"][0]["kept"] == 1

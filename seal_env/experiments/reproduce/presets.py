@@ -175,7 +175,7 @@ _ARC: Final = {
         {"max_examples": 16, "max_prompt_cells": 200},
         _TINY_REST_EM.model_copy(update={"rounds": 4, "samples": 12, "keep": "gained"}),
         _TINY_GRPO,
-        _TINY_SEARCH,
+        _TINY_SEARCH.model_copy(update={"trials": 48}),
         {"max_new_tokens": 128, "constrained": True},
         _CONSTRAINED,
     ),
