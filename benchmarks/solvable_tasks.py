@@ -40,8 +40,15 @@ SELF_EDIT: Final = json.dumps(
 
 
 def small(tasks: Sequence[ArcTask], side: int, cells: int) -> list[ArcTask]:
-    """The tasks whose grids, test pairs included, have at most `side` rows and columns, and whose demonstrations at most
-    `cells` cells together; those with the fewest cells first.
+    """Choose the small tasks of a set.
+
+    Args:
+        tasks: The set.
+        side: Most rows or columns of a grid, test pairs included.
+        cells: Most cells of all demonstrations.
+
+    Returns:
+        Those with the fewest cells first.
     """
 
     def count(task: ArcTask) -> int:
