@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import gymnasium
 
+from seal_env.agents.demonstrations import demonstrations
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
@@ -89,11 +90,19 @@ def _has_passages(context: AgentContext) -> bool:
     return {"title", "text"} <= runtime.domain.as_data(runtime.domain.segments(first.context)[0]).keys()
 
 
+def _has_grids(context: AgentContext) -> bool:
+    runtime = context.runtime
+    first = runtime.taskset[runtime.taskset.task_ids[0]]
+    return bool(demonstrations({"task": {"data": runtime.domain.as_data(runtime.domain.segments(first.context)[0])}}))
+
+
 PASSAGES: Final = "passages"
+GRIDS: Final = "grids"
 PLAIN_TEXT: Final = "plain_text"
 NUMERIC_ACTIONS: Final = "numeric_actions"
 REQUIREMENTS: Final[Mapping[str, Requirement]] = {
     PASSAGES: Requirement("it needs tasks that are passages", _has_passages),
+    GRIDS: Requirement("it needs tasks that are pairs of grids", _has_grids),
     PLAIN_TEXT: Requirement("it writes plain text, which only some domains read", lambda context: context.reads_plain_text),
     NUMERIC_ACTIONS: Requirement("it needs tools whose arguments are numbers, switches and choices", _numeric),
 }

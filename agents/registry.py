@@ -20,8 +20,9 @@ from seal_env.agents.baselines.fixed import FINETUNE_ONLY, FixedAgent
 from seal_env.agents.baselines.oracle_texts import OracleTextsAgent
 from seal_env.agents.baselines.random_agent import RandomAgent
 from seal_env.agents.baselines.replay import ReplayAgent
-from seal_env.agents.context import NUMERIC_ACTIONS, PASSAGES, REQUIREMENTS, AgentContext
+from seal_env.agents.context import GRIDS, NUMERIC_ACTIONS, PASSAGES, REQUIREMENTS, AgentContext
 from seal_env.agents.lm.options import LocalPolicyOptions, ServedPolicyOptions
+from seal_env.agents.rl.options import Sb3Options
 from seal_env.errors import SettingError
 from seal_env.options import Options, unknown_setting
 from seal_env.printable import printable
@@ -88,6 +89,13 @@ _KNOWN: Final[dict[str, AgentSpec]] = {
             "A contextual bandit over the tools' arguments",
             imported("seal_env.agents.search.bandit:BanditAgent"),
             requires=frozenset({NUMERIC_ACTIONS}),
+        ),
+        AgentSpec(
+            "sb3",
+            "A policy that Stable-Baselines3 trained",
+            imported("seal_env.agents.rl.sb3_agent:Sb3Agent"),
+            Sb3Options,
+            frozenset({NUMERIC_ACTIONS, GRIDS}),
         ),
         AgentSpec(
             "passage_only",

@@ -7,8 +7,9 @@ One episode is one whole self-edit, so this is a contextual bandit: the return o
 discounted. The policy reads a summary of the demonstrations as numbers and is evaluated by its likeliest self-edit; random
 and the baselines are evaluated on the same held-out tasks with the same seeds of the update.
 
-Every seed is written to OUT/seed-N.json when it is finished, and a finished seed is not run again. One that was stopped
-begins anew, but the updates that it has done come out of OUT/results.sqlite: they cost nothing and it ends as it would have.
+Every seed is written to OUT/seed-N.json when it is finished, and a finished seed is not run again. Its policy is in
+OUT/seed-N.safetensors, for `seal-env eval --agent sb3 --policy-file`. A seed that was stopped begins anew, but the updates
+that it has done come out of OUT/results.sqlite: they cost nothing and it ends as it would have.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from scipy import stats
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
+from seal_env.agents.rl.policy_file import save_policy
 from seal_env.agents.rl.sb3 import Sb3VecEnv
 from seal_env.domains.arc import ARC
 from seal_env.envs.env import SealEnv
@@ -169,6 +171,7 @@ def measure_seed(arguments: Arguments, seed: int) -> dict[str, Any]:
     held_out.runtime.load()
     shape = GridShape.of([*load_taskset(arguments.tasks), *held_out.taskset])
     model, means = train(arguments, shape, seed)
+    save_policy(model, arguments.out / f"seed-{seed}.safetensors")
     trained = time.perf_counter()
     actions = {
         "ppo": policy_actions(model, arguments, shape, held_out),

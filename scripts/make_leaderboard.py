@@ -23,7 +23,7 @@ from seal_env.intervals import Interval
 DOCS: Final = Path(__file__).parents[1] / "docs"
 ENTRIES: Final = DOCS / "leaderboard"
 BUNDLED: Final = "the bundled models"
-NOT_EXPECTED: Final = ("openai_compatible", "replay")
+NOT_EXPECTED: Final = ("openai_compatible", "replay", "sb3")
 """Built-in agents that need a server or a file."""
 ORACLES: Final = ("oracle_texts",)
 TEXT: Final = (Path(__file__).parent / "leaderboard.md").read_text(encoding="utf-8")

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from seal_env.agents.base import Agent, Info, Trajectory
 from seal_env.agents.context import AgentContext
+from seal_env.agents.demonstrations import demonstrations
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import SettingError, needs_extra
 from seal_env.options import Options
 from seal_env.self_edits.numeric_actions import Coordinate, DiscreteActions
 from seal_env.tasks.arc.features import context_features, pair_features
-from seal_env.tasks.arc.grid import MAX_SIDE, Grid, GridPair
+from seal_env.tasks.arc.grid import MAX_SIDE, GridPair
 
 with needs_extra("bandit"):
     from vowpalwabbit import Workspace
@@ -49,17 +50,17 @@ PAIR_FEATURES = (
 """The features of a pair of grids that are used, on average over the demonstrations."""
 
 
-def features(demonstrations: tuple[GridPair, ...]) -> NDArray[np.float64]:
+def features(pairs: tuple[GridPair, ...]) -> NDArray[np.float64]:
     """The demonstrations of a task as numbers.
 
     Returns:
         Numbers from -1 to 1, named by FEATURES: 1, how outputs are related to inputs (see PAIR_FEATURES), what the
         demonstrations have in common, and the longest side of inputs and outputs as a share of 30.
     """
-    of_pairs = [pair_features(pair) for pair in demonstrations]
+    of_pairs = [pair_features(pair) for pair in pairs]
     means = [float(np.mean([each[name] for each in of_pairs])) for name in PAIR_FEATURES]
-    sides = [max(max(np.shape(pair[index])) for pair in demonstrations) / MAX_SIDE for index in (0, 1)]
-    return np.array([1.0, *means, *context_features(demonstrations).values(), *sides])
+    sides = [max(max(np.shape(pair[index])) for pair in pairs) / MAX_SIDE for index in (0, 1)]
+    return np.array([1.0, *means, *context_features(pairs).values(), *sides])
 
 
 _ANY = GridPair(((0,),), ((0,),))
@@ -146,20 +147,13 @@ class BanditAgent(Agent):
 
 def _context(info: Info) -> str:
     """The task in Vowpal Wabbit's text format. One whose data are no grids has no features but the constant."""
-    pairs = info["task"]["data"].get("demonstrations", ())
-    grids = [each[side] for each in pairs for side in ("input", "output")]
-    if not grids or not all(isinstance(row, Sequence) and not isinstance(row, str) for grid in grids for row in grid):
-        return "shared |c 0:1"
-    return _grid_context(tuple(GridPair(_grid(each["input"]), _grid(each["output"])) for each in pairs))
+    found = demonstrations(info)
+    return _grid_context(found) if found else "shared |c 0:1"
 
 
 @lru_cache(maxsize=1024)
-def _grid_context(demonstrations: tuple[GridPair, ...]) -> str:
-    return "shared |c " + " ".join(f"{index}:{value:.6g}" for index, value in enumerate(features(demonstrations)))
-
-
-def _grid(rows: Sequence[Sequence[int]]) -> Grid:
-    return tuple(map(tuple, rows))
+def _grid_context(pairs: tuple[GridPair, ...]) -> str:
+    return "shared |c " + " ".join(f"{index}:{value:.6g}" for index, value in enumerate(features(pairs)))
 
 
 def _lines(context: str, coordinate: Coordinate) -> list[str]:

@@ -152,7 +152,13 @@ def write_self_edit(tools: Sequence[Tool[Any]], values: Iterable[tuple[Coordinat
 
 
 class NumericActions(ABC):
-    """Turns arrays of one form into self-edits, and back. `coordinates` are what the numbers of an array stand for."""
+    """Turns arrays of one form into self-edits, and back.
+
+    Attributes:
+        spec, levels: What it was made of.
+        tools: Those of the spec.
+        coordinates: What the numbers of an array stand for.
+    """
 
     def __init__(self, spec: ActionSpec, levels: int = LEVELS) -> None:
         """Raises SettingError, see `coordinates`.
@@ -161,7 +167,7 @@ class NumericActions(ABC):
             spec: the tools, and ranges of their numbers.
             levels: see `coordinates`.
         """
-        self.tools = spec.tools
+        self.spec, self.levels, self.tools = spec, levels, spec.tools
         self.coordinates = coordinates(spec, levels)
 
     @property

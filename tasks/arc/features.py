@@ -7,7 +7,7 @@ recoloured, its colours and its symmetries. All of them are between -1 and 1; a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,12 +82,17 @@ def context_features(context: ArcContext) -> dict[str, float]:
     return named
 
 
-def features(context: ArcContext, shape: GridShape, one_hot: bool = False) -> dict[str, Features]:
-    """Every part of PARTS as a flat array of float32, of the lengths that `lengths` gives.
+def features(
+    context: ArcContext, shape: GridShape, one_hot: bool = False, parts: Sequence[str] = PARTS
+) -> dict[str, Features]:
+    """Parts as flat arrays of float32, of the lengths that `lengths` gives.
 
     What is not there (a further demonstration, a cell beyond a grid's edge) is 0. one_hot: a cell is ten numbers, one for
-    each colour, and not one number. Raises SettingError if the context does not fit the shape.
+    each colour, and not one number. parts: which of PARTS; `summary` alone has nothing to be padded, whatever the shape.
+    Raises SettingError if the context does not fit the shape.
     """
+    if set(parts) == {"summary"}:
+        shape = GridShape(_longest_side(context), len(context))
     shape.check(context)
     pairs = np.zeros((shape.demonstrations, len(PAIR_FEATURES)), np.float32)
     sizes = np.zeros((shape.demonstrations, 4), np.float32)
@@ -100,8 +105,8 @@ def features(context: ArcContext, shape: GridShape, one_hot: bool = False) -> di
     mask = np.arange(shape.demonstrations) < len(context)
     summary = np.concatenate([pairs[mask].mean(0), list(context_features(context).values())])
     numbers = cells[..., None] == np.arange(1, COLOURS + 1) if one_hot else cells / COLOURS
-    parts = {"summary": summary, "pairs": pairs, "sizes": sizes / shape.side, "demonstrations": mask, "grids": numbers}
-    return {name: part.astype(np.float32).ravel() for name, part in parts.items()}
+    made = {"summary": summary, "pairs": pairs, "sizes": sizes / shape.side, "demonstrations": mask, "grids": numbers}
+    return {name: made[name].astype(np.float32).ravel() for name in parts}
 
 
 def lengths(shape: GridShape, one_hot: bool = False) -> dict[str, int]:

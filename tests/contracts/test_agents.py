@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import gymnasium
@@ -64,10 +66,29 @@ def make(tmp_path: Path) -> Make:
 
     def make(name: str, domain: str, seed: int = 0, **options: Any) -> Agent:
         env = ENVS[domain]
-        needed = {"replay_file": published(env, tmp_path)} if name == "replay" else OPTIONS.get(name, {})
+        files: dict[str, tuple[str, Callable[[], Path]]] = {
+            "replay": ("replay_file", lambda: published(env, tmp_path)),
+            "sb3": ("policy_file", lambda: trained(env)),
+        }
+        needed = {files[name][0]: files[name][1]()} if name in files else OPTIONS.get(name, {})
         return make_agent(name, AgentContext.of(env, seed), **{**needed, **options})
 
     return make
+
+
+@cache
+def trained(env: SealEnv) -> Path:
+    """A file with a policy of Stable-Baselines3 for the environment, as it begins."""
+    from stable_baselines3 import PPO
+
+    from seal_env.agents.rl.policy_file import save_policy
+    from seal_env.agents.rl.sb3 import Sb3VecEnv
+    from seal_env.envs.wrappers import numeric_vector_env
+
+    made = numeric_vector_env(num_envs=1, parts=("summary",), subset="mini-train:1", autoreset_mode="SameStep")
+    path = Path(mkdtemp()) / "policy.safetensors"
+    save_policy(PPO("MultiInputPolicy", Sb3VecEnv(made), seed=0), path)
+    return path
 
 
 def published(env: SealEnv, folder: Path) -> Path:
@@ -156,6 +177,8 @@ def test_unknown_agents_and_options_are_named(make: Make) -> None:
         make("local_hf", "arc", temperature=-1)
     with pytest.raises(SettingError, match="replay_file=None"):
         make("replay", "knowledge", replay_file=None)
+    with pytest.raises(SettingError, match="policy_file=None"):
+        make_agent("sb3", AgentContext.of(ENVS["arc"]))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +186,7 @@ def test_unknown_agents_and_options_are_named(make: Make) -> None:
     [
         ("search", "knowledge", "numbers, switches"),
         ("bandit", "knowledge", "numbers, switches"),
+        ("sb3", "knowledge", "pairs of grids"),
         ("replay", "arc", "that are passages"),
         ("passage_only", "reasoning", "that are passages"),
         ("oracle_texts", "custom", "that are passages"),

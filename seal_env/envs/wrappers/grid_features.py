@@ -46,7 +46,7 @@ class GridFeatures(gymnasium.ObservationWrapper[Any, Any, str], RecordConstructo
         self._seal = seal_of(env)
         self.shape = shape or _largest(self._seal)
         self.parts, self.one_hot = tuple(parts), one_hot
-        self.observation_space = _feature_space(self.shape, self.parts, one_hot)
+        self.observation_space = feature_space(self.shape, self.parts, one_hot)
 
     def observation(self, observation: str) -> FeatureDict:
         """The features of the current episode's task, whatever the text says."""
@@ -67,7 +67,7 @@ class VectorGridFeatures(VectorWrapper):  # without type arguments: not generic 
         self._seals = seals_of(env)
         self.shape = shape or _largest(self._seals[0])
         self.parts, self.one_hot = tuple(parts), one_hot
-        self.single_observation_space = _feature_space(self.shape, self.parts, one_hot)
+        self.single_observation_space = feature_space(self.shape, self.parts, one_hot)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self._rows: list[FeatureDict] = []
 
@@ -98,8 +98,8 @@ def _largest(seal: SealEnv) -> GridShape:
     return GridShape.of(seal.taskset)
 
 
-def _feature_space(shape: GridShape, parts: Sequence[str], one_hot: bool) -> spaces.Dict:
-    """Raises SettingError for no parts, or unknown ones."""
+def feature_space(shape: GridShape, parts: Sequence[str], one_hot: bool) -> spaces.Dict:
+    """The space of these parts. Raises SettingError for none, or unknown ones."""
     known = lengths(shape, one_hot)
     if isinstance(parts, str) or not parts or not set(parts) <= set(PARTS):
         raise SettingError("parts", parts, f"some of {', '.join(PARTS)}")
@@ -108,5 +108,4 @@ def _feature_space(shape: GridShape, parts: Sequence[str], one_hot: bool) -> spa
 
 def _features_of(seal: SealEnv, shape: GridShape, parts: Sequence[str], one_hot: bool) -> FeatureDict:
     assert seal.episode is not None
-    made = features(seal.episode.task.context, shape, one_hot)
-    return {part: made[part] for part in parts}
+    return features(seal.episode.task.context, shape, one_hot, parts)

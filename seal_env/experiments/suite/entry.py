@@ -17,6 +17,8 @@ from seal_env.experiments.suite.definition import Part, Suite, load_suite
 from seal_env.intervals import bootstrap, pass_at_k
 
 FORMAT: Final = 1
+TRAINED: Final = ("policy_adapter", "policy_file")
+"""Options that name a trained policy."""
 ROUNDING: Final = 1e-9
 
 
@@ -158,8 +160,8 @@ def check_entry(data: Mapping[str, Any]) -> Entry:
         raise TaskError(
             f"digest {entry.digest[:12]} of suite {entry.suite!r} is not that of this version, {suite.digest[:12]}"
         )
-    if entry.options.get("policy_adapter") and not entry.trained_on:
-        raise TaskError("a policy with an adapter has to say what it was trained on (--trained-on)")
+    if any(entry.options.get(name) for name in TRAINED) and not entry.trained_on:
+        raise TaskError("a trained policy has to say what it was trained on (--trained-on)")
     unknown = [*(name for name in (*entry.parts, *entry.not_applicable) if name not in suite.parts)]
     if unknown or not entry.parts:
         raise TaskError(f"parts of suite {entry.suite!r} are {', '.join(suite.parts)}, not {', '.join(unknown) or 'none'}")

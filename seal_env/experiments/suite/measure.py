@@ -27,7 +27,7 @@ from seal_env.experiments.reproduce.continual import TIMINGS, reproduce_continua
 from seal_env.experiments.run_folder import FINISHED
 from seal_env.experiments.settings import ContinualSettings, EvalSettings, SuiteSettings
 from seal_env.experiments.suite.definition import MACHINE, OF_MODEL, Part, Suite, load_suite
-from seal_env.experiments.suite.entry import FORMAT, Cost, Entry, Evidence, Row, journal_digest, row_of
+from seal_env.experiments.suite.entry import FORMAT, TRAINED, Cost, Entry, Evidence, Row, journal_digest, row_of
 from seal_env.experiments.versions import package_versions
 from seal_env.inner_loop.wrapped import model_of
 from seal_env.journal import Journal, write_whole
@@ -222,9 +222,9 @@ class _Part:
 
     def _check_training(self, runtime: Runtime) -> None:
         """Raise SettingError for a policy that was trained on a task of this part, or does not say on which ones."""
-        trained_on, adapter = self.of.trained_on, self.config.options.get("policy_adapter")
-        if adapter and not trained_on:
-            raise SettingError("trained_on", None, "the task set that policy_adapter was trained on")
+        trained_on = self.of.trained_on
+        if not trained_on and (given := [name for name in TRAINED if self.config.options.get(name)]):
+            raise SettingError("trained_on", None, f"the task set that {given[0]} was trained on")
         if trained_on:
             used = runtime.settings
             refuse_overlap(used.spec, used.spec.load(trained_on, used.options), runtime.all_tasks)
