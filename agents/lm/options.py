@@ -68,6 +68,9 @@ class ServedPolicyOptions(PolicyOptions):
     base_url: AddressText | None = None
     """Address of the OpenAI-compatible server; None is OPENAI_BASE_URL, or else http://127.0.0.1:8000/v1. The key is taken
     from OPENAI_API_KEY."""
+    forms: Names | None = None
+    """Forms of request that may be used, the strictest first, separated by commas: tools, structured_outputs, json_schema,
+    text. A single one is used without trying it, as text for a model that was trained to answer in text. None is all."""
     concurrency: int = Field(16, ge=1)
     """Most requests at one time."""
     timeout: float = Field(120.0, gt=0)

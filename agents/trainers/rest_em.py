@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from seal_env.agents.base import Agent
-from seal_env.agents.evaluation import EvalSample, by_task, difference, sample_tasks, starts, summary
+from seal_env.agents.evaluation import EvalSample, difference, sample_tasks, starts, summary
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.replays import Recorded, replay
 from seal_env.agents.rollouts import Start
+from seal_env.agents.trainers.selection import choose, selection_in_words
 from seal_env.agents.trainers.settings import RestEmSettings
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, UpdateError
@@ -34,23 +35,12 @@ Report = Callable[[str, int, Sequence[EvalSample], bool], None]
 the round begins or is resumed, after each batch, and when it has ended."""
 
 
-def report_nothing(_curve: str, _step: int, _samples: Sequence[EvalSample], _ended: bool) -> None:
+Note = Callable[[str], None]
+"""Called with a line about each round."""
+
+
+def report_nothing(*_: Any) -> None:
     """Report nothing."""
-
-
-def choose(samples: Sequence[EvalSample], keep: str) -> list[EvalSample]:
-    """Choose the self-edits to learn from. keep: see `RestEmSettings.keep`."""
-    chosen: list[EvalSample] = []
-    for mine in by_task(samples).values():
-        solved = [sample for sample in mine if sample.solved]
-        if keep == "best":
-            best = max(mine, key=lambda sample: sample.reward)
-            chosen += [best] if best.reward > 0 else []
-        elif keep == "gained":
-            chosen += [sample for sample in solved if sample.accuracy_before < 1]
-        elif keep == "rewarded" or len(solved) < len(mine):
-            chosen += solved
-    return chosen
 
 
 def refuse_segments(runtime: Runtime) -> None:
@@ -71,6 +61,7 @@ class RestEm:
         folder: Where everything is written.
         chat: How that agent prompts the policy, which is how the policy is taught to answer.
         report: Called after each batch of self-edits; see `Report`.
+        note: Called once the self-edits to learn from are selected; see `Note`.
 
     Of an episode of several turns the policy learns each action as the answer to what it read before it.
 
@@ -88,11 +79,12 @@ class RestEm:
         folder: Path,
         chat: PolicyChat,
         report: Report = report_nothing,
+        note: Note = report_nothing,
     ) -> None:
         refuse_segments(runtime)
         self.chat = chat
         self.base, self.make_agent, self.settings, self.folder = base, make_agent, settings, folder
-        self.runtime, self.held_out, self.report = runtime, held_out, report
+        self.runtime, self.held_out, self.report, self.note = runtime, held_out, report, note
 
     def run(self) -> dict[str, Any]:
         """Run all rounds.
@@ -110,6 +102,7 @@ class RestEm:
         for number in range(1, self.settings.rounds + 1):
             samples = self._sample(number, policy)
             chosen = choose(samples, self.settings.keep)
+            self.note(selection_in_words(number, samples, chosen, self.settings.keep))
             write_whole(self._round(number) / "kept.json", json.dumps([asdict(sample) for sample in chosen], indent=1))
             if chosen:
                 adapters.append(self._learn(number, chosen, policy))

@@ -124,8 +124,9 @@ _VALUES: Final[Mapping[str, Callable[[click.Context], Values]]] = {
     "parts": _parts,
     "rows": _rows,
     "designs": _designs,
+    "forms": lambda _: dict.fromkeys(("tools", "structured_outputs", "json_schema", "text"), ""),
 }
-_LISTS: Final = frozenset(("against", "agents", "tools", "parts", "rows", "designs"))
+_LISTS: Final = frozenset(("against", "agents", "tools", "parts", "rows", "designs", "forms"))
 """Options whose names are separated by commas."""
 _FILES: Final = {"out": "dir", "save_adapters": "dir", "policy_adapter": "dir", "self_edit": "file", "cache_file": "file"}
 """What the shell itself completes, by option."""

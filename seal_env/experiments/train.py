@@ -69,7 +69,11 @@ def train_rest_em(
 
         sizes = {SAMPLED: len(runtime.taskset) * settings.samples, HELD_OUT: len(other.taskset) * settings.eval_samples}
         with opened.track() as tracker, TrainProgress(tracker, console, sizes, settings.rounds) as progress:
-            result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report).run()
+
+            def note(text: str) -> None:
+                console.print(text, soft_wrap=True, markup=False)
+
+            result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report, note).run()
         config.show(result, rest_em_table(result), console)
         opened.finish(sum(each["failed"] for each in result["held_out"]))
     return result

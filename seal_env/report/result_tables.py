@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from seal_env.report.formats import DASH, IntervalCell, metric_cell, metric_heading, metric_names, percent, plain_table
 
@@ -13,6 +14,8 @@ CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "fo
 """Measures of continual learning."""
 COSTS = {"training_tokens": "training tokens", "optimizer_steps": "optimizer steps"}
 """What a sequence takes."""
+UNCHANGED = "*"
+"""Marks a round in which the policy learned nothing."""
 GAIN = "above\nuntrained"
 HELD_OUT = "held-out\naccuracy"
 
@@ -46,7 +49,10 @@ def _metrics(report: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 
 
 def rest_em_table(result: Mapping[str, Any]) -> Table:
-    """A row for each round, `none` before the first: the policy on held-out tasks, and its gain, paired by task."""
+    """A row for each round, `none` before the first: the policy on held-out tasks, and its gain, paired by task.
+
+    A round that selected nothing is marked, and a line below the table says what that means.
+    """
     names = metric_names(result["held_out"])
     table = plain_table("after\nround", "sampled", "selected", HELD_OUT, *_headings(names), GAIN, "valid")
     table.columns[-2].min_width = len("[-100, -100]")
@@ -55,11 +61,14 @@ def rest_em_table(result: Mapping[str, Any]) -> Table:
         table.add_row(
             str(number) if number else "none",
             *_shares(learned["sampled"].get("accuracy") if learned else None),
-            str(learned["kept"]) if learned else DASH,
+            (str(learned["kept"]) if learned["kept"] else f"0{UNCHANGED}") if learned else DASH,
             *_shares(held_out.get("accuracy")),
             *_metrics(held_out, names),
             *_shares(gain if number else None, held_out.get("valid")),
         )
+    if any(learned["kept"] == 0 for learned in result["rounds"]):
+        table.caption = Text(f"{UNCHANGED} nothing to learn from: the policy stays as it is", "dim")
+        table.caption_justify = "left"
     return table
 
 

@@ -306,4 +306,4 @@ def test_address_that_is_none_is_refused(base_url: str) -> None:
 @pytest.mark.parametrize("forms", [(), ("tools", "telepathy")])
 def test_unknown_forms_are_refused(forms: tuple[str, ...]) -> None:
     with pytest.raises(SettingError, match="structured_outputs"):
-        OpenAICompatibleAgent(ServedPolicyOptions(), PolicyChat(ARC_TOOLS), (), forms=forms)
+        OpenAICompatibleAgent(ServedPolicyOptions(forms=forms), PolicyChat(ARC_TOOLS), ())

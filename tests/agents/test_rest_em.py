@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from seal_env.agents.evaluation import EvalSample
-from seal_env.agents.trainers.rest_em import choose
+from seal_env.agents.trainers.selection import choose, selection_in_words
 from seal_env.agents.trainers.settings import RestEmSettings
 from seal_env.errors import SettingError
 
@@ -68,6 +68,31 @@ def test_gained_keeps_what_solves_a_task_that_the_base_model_does_not() -> None:
     part = replace(sample("c", 1.0), accuracy_before=0.5)
     samples = [*known, sample("b", 1.0), sample("b", 0.0), part]
     assert choose(samples, "gained") == [samples[2], part]
+
+
+@pytest.mark.parametrize(
+    ("keep", "sample_of", "said"),
+    [
+        (
+            "rewarded",
+            sample("a", 0.5),
+            "none of them solved its task. The policy has nothing to learn from and stays as it is",
+        ),
+        ("contrast", sample("a", 1.0), "no task was solved by some of its self-edits and not by others. The policy"),
+        ("gained", replace(sample("a", 1.0), accuracy_before=1.0), "none of them solved a task that the base model does not"),
+        ("best", sample("a", 0.0), "none of them had a reward above 0. The policy"),
+        ("best", replace(sample("a", 0.0), outcome="not_json"), "none of them could be trained (not_json). The policy"),
+    ],
+)
+def test_a_round_that_selects_nothing_says_why_and_what_to_try(keep: str, sample_of: EvalSample, said: str) -> None:
+    text = selection_in_words(2, [sample_of], choose([sample_of], keep), keep)
+    assert text.startswith(f"round 2   selected none of 1 self-edits: {said}")
+    assert "Try " in text
+
+
+def test_a_round_says_how_many_self_edits_it_selected() -> None:
+    samples = [sample("a", 1.0), sample("a", 0.0)]
+    assert selection_in_words(1, samples, choose(samples, "rewarded"), "rewarded") == "round 1   selected 1 of 2 self-edits"
 
 
 def test_what_the_machine_failed_is_never_learned_from() -> None:

@@ -33,6 +33,7 @@ LINES = [
     ("reproduce continual --designs none,retr", ["none,retrieval"]),
     ("eval --suite v1 --parts arc,kn", ["arc,knowledge"]),
     ("eval --agent local_hf --policy-m", ["--policy-model"]),
+    ("eval --agent openai_compatible --forms te", ["text"]),
     ("eval --reward g", ["gain"]),
     ("eval --model seal-tiny-", ["seal-tiny-text"]),
     ("show ru", ["runs/new", "runs/old"]),

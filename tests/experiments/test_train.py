@@ -33,7 +33,9 @@ def test_rest_em_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> No
     result = json.loads(Path("run/result.json").read_text())
     assert [part["samples"] for part in result["held_out"]] == [1, 1]
     assert result["rounds"][0]["sampled"]["samples"] == 4
-    assert "untrained" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "untrained" in said.out
+    assert f"round 1   selected {result['rounds'][0]['kept'] or 'none'} of 4 self-edits" in said.err
     assert curves(Path("run/tensorboard"))["held_out/accuracy"] == [0, 1]
     assert curves(Path("run/tensorboard"))["sampled/accuracy"] == [1]
     assert main((*command[:-2], "--out", "run", "--keep", "best")) == 2

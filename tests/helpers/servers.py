@@ -15,7 +15,6 @@ from werkzeug import Request, Response
 
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.options import ServedPolicyOptions
-from seal_env.agents.lm.served.forms import FORMS
 from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.text_styles import SYSTEM
 from seal_env.envs.spaces import SelfEditSpace
@@ -129,13 +128,11 @@ class PolicyServer(OpenAIServer):
         return chat(content=json.dumps({"tool_calls": calls} if form == "json_schema" else calls))
 
 
-def agent_of(
-    server: PolicyServer, seed: int = 0, forms: tuple[str, ...] = tuple(FORMS), **policy: Any
-) -> OpenAICompatibleAgent:
+def agent_of(server: PolicyServer, seed: int = 0, **policy: Any) -> OpenAICompatibleAgent:
     """An agent that asks `server`, patiently and once."""
     usual = {"policy_model": "policy", "base_url": server.base_url, "timeout": 600.0, "retries": 0}
     options, sample = ServedPolicyOptions.checked(**{**usual, **policy}), chat_messages("A sample task.")
-    return OpenAICompatibleAgent(options, PolicyChat(ARC_TOOLS), sample, seed, forms)
+    return OpenAICompatibleAgent(options, PolicyChat(ARC_TOOLS), sample, seed)
 
 
 def form_of(body: Body) -> str:

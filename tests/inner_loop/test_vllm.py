@@ -15,7 +15,6 @@ import pytest
 from seal_env.agents.base import PolicyFailure
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.options import SAME, ServedPolicyOptions
-from seal_env.agents.lm.served.forms import FORMS
 from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.served.probe import sample_prompt
 from seal_env.domains.arc import ARC
@@ -55,15 +54,13 @@ def observations(runtime: Runtime) -> list[str]:
     return [Episode(runtime, task, seed=0).opening()[0] for task in runtime.taskset]
 
 
-def agent_of(
-    server: VllmServer, seed: int = 0, forms: tuple[str, ...] = tuple(FORMS), **policy: Any
-) -> OpenAICompatibleAgent:
+def agent_of(server: VllmServer, seed: int = 0, **policy: Any) -> OpenAICompatibleAgent:
     usual = {"policy_model": SAME, "base_url": server.base_url, "timeout": 300.0, "max_new_tokens": 256}
     options, sample = (
         ServedPolicyOptions.checked(**{**usual, **policy}),
         chat_messages(sample_prompt(Runtime(Settings.resolve(subset="mini-train:1")))[0]),
     )
-    return OpenAICompatibleAgent(options, PolicyChat(ARC_TOOLS), sample, seed, forms)
+    return OpenAICompatibleAgent(options, PolicyChat(ARC_TOOLS), sample, seed)
 
 
 def ask(agent: OpenAICompatibleAgent, observations: Sequence[str]) -> list[str | PolicyFailure]:

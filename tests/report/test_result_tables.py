@@ -62,6 +62,13 @@ def test_a_row_without_a_measure_has_a_dash() -> None:
     assert other.count(" - ") == one.count(" - ") + len(METRICS)
 
 
+@pytest.mark.parametrize(("kept", "last"), [(0, "* nothing to learn from: the policy stays as it is"), (3, "")])
+def test_a_round_that_selected_nothing_is_marked(kept: int, last: str) -> None:
+    trained = {"held_out": [report()] * 2, "gain": [MEAN] * 2, "rounds": [{"sampled": report(), "kept": kept}]}
+    lines = printed(rest_em_table(trained), width=80).splitlines()
+    assert (f" {kept or '0*'} " in "\n".join(lines), lines[-1].strip() == last) == (True, not kept)
+
+
 def test_the_table_of_an_evaluation_fits_80_columns() -> None:
     cost = {"steps": 375.0, "tokens": 400_000.0, "seconds": 1234.5}
     shown = {"agent": "openai_compatible", "solved": MEAN, "pass_at": {"1": MEAN, "5": MEAN}, "cost": cost}

@@ -40,27 +40,23 @@ class OpenAICompatibleAgent(Agent):
         chat: How the policy is prompted.
         sample: The chat of the sample task.
         seed: Of the sequence of self-edits.
-        forms: Those that may be used, the strictest first; a single one is used without trying, for a model trained on it.
 
     Raises:
-        SettingError: For an address that is none, or an unknown form. No request is made yet.
+        SettingError: For an address that is none, an unknown form, or forms without `text` where texts are wanted. No
+            request is made yet.
     """
 
     options = ServedPolicyOptions
     reads_history = True
 
-    def __init__(
-        self,
-        policy: ServedPolicyOptions,
-        chat: PolicyChat,
-        sample: Chat,
-        seed: int = 0,
-        forms: Sequence[str] = tuple(FORMS),
-    ) -> None:
+    def __init__(self, policy: ServedPolicyOptions, chat: PolicyChat, sample: Chat, seed: int = 0) -> None:
+        forms = tuple(FORMS) if policy.forms is None else policy.forms
         if not forms or not set(forms) <= FORMS.keys():
             raise SettingError("forms", forms, f"one or more of {', '.join(FORMS)}")
+        if chat.wants_texts and PLAIN not in forms:
+            raise SettingError("forms", forms, f"{PLAIN!r} where style={chat.style!r}; with style='tools' all of them")
         self._policy, self._chat, self._sample = policy, chat, sample
-        self._forms = (PLAIN,) if chat.wants_texts else tuple(forms)
+        self._forms = (PLAIN,) if chat.wants_texts else forms
         self._server = ChatServer(policy.base_url, policy.timeout, policy.retries, policy.concurrency)
         self.contact: Contact | None = None
         self.seed(seed)
