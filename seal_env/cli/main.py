@@ -38,8 +38,12 @@ FILE_WIDTH: Final = 160
 COMPLETE: Final = "_SEAL_ENV_COMPLETE"
 """The variable by which a shell asks for completions."""
 
+EPILOG: Final = """\b
+tab completion in bash (zsh and fish, and how to keep it: docs/commands.md):
+  source <(_SEAL_ENV_COMPLETE=bash_source seal-env)"""
 
-@click.group(context_settings={"max_content_width": HELP_WIDTH}, no_args_is_help=True)
+
+@click.group(context_settings={"max_content_width": HELP_WIDTH}, no_args_is_help=True, epilog=EPILOG)
 @click.version_option(seal_env.__version__, prog_name="seal-env", message="%(prog)s %(version)s")
 def commands() -> None:
     """Self-adapting language models (SEAL) as a Gymnasium environment."""
