@@ -70,7 +70,7 @@ class ServedPolicyOptions(PolicyOptions):
     from OPENAI_API_KEY."""
     forms: Names | None = None
     """Forms of request that may be used, the strictest first, separated by commas: tools, structured_outputs, json_schema,
-    text. A single one is used without trying it, as text for a model that was trained to answer in text. None is all."""
+    text. A single one is used without trying it, as text for a model that was trained to answer in text; None is all."""
     concurrency: int = Field(16, ge=1)
     """Most requests at one time."""
     timeout: float = Field(120.0, gt=0)

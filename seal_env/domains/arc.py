@@ -35,7 +35,7 @@ class ArcOptions(DomainOptions):
     """How grids are written: plain or lettered (each row begins with its letter); the default is the model's own."""
     max_prompt_cells: int | None = Field(None, ge=0)
     """Most cells of grids that the agent's prompt shows: a demonstration that would go beyond is described by its sizes
-    alone. None shows all. For policies whose context, or training, ends at short prompts."""
+    alone; None is no limit. For policies whose context, or training, ends at short prompts."""
     bad_tasks: BadTasks = "error"
     """Malformed tasks of a folder or a file: error (a message names them) or skip (they are left out, and a warning lists
     them)."""
