@@ -6,14 +6,17 @@ import asyncio
 import json
 from typing import Any
 
+import gymnasium
 import pytest
 from jsonschema import Draft202012Validator
 
+from seal_env.agents.context import AgentContext
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.local.sampling import Generation
 from seal_env.agents.lm.options import SAME, ServedPolicyOptions
 from seal_env.agents.lm.served.forms import FORMS
 from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
+from seal_env.agents.registry import make_agent
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.errors import PolicyError, SettingError
 from seal_env.self_edits.parse_calls import parse
@@ -307,3 +310,13 @@ def test_address_that_is_none_is_refused(base_url: str) -> None:
 def test_unknown_forms_are_refused(forms: tuple[str, ...]) -> None:
     with pytest.raises(SettingError, match="structured_outputs"):
         OpenAICompatibleAgent(ServedPolicyOptions(forms=forms), PolicyChat(ARC_TOOLS), ())
+
+
+def test_an_agent_by_its_name_takes_the_forms_that_its_model_can_write(server: PolicyServer) -> None:
+    context = AgentContext.of(gymnasium.make("SEAL-Knowledge-v0", subset="synthetic-eval:1"))
+    given = {"base_url": server.base_url, "retries": 0, "forms": "text"}
+    agent = make_agent("openai_compatible", context, style="tools", **given)
+    agent.act("the passage", {})
+    assert {form_of(body) for body in server.seen} == {"text"}
+    with pytest.raises(SettingError, match=r"forms=\('tools',\) is not legal; expected 'text' where style='rewrite'"):
+        make_agent("openai_compatible", context, style="rewrite", **{**given, "forms": "tools"})

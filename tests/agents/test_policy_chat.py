@@ -279,14 +279,6 @@ def test_a_server_is_asked_for_texts_in_plain_chat_and_no_forms_are_probed(
     assert sample in about_sample["messages"][-1]["content"]
 
 
-def test_an_agent_by_its_name_takes_the_forms_that_its_model_can_write(policy_server: PolicyServer, env: SealEnv) -> None:
-    agent = served(policy_server, env, style="tools", forms="text")
-    agent.act(*env.reset(seed=0))
-    assert {form_of(body) for body in policy_server.seen} == {"text"}
-    with pytest.raises(SettingError, match=r"forms=\('tools',\) is not legal; expected 'text' where style='rewrite'"):
-        served(policy_server, env, style="rewrite", forms="tools")
-
-
 def test_a_server_is_asked_for_the_tools_of_knowledge_in_the_strictest_form(
     policy_server: PolicyServer, env: SealEnv, shown: tuple[str, dict[str, Any]]
 ) -> None:

@@ -125,7 +125,7 @@ def test_probing_finds_a_form_for_whole_self_edits(server: VllmServer, observati
 
 
 def test_equal_seeds_give_equal_actions(server: VllmServer, observations: list[str]) -> None:
-    first, second, other = (ask(agent_of(server, seed, ("text",)), observations) for seed in (3, 3, 4))
+    first, second, other = (ask(agent_of(server, seed, forms=("text",)), observations) for seed in (3, 3, 4))
     assert first == second != other
 
 
