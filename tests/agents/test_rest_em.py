@@ -79,7 +79,7 @@ def test_gained_keeps_what_solves_a_task_that_the_base_model_does_not() -> None:
             "none of them solved its task. The policy has nothing to learn from and stays as it is",
         ),
         ("contrast", sample("a", 1.0), "no task was solved by some of its self-edits and not by others. The policy"),
-        ("gained", replace(sample("a", 1.0), accuracy_before=1.0), "none of them solved a task that the base model does not"),
+        ("gained", replace(sample("a", 1.0), accuracy_before=1.0), "none of them solved a task that the base model does"),
         ("best", sample("a", 0.0), "none of them had a reward above 0. The policy"),
         ("best", replace(sample("a", 0.0), outcome="not_json"), "none of them could be trained (not_json). The policy"),
     ],

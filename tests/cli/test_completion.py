@@ -16,7 +16,7 @@ LINES = [
     ("ev", ["eval"]),
     ("train ", ["grpo", "rest-em"]),
     ("eval --ag", ["--agent"]),
-    ("eval --agent s", ["search"]),
+    ("eval --agent se", ["search"]),
     ("eval --agent nobody", []),
     ("nothing", []),
     ("run --env SEAL-Co", ["SEAL-Continual-v0"]),
