@@ -16,7 +16,6 @@ from seal_env.agents.lm.chat import PolicyChat, as_action
 from seal_env.agents.lm.local.local_hf import LocalHFAgent
 from seal_env.agents.lm.local.model import PolicyModel
 from seal_env.agents.lm.local.prompt import PolicyPrompt
-from seal_env.agents.lm.local.proxies import PROXIES
 from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.lm.served.openai_compatible import OpenAICompatibleAgent
 from seal_env.agents.lm.served.probe import sample_prompt
@@ -32,7 +31,6 @@ from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.registration import environments
 from seal_env.self_edits.parse_calls import parse
-from seal_env.self_edits.parse_text import read_texts
 from seal_env.self_edits.prompt import chat_messages
 from seal_env.settings import Settings
 from seal_env.tools.registry import openai_tools
@@ -152,65 +150,6 @@ def test_texts_cannot_be_constrained(llama: FrozenLM) -> None:
         PolicyModel(llama, chat_of(None), constrained=True)
     with pytest.raises(SettingError, match="constrained=True"):  # nor can the lists of texts that its tools take
         PolicyModel(llama, chat_of("tools"), constrained=True)
-
-
-# Several replies in one self-edit
-
-
-def test_a_mix_asks_in_each_style_and_its_replies_are_one_self_edit(shown: tuple[str, dict[str, Any]]) -> None:
-    chat = PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa"))
-    asked = [style_messages(style, shown[1]["task"]["text"]) for style in chat.mix]
-    assert list(chat.parts(*shown)) == asked
-    replies = ("It is old.\n\nIt is red.", "Question: What is it?\nAnswer: old")
-    action = chat.join(replies)
-    assert chat.divide(action) == replies
-    assert chat.divide(chat.join(("a\n---\nb", ""))) == ("a\nb", "")
-    calls = read_texts(action)
-    assert isinstance(calls, tuple)
-    assert [len(call.arguments.get("texts", call.arguments.get("pairs", ()))) for call in calls] == [2, 1, 0]
-    with pytest.raises(ValueError, match="1 replies, not 2"):
-        chat.divide("One.")
-
-
-def test_without_a_mix_a_reply_stays_as_it_is(shown: tuple[str, dict[str, Any]]) -> None:
-    chat = chat_of("rewrite")
-    assert chat.parts(*shown) == (chat.messages(*shown),)
-    assert chat.divide(chat.join(["a\n---\nb"])) == ("a\n---\nb",)
-
-
-def test_a_mix_is_of_styles_of_texts(runtime: Runtime) -> None:
-    assert LocalPolicyOptions.checked(mix="rewrite,self-qa").mix == ("rewrite", "self-qa")
-    for given, said in (
-        ({"mix": ("tools",)}, r"mix='tools'.*'self-qa'"),
-        ({"mix": ("rewrite",), "style": "rewrite"}, r"style='rewrite'.*None where there is a mix"),
-        ({"mix": ("rewrite",), "constrained": True}, r"constrained=True.*mix=\('rewrite',\)"),
-    ):
-        with pytest.raises(SettingError, match=said):
-            LocalPolicyOptions.checked(**given)
-    with pytest.raises(SettingError, match=r"mix=\('rewrite',\).*domain='arc'"):
-        PolicyChat.of(Runtime(Settings.resolve(subset="mini-train:1")), None, ("rewrite",))
-
-
-def test_a_policy_writes_the_replies_of_a_mix_in_one_call(llama: FrozenLM, shown: tuple[str, dict[str, Any]]) -> None:
-    chat = PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa"))
-    policy = PolicyModel(llama, chat)
-    agent = LocalHFAgent(policy, max_new_tokens=10, seed=3)
-    said = [each.action for each in policy.sample([*chat.parts(*shown)] * 2, seed=3, max_new_tokens=10)]
-    assert agent.act_all([shown[0]] * 2, [shown[1]] * 2) == [chat.join(said[:2]), chat.join(said[2:])]
-
-
-@pytest.mark.parametrize("proxy", PROXIES)
-def test_the_best_of_several_replies_is_the_one_with_the_highest_proxy(
-    proxy: str, llama: FrozenLM, shown: tuple[str, dict[str, Any]]
-) -> None:
-    chat = PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa"))
-    policy = PolicyModel(llama, chat)
-    options = LocalPolicyOptions.checked(max_new_tokens=10, best_of=3, proxy=proxy)
-    asked = [part for part in chat.parts(*shown) for _ in range(3)]
-    said = policy.sample([*asked, *asked], seed=3, max_new_tokens=10)
-    best = [max(said[at : at + 3], key=PROXIES[proxy]).action for at in range(0, 12, 3)]
-    agent = LocalHFAgent.sampling(policy, options, seed=3)
-    assert [agent.act(*shown), agent.act(*shown)] == [chat.join(best[:2]), chat.join(best[2:])]
 
 
 # A model on this machine
@@ -361,14 +300,6 @@ class TestThroughTrl:
         context = runtime.taskset[task_id].context
         expected = style_messages("relations", f"{context.title}\n{context.text}")
         assert [each["content"] for each in row["prompt"]] == [each.content for each in expected]
-
-    def test_a_mix_is_asked_for_in_turn(self, runtime: Runtime) -> None:
-        from seal_env.agents.trainers.trl_episodes import prompt_dataset
-
-        chat = PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa"))
-        rows: Any = prompt_dataset(runtime, [Start(runtime.taskset.task_ids[0], seed) for seed in range(3)], chat)
-        asked = [STYLES["rewrite"].instruction in row["prompt"][-1]["content"] for row in rows]
-        assert asked == [True, False, True]
 
     async def test_completions_are_texts_and_one_call_of_the_inner_loop_settles_them(self, runtime: Runtime) -> None:
         from seal_env.agents.trainers.trl_episodes import self_edit_reward
