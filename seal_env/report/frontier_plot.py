@@ -11,12 +11,13 @@ from seal_env.errors import needs_extra
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MARKERS = "osD^vPX<>"
 SHARES = "rehearse:"
 """Designs of this kind are joined by a line, in the order of their shares."""
 
 
 def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """A point for each row, with 95 % intervals.
+    """A point for each row, with 95 % intervals, under the name of its design; with several agents, under the row's.
 
     Args:
         rows: Summaries by name, see `seal_env.experiments.reproduce.continual.summarise`, with `design`; those without a
@@ -28,27 +29,35 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     with needs_extra("plots"):
         from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(8.0, 4.8), layout="constrained")
     axes = figure.add_subplot()
     shares: dict[str, list[tuple[float, float, float]]] = {}
-    for name, row in rows.items():
-        if not row["sequences"]:
-            continue
+    known = {name: row for name, row in rows.items() if row["sequences"]}
+    agents = {name: _agent(name, row["design"]) for name, row in known.items()}
+    for number, (name, row) in enumerate(known.items()):
         new, end = row["new"], row["end"]
         x, y = 100 * new["mean"], 100 * end["mean"]
         spans = [[[100 * (each["mean"] - each["low"])], [100 * (each["high"] - each["mean"])]] for each in (new, end)]
-        axes.errorbar(x, y, xerr=spans[0], yerr=spans[1], fmt="o", capsize=2, markersize=5)
-        axes.annotate(name, (x, y), textcoords="offset points", xytext=(6, 4), fontsize="small")
+        label = row["design"] if len(set(agents.values())) == 1 else name
+        marker = MARKERS[number % len(MARKERS)]
+        axes.errorbar(x, y, *reversed(spans), fmt=marker, capsize=2, markersize=6, label=label)
         if (share := _share(row["design"])) is not None:
-            shares.setdefault(name.partition("-rehearse")[0], []).append((share, x, y))
+            shares.setdefault(agents[name], []).append((share, x, y))
     for points in shares.values():
         _, xs, ys = zip(*sorted(points), strict=True)
         axes.plot(xs, ys, color="0.6", zorder=0)
+    if known:
+        figure.legend(loc="outside right upper", fontsize="small")
     axes.set_xlabel("new task, just after it was learned (%)")
     axes.set_ylabel("all tasks at the end (%)")
     axes.set_title("Retention frontier", fontsize="medium")
     axes.grid(alpha=0.3)
     return figure
+
+
+def _agent(name: str, design: str) -> str:
+    """The agent of a row, whose name is that of the agent and the design."""
+    return name.removesuffix(f"-{design.replace(':', '-')}")
 
 
 def _share(design: str) -> float | None:
