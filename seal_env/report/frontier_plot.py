@@ -40,7 +40,7 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
         spans = [[[100 * (each["mean"] - each["low"])], [100 * (each["high"] - each["mean"])]] for each in (new, end)]
         label = row["design"] if len(set(agents.values())) == 1 else name
         marker = MARKERS[number % len(MARKERS)]
-        axes.errorbar(x, y, *reversed(spans), fmt=marker, capsize=2, markersize=6, label=label)
+        axes.errorbar(x, y, xerr=spans[0], yerr=spans[1], fmt=marker, capsize=2, markersize=6, label=label)
         if (share := _share(row["design"])) is not None:
             shares.setdefault(agents[name], []).append((share, x, y))
     for points in shares.values():
