@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import torch
@@ -100,6 +101,7 @@ def save_policy(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
         activation=policy.activation_fn.__name__,
     )
     weights = {name: each.detach().cpu().contiguous().clone() for name, each in policy.state_dict().items()}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path, {KEY: spec.model_dump_json()})
 
 
