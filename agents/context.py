@@ -84,16 +84,19 @@ def _numeric(context: AgentContext) -> bool:
     return True
 
 
-def _has_passages(context: AgentContext) -> bool:
+def _first_data(context: AgentContext) -> Mapping[str, Any]:
+    """What an agent is shown of the first task, as data."""
     runtime = context.runtime
     first = runtime.taskset[runtime.taskset.task_ids[0]]
-    return {"title", "text"} <= runtime.domain.as_data(runtime.domain.segments(first.context)[0]).keys()
+    return runtime.domain.as_data(runtime.domain.segments(first.context)[0])
+
+
+def _has_passages(context: AgentContext) -> bool:
+    return {"title", "text"} <= _first_data(context).keys()
 
 
 def _has_grids(context: AgentContext) -> bool:
-    runtime = context.runtime
-    first = runtime.taskset[runtime.taskset.task_ids[0]]
-    return bool(demonstrations({"task": {"data": runtime.domain.as_data(runtime.domain.segments(first.context)[0])}}))
+    return bool(demonstrations({"task": {"data": _first_data(context)}}))
 
 
 PASSAGES: Final = "passages"

@@ -7,7 +7,6 @@ SEAL chose its tasks likewise, by what its model can learn (arXiv 2506.10943).
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from rich.table import Table
 from benchmarks.common import make_parser, new_document, show, write
 from seal_env.agents.baselines.fixed import FixedAgent
 from seal_env.agents.rollouts import Start, run_episodes
+from seal_env.domains.arc import self_edit
 from seal_env.episodes.runtime import Runtime
 from seal_env.episodes.settle import BaseAnswerCache
 from seal_env.settings import Settings
@@ -24,19 +24,7 @@ from seal_env.tasks.arc.task import ArcTask
 
 IN_CALL: Final = 9
 """Tasks whose updates train together."""
-SELF_EDIT: Final = json.dumps(
-    [
-        {
-            "name": "augment",
-            "arguments": {f"use_{kind}_augmentations": kind == "basic" for kind in ("basic", "size", "chain", "repeat")},
-        },
-        {
-            "name": "training",
-            "arguments": {"strategy": "train_using_output_tokens", "learning_rate": 1e-3, "num_train_epochs": 3},
-        },
-        {"name": "finetune", "arguments": {}},
-    ]
-)
+SELF_EDIT: Final = self_edit(basic=True, learning_rate=1e-3, epochs=3)
 
 
 def small(tasks: Sequence[ArcTask], side: int, cells: int) -> list[ArcTask]:
@@ -63,14 +51,14 @@ def small(tasks: Sequence[ArcTask], side: int, cells: int) -> list[ArcTask]:
     return sorted(fitting, key=lambda task: (count(task), task.task_id))
 
 
-def accuracies(task_ids: Sequence[str], self_edit: str, max_examples: int, seed: int) -> dict[str, tuple[float, float]]:
+def accuracies(task_ids: Sequence[str], action: str, max_examples: int, seed: int) -> dict[str, tuple[float, float]]:
     """(accuracy before, accuracy after) the update by task; a self-edit that is a mistake leaves its task out."""
     runtime = Runtime(Settings.resolve(domain="arc", subset=",".join(task_ids), max_examples=max_examples, max_turns=1))
     runtime.load()
     starts, base = [Start(task_id, seed) for task_id in task_ids], BaseAnswerCache(len(task_ids))
     found = {}
     for at in range(0, len(starts), IN_CALL):
-        for episode in run_episodes(runtime, FixedAgent(self_edit), starts[at : at + IN_CALL], base):
+        for episode in run_episodes(runtime, FixedAgent(action), starts[at : at + IN_CALL], base):
             if episode.info.get("accuracy_after") is not None:
                 found[episode.task_id] = episode.info["accuracy_before"], episode.info["accuracy_after"]
     return found

@@ -101,6 +101,12 @@ def _designs(_: click.Context) -> Values:
     return {name: part.summary for name, part in PARTS.items()}
 
 
+def _forms(_: click.Context) -> Values:
+    from seal_env.agents.lm.served.forms import FORMS
+
+    return dict.fromkeys(FORMS, "")
+
+
 _MODELS: Final = dict.fromkeys(MODEL_DIRECTORIES, "bundled with seal-env")
 _VALUES: Final[Mapping[str, Callable[[click.Context], Values]]] = {
     "agent": _agents,
@@ -124,7 +130,7 @@ _VALUES: Final[Mapping[str, Callable[[click.Context], Values]]] = {
     "parts": _parts,
     "rows": _rows,
     "designs": _designs,
-    "forms": lambda _: dict.fromkeys(("tools", "structured_outputs", "json_schema", "text"), ""),
+    "forms": _forms,
 }
 _LISTS: Final = frozenset(("against", "agents", "tools", "parts", "rows", "designs", "forms"))
 """Options whose names are separated by commas."""

@@ -50,7 +50,8 @@ def _make(options: ArcOptions, caches: Path | None) -> ArcDomain:
     return ArcDomain(options.grid_format, options.evaluation, max_prompt_cells=options.max_prompt_cells)
 
 
-def _self_edit(basic: bool, learning_rate: float, epochs: int) -> str:
+def self_edit(basic: bool, learning_rate: float, epochs: int) -> str:
+    """A self-edit that trains on output tokens, as JSON. basic: whether grids are transformed by symmetries."""
     switches = {f"use_{kind}_augmentations": basic and kind == "basic" for kind in ("basic", "size", "chain", "repeat")}
     training = {"strategy": "train_using_output_tokens", "learning_rate": learning_rate, "num_train_epochs": epochs}
     calls = {"augment": switches, "training": training, "finetune": {}}
@@ -83,8 +84,8 @@ ARC: Final = DomainSpec(
     train_set="seal-train",
     held_out="seal-eval",
     partial_metric="cell_accuracy",
-    default_self_edit=_self_edit(basic=True, learning_rate=3e-4, epochs=2),
-    no_update=_self_edit(basic=False, learning_rate=1e-4, epochs=0),
+    default_self_edit=self_edit(basic=True, learning_rate=3e-4, epochs=2),
+    no_update=self_edit(basic=False, learning_rate=1e-4, epochs=0),
     columns=_columns,
     validate=_validate,
     content=content,

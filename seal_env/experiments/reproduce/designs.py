@@ -50,23 +50,23 @@ def _consolidation(name: str) -> Callable[[float], Mapping[str, Any]]:
     return lambda number: {"consolidation": name}
 
 
+def _rehearsal(summary: str, source: str) -> Part:
+    """Rehearsal of a share of what there is of every earlier task. source: `Settings.rehearse_from`."""
+    return Part(
+        summary,
+        default=0.25,
+        legal="a share from 0 to 1",
+        is_legal=lambda share: 0 <= share <= 1,
+        settings=lambda share: {"max_rehearsed": MAX_REHEARSED, "rehearse_from": source},
+        agent=RehearsingAgent,
+    )
+
+
 PARTS: Final[Mapping[str, Part]] = {
     NONE: Part("updates are merged and nothing protects what they overwrite"),
-    "rehearse": Part(
-        "each update also learns the share {} of the documents of every earlier task",
-        default=0.25,
-        legal="a share from 0 to 1",
-        is_legal=lambda share: 0 <= share <= 1,
-        settings=lambda share: {"max_rehearsed": MAX_REHEARSED},
-        agent=RehearsingAgent,
-    ),
-    "pseudo": Part(
-        "as rehearse, with what the model itself writes when it is given the first half of each document",
-        default=0.25,
-        legal="a share from 0 to 1",
-        is_legal=lambda share: 0 <= share <= 1,
-        settings=lambda share: {"max_rehearsed": MAX_REHEARSED, "rehearse_from": "samples"},
-        agent=RehearsingAgent,
+    "rehearse": _rehearsal("each update also learns the share {} of the documents of every earlier task", "documents"),
+    "pseudo": _rehearsal(
+        "as rehearse, with what the model itself writes when it is given the first half of each document", "samples"
     ),
     "regularise": Part(
         "a term of the loss, of weight {}, keeps each update near to the model before it",
