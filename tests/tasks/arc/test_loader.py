@@ -89,6 +89,7 @@ def test_sets_and_ids_are_joined_by_commas() -> None:
     assert joined.task_ids == (*SEAL_TRAIN_IDS[:2], "5582e5ca", "mini-train-0-0")
 
 
+@pytest.mark.usefixtures("arc_agi_2")
 def test_ids_only_in_arc_2_are_found() -> None:
     only = next(iter(set(load_taskset("arc2-eval").task_ids) - set(load_taskset("arc1-eval").task_ids)))
     assert load_taskset(only).task_ids == (only,)
