@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,10 +11,12 @@ import numpy as np
 from rich.console import Console
 
 from seal_env.agents.evaluation import EvalSample, by_task, read_samples
+from seal_env.errors import UpdateError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.evaluate import evaluate
 from seal_env.experiments.settings import EvalSettings
 from seal_env.journal import Journal, write_whole
+from seal_env.report.formats import plural
 from seal_env.types import Task
 
 FRESH: Final = 10_000
@@ -57,16 +59,31 @@ def best_template(
         settings: Self-edits for each of them, and the seed.
         config: The environment; in its folder, each template has a run folder, and templates.json the mean rewards.
         console: Where progress is shown.
+
+    Raises:
+        UpdateError: If infrastructure failures leave no task on which every template was measured.
     """
-    rewards: dict[str, float] = {}
+    measured: dict[str, dict[str, list[EvalSample]]] = {}
     for name, options in templates.items():
         overrides = {**config.overrides, "subset": train_set}
         part = replace(config, overrides=overrides, options=options, out=config.out / "templates" / name)
-        tasks = by_task(_measure(agent, settings, part, console))
-        rewards[name] = float(np.mean([np.mean([sample.reward for sample in mine]) for mine in tasks.values()]))
+        measured[name] = by_task(_measure(agent, settings, part, console))
+    rewards = shared_means(measured)
     chosen = max(rewards, key=rewards.__getitem__)
     write_whole(config.out / "templates.json", json.dumps({"chosen": chosen, "rewards": rewards}, indent=1))
     return dict(templates[chosen])
+
+
+def shared_means(measured: Mapping[str, Mapping[str, Sequence[EvalSample]]]) -> dict[str, float]:
+    """Mean reward by template, over the tasks that all of them were measured on. Raises UpdateError if there is none."""
+    shared = set.intersection(*(set(tasks) for tasks in measured.values()))
+    if not shared:
+        counts = ", ".join(f"{name} on {plural(len(tasks), 'task')}" for name, tasks in measured.items())
+        raise UpdateError(f"no task was measured with every template ({counts}): rerun the command to try what failed again")
+    return {
+        name: float(np.mean([np.mean([sample.reward for sample in tasks[task]]) for task in sorted(shared)]))
+        for name, tasks in measured.items()
+    }
 
 
 def _published(task: Task[Any, Any], action: str) -> str:
