@@ -21,8 +21,9 @@ from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.batched.lora import LoraLinear, LoraStack
 from seal_env.inner_loop.batched.packed_model import Proof
 from seal_env.inner_loop.batched.proof import prove
+from seal_env.inner_loop.model import plain
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
-from seal_env.inner_loop.model.plain import check_plain
+from seal_env.inner_loop.model.plain import TEXT, check_plain, sample_ids
 from seal_env.inner_loop.reference.loop import ReferenceInnerLoop
 from seal_env.types import Example, LoraSpec, Recipe, UpdateJob
 
@@ -42,6 +43,24 @@ def refused(base: FrozenLM, what: str, spec: LoraSpec | None = JOB.lora) -> None
 def test_llama_is_proven_without_limits(llama: FrozenLM) -> None:
     for spec in (JOB.lora, LoraSpec(), LoraSpec(3, 1.0, ("q_proj",)), LoraSpec(4, 0.0), None):
         assert prove(llama, spec) == Proof(longest=None, padding=True)
+
+
+@pytest.mark.parametrize(("name", "first"), [("llama", "<|bos|>"), ("qwen2", "")])
+def test_tokens_are_plain_text_as_the_model_was_trained_on(name: str, first: str, tiny_models: dict[str, str]) -> None:
+    base = load_base_model(tiny_models[name], "cpu")
+    rows = [base.tokenizer.decode(row) for row in sample_ids(base, 6, 10)]
+    assert all(row.startswith(first) and row.removeprefix(first) in TEXT for row in rows)
+    assert len(set(rows)) == 6
+    assert not torch.equal(sample_ids(base, 1, 10), sample_ids(base, 1, 10, begin=15))
+
+
+def test_tokens_are_the_first_ones_where_the_tokenizer_has_too_few_for_the_text(
+    llama: FrozenLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "TEXT", "0 1 2 3")
+    ids = sample_ids(llama, 2, 10)
+    assert int(ids.max()) < 48
+    assert llama.tokenizer.pad_token_id not in ids
 
 
 def test_model_is_proven_once_for_each_set_of_layers(llama: FrozenLM, monkeypatch: pytest.MonkeyPatch) -> None:

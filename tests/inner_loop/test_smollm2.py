@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from seal_env.envs.env import SealEnv
+from seal_env.inner_loop.batched.packed_model import Proof
+from seal_env.inner_loop.batched.proof import prove
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
 from seal_env.tasks.arc.prompt import SOLVE_INSTRUCTION
 from seal_env.tasks.arc.training_set import ArcExample
-from seal_env.types import Query, Recipe
+from seal_env.types import LoraSpec, Query, Recipe
 
 pytestmark = pytest.mark.slow
 
@@ -77,3 +79,8 @@ def test_output_tokens_are_the_answer_and_the_end_of_its_turn(env: SealEnv, base
     kept = encoded.supervised("train_using_output_tokens")
     learnt = [token for token, chosen in zip(encoded.ids_T, kept, strict=True) if chosen]
     assert base.tokenizer.decode(learnt) == f"{example.messages[-1].content}<|im_end|>"
+
+
+def test_packed_passes_are_proven_in_bf16_too(smollm2_directory: str) -> None:
+    half = load_base_model(smollm2_directory, "cpu", dtype="bfloat16")
+    assert prove(half, LoraSpec(8, 8)) == Proof(longest=None, padding=True)

@@ -99,7 +99,7 @@ class _Comparison:
         end = min(end, limit or end)
         starts = {max(0, min(each - FAR_ROW // 2, end - FAR_ROW)) for each in (switches(config) | {end})}
         at = torch.tensor(sorted(starts), device=self.base.device)[:, None] + torch.arange(FAR_ROW, device=self.base.device)
-        return sample_ids(self.base, len(starts), FAR_ROW).flip(1), at
+        return sample_ids(self.base, len(starts), FAR_ROW, ROW + WINDOW), at
 
     def _hook(self, stack: LoraStack) -> dict[str, list[tuple[torch.Tensor, torch.Tensor]]]:
         """Let the plain model compute with copies of the adapters: by layer, A and B of each slot."""

@@ -25,6 +25,15 @@ attends to the wrong tokens is 0.3 apart or more.
 
 ROW, PREFIX = 10, 6
 
+TEXT = (
+    "The old lighthouse stands on a small island north of the harbour. It was built of grey stone in the spring of 1874, "
+    "and for many years a keeper and his family lived there. Every evening he climbed the stairs, cleaned the glass and lit "
+    "the lamp, so that ships could find their way home. Today nobody lives on the island, but visitors come by boat in "
+    "summer to see the tower, watch the birds and eat their lunch beside the sea."
+)
+SHIFT, DISTINCT = 5, 24
+"""Tokens from the beginning of one row to that of the next; tokens that a tokenizer must have for the text."""
+
 
 @dataclass(frozen=True)
 class PlainModel:
@@ -123,9 +132,26 @@ def apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm().clamp(min=1e-30))
 
 
-def sample_ids(base: FrozenLM, rows: int, length: int) -> torch.Tensor:
-    """Some tokens, [rows, length], no row like another; padding is not among them."""
-    count = int(base.model.get_input_embeddings().weight.shape[0])
-    legal = [index for index in range(min(count, 48)) if index != base.tokenizer.pad_token_id]
-    at = torch.arange(length)[None] + 5 * torch.arange(rows)[:, None]
-    return torch.tensor(legal, device=base.device)[(at * (at + 3) // 2) % len(legal)]
+def sample_ids(base: FrozenLM, rows: int, length: int, begin: int = 0) -> torch.Tensor:
+    """Some tokens, [rows, length], no row like another; padding is not among them.
+
+    They are plain English after the tokenizer's BOS, if it writes one. In half precision a pretrained model's gradients are
+    off by more than their size where it reads what it was never trained on, such as special tokens in a row.
+
+    Args:
+        base: The model.
+        rows: Rows.
+        length: Tokens of a row.
+        begin: Another number gives other tokens.
+    """
+    count, pad = int(base.model.get_input_embeddings().weight.shape[0]), base.tokenizer.pad_token_id
+    at = begin + torch.arange(length)[None] + SHIFT * torch.arange(rows)[:, None]
+    words = base.tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+    if len(set(words)) < DISTINCT or max(words) >= count or pad in words:
+        legal = [index for index in range(min(count, 48)) if index != pad]
+        return torch.tensor(legal, device=base.device)[(at * (at + 3) // 2) % len(legal)]
+    ids = torch.tensor(words)[at % len(words)]
+    first = base.tokenizer(TEXT)["input_ids"][0]
+    if first == base.tokenizer.bos_token_id != pad and first < count:
+        ids[:, 0] = first
+    return ids.to(base.device)
