@@ -11,7 +11,7 @@ from seal_env.domains.pairs import DEFAULT_SELF_EDIT, DEFAULTS, NO_UPDATE, RECIP
 from seal_env.serving.address import AddressText
 from seal_env.tasks.bad_tasks import BadTasks
 from seal_env.tasks.base import OWN, TasksetEntry
-from seal_env.tasks.custom.loader import EXAMPLE, load_custom
+from seal_env.tasks.custom.loader import EXAMPLE, TASKSETS, load_custom
 from seal_env.tasks.custom.metrics import Metric, MetricScorer
 from seal_env.tasks.knowledge.grading.registry import asks_server, name_of
 from seal_env.tasks.pairs.content import content, parts
@@ -63,7 +63,8 @@ CUSTOM: Final = DomainSpec(
     tasksets={
         EXAMPLE: TasksetEntry(
             "three small tasks that show the file's form", lambda count: load_custom(EXAMPLE, count), origin=OWN
-        )
+        ),
+        **TASKSETS,
     },
     train_set=EXAMPLE,
     held_out=EXAMPLE,

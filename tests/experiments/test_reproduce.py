@@ -193,16 +193,29 @@ def test_published_self_edits_are_a_row_where_the_tasks_have_some(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_model_writes_its_own_self_edits_and_learns_to(tmp_path: Path, tiny_models: dict[str, str]) -> None:
-    found = TABLES["real"].presets["passages"]
+@pytest.mark.parametrize(
+    ("name", "tasks", "style"), [("passages", "synthetic", "facts"), ("few-shot", "word-classes", "tools")]
+)
+def test_a_model_writes_its_own_self_edits_and_learns_to(
+    name: str, tasks: str, style: str, tmp_path: Path, tiny_models: dict[str, str]
+) -> None:
+    found = TABLES["real"].presets[name]
     small = RestEmSettings(rounds=1, samples=2, keep="best", eval_samples=1, sft_epochs=1)
-    preset = replace(found, train_set="synthetic-train:1", held_out="synthetic-eval:1", rest_em=small)
+    preset = replace(found, train_set=f"{tasks}-train:1", held_out=f"{tasks}-eval:1", rest_em=small)
     overrides = {"model": tiny_models["llama"], "max_examples": 2}
     config = ExperimentConfig(found.env, overrides, {"max_new_tokens": 72}, tmp_path / "out")
     table = Reproduction(preset, 1, ("none", "untrained", "rest-em"), config, Console(quiet=True)).run()
     assert list(table["rows"]) == ["none", "untrained", "rest-em"]
-    assert 'style = "facts"' in (tmp_path / "out/seed-0/rest-em/settings.toml").read_text()
+    assert f'style = "{style}"' in (tmp_path / "out/seed-0/rest-em/settings.toml").read_text()
     assert table["rows"]["untrained"]["by_seed"] == [0.0]  # a model of random weights knows nothing afterwards either
+
+
+def test_few_shot_tasks_have_rows_that_train_alike_for_every_task(tmp_path: Path, tiny_models: dict[str, str]) -> None:
+    preset = replace(TABLES["real"].presets["few-shot"], held_out="word-classes-eval:2")
+    config = ExperimentConfig(preset.env, {"model": tiny_models["llama"]}, {}, tmp_path)
+    table = Reproduction(preset, 1, ("none", "default", "grid"), config, Console(quiet=True)).run()
+    samples = [Journal(tmp_path / f"seed-0/{row}/samples.jsonl").read()[0]["samples"] for row in table["rows"]]
+    assert [[each["steps"] for each in mine] for mine in samples] == [[0, 0], [10, 10], [12, 12]]
 
 
 def test_further_measures_are_means_over_seeds_and_tasks() -> None:

@@ -48,21 +48,32 @@ _GRIDS: Final = {"none": Row("no update", "none"), **_LEARNED, SEARCH: Row("sear
 _CONSTRAINED: Final = {name: row for name, row in _GRIDS.items() if name != GRPO}
 """Without GRPO: TRL samples from the whole vocabulary."""
 _TEXTS: Final = {"none": Row("no update", "none"), "passage": Row("passage alone", "passage_only"), **_LEARNED}
-
-
-def _longer(epochs: int) -> Row:
-    """The passage alone for as many steps as texts take: what texts are worth beyond longer training."""
-    training = {"strategy": "train_using_all_tokens", "learning_rate": 5e-4, "num_train_epochs": epochs}
-    calls = [{"name": "training", "arguments": training}, {"name": "finetune", "arguments": {}}]
-    return Row(f"passage alone, {epochs} epochs", "fixed", {"self_edit": json.dumps(calls)})
-
-
 _WRITTEN: Final = {
     "none": _TEXTS["none"],
     "passage": _TEXTS["passage"],
     UNTRAINED: _LEARNED[UNTRAINED],
     REST_EM: _LEARNED[REST_EM],
     "published": Row("published self-edits of Qwen2.5-7B", "replay", optional=True),
+}
+
+
+def _trained(learning_rate: float, epochs: int) -> str:
+    """A self-edit that chooses how training goes, and nothing else."""
+    chosen = {"strategy": "train_using_all_tokens", "learning_rate": learning_rate, "num_train_epochs": epochs}
+    return json.dumps([{"name": "training", "arguments": chosen}, {"name": "finetune", "arguments": {}}])
+
+
+def _longer(epochs: int) -> Row:
+    """The passage alone for as many steps as texts take: what texts are worth beyond longer training."""
+    return Row(f"passage alone, {epochs} epochs", "fixed", {"self_edit": _trained(5e-4, epochs)})
+
+
+_CHOSEN: Final = {
+    "none": _TEXTS["none"],
+    "default": Row("the default, 1e-3 for 10 epochs", "fixed", {"self_edit": _trained(1e-3, 10)}),
+    UNTRAINED: _LEARNED[UNTRAINED],
+    REST_EM: _LEARNED[REST_EM],
+    "grid": Row("the best settings of a grid, for all tasks", "fixed", {"self_edit": _trained(3e-3, 12)}),
 }
 _SYNTHETIC: Final = {
     "none": _TEXTS["none"],
@@ -252,6 +263,27 @@ _REAL_TABLES: Final = {
         rows=_WRITTEN,
         in_call=4,
     ),
+    "few-shot": Preset(
+        "word classes with invented labels, SmolLM2-135M as base model and as policy; hours on one CPU core",
+        "word-classes-train:16",
+        "word-classes-eval:20",
+        "SEAL-Custom-v0",
+        {
+            "model": "HuggingFaceTB/SmolLM2-135M-Instruct",
+            "tools": ("training", "finetune"),
+            "in_context": False,
+            "learn_end": True,
+            "max_turns": 1,
+            "max_answer_tokens": 8,
+            "batch_size": 9,
+            "lora_rank": 8,
+        },
+        RestEmSettings(rounds=2, samples=8, keep="best", eval_samples=2, sft_epochs=4, sft_learning_rate=1e-3, in_call=8),
+        GrpoSettings(),
+        policy={"style": "tools", "constrained": True, "max_new_tokens": 112},
+        rows=_CHOSEN,
+        in_call=4,
+    ),
 }
 
 
@@ -275,7 +307,7 @@ TABLES: Final[Mapping[str, Table]] = {
         _KNOWLEDGE,
     ),
     "real": Table(
-        "A pretrained model adapts itself: no update, the passage alone, untrained self-edits, ReST-EM, published ones.",
+        "A pretrained model adapts itself to passages or few-shot tasks: no update, untrained, ReST-EM, upper rows.",
         _REAL_TABLES,
     ),
 }
