@@ -97,7 +97,7 @@ class RestEm:
         """
         adapters: list[Path] = []
         policy = self.base
-        evaluated = [self._evaluate(0, policy)]
+        evaluated = [self.evaluate_untrained()]
         rounds = []
         for number in range(1, self.settings.rounds + 1):
             samples = self._sample(number, policy)
@@ -119,6 +119,10 @@ class RestEm:
         }
         write_whole(self.folder / "result.json", json.dumps(result, indent=1))
         return result
+
+    def evaluate_untrained(self) -> list[EvalSample]:
+        """Measure the policy before the first round; `run` begins with it, and does not measure it twice."""
+        return self._evaluate(0, self.base)
 
     def _round(self, number: int) -> Path:
         return self.folder / f"round-{number}"

@@ -37,7 +37,11 @@ def untrained_policy(config: ExperimentConfig) -> FrozenLM:
 
 
 def train_rest_em(
-    settings: RestEmSettings, held_out: str | None, config: ExperimentConfig, console: Console
+    settings: RestEmSettings,
+    held_out: str | None,
+    config: ExperimentConfig,
+    console: Console,
+    untrained_only: bool = False,
 ) -> dict[str, Any]:
     """Train a policy by ReST-EM.
 
@@ -46,9 +50,10 @@ def train_rest_em(
         held_out: Task set to measure on; None is the domain's.
         config: The environment with the tasks to learn from, the policy's options and the run folder.
         console: Where progress and the result are shown.
+        untrained_only: Measure the policy before the first round, and leave the run so that it can be resumed.
 
     Returns:
-        The content of result.json.
+        The content of result.json; nothing if the run is to be resumed.
 
     Raises:
         SealError: What is finished stays in the folder.
@@ -73,7 +78,11 @@ def train_rest_em(
             def note(text: str) -> None:
                 console.print(text, soft_wrap=True, markup=False)
 
-            result = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report, note).run()
+            trainer = RestEm(base, agent, runtime, other, settings, config.out, chat, progress.report, note)
+            if untrained_only:
+                trainer.evaluate_untrained()
+                return {}
+            result = trainer.run()
         config.show(result, rest_em_table(result), console)
         opened.finish(sum(each["failed"] for each in result["held_out"]))
     return result

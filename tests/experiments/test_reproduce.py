@@ -204,10 +204,23 @@ def test_a_model_writes_its_own_self_edits_and_learns_to(
     preset = replace(found, train_set=f"{tasks}-train:1", held_out=f"{tasks}-eval:1", rest_em=small)
     overrides = {"model": tiny_models["llama"], "max_examples": 2}
     config = ExperimentConfig(found.env, overrides, {"max_new_tokens": 72}, tmp_path / "out")
+    Reproduction(preset, 1, ("none", "untrained"), config, Console(quiet=True)).run()
+    untrained = (tmp_path / "out/seed-0/rest-em/round-0/held-out.jsonl").read_bytes()
     table = Reproduction(preset, 1, ("none", "untrained", "rest-em"), config, Console(quiet=True)).run()
     assert list(table["rows"]) == ["none", "untrained", "rest-em"]
+    assert (tmp_path / "out/seed-0/rest-em/round-0/held-out.jsonl").read_bytes() == untrained
     assert f'style = "{style}"' in (tmp_path / "out/seed-0/rest-em/settings.toml").read_text()
     assert table["rows"]["untrained"]["by_seed"] == [0.0]  # a model of random weights knows nothing afterwards either
+
+
+def test_the_untrained_policy_is_measured_without_training(tmp_path: Path, tiny_models: dict[str, str]) -> None:
+    preset = replace(TABLES["real"].presets["passages"], train_set="synthetic-train:1", held_out="synthetic-eval:1")
+    overrides = {"model": tiny_models["llama"], "max_examples": 2}
+    config = ExperimentConfig(preset.env, overrides, {"max_new_tokens": 8}, tmp_path)
+    table = Reproduction(preset, 1, ("none", "untrained"), config, Console(quiet=True)).run()
+    assert list(table["rows"]) == ["none", "untrained"]
+    assert [path.name for path in sorted((tmp_path / "seed-0").glob("*/round-*"))] == ["round-0"]
+    assert not (tmp_path / "seed-0/rest-em/finished").exists()
 
 
 def test_few_shot_tasks_have_rows_that_train_alike_for_every_task(tmp_path: Path, tiny_models: dict[str, str]) -> None:

@@ -180,8 +180,8 @@ class Reproduction:
         return {"preset": self.preset.record(), "seeds": self.seeds, "rows": rows, "seconds": self._seconds()}
 
     def _part_of(self, row: str) -> str:
-        """The part in which a row is measured: the untrained policy is measured where it is trained later."""
-        return (REST_EM if REST_EM in self.rows else GRPO) if row == UNTRAINED else row
+        """The part in which a row is measured: the untrained policy is measured where it is or would be trained."""
+        return (GRPO if GRPO in self.rows and REST_EM not in self.rows else REST_EM) if row == UNTRAINED else row
 
     def _part(self, seed: int, row: str, **environment: Any) -> ExperimentConfig:
         overrides = {**self.config.overrides, **environment}
@@ -202,10 +202,10 @@ class Reproduction:
         return Measured.of(read_samples(Journal(config.out / "samples.jsonl")))
 
     def _untrained(self, seed: int) -> Measured:
-        """The policy as ReST-EM measures it before the first round, or GRPO if ReST-EM is not measured."""
-        if REST_EM in self.rows:
-            return self._held_out(self._train_rest_em(seed) / "round-0")
-        return self._held_out(self._train_grpo(seed) / "before")
+        """The policy as ReST-EM measures it before the first round, or GRPO if that alone is a row."""
+        if self._part_of(UNTRAINED) == GRPO:
+            return self._held_out(self._train_grpo(seed) / "before")
+        return self._held_out(self._train_rest_em(seed) / "round-0")
 
     def _rest_em(self, seed: int) -> Measured:
         return self._held_out(self._train_rest_em(seed) / f"round-{self.preset.rest_em.rounds}")
@@ -214,7 +214,8 @@ class Reproduction:
         config = self._part(seed, REST_EM, subset=self.preset.train_set)
         with self._timed(seed, REST_EM):
             settings = self.preset.rest_em.model_copy(update=self._update(seed))
-            train_rest_em(settings, self.preset.held_out, config, self.console)
+            untrained_only = REST_EM not in self.rows
+            train_rest_em(settings, self.preset.held_out, config, self.console, untrained_only)
         return config.out
 
     def _update(self, seed: int) -> dict[str, Any]:
