@@ -60,7 +60,7 @@ def _suite(suite: Suite, found: Mapping[str, Entry]) -> Iterator[str]:
     models = dict.fromkeys((BUNDLED, *(base_model(entry, suite) for entry in mine.values())))
     for model in models:
         group = {file: entry for file, entry in mine.items() if base_model(entry, suite) == model}
-        yield f"### {model[0].upper()}{model[1:]}\n"
+        yield f"### {_plain(model[0].upper() + model[1:])}\n"
         yield from _tables(suite, group, model == BUNDLED)
 
 
@@ -120,13 +120,18 @@ def _cost(entry: Entry) -> Iterator[str]:
     written = [cost.policy_tokens for cost in costs if cost.policy_tokens is not None]
     yield f"{sum(written):,}" if len(written) == len(costs) else "not known"
     yield f"{sum(cost.seconds for cost in costs) / 60:.1f}"
-    yield entry.machine
+    yield _plain(entry.machine)
 
 
 def _origin(file: str, entry: Entry) -> Iterator[str]:
     yield f"`{entry.command}`".replace("|", "\\|")
-    yield from (entry.versions.get(name, "not known") for name in ("seal-env", "torch", "transformers"))
+    yield from (_plain(entry.versions.get(name, "not known")) for name in ("seal-env", "torch", "transformers"))
     yield f"[file](leaderboard/{file})"
+
+
+def _plain(text: str) -> str:
+    """A text that an entry brings, as one line without markup."""
+    return re.sub(r"([\\`*_\[\]|<>&#])", r"\\\1", " ".join(text.split()))
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -138,7 +143,8 @@ def add(run: Path, folder: Path = ENTRIES) -> Path:
     """Check a finished run and write its entry.
 
     Raises:
-        TaskError: For one that is not legal, and where the journals are not those that it was made of.
+        TaskError: For one that is not legal, where the journals are not those that it was made of, and for the label of
+            another agent.
     """
     entry = check_entry(json.loads((run / RESULTS).read_text(encoding="utf-8")))
     suite = load_suite(entry.suite)
@@ -148,6 +154,9 @@ def add(run: Path, folder: Path = ENTRIES) -> Path:
     model = base_model(entry, suite)
     parts = (entry.suite, *([] if model == BUNDLED else [model]), entry.label)
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', '-'.join(parts).lower()).strip('-')}.json"
+    known = check_entry(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else entry
+    if (known.agent, known.options) != (entry.agent, entry.options):
+        raise TaskError(f"{path.name} is an entry of the agent {known.agent!r} with other options: choose another --label")
     path.write_text(json.dumps(entry.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
     return path
 

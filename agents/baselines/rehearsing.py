@@ -9,7 +9,7 @@ from seal_env.self_edits.with_rehearsal import with_rehearsal
 
 
 class RehearsingAgent(Agent):
-    """Rehearses the same share of the documents of all earlier tasks in each update.
+    """Rehearses at least this share of the documents of all earlier tasks in each update.
 
     Args:
         agent: Writes the self-edits.

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+import regex
+
 from seal_env.self_edits.compile import FilteredExamples
 from seal_env.types import Answer, Example, Message, Query, UpdateJob
+from seal_env.unspaced import UNSPACED
 
 MAX_NEW_TOKENS: Final = 256
 """Most tokens that the model adds to the beginning of an example."""
+_SPACE: Final = regex.compile(r"(?<=\S) (?=\S)")
+_BETWEEN: Final = regex.compile(rf"(?<=[{UNSPACED}]\p{{M}}*)(?=(?!\p{{M}})[{UNSPACED}])")
+"""Between two characters of scripts that put no spaces between words."""
 
 
 def sampling_job(base: UpdateJob, learned: Sequence[Example]) -> UpdateJob:
     """The job in which the model completes what it was trained on, by greedy decoding.
 
-    It is given the first half of a document's words, or a chat up to its answer.
+    It is given the first half of a document's words, of its characters where words have no spaces between them, or a chat
+    up to its answer.
 
     Args:
         base: A job without an update.
@@ -50,14 +56,15 @@ def _query(query_id: str, example: Example) -> Query | None:
     """The question for the rest of an example; None for a document of one word, of which there is no half."""
     if example.document is None:
         return Query(query_id, example.messages[:-1], example.messages[-1].content, None, MAX_NEW_TOKENS)
-    spaces = [found.start() for found in re.finditer(r"(?<=\S) (?=\S)", example.document)]
-    if not spaces:
+    cuts = [*_SPACE.finditer(example.document)] or [*_BETWEEN.finditer(example.document)]
+    if not cuts:
         return None
-    cut = spaces[(len(spaces) - 1) // 2]
-    return Query(query_id, (), example.document[cut + 1 :], None, MAX_NEW_TOKENS, example.document[:cut])
+    cut = cuts[(len(cuts) - 1) // 2]
+    return Query(query_id, (), example.document[cut.end() :], None, MAX_NEW_TOKENS, example.document[: cut.start()])
 
 
 def _example(query: Query, text: str | None) -> Example:
     if query.prompt is None:
         return Example((*query.messages, Message("assistant", text or "")))
-    return Example(document=f"{query.prompt} {text}")
+    space = "" if _BETWEEN.match(query.prompt + query.answer, len(query.prompt)) else " "
+    return Example(document=f"{query.prompt}{space}{text}")

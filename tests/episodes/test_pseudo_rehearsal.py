@@ -29,6 +29,19 @@ def test_a_document_of_one_word_is_left_out() -> None:
     assert sampling_job(NO_UPDATE, [Example(document="Rome"), Example(document=" Rome\n")]).queries_Q == ()
 
 
+def test_words_without_spaces_are_cut_between_characters_and_joined_without_one() -> None:
+    job = sampling_job(
+        NO_UPDATE, [Example(document="这艘船叫薇丝塔"), Example(document="เรือชื่อเวสตา"), Example(document="船 x")]
+    )
+    assert [(query.prompt, query.answer) for query in job.queries_Q] == [
+        ("这艘船", "叫薇丝塔"),
+        ("เรือชื่อ", "เวสตา"),
+        ("船", "x"),
+    ]
+    found = samples(job, [Answer(str(n), False, text, 0.0) for n, text in enumerate(["很大", "ใบ", "y"])], count)
+    assert [example.document for example in found.examples_E] == ["这艘船很大", "เรือชื่อใบ", "船 y"]
+
+
 def test_samples_are_kept_once_and_empty_ones_not_at_all() -> None:
     learned = [
         Example(document="Ada lives here"),

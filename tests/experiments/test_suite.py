@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,11 @@ def drop_episode(data: dict[str, Any]) -> None:
     next(iter(data["parts"]["arc-mini"]["evidence"]["success"].values())).pop()
 
 
+def first_of(data: dict[str, Any], field: str) -> list[Any]:
+    found: list[Any] = next(iter(data["parts"]["arc-mini"]["evidence"][field].values()))
+    return found
+
+
 def drop_task(data: dict[str, Any]) -> None:
     data["parts"]["knowledge"]["evidence"]["success"].popitem()
 
@@ -167,6 +174,10 @@ def drop_task(data: dict[str, Any]) -> None:
             "is not the model that the suite was made with",
         ),
         (lambda data: data["options"].update(policy_adapter=["mine"]), "what it was trained on"),
+        (lambda data: first_of(data, "success").__setitem__(0, 5.0), "greater than the maximum"),
+        (lambda data: first_of(data, "success").__setitem__(0, math.nan), "success"),
+        (lambda data: first_of(data, "updated").pop(), "of 2 self-edits for each key"),
+        (lambda data: data["not_applicable"].update(knowledge="no texts"), "a part that was measured"),
     ],
 )
 def test_an_entry_that_breaks_a_rule_is_refused(
@@ -193,6 +204,15 @@ def test_a_run_is_added_to_the_leaderboard_unless_its_journal_was_changed(
     with pytest.raises(TaskError, match=r"samples\.jsonl is not the journal"):
         add(measured[1], tmp_path)
     journal.write_text(before)
+    results = measured[1] / "results.json"
+    whole = results.read_text()
+    results.write_text(re.sub(r'"updates": \d+', '"updates": 0', whole, count=1))
+    with pytest.raises(TaskError, match=r"cost\.updates is not what"):
+        add(measured[1], tmp_path)
+    results.write_text(whole)
+    path.write_text(json.dumps({**json.loads(whole), "agent": "fixed"}))
+    with pytest.raises(TaskError, match="an entry of the agent 'fixed'"):
+        add(measured[1], tmp_path)
 
 
 @pytest.mark.integration
@@ -202,6 +222,12 @@ def test_another_model_has_a_table_of_its_own(as_small: dict[str, Any]) -> None:
     found = check_entry(as_small)
     assert base_model(found, load_suite("v1")) == "large/model"
     assert "### Large/model" in page({"a.json": found})
+
+
+@pytest.mark.integration
+def test_texts_of_an_entry_are_no_markup(as_small: dict[str, Any]) -> None:
+    as_small["machine"] = "a | b\n## <script>"
+    assert "| a \\| b \\#\\# \\<script\\> |" in page({"x.json": check_entry(as_small)})
 
 
 def test_a_policy_that_was_trained_on_the_suite_is_refused(seal_env: Call) -> None:

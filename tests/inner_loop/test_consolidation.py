@@ -138,3 +138,16 @@ def test_states_come_back_and_copies_go_their_own_way(updated: tuple[Consolidati
 def test_a_question_without_a_word_in_common_has_no_adapter() -> None:
     queries = [Query(text, (), "x", prompt=text) for text in (*PROMPTS, "?")]
     assert Retriever(TEXTS).choose(queries) == [0, 1, None, None]
+
+
+@pytest.mark.parametrize(
+    ("texts", "asked"),
+    [
+        (["这艘船叫薇丝塔，在海上航行。", "这盏灯烧油。"], ["船在哪里？", "什么烧油？"]),
+        (["เรือชื่อเวสตาแล่นในทะเล", "ตะเกียงใช้น้ำมัน"], ["เรืออยู่ที่ไหน", "อะไรใช้น้ำมัน"]),
+        (["जहाज़ समुद्र में है", "दीपक तेल से जलता है"], ["जहाज़?", "दीपक?"]),
+    ],
+)
+def test_a_question_in_any_script_finds_its_adapter(texts: list[str], asked: list[str]) -> None:
+    queries = [Query(text, (), "x", prompt=text) for text in asked]
+    assert Retriever([[text] for text in texts]).choose(queries) == [0, 1]

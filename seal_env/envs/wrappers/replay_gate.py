@@ -20,7 +20,7 @@ class ReplayGate(ForgettingGate):
     """Repeats a self-edit with ever more rehearsal while the tasks learned before suffer more than `limit`.
 
     If even the last attempt does, its merge is rolled back as by `ForgettingGate`. `info` has `attempts`; `training_tokens`
-    and `optimizer_steps` are sums over them.
+    and `optimizer_steps` are sums over them. An attempt never rehearses less than the self-edit itself does.
 
     Args:
         env: SEAL-Continual-v0 with `max_rehearsed` above 0, or wrappers around it.
@@ -66,7 +66,7 @@ class ReplayGate(ForgettingGate):
             self._continual.take_back()
             for each in earlier:
                 self.env.step(each)
-            more = with_rehearsal(action, share, self._continual.runtime.spec.reads_plain_text)
+            more = with_rehearsal(action, share, self._continual.runtime.spec.reads_plain_text, earlier)
             steps.append(self._play(more))
         last = self._gated(steps[-1], before, learned)
         if not last.info.get("merged") and len(steps) == 1:

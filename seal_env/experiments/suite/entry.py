@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import jsonschema
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seal_env.errors import TaskError
 from seal_env.experiments.settings import LABEL
@@ -20,6 +20,8 @@ FORMAT: Final = 1
 TRAINED: Final = ("policy_adapter", "policy_file")
 """Options that name a trained policy."""
 ROUNDING: Final = 1e-9
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class Record(BaseModel):
@@ -39,15 +41,15 @@ class Range(Record):
 class Cost(Record):
     """What a part cost, in all."""
 
-    updates: int = Field(ge=0)
+    updates: Count
     """Self-edits that took at least one optimizer step."""
-    steps: int = Field(ge=0)
+    steps: Count
     """Optimizer steps."""
-    example_tokens: int = Field(ge=0)
+    example_tokens: Count
     """Tokens of the training examples, each counted once, whatever the epochs."""
-    policy_tokens: int | None = Field(ge=0)
+    policy_tokens: Count | None
     """Tokens that a language model wrote; 0 if none did, None if it is not known."""
-    seconds: float = Field(ge=0)
+    seconds: float = Field(ge=0, allow_inf_nan=False)
     """Wall time."""
 
 
@@ -56,10 +58,10 @@ class Evidence(Record):
 
     journal: str = Field(pattern="^[0-9a-f]{64}$")
     """SHA-256 of the journal with every self-edit and answer, which comes with an entry that is sent in."""
-    success: dict[str, list[float]]
+    success: dict[str, list[Share]]
     """Of each episode by task: the share of queries that the updated model answers. Of a sequence, by its number: the share
     at its end."""
-    base: dict[str, float]
+    base: dict[str, Share]
     """The same of the base model."""
     updated: dict[str, list[bool]] = Field(default_factory=dict)
     """Whether each self-edit was valid."""
@@ -154,7 +156,10 @@ def check_entry(data: Mapping[str, Any]) -> Entry:
     """
     for problem in jsonschema.Draft202012Validator(schema()).iter_errors(data):
         raise TaskError(f"{problem.json_path}: {problem.message[:200]}")
-    entry = Entry.model_validate(data)
+    try:
+        entry = Entry.model_validate(data)
+    except ValidationError as error:  # of what JSON Schema has no words for, such as NaN
+        raise TaskError(f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
     suite = load_suite(entry.suite)
     if (entry.format, entry.digest) != (FORMAT, suite.digest):
         raise TaskError(
@@ -165,6 +170,8 @@ def check_entry(data: Mapping[str, Any]) -> Entry:
     unknown = [*(name for name in (*entry.parts, *entry.not_applicable) if name not in suite.parts)]
     if unknown or not entry.parts:
         raise TaskError(f"parts of suite {entry.suite!r} are {', '.join(suite.parts)}, not {', '.join(unknown) or 'none'}")
+    if both := [name for name in entry.parts if name in entry.not_applicable]:
+        raise TaskError(f"{both[0]}: a part that was measured is not one in which the agent does not work")
     for name, row in entry.parts.items():
         _check_row(name, suite, row)
     return entry
@@ -180,6 +187,9 @@ def _check_row(name: str, suite: Suite, row: Row) -> None:
         raise TaskError(f"{name}: {each} episodes of each of {len(keys)} tasks are needed; some are missing, or too many")
     if sorted(found.base) != sorted(keys) or sorted(found.updated) != sorted(keys):
         raise TaskError(f"{name}: the evidence is not about the same tasks")
+    written = int(part.settings["sequence"]) if part.sequences else each
+    if any(len(values) != written for values in found.updated.values()):
+        raise TaskError(f"{name}: the evidence says of {written} self-edits for each key whether they were valid")
     for field, value in numbers(part, found).items():
         if not _same(getattr(row, field), value):
             raise TaskError(f"{name}: {field} does not follow from the evidence")

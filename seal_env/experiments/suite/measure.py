@@ -258,29 +258,34 @@ class _Part:
         return row_of(self.part, about, self._cost(path), evidence)
 
     def _cost(self, path: Path) -> Cost:
-        steps, tokens, actions = list[int](), list[int](), list[str]()
-        if self.part.sequences:
-            for record in Journal(path).read():
-                steps += record["steps"]
-                tokens += record["tokens"]
-                actions += record["actions"]
-        else:
-            for sample in read_samples(Journal(path)):
-                steps.append(sample.steps)
-                tokens.append(sample.tokens)
-                actions += sample.actions
+        counts, actions = _written(self.part, path)
         times = Journal(self.config.out / (TIMINGS if self.part.sequences else SECONDS))
         seconds = sum(record["seconds"] for record in times.read())
         assert self.written is not None
         written = [self.written.tokens_written(action) for action in actions]
         known = [count for count in written if count is not None]
         return Cost(
-            updates=sum(count > 0 for count in steps),
-            steps=sum(steps),
-            example_tokens=sum(tokens),
+            **counts,
             policy_tokens=sum(known) if len(known) == len(written) else None,
             seconds=round(seconds, 3),
         )
+
+
+def _written(part: Part, path: Path) -> tuple[dict[str, int], list[str]]:
+    """(what the updates in a part's journal cost, all actions in it). Raises RunFolderError for a damaged one."""
+    steps, tokens, actions = list[int](), list[int](), list[str]()
+    if part.sequences:
+        for record in Journal(path).read():
+            steps += record["steps"]
+            tokens += record["tokens"]
+            actions += record["actions"]
+    else:
+        for sample in read_samples(Journal(path)):
+            steps.append(sample.steps)
+            tokens.append(sample.tokens)
+            actions += sample.actions
+    counts = {"updates": sum(count > 0 for count in steps), "steps": sum(steps), "example_tokens": sum(tokens)}
+    return counts, actions
 
 
 def evidence_of(part: Part, path: Path, base: Path, digest: str) -> Evidence:
@@ -313,6 +318,9 @@ def check_evidence(name: str, part: Part, row: Row, path: Path, base: Path) -> N
         raise TaskError(f"{name}: {path.name} is not the journal that the entry was made of")
     if evidence_of(part, path, base, row.evidence.journal) != row.evidence:
         raise TaskError(f"{name}: the evidence is not what {path.name} holds")
+    for field, count in _written(part, path)[0].items():
+        if getattr(row.cost, field) != count:
+            raise TaskError(f"{name}: cost.{field} is not what {path.name} holds")
 
 
 def by_round(episodes: Episodes) -> Episodes:

@@ -14,9 +14,10 @@ import regex
 from seal_env.tasks.knowledge.grading.english import LIGHT, SHARED
 from seal_env.tasks.knowledge.grading.reading import Reading
 from seal_env.tasks.knowledge.grading.text_token import Token
+from seal_env.unspaced import UNSPACED
 
 _OTHER_SCRIPT: Final = regex.compile(r"(?!\p{Latin})\p{L}")
-_UNSPACED: Final = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+")
+_UNSPACED: Final = regex.compile(rf"[{UNSPACED}]+")
 _FRAMES: Final = frozenset(
     [
         *("是", "的", "答案", "为", "為", "在", "由"),

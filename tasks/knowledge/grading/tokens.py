@@ -18,6 +18,7 @@ from icu4py.breakers import WordBreaker
 from seal_env.tasks.knowledge.grading.names import in_full
 from seal_env.tasks.knowledge.grading.quantities import combine
 from seal_env.tasks.knowledge.grading.text_token import Token
+from seal_env.unspaced import UNSPACED
 
 _SAME: Final = {
     **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"), "-"),
@@ -27,15 +28,14 @@ _SAME: Final = {
 _SPELLED: Final = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"})
 _RAISED: Final = regex.compile("([\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
 _ACCENTS: Final = regex.compile(r"(?<=\p{Latin})[\u0300-\u036f]+")
-_UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_LETTER: Final = rf"(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{Nl}}\p{{No}}])"
+_LETTER: Final = rf"(?:(?![{UNSPACED}])[\p{{L}}\p{{M}}\p{{Nl}}\p{{No}}])"
 _PIECE: Final = regex.compile(
     rf"""
     (?P<money>(?<![\p{{L}}\p{{N}}])(?!US\$)[A-Z]{{1,3}}\$(?=\d))
     |(?P<number>(?:(?<![\p{{L}}\p{{N}})\]%.+-])[+-])?(?:\d+(?:[.,:/-]\d+)*|(?<![\p{{L}}\p{{N}}])\.\d+))
         (?:(?P<ordinal>(?i:st|nd|rd|th)(?![\p{{L}}\p{{N}}]))|(?P<decade>'?(?i:s)(?![\p{{L}}\p{{N}}]))
           |(?P<letter>a(?![\p{{L}}\p{{N}}]))|(?P<scale>(?:[KkM]|[bm]n)(?![\p{{L}}\p{{N}}])))?
-    |(?P<unspaced>[{_UNSPACED}][{_UNSPACED}\p{{M}}]*)
+    |(?P<unspaced>[{UNSPACED}][{UNSPACED}\p{{M}}]*)
     |(?P<short>(?<![\p{{L}}\p{{N}}])(?:\p{{L}}{{1,2}}\.){{1,8}}\p{{L}}{{1,2}}(?![\p{{L}}\p{{N}}])\.?)
     |(?P<initial>(?<![\p{{L}}\p{{N}}'])(?:(?:\p{{Lu}}|\p{{Lu}}\p{{Ll}}{{1,2}})\.(?=\s\p{{Lu}})|\p{{Lu}}\p{{Ll}}{{1,3}}\.(?=\s\d)
         |(?:Prof|Capt|Pres|Univ|Dept|Corp|Bros|Blvd)\.(?=\s\p{{Lu}})))
