@@ -50,5 +50,6 @@ def _as_data(call: ToolCall) -> dict[str, Any]:
 def _raised(arguments: Mapping[str, Any], least: float) -> dict[str, Any]:
     """Arguments of `rehearse` with at least this share; those that are not legal stay as they are."""
     share = arguments.get("share")
-    is_number = isinstance(share, int | float) and not isinstance(share, bool)
-    return {**arguments, "share": max(share, least)} if is_number else dict(arguments)
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        return dict(arguments)
+    return {**arguments, "share": max(share, least)}

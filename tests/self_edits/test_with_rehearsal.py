@@ -10,7 +10,8 @@ import pytest
 from seal_env.self_edits.with_rehearsal import with_rehearsal
 from seal_env.tools.registry import MAX_CALLS
 
-TEXTS, FINETUNE = ({"name": name, "arguments": {}} for name in ("implications", "finetune"))
+TEXTS: dict[str, Any] = {"name": "implications", "arguments": {}}
+FINETUNE: dict[str, Any] = {"name": "finetune", "arguments": {}}
 
 
 def rehearse(share: Any, *tasks: int) -> dict[str, Any]:
