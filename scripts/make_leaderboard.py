@@ -86,7 +86,7 @@ def _tables(suite: Suite, found: Mapping[str, Entry], bundled: bool) -> Iterator
     yield "Gain over no update, paired by task:\n"
     yield _table(("agent", *suite.parts), [(_label(entry), *_cells(suite, entry, "gain")) for _, entry in ordered])
     yield "Cost of all parts that were measured:\n"
-    heads = ("agent", "updates", "optimizer steps", "example tokens", "policy tokens", "minutes", "machine")
+    heads = ("agent", "updates", "optimizer steps", "example tokens", "policy tokens", "machine")
     yield _table(heads, [(_label(entry), *_cost(entry)) for _, entry in ordered])
     yield "How each row was measured:\n"
     origin = ("agent", "command", "seal-env", "torch", "transformers", "entry")
@@ -119,7 +119,6 @@ def _cost(entry: Entry) -> Iterator[str]:
         yield f"{sum(getattr(cost, name) for cost in costs):,}"
     written = [cost.policy_tokens for cost in costs if cost.policy_tokens is not None]
     yield f"{sum(written):,}" if len(written) == len(costs) else "not known"
-    yield f"{sum(cost.seconds for cost in costs) / 60:.1f}"
     yield _plain(entry.machine)
 
 

@@ -145,6 +145,18 @@ def test_a_run_writes_an_entry_with_what_it_measured_and_what_it_cost(as_small: 
     assert found.versions["torch"]
 
 
+@pytest.mark.integration
+def test_what_was_compiled_but_never_trained_costs_no_tokens(
+    small: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("seal_env.experiments.suite.entry", "seal_env.experiments.suite.measure", "seal_env.cli.run"):
+        monkeypatch.setattr(f"{module}.load_suite", lambda name: small)
+    options = ("--suite", "v1", "--agent", "none", "--parts", "knowledge", "--out", str(tmp_path / "run"))
+    assert main(("eval", *options)) == 0
+    spent = json.loads((tmp_path / "run" / "results.json").read_text())["parts"]["knowledge"]["cost"]
+    assert (spent["updates"], spent["steps"], spent["example_tokens"]) == (0, 0, 0)
+
+
 def drop_episode(data: dict[str, Any]) -> None:
     next(iter(data["parts"]["arc-mini"]["evidence"]["success"].values())).pop()
 

@@ -46,11 +46,11 @@ class Cost(Record):
     steps: Count
     """Optimizer steps."""
     example_tokens: Count
-    """Tokens of the training examples, each counted once, whatever the epochs."""
+    """Tokens of the training examples of these updates, each counted once, whatever the epochs."""
     policy_tokens: Count | None
     """Tokens that a language model wrote; 0 if none did, None if it is not known."""
     seconds: float = Field(ge=0, allow_inf_nan=False)
-    """Wall time."""
+    """Wall time. It depends on what else the machine did, so the leaderboard does not show it."""
 
 
 class Evidence(Record):

@@ -284,7 +284,8 @@ def _written(part: Part, path: Path) -> tuple[dict[str, int], list[str]]:
             steps.append(sample.steps)
             tokens.append(sample.tokens)
             actions += sample.actions
-    counts = {"updates": sum(count > 0 for count in steps), "steps": sum(steps), "example_tokens": sum(tokens)}
+    trained = sum(count for count, taken in zip(tokens, steps, strict=True) if taken)
+    counts = {"updates": sum(count > 0 for count in steps), "steps": sum(steps), "example_tokens": trained}
     return counts, actions
 
 
