@@ -1,5 +1,6 @@
 """`seal-env` and `python -m seal_env`."""
 
+import io
 import os
 import sys
 
@@ -14,6 +15,7 @@ def run() -> int:
     """The command line; one line if its packages are missing, or if it is interrupted while it starts."""
     _open_streams()
     _share_processors()
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its log lines have a form and a stream of their own
     try:
         with needs_extra("cli"):
             from seal_env.cli import main
@@ -32,7 +34,10 @@ def _share_processors() -> None:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that the process was started without: files would get their numbers, and what is printed."""
+    """Open the standard streams that the process was started without: files would get their numbers, and what is printed.
+
+    A character that the output's encoding has not is written as a code.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -40,6 +45,8 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -107,6 +107,12 @@ def _forms(_: click.Context) -> Values:
     return dict.fromkeys(FORMS, "")
 
 
+def _styles(_: click.Context) -> Values:
+    from seal_env.agents.lm.text_styles import ALL_STYLES
+
+    return {name: style.summary for name, style in ALL_STYLES.items()}
+
+
 _MODELS: Final = dict.fromkeys(MODEL_DIRECTORIES, "bundled with seal-env")
 _VALUES: Final[Mapping[str, Callable[[click.Context], Values]]] = {
     "agent": _agents,
@@ -131,8 +137,9 @@ _VALUES: Final[Mapping[str, Callable[[click.Context], Values]]] = {
     "rows": _rows,
     "designs": _designs,
     "forms": _forms,
+    "mix": _styles,
 }
-_LISTS: Final = frozenset(("against", "agents", "tools", "parts", "rows", "designs", "forms"))
+_LISTS: Final = frozenset(("against", "agents", "tools", "parts", "rows", "designs", "forms", "mix"))
 """Options whose names are separated by commas."""
 _FILES: Final = {"out": "dir", "save_adapters": "dir", "policy_adapter": "dir", "self_edit": "file", "cache_file": "file"}
 """What the shell itself completes, by option."""

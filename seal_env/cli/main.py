@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         2: bad input, or a disk or a server that fails; 130: interrupted; 143: terminated. The message says how to resume.
     """
     if instruction := os.environ.get(COMPLETE):
-        return shell_complete(commands, {}, "seal-env", COMPLETE, instruction)
+        return _completed(instruction)
     console = _terminal(sys.stderr, "standard error", results=_terminal(sys.stdout, "standard output"))
     chosen = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -102,8 +102,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _terminal(stream: TextIO, name: str, **settings: Any) -> Terminal:
     checked: Any = _Checked(stream, Path(name))
-    on_terminal = stream.isatty() or "COLUMNS" in os.environ
+    on_terminal = stream.isatty() or os.environ.get("COLUMNS", "0").strip("0")
     return Terminal(file=checked, width=None if on_terminal else FILE_WIDTH, **settings)
+
+
+def _completed(instruction: str) -> int:
+    """What a shell asks for by a variable: its script, or completions. The exit code."""
+    try:
+        return shell_complete(commands, {}, "seal-env", COMPLETE, instruction)
+    except OSError as error:
+        return _stopped(error)
+    except (KeyError, ValueError):
+        complain(f"{COMPLETE}={instruction} is for shells, which set COMP_WORDS and COMP_CWORD")
+        return 2
 
 
 def _stopped(error: BaseException) -> int:

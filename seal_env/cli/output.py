@@ -46,7 +46,7 @@ def _switch(context: click.Context, option: click.Parameter, value: bool) -> Non
 
 OPTIONS: Final = (
     OutputOption("--json", text="Print the result as one JSON document, with shares as fractions."),
-    OutputOption("-q", "--quiet", text="Print nothing but results and errors."),
+    OutputOption("-q", "--quiet", text="Print nothing but results, errors and a run folder that --out does not name."),
     OutputOption("-v", "--verbose", text="Print what the library logs, too."),
 )
 
@@ -89,11 +89,10 @@ class _Lines(logging.Handler):
         """See logging.Handler."""
         if self._console.quiet and record.levelno < logging.ERROR:
             return
-        console = Terminal(file=self._console.file) if self._console.quiet else self._console
         try:
             where = f"{record.name}: " if record.levelno < logging.WARNING else ""
             text = f"{record.levelname.lower():<9} {where}{self.format(record).rstrip()}"
-            console.print(text, style=STYLES.get(record.levelno, "red"), soft_wrap=True)
+            self._console.insist(text, STYLES.get(record.levelno, "red"))
         except Exception:
             self.handleError(record)
 

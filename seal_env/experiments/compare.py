@@ -26,6 +26,8 @@ COSTS: Final[Mapping[str, Callable[[EvalSample], float]]] = {
     "tokens": lambda sample: float(sample.tokens),
     "seconds": lambda sample: sample.seconds,
 }
+UNNAMED: Final = {"command": "run"}
+"""What settings.toml leaves out."""
 Means = Mapping[str, float]
 """By task."""
 
@@ -105,7 +107,7 @@ def settings_that_differ(runs: Sequence[Tables]) -> dict[str, list[Any]]:
     """The settings in which any of several runs differ, by name, with the value of each; None where one has none."""
     found: dict[str, list[Any]] = {}
     for table in DECIDING:
-        tables = [each.get(table, {}) for each in runs]
+        tables = [{**(UNNAMED if table == "run" else {}), **each.get(table, {})} for each in runs]
         for name in dict.fromkeys(name for each in tables for name in each):
             values = [each.get(name) for each in tables]
             if name not in MAY_MOVE and any(value != values[0] for value in values):

@@ -39,6 +39,7 @@ from seal_env.options import Options
 from seal_env.printable import HALF_CHARACTER
 from seal_env.redaction import redacted, redacted_message
 from seal_env.report.formats import plural
+from seal_env.report.terminal import Terminal
 from seal_env.report.tracker import Tracker
 
 
@@ -132,6 +133,8 @@ def open_run(
             if config.command and not (config.out / FINISHED).exists():
                 console.print(f"{'resuming' if opened.resumes else 'folder  '}  {config.out}", soft_wrap=True, markup=False)
             yield opened
+            if config.command and not config.named and isinstance(console, Terminal) and console.quiet:
+                console.insist(str(config.out))
         except BaseException as error:
             if not _keep(config, made, opened):
                 tidy(config.out, made)

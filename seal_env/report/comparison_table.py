@@ -9,9 +9,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from seal_env.report.formats import DASH, metric_heading, percent, plain_table, plural
+from seal_env.self_edits.untrusted_json import cut
 
 SHARES: Final = ("accuracy_before", "accuracy", "solved", "valid")
 """Measures that are shown in per cent."""
+LONGEST: Final = 60
+"""Characters of a setting that are shown."""
 WHOLE: Final = ("steps", "tokens")
 
 
@@ -36,8 +39,13 @@ def _heading(result: Mapping[str, Any]) -> str:
         counts = f"{plural(run['samples'], 'self-edit')} for {plural(run['tasks'], 'task')}{failed}"
         lines.append(f"{letter}  {run['folder']}: {run['label']}, {counts}")
     for name, (first, second) in result["settings"].items():
-        lines.append(f"   {name}  {DASH if first is None else first} -> {DASH if second is None else second}")
+        lines.append(f"   {name}  {_value(first)} -> {_value(second)}")
     return "\n".join([*lines, ""])
+
+
+def _value(setting: Any) -> str:
+    """A setting, shortened: a self-edit has thousands of characters."""
+    return DASH if setting is None else cut(str(setting), LONGEST)
 
 
 def interval_cell(name: str, interval: Mapping[str, float] | None) -> str:

@@ -24,6 +24,8 @@ NAMED_TASKS = 6
 LONGEST_ID, LONGEST_ID_WIDE = 15, 24
 WIDE = 100
 """Columns of a terminal from which on longer ids stay in one line."""
+NARROW = 64
+"""Columns of a terminal below which only task, accuracy and reward are shown."""
 MARKS = ("", " +", " -")
 
 
@@ -58,6 +60,8 @@ def episode_table(
         tools: Those of the environment, whose shorthands abbreviate self-edits.
         metrics: Further measures of the updated model, which a narrow terminal shows in place of examples and seconds.
     """
+    if console.width < NARROW:
+        return _narrow_table(trajectories)
     names = tuple(metrics)
     longest = max((len(_self_edit_cell(whole_info(each), tools, ", ")) for each in trajectories), default=0)
     endless = console.options.update(width=1000)
@@ -106,6 +110,19 @@ def _table(
             *([_took(trajectory.timings)] if wide else []),
             style=_style(info),
         )
+    return table
+
+
+def _narrow_table(trajectories: Sequence[Trajectory]) -> Table:
+    """The columns that no terminal can do without; the outcome of a mistake stands in for its accuracy."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("task", overflow="fold")
+    table.add_column("accuracy", overflow="fold")
+    table.add_column("reward", justify="right", no_wrap=True)
+    for trajectory in trajectories:
+        info = whole_info(trajectory)
+        found = accuracy_change(info) if info["outcome"] == Outcome.OK else str(info["outcome"])
+        table.add_row(Text(task_label(trajectory)), found, number(trajectory.reward), style=_style(info))
     return table
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -30,6 +31,8 @@ class Terminal(Console):
     """
 
     def __init__(self, results: Terminal | None = None, **settings: Any) -> None:
+        if not _columns(os.environ):  # rich would print lines of no characters
+            settings.setdefault("_environ", {name: value for name, value in os.environ.items() if name != "COLUMNS"})
         super().__init__(**{"highlight": False, "markup": False, **settings})
         self.results: Terminal = results or self
         self.as_json = False
@@ -37,6 +40,11 @@ class Terminal(Console):
     def print_json_only(self) -> None:
         """From now on, results are JSON documents."""
         self.as_json = self.results.quiet = True
+
+    def insist(self, text: str, style: str | None = None) -> None:
+        """Print a line also if this console is quiet."""
+        console = Terminal(file=self.file, width=self.width) if self.quiet else self
+        console.print(text, style=style, soft_wrap=True)
 
     def show(self, document: Any, *shown: RenderableType) -> None:
         """Show a result.
@@ -76,6 +84,12 @@ class Terminal(Console):
         """See rich's Console."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+def _columns(environment: Mapping[str, str]) -> int:
+    """The width that COLUMNS says; 0 if it says none."""
+    columns = environment.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() else 0
 
 
 def show_result(console: Console, document: Any, *shown: RenderableType) -> None:

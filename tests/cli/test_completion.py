@@ -34,6 +34,7 @@ LINES = [
     ("eval --suite v1 --parts arc,kn", ["arc,knowledge"]),
     ("eval --agent local_hf --policy-m", ["--policy-model"]),
     ("eval --agent openai_compatible --forms te", ["text"]),
+    ("eval --agent local_hf --mix facts,re", ["facts,rewrite", "facts,relations"]),
     ("eval --reward g", ["gain"]),
     ("eval --model seal-tiny-", ["seal-tiny-text"]),
     ("show ru", ["runs/new", "runs/old"]),
@@ -92,3 +93,14 @@ def test_a_real_bash_completes_and_imports_no_torch(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=environment)
     assert (said.stdout, said.stderr) == ("openai_compatible\n", "")
+
+
+@pytest.mark.parametrize("variables", [{}, {"COMP_WORDS": "seal-env ev", "COMP_CWORD": "one"}])
+def test_what_no_shell_asks_for_is_one_line(
+    variables: dict[str, str], seal_env: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"_SEAL_ENV_COMPLETE": "bash_complete", **variables}.items():
+        monkeypatch.setenv(name, value)
+    said = seal_env()
+    assert (said.code, said.out) == (2, "")
+    assert "COMP_WORDS and COMP_CWORD" in said.err

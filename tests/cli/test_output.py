@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +35,9 @@ def leaves(group: click.Group) -> Iterator[click.Command]:
             yield from leaves(each)
         else:
             yield each
+
+
+PASSAGE = {"title": "Lake", "context": "地名是山。", "questions": [{"question": "地名？", "answer": "山"}]}
 
 
 @pytest.mark.parametrize("command", list(leaves(commands)), ids=lambda command: str(command.name))
@@ -95,6 +101,29 @@ def test_a_measurement_prints_fractions_as_json_and_per_cent_as_a_table(seal_env
 def test_an_error_is_no_document(seal_env: Call) -> None:
     said = seal_env("show", "nowhere", "--json", "--quiet")
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+
+
+def test_a_quiet_run_names_the_folder_that_nobody_has_named(seal_env: Call) -> None:
+    assert seal_env(*EVAL, "--quiet", "--out", "run").err == ""
+    said = seal_env(*EVAL, "--quiet", "--json")
+    assert json.loads(said.out)["samples"] == 2
+    assert (Path(said.err.strip()) / "eval.json").is_file()
+
+
+def test_a_window_of_no_columns_hides_nothing(folder: Path, seal_env: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = seal_env("show", str(folder)).out
+    monkeypatch.setenv("COLUMNS", "0")
+    assert seal_env("show", str(folder)).out == shown
+    assert "there is no such folder" in seal_env("show", "nowhere").err
+
+
+def test_what_an_encoding_has_not_is_written_as_a_code(folder: Path) -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "seal_env", "tasks", "show", "lake-ea0dc92a", "--domain", "knowledge"]
+    (folder / "tasks.json").write_text(json.dumps([PASSAGE]))
+    said = subprocess.run([*command, "--subset", "tasks.json"], cwd=folder, env=environment, capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert r"\u5730\u540d" in said.stdout
 
 
 def logged(quiet: bool = False) -> str:

@@ -89,7 +89,7 @@ def test_a_run_and_an_evaluation_have_other_seeds(folders: Mapping[str, Path]) -
     found = compare(folders["short"], folders["eval"])
     assert not found["same_seeds"]
     assert [each["samples"] for each in found["runs"]] == [2, 2]
-    assert found["settings"]["command"] == [None, "eval"]
+    assert found["settings"]["command"] == ["run", "eval"]
 
 
 def test_trained_policy_is_measured_last(tmp_path: Path) -> None:

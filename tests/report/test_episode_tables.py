@@ -54,6 +54,13 @@ def printed(trajectories: list[Trajectory], width: int, colour: bool = False, me
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
+def test_a_narrow_terminal_shows_task_accuracy_and_reward() -> None:
+    lines = printed(MIXED, 40)
+    assert max(map(len, lines)) <= 40
+    assert row(lines, "4be741c5").split() == ["4be741c5", "0", "->", "100", "%", "+", "1.00"]
+    assert row(lines, "5614dbcf").split() == ["5614dbcf", "over_budget", "0.00"]
+
+
 def row(lines: list[str], task_id: str) -> str:
     return next(line for line in lines if task_id in line)
 

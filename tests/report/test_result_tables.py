@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from seal_env.report.comparison_table import interval_cell
+from seal_env.report.comparison_table import comparison_table, interval_cell
 from seal_env.report.result_tables import (
     continual_table,
     evaluation_table,
@@ -113,3 +113,13 @@ def test_a_difference_that_rounds_to_zero_has_no_sign(measure: str, cell: str) -
 
 def test_a_share_that_rounds_to_zero_has_no_sign() -> None:
     assert interval_cell("accuracy", {"mean": -0.001, "low": -0.25, "high": 0.25}) == "0 [-25, 25]"
+
+
+def test_a_setting_of_thousands_of_characters_is_shortened() -> None:
+    about = {"folder": "a", "label": "fixed", "samples": 1, "tasks": 1, "failed": 0}
+    tasks = {"both": 1, "first": 0, "second": 0}
+    result = {"runs": [about, about], "tasks": tasks, "same_seeds": True, "measures": {}, "settings": {"x": ["a" * 5000, 1]}}
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(comparison_table(result))
+    assert f"x  {'a' * 57}... -> 1\n" in capture.get()
