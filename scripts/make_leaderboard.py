@@ -6,6 +6,7 @@ python scripts/make_leaderboard.py RUN ...    # checks runs of `seal-env eval --
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -106,7 +107,7 @@ def _label(entry: Entry) -> str:
 def _cells(suite: Suite, entry: Entry, measure: str) -> Iterator[str]:
     for name in suite.parts:
         row = entry.parts.get(name)
-        yield "-" if name in entry.not_applicable else "not measured yet" if row is None else _percent(getattr(row, measure))
+        yield "-" if row is None else _percent(getattr(row, measure))
 
 
 def _percent(found: Range) -> str:
@@ -160,12 +161,19 @@ def add(run: Path, folder: Path = ENTRIES) -> Path:
     return path
 
 
-def main(runs: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Add the entries of runs, and write the page."""
-    for run in runs:
-        print(f"added {add(Path(run))}")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="a finished run of `seal-env eval --suite`, to add"
+    )
+    for run in parser.parse_args(arguments).runs:
+        try:
+            print(f"added {add(run)}")
+        except (SealError, OSError, ValueError) as error:
+            sys.exit(f"{run} is not added: {error}")
     (DOCS / "leaderboard.md").write_text(page(entries()), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
