@@ -74,8 +74,8 @@ second() {
 }
 
 train() {
-  local size=large seconds="${TRAIN:-550}" tasks=40 file code=0 maker cores
-  ((${#tiny[@]})) && size=tiny seconds="${TRAIN:-300}" tasks=2
+  local size=large seconds="${TRAIN:-550}" tasks=40 patience=90 file code=0 maker cores
+  ((${#tiny[@]})) && size=tiny seconds="${TRAIN:-300}" tasks=2 patience=300 # a busy CPU
   ((limit >= 200)) || { echo "LIMIT: at least 200 seconds"; exit 2; }
   local data="${DATA:-runs/data-$size}" work="${WORK:-runs/train-$size}"
   cores=$(nproc)
@@ -84,7 +84,7 @@ train() {
   maker=$!
   echo "=== $SECONDS s: training for $seconds s in all, at most $(($(left) - 100)) s now"
   timeout --kill-after=5 "$(($(left) - 100))" "$PYTHON" -m recipes.seal_tiny --size "$size" --out "$work" --data "$data" \
-    --patience 90 --seconds "$seconds" --stop-after "$(($(left) - 130))" || code=$?
+    --patience "$patience" --seconds "$seconds" --stop-after "$(($(left) - 130))" || code=$?
   kill "$maker" 2>/dev/null
   wait "$maker"
   tail -n 3 "$OUT/data.txt"
