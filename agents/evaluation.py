@@ -273,7 +273,8 @@ def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
 
     Returns:
         `tasks`, `samples` and `failed` (infrastructure failures) as counts; means over tasks with 95 % bootstrap intervals:
-        `accuracy` of the updated model, `reward`, `solved` (share of self-edits after which every query is solved) and
+        `accuracy_before` of the base model (None if no self-edit measured it), `accuracy` of the updated model, `reward`,
+        `solved` (share of self-edits after which every query is solved) and
         `valid` (share of self-edits that were no mistake); `pass_at`, the probability that the best of k self-edits solves
         the task, for k = 1, 2, 4 ... up to the samples of a task; `cost`, mean optimizer steps, tokens and seconds;
         `metrics`, means over tasks of the domain's further measures.
@@ -291,6 +292,9 @@ def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
         "solved": lambda mine: float(np.mean([sample.solved for sample in mine])),
         "valid": lambda mine: float(np.mean([sample.outcome == "ok" for sample in mine])),
     }
+    known = [[each for sample in mine if not math.isnan(each := sample.accuracy_before)] for mine in tasks.values()]
+    before = [float(np.mean(values)) for values in known if values]
+    report["accuracy_before"] = bootstrap(before)._asdict() if before else None
     for name, measure in measures.items():
         report[name] = bootstrap([measure(mine) for mine in tasks.values()])._asdict()
     report["pass_at"] = {

@@ -101,7 +101,7 @@ def report_runs(console: Terminal, /, folders: Sequence[Path], out: Path, cards:
 @click.argument("episode", required=False, type=click.IntRange(min=0))
 @click.pass_obj
 def show_run(console: Terminal, /, folder: Path, episode: int | None) -> None:
-    """Show what a run came to, or one EPISODE of `run` by its number: its task, answers, self-edit and losses."""
+    """Show what a run came to, or one EPISODE of `run` by its number, from 0: its task, answers, self-edit and losses."""
     from seal_env.experiments.show import overview, record_of
 
     found = overview(folder.expanduser())

@@ -15,7 +15,7 @@ import click
 from seal_env.cli.completion import completer
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.overlap import KnownPieces, known_pieces, listed, shared_tasks
-from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain
+from seal_env.domains.registry import DEFAULT_DOMAIN, domains, get_domain, load_taskset
 from seal_env.errors import MissingExtraError, TaskError, UnknownTaskError
 from seal_env.report.formats import plural
 from seal_env.report.task_tables import task_panels, task_rows, taskset_rows, taskset_table, tasksets_table
@@ -153,7 +153,7 @@ def _pieces(
 
 
 def _load(spec: DomainSpec, subset: str) -> _Tasks:
-    return spec.load(os.path.expanduser(subset), spec.options())
+    return load_taskset(spec, os.path.expanduser(subset), spec.options())
 
 
 def _names(spec: DomainSpec, subset: str | None) -> Iterator[str]:

@@ -6,16 +6,17 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Any, Final
 
 from seal_env.domains.arc import ARC
 from seal_env.domains.base import DomainSpec
 from seal_env.domains.custom import CUSTOM
 from seal_env.domains.knowledge import KNOWLEDGE
 from seal_env.domains.reasoning import REASONING
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, UnknownTaskError
 from seal_env.printable import printable
 from seal_env.redaction import redacted_message
+from seal_env.types import Taskset
 
 _KNOWN: Final[dict[str, DomainSpec]] = {spec.name: spec for spec in (ARC, KNOWLEDGE, REASONING, CUSTOM)}
 
@@ -60,3 +61,22 @@ def get_domain(name: str) -> DomainSpec:
     if name not in known:
         raise SettingError("domain", name, " or ".join(map(repr, known)))
     return known[name]
+
+
+def load_taskset(spec: DomainSpec, subset: str, options: Any) -> Taskset[Any, Any]:
+    """The task set `subset` of a domain.
+
+    Raises:
+        UnknownTaskError: If it has none; the message says which other domain does.
+        TaskError: For a file that cannot be read or has malformed tasks.
+        SettingError: For settings that the tasks do not allow.
+    """
+    try:
+        return spec.load(subset, options)
+    except UnknownTaskError as error:
+        for other in domains().values():
+            names = [name for name in other.tasksets if subset == name or subset.startswith((f"{name}:", f"{name}-"))]
+            if other is not spec and names and other.environments:
+                its = f"domain {other.name!r}, environment {next(iter(other.environments))}"
+                raise UnknownTaskError(f"{max(names, key=len)!r} is a task set of another kind ({its}): {error}") from error
+        raise

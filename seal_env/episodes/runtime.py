@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self
 
+from seal_env.domains.registry import load_taskset
 from seal_env.domains.rewards import make_reward
 from seal_env.episodes.fitting import FittingTaskset, longest_query
 from seal_env.errors import ModelError, SettingError
@@ -50,7 +51,7 @@ class Runtime:
         """All but the inner loop."""
         self.settings = settings
         self.spec = settings.spec
-        self.taskset: Taskset[Any, Any] = self.spec.load(settings.subset, settings.options)
+        self.taskset: Taskset[Any, Any] = load_taskset(self.spec, settings.subset, settings.options)
         """The tasks; once a model is loaded, those that are not too long for it."""
         self.all_tasks = self.taskset
         self._problems: dict[str, str] = {}

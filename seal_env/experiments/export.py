@@ -16,6 +16,7 @@ from seal_env.experiments.results import Results, read_results
 from seal_env.intervals import Interval
 from seal_env.journal import finite, storage_errors, write_folder, write_whole
 from seal_env.printable import printable
+from seal_env.report.comparison_table import SHARES
 from seal_env.report.formats import DASH, metric_cell, metric_heading, metric_names, percent
 
 FORMATS: Final = ("csv", "parquet", "latex", "dataset")
@@ -45,7 +46,7 @@ def export(folders: Sequence[Path], to: str, out: Path | None = None) -> str:
     if to not in FORMATS:
         raise SettingError("to", to, " or ".join(map(repr, FORMATS)))
     if out is None and to not in TEXTS:
-        raise SettingError("out", None, f"a new {'folder' if to == 'dataset' else 'file'} where to={to!r}")
+        raise SettingError("out", None, f"the name of a new {'folder' if to == 'dataset' else 'file'}: to={to!r} is no text")
     if out is not None and os.path.lexists(out):
         raise SettingError("out", str(out), "a file or folder that does not exist yet")
     runs = [read_results(folder) for folder in folders]
@@ -118,7 +119,7 @@ def as_latex(runs: Sequence[Results]) -> str:
     rows = []
     for folder, (label, report) in reports.items():
         row = {"run": folder, "agent": label, "tasks": str(report["tasks"]), "self-edits": str(report["samples"])}
-        row |= {name: percent(report.get(name)) for name in ("accuracy", "solved", "valid")}
+        row |= {f"{metric_heading(name)} (%)": percent(report.get(name)) for name in SHARES}
         row |= {metric_heading(name): metric_cell(report.get("metrics", {}).get(name)) for name in names}
         rows.append(row | {"reward": _reward(report.get("reward"))})
     return str(pandas.DataFrame(rows).to_latex(index=False, escape=True))

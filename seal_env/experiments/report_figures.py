@@ -11,7 +11,6 @@ from typing import Any, Final
 from seal_env.agents.evaluation import EvalSample, by_task, summary
 from seal_env.experiments.compare import MEASURES, compare_results, means_by_task
 from seal_env.experiments.report_runs import Reported, ReportedRun, training_log
-from seal_env.intervals import bootstrap
 from seal_env.report.comparison_table import interval_cell
 from seal_env.report.formats import DASH, duration, metric_heading, percent, plural
 from seal_env.report.page.charts import Chart, Line, Point, thinned
@@ -24,7 +23,7 @@ Matrix = Sequence[Sequence[float | None]]
 
 def summary_table(runs: Sequence[ReportedRun]) -> Rows | None:
     """A row for each run: means over tasks with intervals; None without a run."""
-    reports = {run.name: _summary(run.results.final) for run in runs}
+    reports = {run.name: summary(run.results.final) for run in runs}
     shares = {name: f"{name.replace('_', ' ')}, %" for name in ("accuracy_before", "accuracy", "solved", "valid")}
     names = list(dict.fromkeys(name for report in reports.values() for name in report.get("metrics", {})))
     most = max((int(k) for report in reports.values() for k in report.get("pass_at", {})), default=1)
@@ -45,11 +44,6 @@ def summary_table(runs: Sequence[ReportedRun]) -> Rows | None:
         )
     headings = ("run", "tasks", "self-edits", *shares.values(), f"pass@{most}, %", *map(metric_heading, names), "reward")
     return Rows(headings, rows, "Means over tasks with 95 % intervals.") if rows else None
-
-
-def _summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
-    before = list(means_by_task(by_task(samples), MEASURES["accuracy_before"]).values())
-    return summary(samples) | {"accuracy_before": bootstrap(before)._asdict() if before else None}
 
 
 def difference_table(runs: Sequence[ReportedRun]) -> Rows | None:

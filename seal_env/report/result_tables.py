@@ -32,12 +32,12 @@ def _headings(names: Iterable[str]) -> list[str]:
 
 def evaluation_table(report: Mapping[str, Any]) -> Table:
     """One evaluation, a row for each measure: percentages, with 95 % bootstrap intervals over tasks in brackets."""
-    table = plain_table(str(report["agent"]), "mean over tasks")
-    shares = {name: report.get(name) for name in ("accuracy", "solved", "valid")}
+    table = plain_table(str(report["agent"]), "mean over tasks [95 %]")
+    shares = {name: report.get(name) for name in ("accuracy_before", "accuracy", "solved", "valid")}
     shares |= {f"pass@{k}": interval for k, interval in report.get("pass_at", {}).items()}
-    rows = {name: percent(interval) for name, interval in shares.items()}
+    rows = {f"{metric_heading(name)}, %": percent(interval) for name, interval in shares.items()}
     rows |= {metric_heading(name): metric_cell(interval) for name, interval in report.get("metrics", {}).items()}
-    rows |= {name: f"{mean:,.2f}" for name, mean in report.get("cost", {}).items()}
+    rows |= {f"{name} per self-edit": f"{mean:,.2f}" for name, mean in report.get("cost", {}).items()}
     counts = {"tasks": report["tasks"], "self-edits": report["samples"], "infrastructure failures": report["failed"]}
     for name, cell in {**rows, **{name: str(count) for name, count in counts.items()}}.items():
         table.add_row(name, cell)

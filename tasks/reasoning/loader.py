@@ -65,8 +65,8 @@ def _by_id(task_id: str, examples: int, queries: int, known: tuple[str, ...]) ->
 def _unknown(subset: str, known: tuple[str, ...]) -> UnknownTaskError:
     name = subset.partition("-")[0].partition(":")[0]
     close = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    hint = f"; did you mean {' or '.join(close)}? " if close else ": "
     return UnknownTaskError(
-        f"no reasoning tasks {subset!r}; {hint}Expected GENERATOR, GENERATOR-train or GENERATOR-eval, each also as "
+        f"no reasoning tasks {subset!r}{hint}expected GENERATOR, GENERATOR-train or GENERATOR-eval, each also as "
         f"NAME:COUNT, where GENERATOR is one of {', '.join(known)}"
     )

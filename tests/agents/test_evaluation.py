@@ -98,6 +98,11 @@ def test_summary_counts_by_task() -> None:
     assert found["cost"] == {"steps": 7.5, "tokens": 75.0, "seconds": 2.0}
 
 
+def test_the_base_model_has_an_accuracy_where_a_self_edit_measured_it() -> None:
+    assert summary([replace(SOLVED, accuracy_before=0.5), MISTAKE])["accuracy_before"]["mean"] == 0.5
+    assert summary([MISTAKE])["accuracy_before"] is None
+
+
 def test_a_mistake_counts_in_word_f1_and_has_no_length() -> None:
     right = replace(SOLVED, metrics={"word_f1": 1.0, "answer_words": 3.0})
     mistake = replace(MISTAKE, metrics={"word_f1": 0.0, "answer_words": math.nan})

@@ -95,7 +95,7 @@ def test_a_measurement_prints_fractions_as_json_and_per_cent_as_a_table(seal_env
     shown = seal_env(*EVAL, "--out", "run", "--quiet")
     assert shown.err == ""
     assert "100 [100, 100]" in shown.out
-    assert shown.out.splitlines()[0].split() == ["none", "mean", "over", "tasks"]
+    assert shown.out.splitlines()[0].split() == ["none", "mean", "over", "tasks", "[95", "%]"]
 
 
 def test_an_error_is_no_document(seal_env: Call) -> None:

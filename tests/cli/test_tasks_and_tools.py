@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from seal_env.episodes.runtime import Runtime
+from seal_env.errors import SealError
 from seal_env.registration import environments
+from seal_env.settings import Settings
 from tests.helpers.cli import Call
 
 
@@ -42,6 +45,24 @@ def test_unknown_task_is_named(seal_env: Call, task_id: str) -> None:
     said = seal_env("tasks", "show", task_id)
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
     assert repr(task_id) in said.err
+
+
+@pytest.mark.parametrize(
+    ("subset", "own", "said"),
+    [
+        (
+            "synthetic-eval:2",
+            "arc",
+            "'synthetic-eval' is a task set of another kind (domain 'knowledge', environment SEAL-Knowledge-v0)",
+        ),
+        ("mini-eval:1", "knowledge", "'mini-eval' is a task set of another kind (domain 'arc', environment SEAL-ARC-v0)"),
+        ("gcd-eval", "custom", "(domain 'reasoning', environment SEAL-Reasoning-v0)"),
+    ],
+)
+def test_a_task_set_of_another_domain_is_said_to_be_one(seal_env: Call, subset: str, own: str, said: str) -> None:
+    assert said in " ".join(seal_env("tasks", "list", "--subset", subset, "--domain", own).err.split())
+    with pytest.raises(SealError, match=re.escape(said)):
+        Runtime(Settings.resolve(domain=own, subset=subset))
 
 
 def test_published_tasks_are_validated(seal_env: Call) -> None:

@@ -173,6 +173,7 @@ def test_latex_has_a_row_for_each_run(folders: Mapping[str, Path]) -> None:
     text = export([folders["short"], folders["long"]], "latex")
     assert r"\toprule" in text
     assert text.count(r"\\") == 3
+    assert "accuracy before (\\%) & accuracy (\\%) &" in text
     accuracy = compare(folders["short"], folders["long"])["measures"]["accuracy"]["second"]
     assert f"{100 * accuracy['mean']:.0f} [{100 * accuracy['low']:.0f}, {100 * accuracy['high']:.0f}]" in text
 
@@ -183,7 +184,7 @@ def test_exported_files_are_new_ones(seal_env: Call, folders: Mapping[str, Path]
         with pytest.raises(SettingError, match="does not exist yet"):
             export([folders["short"]], to, tmp_path / "there")
     for to in ("parquet", "dataset"):
-        with pytest.raises(SettingError, match="out=None"):
+        with pytest.raises(SettingError, match="out=None is not legal; expected the name of a new"):
             export([folders["short"]], to)
     assert seal_env("export", str(folders["short"]), "--to", "csv").out.startswith("run,agent,journal,task_id,")
     assert seal_env("export", str(folders["short"]), "--to", "csv", "--out", "new.csv").out == ""

@@ -76,6 +76,7 @@ def test_the_table_of_an_evaluation_fits_80_columns() -> None:
     with console.capture() as capture:
         console.print(evaluation_table(report(metrics=METRICS, **shown)))
     assert "…" not in capture.get()
+    assert all(each in capture.get() for each in ("accuracy before, %", "pass@5, %", "seconds per self-edit"))
     assert max(map(len, capture.get().splitlines())) < 60
 
 
