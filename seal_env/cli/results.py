@@ -122,7 +122,9 @@ def _overview(found: Overview, console: Console) -> Iterator[RenderableType]:
     about = {"command": found.command, **run}
     line = ", ".join(f"{name} {value}" for name, value in about.items() if isinstance(value, str | int | float))
     yield Text(f"{found.folder}: {line}")
-    yield Text(f"model {environment.get('model')} on {environment.get('device')}, {environment.get('subset')}\n")
+    if "suite" not in run:  # whose parts have a task set and a model each
+        yield Text(f"model {environment.get('model')} on {environment.get('device')}, {environment.get('subset')}")
+    yield ""
     if found.report is not None:
         yield _report_table(found)
         return
@@ -138,6 +140,7 @@ def _report_table(found: Overview) -> RenderableType:
     report: Any = found.report
     drawn = {
         "eval": lambda: tables.evaluation_table(report),
+        "eval suite": lambda: tables.suite_table(report, (*report["parts"], *report["not_applicable"])),
         "train rest-em": lambda: tables.rest_em_table(report),
         "train grpo": lambda: tables.grpo_table(report),
         "reproduce": lambda: tables.reproduction_table(report),

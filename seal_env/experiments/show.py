@@ -20,6 +20,7 @@ from seal_env.types import Evaluation, Task, TaskDomain, Taskset
 
 REPORTS: Final = {
     "eval": "eval.json",
+    "eval suite": "results.json",
     "train rest-em": "result.json",
     "train grpo": "result.json",
     "reproduce": "table.json",

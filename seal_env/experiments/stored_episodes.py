@@ -104,7 +104,9 @@ def journal_files(folder: Path, command: str) -> dict[str, Path]:
         RunFolderError: For a command that records sequences or tables of several runs.
     """
     if command not in COMMANDS:
-        raise RunFolderError(f"{str(folder)!r}: {command!r} records no single episodes; {', '.join(COMMANDS)} do")
+        inside = sorted(str(path.parent) for name in SAMPLES for path in folder.glob(f"*/{name}"))
+        its = f"; its parts do: {', '.join(inside)}" if inside else f"; {', '.join(COMMANDS)} do"
+        raise RunFolderError(f"{str(folder)!r}: {command!r} records no single episodes{its}")
     if command == "run":
         return {FILE: folder / FILE} if (folder / FILE).exists() else {}
     paths = sorted((path for name in SAMPLES for path in folder.rglob(name)), key=_order)

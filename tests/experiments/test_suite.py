@@ -157,6 +157,20 @@ def test_what_was_compiled_but_never_trained_costs_no_tokens(
     assert (spent["updates"], spent["steps"], spent["example_tokens"]) == (0, 0, 0)
 
 
+@pytest.mark.integration
+def test_a_run_of_the_suite_is_shown_as_it_was_when_it_ended(measured: Measured, seal_env: Call) -> None:
+    shown = seal_env("show", str(measured[1]))
+    assert "command eval suite, agent random, suite v1" in shown.out
+    assert [line.split()[0] for line in shown.out.splitlines()[-3:]] == list(measured[2]["parts"])
+    assert json.loads(seal_env("show", str(measured[1]), "--json").out) == measured[2]
+
+
+@pytest.mark.integration
+def test_the_parts_of_a_suite_that_have_single_episodes_are_named(measured: Measured, seal_env: Call) -> None:
+    said = seal_env("export", str(measured[1]), "--to", "csv")
+    assert (said.code, f"its parts do: {measured[1] / 'arc-mini'}, {measured[1] / 'knowledge'}" in said.err) == (2, True)
+
+
 def drop_episode(data: dict[str, Any]) -> None:
     next(iter(data["parts"]["arc-mini"]["evidence"]["success"].values())).pop()
 
