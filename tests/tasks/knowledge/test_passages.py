@@ -35,6 +35,14 @@ def write(folder: Path, content: Any, name: str = "passages.json") -> str:
     return str(path)
 
 
+def test_the_line_in_the_docs_is_a_passage(tmp_path: Path) -> None:
+    lines = (Path(__file__).parents[3] / "docs" / "knowledge.md").read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith('{"title"'))
+    (task,) = load_passages(write(tmp_path, line, "mine.jsonl"))
+    assert [question.answer for question in task.queries] == ["Zemilu"]
+    assert not validate(task)
+
+
 def changed(content: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A copy with other fields; a field that is None is left out."""
     return {key: value for key, value in (content | fields).items() if value is not None}
