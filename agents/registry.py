@@ -234,4 +234,6 @@ def _as_spec(name: str, found: Any) -> AgentSpec:
         return AgentSpec.of(name, found)
     if inspect.isfunction(found):
         return AgentSpec(name, name, lambda options, context: found(context))
-    raise SettingError("agent", name, "a subclass of Agent, an AgentSpec, or a function (context) -> agent")
+    raise SettingError(
+        "agent", name, "a subclass of seal_env.agents.base.Agent, an AgentSpec, or a function (context) -> agent"
+    )

@@ -166,8 +166,9 @@ def summary_text(
     infos = [{**whole_info(each), "task_id": task_label(each)} for each in trajectories]
     rewards = [trajectory.reward for trajectory in trajectories if not trajectory.truncated]
     counts = Counter(str(info["outcome"]) for info in infos)
+    pace = f" ({3600 * len(infos) / elapsed:.0f} an hour)" if elapsed >= 1 else ""  # nothing was trained in less
     lines = [
-        f"episodes  {len(infos)} in {duration(elapsed)} ({3600 * len(infos) / max(elapsed, 1e-9):.0f} an hour): "
+        f"episodes  {len(infos)} in {duration(elapsed)}{pace}: "
         + ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     ]
     pairs = [(i["accuracy_before"], i["accuracy_after"]) for i in infos if _measured(i)]

@@ -27,6 +27,7 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
         MissingExtraError: If matplotlib is not installed.
     """
     with needs_extra("plots"):
+        from matplotlib import colormaps
         from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 4.8), layout="constrained")
@@ -40,7 +41,8 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
         spans = [[[100 * (each["mean"] - each["low"])], [100 * (each["high"] - each["mean"])]] for each in (new, end)]
         label = row["design"] if len(set(agents.values())) == 1 else name
         marker = MARKERS[number % len(MARKERS)]
-        axes.errorbar(x, y, xerr=spans[0], yerr=spans[1], fmt=marker, capsize=2, markersize=6, label=label)
+        colour = colormaps["tab20"](_place(number))
+        axes.errorbar(x, y, *spans[::-1], fmt=marker, color=colour, capsize=2, markersize=8, label=label)
         if (share := _share(row["design"])) is not None:
             shares.setdefault(agents[name], []).append((share, x, y))
     for points in shares.values():
@@ -53,6 +55,11 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     axes.set_title("Retention frontier", fontsize="medium")
     axes.grid(alpha=0.3)
     return figure
+
+
+def _place(number: int) -> int:
+    """Where a row's colour is among twenty: first the ten dark ones, then the ten light ones."""
+    return 2 * number % 20 + number // 10 % 2
 
 
 def _agent(name: str, design: str) -> str:

@@ -117,6 +117,8 @@ def test_a_function_makes_an_agent_by_its_path(package: str, env: Any) -> None:
 def test_what_is_no_agent_is_refused(package: str, env: Any, path: str) -> None:
     with pytest.raises(SettingError, match=f"agent='{package}:{path}'"):
         make_agent(f"{package}:{path}", AgentContext.of(env))
+    with pytest.raises(SettingError, match=r"expected a subclass of seal_env\.agents\.base\.Agent"):
+        make_agent(f"{package}:NOT_AN_AGENT", AgentContext.of(env))
     with pytest.raises(SettingError, match="No module named 'no_such_package'"):
         make_agent("no_such_package:Agent", AgentContext.of(env))
 
