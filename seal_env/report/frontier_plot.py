@@ -42,7 +42,8 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
         label = row["design"] if len(set(agents.values())) == 1 else name
         marker = MARKERS[number % len(MARKERS)]
         colour = colormaps["tab20"](_place(number))
-        axes.errorbar(x, y, *spans[::-1], fmt=marker, color=colour, capsize=2, markersize=8, label=label)
+        look: dict[str, Any] = {"fmt": marker, "color": colour, "capsize": 2, "markersize": 8, "label": label}
+        axes.errorbar(x, y, xerr=spans[0], yerr=spans[1], **look)
         if (share := _share(row["design"])) is not None:
             shares.setdefault(agents[name], []).append((share, x, y))
     for points in shares.values():

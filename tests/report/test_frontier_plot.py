@@ -14,5 +14,5 @@ def test_no_two_designs_look_alike(count: int) -> None:
     pytest.importorskip("matplotlib")
     rows = {f"a-{number}": {"design": f"gate:{number}", "sequences": 1, "new": MEAN, "end": MEAN} for number in range(count)}
     (axes,) = frontier_figure(rows).axes
-    points = [line for line in axes.lines if line.get_marker() in "osD^vPX<>"]
+    points = [line for line in axes.lines if str(line.get_marker()) in "osD^vPX<>"]
     assert len({str(line.get_color()) for line in points}) == len(points) == count
