@@ -6,8 +6,8 @@ rewards among the replies to one passage, and the reward of the reply that the p
 95 % bootstrap intervals.
 
 `words` and `likelihood` are the values of `--proxy`. The others read a reply's texts with the model, or look them up in the
-generator; those in context need the gold answers. Each passage is stored in a .jsonl beside the JSON file when it is
-finished, so that a run that was stopped continues with the next one.
+generator; those in context need the gold answers. Each passage, some 12 s of one thread, is stored in a .jsonl beside the
+JSON file when it is finished, so a run that was stopped continues with the next one, and another subset adds to it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LOWEST: Final = -1e3
 """The likelihood of no text: below that of any."""
 IN_CALL: Final = 32
 """Updates that train together, and texts that are read together."""
-SHARED: Final = ("subset", "model", "style", "samples", "temperature", "max_new_tokens", "updates", "seed")
+SHARED: Final = ("model", "style", "samples", "temperature", "max_new_tokens", "updates", "seed")
 """Arguments that decide what is written about a passage and how it is learned."""
 ANOTHER: Final = "reward of another update"
 Record = dict[str, Any]
@@ -150,8 +150,8 @@ def sample(runtime: Runtime, policy: PolicyModel, task_id: str, given: argparse.
     """The policy's replies to one passage."""
     task = runtime.taskset[task_id]
     chat = policy.prompt.chat.messages(*Episode(runtime, task, 0).opening())
-    first = runtime.taskset.task_ids.index(task_id) * given.samples
-    replies = policy.sample([chat] * given.samples, given.seed, given.temperature, given.max_new_tokens, first)
+    seed = int(np.random.SeedSequence((given.seed, *task_id.encode())).generate_state(1)[0])
+    replies = policy.sample([chat] * given.samples, seed, given.temperature, given.max_new_tokens)
     questions = tuple((query.question, query.answer) for query in task.queries)
     (passage,) = task.context if isinstance(task.context, tuple) else (task.context,)
     texts = tuple(read(reply.action) for reply in replies)
