@@ -157,6 +157,14 @@ def test_what_was_compiled_but_never_trained_costs_no_tokens(
     assert (spent["updates"], spent["steps"], spent["example_tokens"]) == (0, 0, 0)
 
 
+def test_an_entry_names_no_folder_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    adapters = f"{tmp_path}/runs/a,/home/me/b,c/d"
+    given = ("/usr/bin/seal-env", "eval", "--agent=/home/me/own.py", "--policy-adapter", adapters, "--out", "run")
+    assert measure.shown_command(given, "v1", "own") == "seal-env eval --agent=own.py --policy-adapter runs/a,b,c/d"
+    assert measure.without_folders(["/home/me/b", "c/d", 3, None]) == ["b", "c/d", 3, None]
+
+
 @pytest.mark.integration
 def test_a_run_of_the_suite_is_shown_as_it_was_when_it_ended(measured: Measured, seal_env: Call) -> None:
     shown = seal_env("show", str(measured[1]))

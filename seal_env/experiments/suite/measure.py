@@ -164,10 +164,10 @@ class _Suite:
             digest=self.suite.digest,
             label=self.chosen.label or self.agent,
             agent=self.agent,
-            options=redacted(options),
+            options=redacted({name: without_folders(value) for name, value in options.items()}),
             learns=self.learns,
             trained_on=self.chosen.trained_on,
-            command=_command(command, self.suite.name, self.agent),
+            command=shown_command(command, self.suite.name, self.agent),
             versions=package_versions(),
             engine=ENGINE_VERSION,
             machine=describe_device(device, str(self.config.overrides.get("inner_loop", "batched"))),
@@ -341,13 +341,32 @@ class _Clock:
         self._began = now
 
 
-def _command(command: Sequence[str], suite: str, agent: str) -> str:
-    """The command line, without the program's path, the run folder and secrets."""
+def shown_command(command: Sequence[str], suite: str, agent: str) -> str:
+    """The command line, without the program's path, folders of this machine, the run folder and secrets."""
     given = list(command[command.index("eval") :]) if "eval" in command else ["eval", "--suite", suite, "--agent", agent]
     while "--out" in given:
         at = given.index("--out")
         del given[at : at + 2]
     safe = (
-        redacted_message(each) if "://" in each else str(redacted(each)) for each in given if not each.startswith("--out=")
+        redacted_message(each) if "://" in each else str(redacted(without_folders(each)))
+        for each in given
+        if not each.startswith("--out=")
     )
     return shlex.join(("seal-env", *safe))
+
+
+def without_folders(value: Any) -> Any:
+    """An option or a word of a command, where each absolute path is relative to the working directory, or a name alone."""
+    if isinstance(value, list):
+        return [without_folders(each) for each in value]
+    if not isinstance(value, str) or not value.strip():
+        return value
+    option, equals, given = value.partition("=") if value.startswith("--") else ("", "", value)
+    return option + equals + ",".join(map(_shown_path, given.split(",")))
+
+
+def _shown_path(text: str) -> str:
+    path = Path(text)
+    if "\n" in text or not path.is_absolute():
+        return text
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
