@@ -27,6 +27,7 @@ from seal_env.thoughts import WHITE_SPACE
 
 DEFAULT_ENVIRONMENT: Final = "SEAL-ARC-v0"
 DEFAULT_AGENT: Final = "random"
+SEQUENCES: Final = "Sequences of tasks are for `seal-env run` and `seal-env reproduce continual`"
 RESUMABLE: Final = "Resumable: rerun the same command."
 PROGRAM: Final = "seal-env"
 ARGUMENTS: Final = "seal_env.cli.arguments"
@@ -131,11 +132,20 @@ class ExperimentCommand(SettingsCommand):
         super().__init__(name, callback=callback, options=options, deciding=_DECIDING, elsewhere=_owners, **kwargs)
 
 
+class _EnvironmentIds(click.Choice[str]):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in environments() and value not in self.choices:
+            self.fail(f"{value!r} is not for this command. {SEQUENCES}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def env_option(sequences: bool = False) -> click.Option:
     """`--env`. sequences: offer environments whose episodes are sequences of tasks too."""
     ids = [name for name, settings in environments().items() if sequences or settings.get("sequence", 1) == 1]
     text = f"The environment; decides which settings there are (default: {DEFAULT_ENVIRONMENT}): {', '.join(ids)}."
-    return click.Option(["--env"], type=click.Choice(ids), default=DEFAULT_ENVIRONMENT, metavar="ID", help=text)
+    if not sequences:
+        text += f" {SEQUENCES}."
+    return click.Option(["--env"], type=_EnvironmentIds(ids), default=DEFAULT_ENVIRONMENT, metavar="ID", help=text)
 
 
 def agent_option() -> click.Option:

@@ -101,3 +101,10 @@ def test_help_fits_in_80_columns(seal_env: Call, monkeypatch: pytest.MonkeyPatch
     assert said.code == 0
     assert max(map(len, said.out.splitlines())) <= 80
     assert "None" not in said.out
+
+
+@pytest.mark.parametrize("command", ["eval", "play"])
+def test_an_environment_of_sequences_is_sent_to_the_commands_that_run_them(seal_env: Call, command: str) -> None:
+    said = seal_env(command, "--env", "SEAL-Continual-v0")
+    assert (said.code, "`seal-env run` and `seal-env reproduce continual`" in said.err) == (2, True)
+    assert "is not one of 'SEAL-ARC-v0'" in seal_env(command, "--env", "SEAL-None-v0").err
