@@ -301,13 +301,19 @@ def summary(samples: Sequence[EvalSample]) -> dict[str, Any]:
         str(k): bootstrap([pass_at_k(len(mine), sum(each.solved for each in mine), k) for mine in tasks.values()])._asdict()
         for k in ks
     }
-    report["cost"] = {
-        name: float(np.mean([getattr(sample, name) for sample in counted])) for name in ("steps", "tokens", "seconds")
-    }
+    report["cost"] = mean_cost(counted)
     names = dict.fromkeys(name for sample in counted for name in sample.metrics)
     means = {name: list(metric_by_task(counted, name).values()) for name in names}
     report["metrics"] = {name: bootstrap(values)._asdict() for name, values in means.items() if values}
     return report
+
+
+def mean_cost(samples: Iterable[EvalSample]) -> dict[str, float]:
+    """Mean optimizer steps, tokens and seconds of a self-edit, infrastructure failures left out; empty without any other."""
+    counted = [sample for sample in samples if not sample.failed]
+    if not counted:
+        return {}
+    return {name: float(np.mean([getattr(sample, name) for sample in counted])) for name in ("steps", "tokens", "seconds")}
 
 
 def metric_by_task(samples: Iterable[EvalSample], name: str) -> dict[str, float]:

@@ -43,7 +43,7 @@ class LocalPolicyOptions(PolicyOptions):
     mix: Names = ()
     """Styles of texts in which the policy is asked one after the other, separated by commas; its replies, one for each name,
     are one self-edit. Empty is one reply in style."""
-    best_of: int = Field(1, ge=1)
+    best_of: int = Field(1, ge=1, le=1000)
     """Replies that are sampled for each one that is written; proxy chooses it, without an update."""
     proxy: Literal["words", "likelihood"] = "words"
     """By what the best of several replies is chosen: words (the most different words) or likelihood (the highest mean log

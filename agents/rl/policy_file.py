@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +22,7 @@ from seal_env.agents.rl.sb3 import Sb3VecEnv
 from seal_env.envs.wrappers.grid_features import VectorGridFeatures, feature_space
 from seal_env.envs.wrappers.numeric_action import VectorStructuredSelfEdit
 from seal_env.errors import SettingError, needs_extra
+from seal_env.journal import storage_errors
 from seal_env.self_edits.action_spec import ActionSpec
 from seal_env.self_edits.numeric_actions import NUMERIC_FORMS, NumericActions, make_numeric_actions
 from seal_env.tasks.arc.features import GridShape
@@ -35,6 +36,9 @@ with needs_extra("sb3"):
 
 KEY: Final = "seal_env_policy"
 """Of the spec in the file's metadata."""
+
+
+Layers = Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(max_length=8)]
 
 
 class PolicySpec(BaseModel):
@@ -51,7 +55,7 @@ class PolicySpec(BaseModel):
     one_hot: bool
     side: int = Field(ge=1, le=30)
     demonstrations: int = Field(ge=1, le=100)
-    network: list[int] | dict[str, list[int]]
+    network: Layers | dict[str, Layers]
     """Hidden units, as Stable-Baselines3's `net_arch`."""
     activation: Literal["Tanh", "ReLU", "LeakyReLU", "ELU", "SiLU", "GELU"]
     """A class of torch.nn."""
@@ -75,6 +79,7 @@ def save_policy(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
 
     Raises:
         SettingError: For a policy of another class, or with a feature extractor of its own, and other environments.
+        StorageError: If the file cannot be written.
     """
     policy, envs = model.policy, model.get_env()
     plain = type(policy) is MultiInputActorCriticPolicy and policy.features_extractor_class is CombinedExtractor
@@ -101,8 +106,9 @@ def save_policy(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
         activation=policy.activation_fn.__name__,
     )
     weights = {name: each.detach().cpu().contiguous().clone() for name, each in policy.state_dict().items()}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, {KEY: spec.model_dump_json()})
+    with storage_errors(Path(path)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_file(weights, path, {KEY: spec.model_dump_json()})
 
 
 def load_policy(path: str | os.PathLike[str], tools: Sequence[Tool[Any]]) -> Policy:
@@ -138,4 +144,6 @@ def load_policy(path: str | os.PathLike[str], tools: Sequence[Tool[Any]]) -> Pol
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise SettingError("policy_file", str(path), f"{legal}: its weights do not fit its networks") from error
+    if bad := [name for name, each in weights.items() if not each.isfinite().all()]:
+        raise SettingError("policy_file", str(path), f"{legal}: {bad[0]} holds numbers that are not finite")
     return Policy(spec, numeric, network)

@@ -188,4 +188,5 @@ class RestEm:
             for turn in turns:
                 asked = self.chat.parts(turn.observation, turn.given)
                 for chat, answer in zip(asked, self.chat.divide(turn.action), strict=True):
-                    yield Example((*chat, Message("assistant", answer)))
+                    if answer or len(asked) == 1:  # a reply of several that says nothing was not what was rewarded
+                        yield Example((*chat, Message("assistant", answer)))

@@ -7,6 +7,7 @@ An action is first decided upon: a mistake or an open draft is a finished step, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from seal_env.domains.rewards import paid
@@ -20,7 +21,7 @@ from seal_env.panels import Panel
 from seal_env.self_edits.parse_calls import parse
 from seal_env.self_edits.parse_text import parse_or_read
 from seal_env.self_edits.prompt import observation_text
-from seal_env.types import Evaluation, InvalidSelfEdit, Outcome, SelfEdit, Step, Task, UpdateJob, UpdateResult
+from seal_env.types import Evaluation, InvalidSelfEdit, Outcome, Query, SelfEdit, Step, Task, UpdateJob, UpdateResult
 
 BaseKey = tuple[str, int]
 """What the base model's answers depend on: the task, and the seed where the queries do (otherwise 0)."""
@@ -142,9 +143,9 @@ class Episode:
         """By which the base model's answers to this task are cached."""
         return self.task.task_id, self.seed if self.runtime.domain.queries_depend_on_seed else 0
 
-    def base_job(self) -> UpdateJob:
-        """The base model's answers."""
-        return update_job(self.runtime, self.task, self.seed, NO_UPDATE)
+    def base_job(self, queries_Q: Sequence[Query] | None = None) -> UpdateJob:
+        """The base model's answers, to the task's queries or to others."""
+        return update_job(self.runtime, self.task, self.seed, NO_UPDATE, queries_Q=queries_Q)
 
     def job(self, update: PendingUpdate) -> UpdateJob | None:
         """The update's own job; None where the base model's answers serve."""

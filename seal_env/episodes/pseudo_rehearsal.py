@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import regex
 
 from seal_env.self_edits.compile import FilteredExamples
-from seal_env.types import Answer, Example, Message, Query, UpdateJob
+from seal_env.types import Answer, Example, Message, Query
 from seal_env.unspaced import UNSPACED
 
 MAX_NEW_TOKENS: Final = 256
@@ -19,34 +18,30 @@ _BETWEEN: Final = regex.compile(rf"(?<=[{UNSPACED}]\p{{M}}*)(?=(?!\p{{M}})[{UNSP
 """Between two characters of scripts that put no spaces between words."""
 
 
-def sampling_job(base: UpdateJob, learned: Sequence[Example]) -> UpdateJob:
-    """The job in which the model completes what it was trained on, by greedy decoding.
+def sampling_queries(learned: Sequence[Example]) -> tuple[Query, ...]:
+    """What has the model complete what it was trained on.
 
     It is given the first half of a document's words, of its characters where words have no spaces between them, or a chat
     up to its answer.
 
     Args:
-        base: A job without an update.
         learned: What the model was trained on.
     """
-    queries = [query for number, example in enumerate(learned) if (query := _query(str(number), example)) is not None]
-    return replace(base, queries_Q=tuple(queries), decode=True)
+    return tuple(query for number, example in enumerate(learned) if (query := _query(str(number), example)) is not None)
 
 
 def samples(
-    job: UpdateJob, answers: Iterable[Answer], count_tokens: Callable[[Sequence[Example]], list[int]]
+    queries: Sequence[Query], answers: Iterable[Answer], count_tokens: Callable[[Sequence[Example]], list[int]]
 ) -> FilteredExamples:
     """What the model made of it, each text once, with lengths in tokens; without what it answers nothing to.
 
     Args:
-        job: Of `sampling_job`.
-        answers: To its queries.
+        queries: `sampling_queries`.
+        answers: To them, by greedy decoding.
         count_tokens: The inner loop's.
     """
     made = [
-        _example(query, answer.text)
-        for query, answer in zip(job.queries_Q, answers, strict=True)
-        if (answer.text or "").strip()
+        _example(query, answer.text) for query, answer in zip(queries, answers, strict=True) if (answer.text or "").strip()
     ]
     examples = tuple(dict.fromkeys(made))
     return FilteredExamples(examples, tuple(count_tokens(examples)) if examples else ())

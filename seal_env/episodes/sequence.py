@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from seal_env.domains.rewards import Reward, paid
 from seal_env.episodes.continual import ContinualRuntime
 from seal_env.episodes.episode import FAILED_REWARD, Episode, PendingUpdate
 from seal_env.episodes.info import as_lists, gold_lists
-from seal_env.episodes.pseudo_rehearsal import samples, sampling_job
+from seal_env.episodes.pseudo_rehearsal import samples, sampling_queries
 from seal_env.episodes.rehearsal import Rehearsal
 from seal_env.episodes.retention import RetentionMatrix
 from seal_env.episodes.settle import BaseAnswerCache, BaseAnswers, base_answers, settle
@@ -164,11 +165,11 @@ class TaskSequence:
         """Keep what the current task was learned from, or what the model says of it; the infrastructure failure, if any."""
         settings, own = self.runtime.settings, self.episode.drafting.own
         if settings.max_rehearsed and settings.rehearse_from == "samples":
-            job = sampling_job(self.episode.base_job(), own.examples_E)
+            job = replace(self.episode.base_job(sampling_queries(own.examples_E)), decode=True)
             (result,) = self.runtime.inner_loop.run([job])
             if result.outcome.is_infrastructure:
                 return result
-            own = samples(job, result.answers_Q, self.runtime.inner_loop.count_tokens)
+            own = samples(job.queries_Q, result.answers_Q, self.runtime.inner_loop.count_tokens)
         self.rehearsal = self.rehearsal.with_task(self.episode.task.task_id, own)
         return None
 

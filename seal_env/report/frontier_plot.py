@@ -20,8 +20,8 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     """A point for each row, with 95 % intervals, under the name of its design; with several agents, under the row's.
 
     Args:
-        rows: Summaries by name, see `seal_env.experiments.reproduce.continual.summarise`, with `design`; those without a
-            sequence are left out.
+        rows: Summaries by name, see `seal_env.experiments.reproduce.continual.summarise`, with `agent` and `design`; those
+            without a sequence are left out.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.
@@ -34,18 +34,17 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     axes = figure.add_subplot()
     shares: dict[str, list[tuple[float, float, float]]] = {}
     known = {name: row for name, row in rows.items() if row["sequences"]}
-    agents = {name: _agent(name, row["design"]) for name, row in known.items()}
     for number, (name, row) in enumerate(known.items()):
         new, end = row["new"], row["end"]
         x, y = 100 * new["mean"], 100 * end["mean"]
         spans = [[[100 * (each["mean"] - each["low"])], [100 * (each["high"] - each["mean"])]] for each in (new, end)]
-        label = row["design"] if len(set(agents.values())) == 1 else name
+        label = row["design"] if len({each["agent"] for each in known.values()}) == 1 else name
         marker = MARKERS[number % len(MARKERS)]
         colour = colormaps["tab20"](_place(number))
         look: dict[str, Any] = {"fmt": marker, "color": colour, "capsize": 2, "markersize": 8, "label": label}
         axes.errorbar(x, y, xerr=spans[0], yerr=spans[1], **look)
         if (share := _share(row["design"])) is not None:
-            shares.setdefault(agents[name], []).append((share, x, y))
+            shares.setdefault(row["agent"], []).append((share, x, y))
     for points in shares.values():
         _, xs, ys = zip(*sorted(points), strict=True)
         axes.plot(xs, ys, color="0.6", zorder=0)
@@ -61,11 +60,6 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
 def _place(number: int) -> int:
     """Where a row's colour is among twenty: first the ten dark ones, then the ten light ones."""
     return 2 * number % 20 + number // 10 % 2
-
-
-def _agent(name: str, design: str) -> str:
-    """The agent of a row, whose name is that of the agent and the design."""
-    return name.removesuffix(f"-{design.replace(':', '-')}")
 
 
 def _share(design: str) -> float | None:

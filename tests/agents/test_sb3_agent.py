@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,18 @@ def other_activation(path: Path, saved: Path) -> None:
     save_file({}, path, {KEY: spec.replace("Tanh", "Module")})
 
 
+def endless_weights(path: Path, saved: Path) -> None:
+    with safe_open(saved, "pt") as file:
+        spec, weights = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file({name: each / 0 for name, each in weights.items()}, path, spec)
+
+
+def huge_network(path: Path, saved: Path) -> None:
+    with safe_open(saved, "pt") as file:
+        spec = json.loads(file.metadata()[KEY])
+    save_file({}, path, {KEY: json.dumps({**spec, "network": [10**9]})})
+
+
 @pytest.mark.parametrize(
     ("write", "said"),
     [
@@ -92,6 +105,8 @@ def other_activation(path: Path, saved: Path) -> None:
         (without_spec, "save_policy wrote"),
         (other_weights, "weights do not fit"),
         (other_activation, "save_policy wrote"),
+        (endless_weights, "not finite"),
+        (huge_network, "save_policy wrote"),
     ],
 )
 def test_a_file_that_is_no_policy_is_refused(env: SealEnv, saved: Path, tmp_path: Path, write: Any, said: str) -> None:

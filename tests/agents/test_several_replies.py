@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from seal_env.agents.evaluation import EvalSample
 from seal_env.agents.lm.chat import PolicyChat
 from seal_env.agents.lm.local.local_hf import LocalHFAgent
 from seal_env.agents.lm.local.model import PolicyModel
-from seal_env.agents.lm.local.proxies import PROXIES
+from seal_env.agents.lm.local.proxies import PROXIES, best
+from seal_env.agents.lm.local.sampling import Generation
 from seal_env.agents.lm.options import LocalPolicyOptions
 from seal_env.agents.lm.text_styles import STYLES, style_messages
 from seal_env.agents.rollouts import Start
@@ -123,3 +125,12 @@ def test_rest_em_learns_each_reply_as_the_answer_to_its_own_prompt(
     for example, style, answer in zip(trainer._examples(1, [written], llama), chat.mix, ("One.", "Two."), strict=True):
         assert example.messages[:-1] == style_messages(style, f"{context.title}\n{context.text}")
         assert example.messages[-1].content == answer
+    silent = replace(written, action=chat.join(["", "Two."]))
+    assert [each.messages[-1].content for each in trainer._examples(1, [silent], llama)] == ["Two."]
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_reply_that_says_nothing_is_chosen_only_where_none_says_anything(proxy: str) -> None:
+    silent, said = Generation(" ", (0,), True, -0.1), Generation("It is old.", (1, 2, 0), True, -30.0)
+    assert best([silent, said], proxy) is said
+    assert best([silent, silent], proxy) is silent

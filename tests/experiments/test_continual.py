@@ -97,8 +97,11 @@ def test_each_design_is_a_row_and_a_finished_run_can_be_extended(tmp_path: Path)
     assert (tmp_path / "run" / "frontier.png").is_file()
 
 
+TOGETHER = ("average+retrieval", "rehearse+pseudo", "rehearse:0.1+rehearse:0.5")
+
+
 @pytest.mark.parametrize(
-    "name", ["forget", "rehearse:2", "rehearse:half", "rehearse:nan", "none:1", "rehearse+", "regularise:-1"]
+    "name", ["forget", "rehearse:2", "rehearse:half", "rehearse:nan", "none:1", "rehearse+", "regularise:-1", *TOGETHER]
 )
 def test_designs_that_do_not_exist_are_named_with_those_that_do(name: str) -> None:
     with pytest.raises(SettingError, match=f"designs='{re.escape(name)}'"):

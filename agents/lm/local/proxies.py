@@ -23,5 +23,5 @@ PROXIES: Mapping[str, Callable[[Generation], float]] = MappingProxyType({"words"
 
 
 def best(replies: Sequence[Generation], proxy: str) -> Generation:
-    """The reply with the highest proxy, of equal ones the first."""
-    return max(replies, key=PROXIES[proxy])
+    """The reply with the highest proxy, of equal ones the first. One that says nothing is the best of none but its like."""
+    return max(replies, key=lambda reply: (bool(reply.action.strip()), PROXIES[proxy](reply)))

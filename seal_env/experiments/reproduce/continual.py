@@ -116,7 +116,7 @@ def _measure(measuring: _Measuring, design: Design, env: gymnasium.Env[str, str]
     rows: dict[str, Any] = {}
     for name in settings.agents:
         row = design.row(name)
-        rows[row] = summarise(_sequences(name, measuring, design, env)) | {"design": design.name}
+        rows[row] = summarise(_sequences(name, measuring, design, env)) | {"agent": name, "design": design.name}
         picture = opened.config.out / f"retention-{row}.png"
         _draw(partial(draw_retention, rows[row]["retention"], row, picture), console)
     return rows

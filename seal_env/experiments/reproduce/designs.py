@@ -106,9 +106,10 @@ class Design:
         """The design of a name: parts joined by "+", each with a number behind ":" if it should not be the default.
 
         Raises:
-            SettingError: For an unknown part, and a number that is not legal.
+            SettingError: For an unknown part, a number that is not legal, and parts that exclude one another.
         """
         parts = {each: _part(name, each) for each in name.split("+")}
+        _check_together(name, parts)
         kinds = ((each.partition(":")[0], part.default, number) for each, (part, number) in parts.items())
         full = "+".join(kind if default is None else f"{kind}:{number:g}" for kind, default, number in kinds)
         return cls(full, tuple(parts.values()))
@@ -135,6 +136,21 @@ class Design:
     def row(self, agent: str) -> str:
         """Name of the row of an agent in the table, and of its files."""
         return agent if self.name == NONE else f"{agent}-{self.name.replace(':', '-')}"
+
+
+def _check_together(name: str, parts: Mapping[str, tuple[Part, float]]) -> None:
+    """Raise SettingError for a part that is named twice, and for parts of which one would undo the other's settings."""
+    seen: dict[str, str] = {}
+    settings: dict[str, tuple[Any, str]] = {}
+    for each, (part, number) in parts.items():
+        kind = each.partition(":")[0]
+        if kind in seen:
+            raise SettingError("designs", name, f"{kind} once")
+        seen[kind] = each
+        for key, value in part.settings(number).items():
+            known, other = settings.setdefault(key, (value, kind))
+            if known != value:
+                raise SettingError("designs", name, f"{other} or {kind}, which are two values of {key}")
 
 
 def _part(name: str, given: str) -> tuple[Part, float]:

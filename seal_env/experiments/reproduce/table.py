@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from seal_env.agents.context import AgentContext
-from seal_env.agents.evaluation import EvalSample, by_task, metric_by_task, read_samples
+from seal_env.agents.evaluation import EvalSample, by_task, mean_cost, metric_by_task, read_samples
 from seal_env.agents.registry import make_agent
 from seal_env.domains.overlap import refuse_overlap
 from seal_env.envs.env import SealEnv
@@ -67,9 +67,8 @@ class Measured(NamedTuple):
         """What the samples of an evaluation come to."""
         names = dict.fromkeys(name for sample in samples for name in sample.metrics)
         metrics = {name: metric_by_task(samples, name) for name in names}
-        steps = [sample.steps for sample in samples if not sample.failed]
-        failed = len(samples) - len(steps)
-        return cls(accuracies(samples), metrics, failed, float(np.mean(steps)) if steps else math.nan)
+        failed = sum(sample.failed for sample in samples)
+        return cls(accuracies(samples), metrics, failed, mean_cost(samples).get("steps", math.nan))
 
 
 class Reproduction:
