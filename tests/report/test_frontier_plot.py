@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from seal_env.report.frontier_plot import frontier_figure
@@ -24,5 +25,5 @@ def test_shares_of_one_agent_are_joined_whatever_the_rows_are_called() -> None:
     designs = {"x": ("a", "none"), "y": ("a", "rehearse:1"), "z": ("b", "none")}
     rows = {name: ROW | {"agent": agent, "design": design} for name, (agent, design) in designs.items()}
     (axes,) = frontier_figure(rows).axes
-    assert [len(line.get_xdata()) for line in axes.lines if line.get_color() == "0.6"] == [2, 1]
+    assert [np.size(line.get_xdata()) for line in axes.lines if line.get_color() == "0.6"] == [2, 1]
     assert axes.get_legend_handles_labels()[1] == ["x", "y", "z"]
