@@ -67,16 +67,23 @@ def search(
     return found
 
 
-def chosen(found: Sequence[SearchResult]) -> dict[str, dict[str, int]]:
-    """How often the best self-edits chose each value of `recipe`, by field."""
-    counts: dict[str, Counter[str]] = {}
+def chosen(found: Sequence[SearchResult]) -> dict[str, list[Any]]:
+    """What the best self-edits chose in `recipe`, by field."""
+    values: dict[str, list[Any]] = {}
     for each in found:
         calls = parse_or_read(each.self_edit)
         for call in calls if isinstance(calls, tuple) else ():
             if call.name == "recipe":
                 for name, value in call.arguments.items():
-                    counts.setdefault(name, Counter())[str(value)] += 1
-    return {name: dict(values.most_common()) for name, values in counts.items()}
+                    values.setdefault(name, []).append(value)
+    return values
+
+
+def in_words(values: Sequence[Any]) -> str:
+    """How often each choice was made; the median and the range of numbers."""
+    if all(isinstance(value, str | bool) for value in values):
+        return ", ".join(f"{value} {count}" for value, count in Counter(map(str, values)).most_common())
+    return f"median {np.median(values):.3g}, {min(values):.3g} to {max(values):.3g}"
 
 
 def by_task(found: Sequence[Sequence[SearchResult]]) -> dict[str, float]:
@@ -113,10 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.add_row(ROWS[0], percent(narrow.values()), "")
     table.add_row(ROWS[1], percent(wide.values()), percent(gain.values()))
     write(given.json, document | {"rewards": rewards, "gain": gain, "recipes": recipes})
-    picked = [
-        f"{name}: {', '.join(f'{value} {count}' for value, count in values.items())}" for name, values in recipes.items()
-    ]
-    show(given.json, document, [table, *picked])
+    show(given.json, document, [table, *(f"{name}: {in_words(values)}" for name, values in recipes.items())])
 
 
 if __name__ == "__main__":

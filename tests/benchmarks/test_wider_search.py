@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.wider_search import main
+from benchmarks.wider_search import in_words, main
 
 SMALL = (
     "--subset",
@@ -39,3 +39,8 @@ def test_both_searches_have_the_same_budget_and_only_one_chooses_recipes(
     [(task_id, gain)] = found["gain"].items()
     assert gain == found["rewards"]["with recipe"][task_id] - found["rewards"]["default tools"][task_id]
     assert "optimizer: " in capsys.readouterr().out
+
+
+def test_numbers_have_a_median_and_choices_are_counted() -> None:
+    assert in_words([1, 8, 2]) == "median 2, 1 to 8"
+    assert in_words(["all", "mlp", "all"]) == "all 2, mlp 1"
