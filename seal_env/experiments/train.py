@@ -102,11 +102,14 @@ def train_grpo(settings: GrpoSettings, held_out: str | None, config: ExperimentC
 
     Raises:
         MissingExtraError: If TRL is not installed.
+        SettingError: For replies that are chosen before they are learned from.
         SealError: What is finished stays in the folder.
     """
     from seal_env.agents.trainers.grpo import Grpo, calls_tools  # here: TRL is an extra
 
     policy, used = config.policy, Settings.resolve(**config.environment)
+    if policy.best_of > 1:
+        raise SettingError("best_of", policy.best_of, "1 in GRPO, which learns from every self-edit that it samples")
     base = untrained_policy(config)
     held_out = held_out or used.spec.held_out
     one_by_one = calls_tools(base.tokenizer, used.spec, settings.tool_calls)

@@ -20,6 +20,11 @@ def test_training_begins_with_a_policy_without_adapters(tmp_path: Path) -> None:
     assert untrained_policy(ExperimentConfig("SEAL-ARC-v0", {}, {}, tmp_path)).name == "seal-tiny"
 
 
+def test_grpo_refuses_to_choose_among_replies_that_it_would_not_learn_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("train", "grpo", "--subset", "mini-train:2", "--best-of", "2")) == 2
+    assert "best_of=2 is not legal; expected 1 in GRPO" in capsys.readouterr().err
+
+
 def curves(folder: Path) -> dict[str, list[int]]:
     """The steps of each curve."""
     events = EventAccumulator(str(folder)).Reload()
