@@ -42,9 +42,9 @@ def _serve(console: Terminal, /, **values: Any) -> int:
         tasks = len(engine.runtime.taskset)
         about = f"{chosen_env(values)}, {tasks} task{'' if tasks == 1 else 's'}, up to {settings.sessions} sessions"
         document = {"address": address, "environment": chosen_env(values), "tasks": tasks, "sessions": settings.sessions}
-        console.show(document, f"serving   {address} ({about})")
         if not is_local(settings.host):
-            console.print("There is no authentication: whoever reaches this address can run updates here.", style="yellow")
+            console.insist("There is no authentication: whoever reaches this address can run updates here.", "yellow")
+        console.show(document, f"serving   {address} ({about})")
 
     serve({**environments()[chosen_env(values)], **given_settings(values)}, settings, ready)
     return 0
