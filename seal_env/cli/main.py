@@ -31,7 +31,7 @@ from seal_env.cli.train import train
 from seal_env.errors import SealError
 from seal_env.journal import storage_errors, storage_problem
 from seal_env.redaction import redacted, redacted_message
-from seal_env.report.terminal import Terminal
+from seal_env.report.terminal import Terminal, columns
 
 FILE_WIDTH: Final = 160
 """Columns of output that does not go to a terminal."""
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _terminal(stream: TextIO, name: str, **settings: Any) -> Terminal:
     checked: Any = _Checked(stream, Path(name))
-    on_terminal = stream.isatty() or os.environ.get("COLUMNS", "0").strip("0")
+    on_terminal = stream.isatty() or bool(columns(os.environ))
     return Terminal(file=checked, width=None if on_terminal else FILE_WIDTH, **settings)
 
 

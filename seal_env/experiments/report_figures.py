@@ -11,7 +11,7 @@ from typing import Any, Final
 from seal_env.agents.evaluation import EvalSample, by_task, summary
 from seal_env.experiments.compare import MEASURES, compare_results, means_by_task
 from seal_env.experiments.report_runs import Reported, ReportedRun, training_log
-from seal_env.report.comparison_table import interval_cell
+from seal_env.report.comparison_table import SHARES, interval_cell
 from seal_env.report.formats import DASH, duration, metric_heading, percent, plural
 from seal_env.report.page.charts import Chart, Line, Point, thinned
 from seal_env.report.page.content import Rows, TaskLine
@@ -24,7 +24,7 @@ Matrix = Sequence[Sequence[float | None]]
 def summary_table(runs: Sequence[ReportedRun]) -> Rows | None:
     """A row for each run: means over tasks with intervals; None without a run."""
     reports = {run.name: summary(run.results.final) for run in runs}
-    shares = {name: f"{name.replace('_', ' ')}, %" for name in ("accuracy_before", "accuracy", "solved", "valid")}
+    shares = {name: f"{name.replace('_', ' ')}, %" for name in SHARES}
     names = list(dict.fromkeys(name for report in reports.values() for name in report.get("metrics", {})))
     most = max((int(k) for report in reports.values() for k in report.get("pass_at", {})), default=1)
     rows = []

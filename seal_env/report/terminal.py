@@ -31,7 +31,7 @@ class Terminal(Console):
     """
 
     def __init__(self, results: Terminal | None = None, **settings: Any) -> None:
-        if not _columns(os.environ):  # rich would print lines of no characters
+        if not columns(os.environ):  # rich would print lines of no characters
             settings.setdefault("_environ", {name: value for name, value in os.environ.items() if name != "COLUMNS"})
         super().__init__(**{"highlight": False, "markup": False, **settings})
         self.results: Terminal = results or self
@@ -86,10 +86,10 @@ class Terminal(Console):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
-def _columns(environment: Mapping[str, str]) -> int:
+def columns(environment: Mapping[str, str]) -> int:
     """The width that COLUMNS says; 0 if it says none."""
-    columns = environment.get("COLUMNS", "")
-    return int(columns) if columns.isdecimal() else 0
+    said = environment.get("COLUMNS", "")
+    return int(said) if said.isdecimal() else 0
 
 
 def show_result(console: Console, document: Any, *shown: RenderableType) -> None:

@@ -58,7 +58,7 @@ def load_custom(subset: str, count: int | None = None, bad_tasks: BadTasks = "er
         return ListTaskset(subset, tuple(WORD_CLASSES[each] for each in ids))
     path = Path(__file__).parent / "example.jsonl" if name == EXAMPLE else Path(name)
     if not os.path.isfile(path):  # which takes any text
-        known = f"{' or '.join(map(repr, (EXAMPLE, *TASKSETS)))}"
+        known = " or ".join(map(repr, (EXAMPLE, *TASKSETS)))
         raise UnknownTaskError(f"no file {name!r}; expected a file of JSON lines, {known}; each also as NAME:COUNT")
     tasks = read_tasks(path, subset, tuple(GRADERS), bad_tasks)
     return tasks if most is None else tasks.head(most)

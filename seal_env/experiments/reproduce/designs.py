@@ -140,13 +140,13 @@ class Design:
 
 def _check_together(name: str, parts: Mapping[str, tuple[Part, float]]) -> None:
     """Raise SettingError for a part that is named twice, and for parts of which one would undo the other's settings."""
-    seen: dict[str, str] = {}
+    seen = set[str]()
     settings: dict[str, tuple[Any, str]] = {}
     for each, (part, number) in parts.items():
         kind = each.partition(":")[0]
         if kind in seen:
             raise SettingError("designs", name, f"{kind} once")
-        seen[kind] = each
+        seen.add(kind)
         for key, value in part.settings(number).items():
             known, other = settings.setdefault(key, (value, kind))
             if known != value:

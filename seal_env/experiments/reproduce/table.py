@@ -24,6 +24,7 @@ from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import EvalSample, by_task, mean_cost, metric_by_task, read_samples
 from seal_env.agents.registry import make_agent
 from seal_env.domains.overlap import refuse_overlap
+from seal_env.domains.registry import load_taskset
 from seal_env.envs.env import SealEnv
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
@@ -114,7 +115,7 @@ class Reproduction:
         chooses = any(row.templates for name, row in wanted.items() if name in self.rows)
         if not allow_overlap and (chooses or {UNTRAINED, GRPO, REST_EM} & set(self.rows)):
             used = Settings.resolve(**self.config.environment)
-            train, held_out = (used.spec.load(name, used.options) for name in (preset.train_set, preset.held_out))
+            train, held_out = (load_taskset(used.spec, name, used.options) for name in (preset.train_set, preset.held_out))
             refuse_overlap(used.spec, train, held_out)
 
     def _can_be_measured(self, row: Row, named: bool) -> bool:

@@ -18,6 +18,7 @@ from seal_env.agents.context import AgentContext
 from seal_env.agents.evaluation import EvalSample, read_samples, sample_tasks, starts
 from seal_env.agents.registry import check_options, get_agent, make_agent, missing_requirement
 from seal_env.domains.overlap import refuse_overlap
+from seal_env.domains.registry import load_taskset
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError, TaskError
 from seal_env.experiments.config import ExperimentConfig
@@ -227,7 +228,7 @@ class _Part:
             raise SettingError("trained_on", None, f"the task set that {given[0]} was trained on")
         if trained_on:
             used = runtime.settings
-            refuse_overlap(used.spec, used.spec.load(trained_on, used.options), runtime.all_tasks)
+            refuse_overlap(used.spec, load_taskset(used.spec, trained_on, used.options), runtime.all_tasks)
 
     def _measure_base(self, runtime: Runtime, context: AgentContext) -> None:
         if (base := model_of(runtime.inner_loop)) is not None:
