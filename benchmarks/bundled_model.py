@@ -155,8 +155,9 @@ def switch_effect(rows: list[Row], switch: str) -> str:
             effects.append(np.mean(after[True]) - np.mean(after[False]))
     if not effects:
         return ""
-    mean, low, high = bootstrap([100 * float(effect) for effect in effects])
-    return f"{mean:+.0f} [{low:+.0f}, {high:+.0f}]{'*' if low > 0 or high < 0 else ''}"
+    found = bootstrap([float(effect) for effect in effects])
+    low, high = found.low or 0.0, found.high or 0.0
+    return f"{found.text('+.0f', 100)}{'*' if low > 0 or high < 0 else ''}"
 
 
 def effects_table(rows: list[Row]) -> Table:

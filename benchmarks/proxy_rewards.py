@@ -229,8 +229,7 @@ def table(found: Mapping[str, Mapping[str, Sequence[float]]], samples: int) -> T
     shown = Table("proxy", "Spearman", "passages", f"best of {samples}")
     for name, row in found.items():
         known = [each for each in row["spearman"] if not math.isnan(each)]
-        middle = bootstrap(known) if known else None
-        text = "" if middle is None else f"{middle.mean:.2f} [{middle.low:.2f}, {middle.high:.2f}]"
+        text = bootstrap(known).text(".2f") if known else ""
         shown.add_row(name, text, str(len(known)), percent(row["best"]))
     return shown
 

@@ -13,20 +13,29 @@ DRAWS = 2000
 
 
 class Interval(NamedTuple):
-    """A mean and its 95 % bootstrap interval."""
+    """A mean and its 95 % bootstrap interval; low and high are None for a single value, from which none can be told."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+
+    def text(self, form: str = "z.2f", scale: float = 1.0) -> str:
+        """For people: `0.58 [0.52, 0.65]`, the mean alone where no interval is known. form: of each number, times scale."""
+        mean = format(scale * self.mean, form)
+        if self.low is None or self.high is None:
+            return mean
+        return f"{mean} [{scale * self.low:{form}}, {scale * self.high:{form}}]"
 
     def percent(self) -> str:
-        """For people: `58 [52, 65]`."""
-        return f"{100 * self.mean:z.0f} [{100 * self.low:z.0f}, {100 * self.high:z.0f}]"
+        """For people, in per cent: `58 [52, 65]`."""
+        return self.text("z.0f", 100)
 
 
 def bootstrap(values: Sequence[float], draws: int = DRAWS) -> Interval:
     """Mean of at least one value and its percentile interval; equal values give equal intervals."""
     found = np.asarray(values, dtype=float)
+    if len(found) == 1:
+        return Interval(float(found[0]), None, None)
     rng = np.random.default_rng(0)
     means = found[rng.integers(0, len(found), (draws, len(found)))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
@@ -43,6 +52,8 @@ def bootstrap_crossed(values_SN: ArrayLike, draws: int = DRAWS) -> Interval:
     found = found[:, ~np.isnan(found).any(axis=0)]
     if not found.size:
         raise ValueError("there is no task of which all values are known")
+    if found.size == 1:
+        return Interval(float(found[0, 0]), None, None)
     rng = np.random.default_rng(0)
     seeds, tasks = (rng.integers(0, count, (draws, count)) for count in found.shape)
     means = [float(found[np.ix_(rows, columns)].mean()) for rows, columns in zip(seeds, tasks, strict=True)]

@@ -125,11 +125,8 @@ def as_latex(runs: Sequence[Results]) -> str:
     return str(pandas.DataFrame(rows).to_latex(index=False, escape=True))
 
 
-def _reward(interval: Mapping[str, float] | None) -> str:
-    if interval is None:
-        return DASH
-    found = Interval(**interval)
-    return f"{found.mean:z.2f} [{found.low:z.2f}, {found.high:z.2f}]"
+def _reward(interval: Mapping[str, Any] | None) -> str:
+    return DASH if interval is None else Interval(**interval).text()
 
 
 def write_table(rows: Sequence[Row], to: str, out: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from seal_env.intervals import Interval
 from seal_env.report.formats import DASH, metric_heading, percent, plain_table, plural
 from seal_env.self_edits.untrusted_json import cut
 
@@ -48,15 +49,13 @@ def _value(setting: Any) -> str:
     return DASH if setting is None else cut(str(setting), LONGEST)
 
 
-def interval_cell(name: str, interval: Mapping[str, float] | None) -> str:
+def interval_cell(name: str, interval: Mapping[str, Any] | None) -> str:
     """A measure with its interval: shares in per cent, costs as whole numbers; a dash where it was not measured."""
     if interval is None:
         return DASH
     if name in SHARES:
         return percent(interval)
-    digits = 0 if name in WHOLE else 2
-    mean, low, high = (f"{interval[each]:z,.{digits}f}" for each in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
+    return Interval(**interval).text("z,.0f" if name in WHOLE else "z,.2f")
 
 
 def _note(result: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def percentages(before: float | None, after: float | None) -> str:
     return DASH if one == other == DASH else f"{one} -> {other} %"
 
 
-def percent(interval: Mapping[str, float] | None) -> str:
+def percent(interval: Mapping[str, Any] | None) -> str:
     """An `Interval` given by its fields as `58 [52, 65]`, or a dash."""
     return DASH if interval is None else Interval(**interval).percent()
 
@@ -76,7 +76,7 @@ def metric_heading(name: str) -> str:
     return name.replace("_f1", "_F1").replace("_", " ")
 
 
-def metric_cell(interval: Mapping[str, float] | None) -> str:
+def metric_cell(interval: Mapping[str, Any] | None) -> str:
     """The mean of a further measure, given as an `Interval` by its fields, or a dash."""
     return DASH if interval is None else number(interval["mean"])
 

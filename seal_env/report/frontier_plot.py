@@ -37,12 +37,11 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     for number, (name, row) in enumerate(known.items()):
         new, end = row["new"], row["end"]
         x, y = 100 * new["mean"], 100 * end["mean"]
-        spans = [[[100 * (each["mean"] - each["low"])], [100 * (each["high"] - each["mean"])]] for each in (new, end)]
         label = row["design"] if len({each["agent"] for each in known.values()}) == 1 else name
         marker = MARKERS[number % len(MARKERS)]
         colour = colormaps["tab20"](_place(number))
         look: dict[str, Any] = {"fmt": marker, "color": colour, "capsize": 2, "markersize": 8, "label": label}
-        axes.errorbar(x, y, xerr=spans[0], yerr=spans[1], **look)
+        axes.errorbar(x, y, xerr=_span(new), yerr=_span(end), **look)
         if (share := _share(row["design"])) is not None:
             shares.setdefault(row["agent"], []).append((share, x, y))
     for points in shares.values():
@@ -55,6 +54,12 @@ def frontier_figure(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     axes.set_title("Retention frontier", fontsize="medium")
     axes.grid(alpha=0.3)
     return figure
+
+
+def _span(interval: Mapping[str, Any]) -> list[list[float]] | None:
+    """How far an interval reaches below and above its mean, in per cent; None where no interval is known."""
+    mean, low, high = (interval[name] for name in ("mean", "low", "high"))
+    return None if low is None or high is None else [[100 * (mean - low)], [100 * (high - mean)]]
 
 
 def _place(number: int) -> int:

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from seal_env.intervals import Interval
 from seal_env.report.formats import DASH, number, percentages, plain_table, plural, share
 
 SHOWN_EPISODES: Final = 40
@@ -104,8 +105,8 @@ def _means(summary: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
-def _interval(interval: Mapping[str, float] | None) -> str:
-    return DASH if interval is None else f"{interval['mean']:z.2f} [{interval['low']:z.2f}, {interval['high']:z.2f}]"
+def _interval(interval: Mapping[str, Any] | None) -> str:
+    return DASH if interval is None else Interval(**interval).text()
 
 
 def _notes(result: Mapping[str, Any]) -> Iterator[str]:

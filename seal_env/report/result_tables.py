@@ -21,7 +21,7 @@ GAIN = "above\nuntrained"
 HELD_OUT = "held-out\naccuracy"
 
 
-def _shares(*intervals: Mapping[str, float] | None) -> list[IntervalCell]:
+def _shares(*intervals: Mapping[str, Any] | None) -> list[IntervalCell]:
     """Cells in per cent."""
     return [IntervalCell(percent(interval)) for interval in intervals]
 

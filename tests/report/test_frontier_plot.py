@@ -20,6 +20,13 @@ def test_no_two_designs_look_alike(count: int) -> None:
     assert len({str(line.get_color()) for line in points}) == len(points) == count
 
 
+def test_one_sequence_is_drawn_without_an_interval() -> None:
+    pytest.importorskip("matplotlib")
+    mean = {"mean": 0.5, "low": None, "high": None}
+    (axes,) = frontier_figure({"a": ROW | {"design": "none", "new": mean, "end": mean}}).axes
+    assert not axes.collections
+
+
 def test_shares_of_one_agent_are_joined_whatever_the_rows_are_called() -> None:
     pytest.importorskip("matplotlib")
     designs = {"x": ("a", "none"), "y": ("a", "rehearse:1"), "z": ("b", "none")}

@@ -112,6 +112,11 @@ def test_a_difference_that_rounds_to_zero_has_no_sign(measure: str, cell: str) -
     assert interval_cell(measure, {"mean": -0.001, "low": -2.0, "high": -0.0}) == cell
 
 
+@pytest.mark.parametrize(("measure", "cell"), [("accuracy", "79"), ("tokens", "1"), ("reward", "0.79")])
+def test_one_task_has_no_interval(measure: str, cell: str) -> None:
+    assert interval_cell(measure, {"mean": 0.79, "low": None, "high": None}) == cell
+
+
 def test_a_share_that_rounds_to_zero_has_no_sign() -> None:
     assert interval_cell("accuracy", {"mean": -0.001, "low": -0.25, "high": 0.25}) == "0 [-25, 25]"
 

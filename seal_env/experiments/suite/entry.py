@@ -135,7 +135,8 @@ def numbers(part: Part, evidence: Evidence) -> dict[str, Any]:
 
 
 def _range(values: Sequence[float]) -> Range:
-    return Range(**bootstrap(values)._asdict())
+    mean, low, high = bootstrap(values)
+    return Range(mean=mean, low=mean if low is None else low, high=mean if high is None else high)
 
 
 def journal_digest(content: bytes) -> str:
