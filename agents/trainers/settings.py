@@ -31,7 +31,7 @@ class RestEmSettings(Options):
     """Answers of an optimizer step; an episode has one for each turn."""
     sft_rank: int = Field(16, ge=1)
     """Rank of the policy's adapter."""
-    sft_alpha: float = 16.0
+    sft_alpha: float = Field(16.0, gt=0)
     """Scale of the policy's adapter, times its rank."""
     in_call: int = Field(32, ge=1)
     """Episodes whose updates train together."""

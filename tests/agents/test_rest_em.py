@@ -101,7 +101,8 @@ def test_what_the_machine_failed_is_never_learned_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("rounds", 0), ("samples", 0), ("keep", "all"), ("sft_learning_rate", 0.0), ("seed", -1)]
+    ("field", "value"),
+    [("rounds", 0), ("samples", 0), ("keep", "all"), ("sft_learning_rate", 0.0), ("sft_alpha", 0.0), ("seed", -1)],
 )
 def test_a_setting_that_is_not_legal_is_named(field: str, value: Any) -> None:
     with pytest.raises(SettingError, match=f"{field}={value!r}"):
