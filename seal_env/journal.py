@@ -116,16 +116,24 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         StorageError: If it cannot be written; what was there before is left.
     """
+    write_file(path, lambda new: new.write_text(redacted(text), encoding="utf-8"))
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` write a file, which then appears as `path`, whole or not at all; it is on the disk when this returns.
+
+    Raises:
+        StorageError: If it cannot be written; what was there before is left.
+    """
     new = path.with_name(path.name + ".new")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with new.open("w", encoding="utf-8") as file:
-                file.write(redacted(text))
-                file.flush()
+            write(new)
+            with new.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(new, path)
-        except OSError:
+        except BaseException:
             with suppress(OSError):
                 new.unlink()
             raise

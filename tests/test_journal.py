@@ -12,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 
 from seal_env.errors import RunFolderError, StorageError
-from seal_env.journal import Journal, storage_problem, write_folder, write_whole
+from seal_env.journal import Journal, storage_problem, write_file, write_folder, write_whole
 
 
 def test_records_come_back_in_order_and_of_another_process(tmp_path: Path) -> None:
@@ -136,3 +136,14 @@ def test_a_file_is_written_whole_over_what_was_there(tmp_path: Path) -> None:
         write_whole(path, text)
         assert path.read_text() == text
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_whose_writing_is_interrupted_stays_what_it_was(tmp_path: Path) -> None:
+    def interrupted(new: Path) -> None:
+        new.write_text("half")
+        raise KeyboardInterrupt
+
+    write_file(tmp_path / "policy", lambda new: new.write_bytes(b"whole"))
+    with pytest.raises(KeyboardInterrupt):
+        write_file(tmp_path / "policy", interrupted)
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("policy", b"whole")]

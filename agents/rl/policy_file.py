@@ -22,7 +22,7 @@ from seal_env.agents.rl.sb3 import Sb3VecEnv
 from seal_env.envs.wrappers.grid_features import VectorGridFeatures, feature_space
 from seal_env.envs.wrappers.numeric_action import VectorStructuredSelfEdit
 from seal_env.errors import SettingError, needs_extra
-from seal_env.journal import storage_errors
+from seal_env.journal import write_file
 from seal_env.self_edits.action_spec import ActionSpec
 from seal_env.self_edits.numeric_actions import NUMERIC_FORMS, NumericActions, make_numeric_actions
 from seal_env.tasks.arc.features import GridShape
@@ -106,9 +106,7 @@ def save_policy(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
         activation=policy.activation_fn.__name__,
     )
     weights = {name: each.detach().cpu().contiguous().clone() for name, each in policy.state_dict().items()}
-    with storage_errors(Path(path)):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        save_file(weights, path, {KEY: spec.model_dump_json()})
+    write_file(Path(path), lambda new: save_file(weights, new, {KEY: spec.model_dump_json()}))
 
 
 def load_policy(path: str | os.PathLike[str], tools: Sequence[Tool[Any]]) -> Policy:

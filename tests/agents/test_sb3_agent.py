@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from seal_env.agents.registry import make_agent
 from seal_env.envs.env import SealEnv
 from seal_env.envs.spaces import SelfEditSpace
 from seal_env.envs.wrappers import StructuredSelfEdit, numeric_vector_env
-from seal_env.errors import SettingError
+from seal_env.errors import SettingError, StorageError
 
 pytest.importorskip("stable_baselines3")
 from safetensors import safe_open
@@ -125,3 +126,19 @@ def test_a_policy_that_the_file_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="a model on an Sb3VecEnv"):
         save_policy(PPO("MultiInputPolicy", envs), tmp_path / "policy")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_policy_that_cannot_be_written_whole_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_weights: Any, path: Path, _metadata: Any) -> None:
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, "full")
+
+    path, model = tmp_path / "policy.safetensors", PPO("MultiInputPolicy", environments(parts=("summary",)), seed=0)
+    save_policy(model, path)
+    before = path.read_bytes()
+    monkeypatch.setattr("seal_env.agents.rl.policy_file.save_file", full)
+    with pytest.raises(StorageError):
+        save_policy(model, path)
+    assert path.read_bytes() == before
