@@ -6,9 +6,12 @@ Importing this package registers the environments and imports no torch:
     env = gym.make("SEAL-ARC-v0", subset="seal-train")
 """
 
-from seal_env.registration import register_all, register_domain
+from seal_env.starting import interrupted_in_a_line
 
-__all__ = ["__version__", "register_domain"]
-__version__ = "0.1.0"
+with interrupted_in_a_line():
+    from seal_env.registration import register_all, register_domain
 
-register_all()
+    __all__ = ["__version__", "register_domain"]
+    __version__ = "0.1.0"
+
+    register_all()

@@ -5,8 +5,8 @@ import os
 import sys
 
 from seal_env.errors import MissingExtraError, needs_extra
+from seal_env.starting import INTERRUPTED
 
-INTERRUPTED = 130
 SPINS = "1000"
 """How often a thread looks for work before it sleeps: what libgomp takes where threads outnumber processors."""
 

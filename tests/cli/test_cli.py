@@ -25,6 +25,7 @@ from seal_env.episodes.episode import Episode
 from seal_env.errors import ModelError
 from seal_env.models.catalog import CARDS, MODEL_DIRECTORY
 from seal_env.report.episode_progress import EpisodeProgress
+from seal_env.starting import interrupted_in_a_line
 from seal_env.types import Outcome
 from tests.helpers.cli import Call
 
@@ -269,6 +270,16 @@ def test_waiting_threads_leave_the_processors_to_others(
     with suppress(SystemExit):
         run()
     assert os.environ.get("GOMP_SPINCOUNT") == spins
+
+
+@pytest.mark.parametrize(("program", "ends"), [("/usr/bin/seal-env", SystemExit), ("train.py", KeyboardInterrupt)])
+def test_interrupt_while_the_package_is_imported_ends_the_command_alone(
+    program: str, ends: type[BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+    with pytest.raises(ends), interrupted_in_a_line():
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == ("seal-env: interrupted\n" if ends is SystemExit else "")
 
 
 def test_interrupt_while_it_starts_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
