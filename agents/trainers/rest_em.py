@@ -28,6 +28,7 @@ from seal_env.inner_loop.batched.loop import BatchedInnerLoop
 from seal_env.inner_loop.continual.merge import merge
 from seal_env.inner_loop.model.frozen_lm import FrozenLM
 from seal_env.journal import Journal, write_folder, write_whole
+from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.types import Example, LoraSpec, Message, Outcome, Recipe, TrainingConfig, UpdateJob
 
 Report = Callable[[str, int, Sequence[EvalSample], bool], None]
@@ -131,8 +132,11 @@ class RestEm:
         return int(np.random.SeedSequence((self.settings.seed, *key)).generate_state(1)[0]) % 2**31
 
     def _sample(self, number: int, policy: FrozenLM) -> list[EvalSample]:
-        path, learned = self._round(number) / "samples.jsonl", (self._round(number) / "adapter").exists()
-        return self._run("sampled", number, self.runtime, policy, self._starts(number), path, again=not learned)
+        """The samples of a round. Once something has come of them, they stay as they are, with their failures."""
+        folder = self._round(number)
+        used = (folder / "adapter").exists() or (folder / "held-out.jsonl").exists()
+        path = folder / "samples.jsonl"
+        return self._run("sampled", number, self.runtime, policy, self._starts(number), path, again=not used)
 
     def _starts(self, number: int) -> list[tuple[int, Start]]:
         """The episodes of a round."""
@@ -181,12 +185,14 @@ class RestEm:
             raise UpdateError(f"learning from {len(chosen)} self-edits failed: {result.outcome}: {result.reason}")
 
     def _examples(self, number: int, chosen: Sequence[EvalSample], policy: FrozenLM) -> Iterator[Example]:
-        """Every turn of the chosen episodes: what the policy read, and what it wrote."""
+        """Every turn of the chosen episodes: what the policy read and wrote, unless that was too long to be kept."""
         begun = {(start.task_id, index): start for index, start in self._starts(number)}
         recorded = [Recorded(begun[each.task_id, each.number], each.actions, each.reward) for each in chosen]
         for turns in replay(self.runtime, self.make_agent(policy), recorded):
             for turn in turns:
+                if len(turn.action) > MAX_CHARACTERS:
+                    continue
                 asked = self.chat.parts(turn.observation, turn.given)
                 for chat, answer in zip(asked, self.chat.divide(turn.action), strict=True):
-                    if answer or len(asked) == 1:  # a reply of several that says nothing was not what was rewarded
+                    if answer.strip() or len(asked) == 1:  # a reply of several that says nothing was not what was rewarded
                         yield Example((*chat, Message("assistant", answer)))

@@ -209,3 +209,16 @@ def test_failures_are_tried_again_in_batches(tmp_path: Path, monkeypatch: pytest
     after = run(path, Scripted())
     assert sizes == [2, 2]
     assert [replace(each, seconds=0.0) for each in after] == [replace(each, seconds=0.0) for each in before]
+
+
+def test_failures_of_a_round_that_was_measured_stay_so_that_later_rounds_are_of_the_policy_that_they_say(
+    tmp_path: Path,
+) -> None:
+    trainer = rest_em(tmp_path, runtime("mini-train:1"), load_base_model("seal-tiny", "cpu"))
+    (found,) = trainer._sample(1, trainer.base)
+    journal = Journal(tmp_path / "round-1" / "samples.jsonl")
+    journal.replace([{"samples": [vars(found) | {"reward": None}]}])
+    trainer._evaluate(1, trainer.base)
+    assert [each.failed for each in trainer._sample(1, trainer.base)] == [True]
+    (tmp_path / "round-1" / "held-out.jsonl").unlink()
+    assert [each.failed for each in trainer._sample(1, trainer.base)] == [False]
