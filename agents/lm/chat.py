@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from seal_env.agents.base import Info
 from seal_env.agents.lm.text_styles import TOOL_CALL_STYLE, style_messages
@@ -13,7 +13,10 @@ from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.self_edits.call_forms.table import first_mark
 from seal_env.self_edits.parse_calls import parse
+from seal_env.self_edits.parse_text import DIVIDER
 from seal_env.self_edits.prompt import chat_messages
+from seal_env.self_edits.refusals import is_refusal
+from seal_env.self_edits.talk import without_talk
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.thoughts import UnreadableError, after_thoughts, has_thought
 from seal_env.tools.base import Tool
@@ -24,9 +27,6 @@ Chat = tuple[Message, ...]
 
 LONGEST = 1_000_000
 """Characters of an answer, thoughts included, that is read."""
-
-DIVIDER: Final = "---"
-"""The line between two replies that are one self-edit. Such a line is no document; see `parse_text`."""
 
 DEFAULT_TEXT_STYLE = "implications"
 """The style that `style=None` stands for where a domain learns from texts; anywhere else it is TOOL_CALL_STYLE."""
@@ -64,7 +64,8 @@ class PolicyChat:
             legal = f"{TOOL_CALL_STYLE!r} where domain={runtime.spec.name!r}: only tool calls are read there"
             raise SettingError("style", style, legal)
         if mix and not reads_text:
-            raise SettingError("mix", tuple(mix), f"() where domain={runtime.spec.name!r}: only tool calls are read there")
+            legal = f"none where domain={runtime.spec.name!r}: only tool calls are read there"
+            raise SettingError("mix", ",".join(mix), legal)
         return cls(runtime.tools, mix[0] if mix else wanted, tuple(mix))
 
     @property
@@ -88,10 +89,11 @@ class PolicyChat:
         return tuple(style_messages(style, str(info["task"]["text"])) for style in self.mix)
 
     def join(self, answers: Sequence[str]) -> str:
-        """The self-edit of which these are the answers to `parts`."""
+        """The self-edit of which these are the answers to `parts`. One that declines says nothing: the others are kept."""
         if not self.mix:
             return answers[0]
-        return f"\n{DIVIDER}\n".join("\n".join(_lines(answer)) for answer in answers)
+        said = ("" if is_refusal(without_talk(answer)) or is_refusal(answer) else answer for answer in answers)
+        return f"\n{DIVIDER}\n".join("\n".join(_lines(answer)) for answer in said)
 
     def divide(self, action: str) -> tuple[str, ...]:
         """The answers that were joined. Raises ValueError if there is another number of them."""
@@ -110,7 +112,7 @@ class PolicyChat:
 
 def _lines(answer: str) -> list[str]:
     """The lines of an answer, without those that would divide it."""
-    return [line for line in answer.split("\n") if line != DIVIDER]
+    return [line for line in answer.split("\n") if line.strip() != DIVIDER]
 
 
 def as_action(answer: str) -> str:

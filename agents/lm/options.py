@@ -57,7 +57,7 @@ class LocalPolicyOptions(PolicyOptions):
         if self.mix and self.style is not None:
             raise SettingError("style", self.style, "None where there is a mix of styles")
         if self.constrained and (self.mix or self.style in ALL_STYLES):
-            name, value = ("mix", self.mix) if self.mix else ("style", self.style)
+            name, value = ("mix", ",".join(self.mix)) if self.mix else ("style", self.style)
             raise SettingError("constrained", True, f"False where {name}={value!r}: texts have no grammar")
         return self
 

@@ -2,8 +2,8 @@
 
 A line that begins with "Question:" and the line after it, if it begins with "Answer:", are one document. Everything else
 becomes an implication, as it is; a line that is too long for one document becomes several, divided at white space, and a
-line of punctuation alone divides the text and is no document. The text closes the self-edit: it ends with finetune.
-Documents and calls are limited as in JSON.
+line of punctuation alone is no document. A line DIVIDER stands between two texts, each with words to the user of its own.
+The text closes the self-edit: it ends with finetune. Documents and calls are limited as in JSON.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from seal_env.self_edits.calls_in_words import sign_of_no_text
 from seal_env.self_edits.parse_calls import CALL_FORM, has_fence, holds_a_call, invalid, parse
@@ -27,6 +27,9 @@ from seal_env.tools.text.self_qa import SELF_QA
 from seal_env.types import InvalidSelfEdit, Outcome, ToolCall
 
 _ItemT = TypeVar("_ItemT")
+
+DIVIDER: Final = "---"
+"""The line between two texts that are one self-edit."""
 
 # No quantifier here can give back what it took, so that a match takes time in proportion to the line.
 QUESTION = re.compile(r"\W*+(?:question|q)\s*+[0-9]{0,3}+\s*+[:.]\W*+(?P<text>.*+)", re.IGNORECASE)
@@ -67,12 +70,24 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     if sign:
         reason = f"The answer is neither plain text nor tool calls that can be read: {shown(sign, 60)}."
         return invalid(Outcome.NOT_JSON, f"{reason} Reply with {CALL_FORM}.")
-    learned = without_talk(text)
+    learned = f"\n{DIVIDER}\n".join(filter(None, map(without_talk, _divided(text))))
     if is_refusal(text) or is_refusal(learned):
         return invalid(Outcome.NOT_JSON, f"The answer is a refusal, not a text to learn: {text}")
     if not learned:
         return invalid(Outcome.NOT_JSON, f"The answer speaks to a user and has no text to learn: {text}")
     return read_texts(learned)
+
+
+def _divided(text: str) -> Iterator[str]:
+    """The texts between dividers."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.strip() == DIVIDER:
+            yield "\n".join(lines)
+            lines = []
+        else:
+            lines.append(line)
+    yield "\n".join(lines)
 
 
 def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:
@@ -87,9 +102,13 @@ def read_texts(text: str) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     texts: list[str] = []
     pairs: list[dict[str, str]] = []
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    lines = [line for line in lines if any(map(str.isalnum, line))] or lines
+    if any(map(str.isalnum, text)):
+        lines = [line for line in lines if line == DIVIDER or any(map(str.isalnum, line))]
     index = 0
     while index < len(lines):
+        if lines[index] == DIVIDER:
+            index += 1
+            continue
         pair, used = _question(lines[index], "".join(lines[index + 1 : index + 2]))
         index += used
         if pair and max(map(len, pair)) <= MAX_CHARACTERS:

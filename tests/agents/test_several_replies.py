@@ -25,8 +25,10 @@ from seal_env.envs.env import SealEnv
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.inner_loop.model.frozen_lm import FrozenLM, load_base_model
-from seal_env.self_edits.parse_text import read_texts
+from seal_env.self_edits.parse_text import parse_or_read, read_texts
+from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.settings import Settings
+from seal_env.types import InvalidSelfEdit
 from tests.helpers.tools import KNOWLEDGE_TOOLS
 
 
@@ -74,11 +76,11 @@ def test_a_mix_is_of_styles_of_texts(runtime: Runtime) -> None:
     for given, said in (
         ({"mix": ("tools",)}, r"mix='tools'.*'self-qa'"),
         ({"mix": ("rewrite",), "style": "rewrite"}, r"style='rewrite'.*None where there is a mix"),
-        ({"mix": ("rewrite",), "constrained": True}, r"constrained=True.*mix=\('rewrite',\)"),
+        ({"mix": ("rewrite",), "constrained": True}, r"constrained=True.*mix='rewrite'"),
     ):
         with pytest.raises(SettingError, match=said):
             LocalPolicyOptions.checked(**given)
-    with pytest.raises(SettingError, match=r"mix=\('rewrite',\).*domain='arc'"):
+    with pytest.raises(SettingError, match=r"mix='rewrite'.*domain='arc'"):
         PolicyChat.of(Runtime(Settings.resolve(subset="mini-train:1")), None, ("rewrite",))
 
 
@@ -134,3 +136,44 @@ def test_a_reply_that_says_nothing_is_chosen_only_where_none_says_anything(proxy
     silent, said = Generation(" ", (0,), True, -0.1), Generation("It is old.", (1, 2, 0), True, -30.0)
     assert best([silent, said], proxy) is said
     assert best([silent, silent], proxy) is silent
+
+
+REFUSAL = "I'm sorry, but I can't help with that."
+TALK = "Sure! Here are the statements:\nIt is old.\nI hope this helps!"
+
+
+@pytest.mark.parametrize(
+    ("replies", "texts"),
+    [
+        (("It is red.", REFUSAL), ["It is red."]),
+        ((REFUSAL, "It is red."), ["It is red."]),
+        (("It is red.", TALK), ["It is red.", "It is old."]),
+        ((TALK, "It is red."), ["It is old.", "It is red."]),
+        (("It is red.\n --- \nIt is new.", ""), ["It is red.", "It is new."]),
+        (("Question: What is it?", "Answer: old"), ["Question: What is it?", "Answer: old"]),
+    ],
+)
+def test_of_each_reply_of_a_mix_only_the_text_is_learned(replies: tuple[str, str], texts: list[str]) -> None:
+    calls = parse_or_read(PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa")).join(replies))
+    assert isinstance(calls, tuple)
+    assert [call.arguments for call in calls] == [{"texts": texts}, {}]
+
+
+@pytest.mark.parametrize("replies", [("", ""), (" ", "\n"), (REFUSAL, ""), ("---", "I hope this helps!")])
+def test_a_mix_of_replies_that_say_nothing_is_a_mistake(replies: tuple[str, str]) -> None:
+    chat = PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa"))
+    assert isinstance(parse_or_read(chat.join(replies)), InvalidSelfEdit)
+    assert len(chat.divide(chat.join(replies))) == 2
+
+
+def test_rest_em_learns_no_turn_of_which_only_the_beginning_is_on_record(
+    runtime: Runtime, llama: FrozenLM, tmp_path: Path
+) -> None:
+    chat = PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa"))
+    trainer = RestEm(llama, lambda _: FixedAgent("One."), runtime, runtime, RestEmSettings(samples=1), tmp_path, chat)
+    cut = "a" * (MAX_CHARACTERS + 1)
+    written = EvalSample(runtime.taskset.task_ids[0], 0, chat.join(["One.", " "]), "ok", "", 1.0, 0.0, 1.0, 1, 1, 0.0)
+    several = Runtime(Settings.resolve(domain="knowledge", subset="synthetic-train:2", max_turns=2))
+    trainer.runtime = several
+    learned = trainer._examples(1, [replace(written, earlier=(cut,))], llama)
+    assert [each.messages[-1].content for each in learned] == ["One."]
