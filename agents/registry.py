@@ -20,7 +20,7 @@ from seal_env.agents.baselines.fixed import FINETUNE_ONLY, FixedAgent
 from seal_env.agents.baselines.oracle_texts import OracleTextsAgent
 from seal_env.agents.baselines.random_agent import RandomAgent
 from seal_env.agents.baselines.replay import ReplayAgent
-from seal_env.agents.context import GRIDS, NUMERIC_ACTIONS, PASSAGES, REQUIREMENTS, AgentContext
+from seal_env.agents.context import GRIDS, NO_UPDATE, NUMERIC_ACTIONS, PASSAGES, REQUIREMENTS, AgentContext
 from seal_env.agents.lm.options import LocalPolicyOptions, ServedPolicyOptions
 from seal_env.agents.rl.options import Sb3Options
 from seal_env.errors import SettingError
@@ -77,6 +77,7 @@ _KNOWN: Final[dict[str, AgentSpec]] = {
             "none",
             "No update: the base model as it is",
             lambda options, context: FixedAgent(context.no_update),
+            requires=frozenset({NO_UPDATE}),
         ),
         AgentSpec(
             "search",

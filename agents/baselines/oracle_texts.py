@@ -29,7 +29,7 @@ class OracleTextsAgent(Agent):
     words; those of `synthetic-reworded` are not.
     """
 
-    requires = frozenset({"passages"})
+    requires = frozenset({"passages", "text_tools"})
 
     def act(self, observation: str, info: Info) -> str:
         """Write the calls `implications`, `self_qa` and `finetune`.

@@ -201,6 +201,42 @@ def test_an_agent_that_cannot_work_in_a_domain_is_refused_with_those_that_can(na
     assert name not in able
 
 
+FEWER_TOOLS = [
+    ("SEAL-Custom-v0", {"tools": ("training", "finetune"), "in_context": False}),
+    ("SEAL-Custom-v0", {"tools": ("self_qa", "training", "finetune"), "learn_examples": False}),
+    ("SEAL-Knowledge-v0", {"tools": ("training", "finetune")}),
+    ("SEAL-Knowledge-v0", {"tools": ("rewrite", "training", "finetune"), "learn_passage": False}),
+]
+
+
+@pytest.mark.parametrize(("env_id", "settings"), FEWER_TOOLS)
+def test_with_fewer_tools_no_update_is_still_measured_and_not_a_mistake(env_id: str, settings: dict[str, Any]) -> None:
+    env: Any = gymnasium.make(env_id, **SMALL, **settings)
+    agent = make_agent("none", AgentContext.of(env))
+    trajectory = run_episode(env, agent, env.unwrapped.runtime.taskset.task_ids[0], 0)
+    assert (trajectory.info["outcome"], trajectory.info["optimizer_steps"]) == ("ok", 0)
+    assert trajectory.info["accuracy_after"] == trajectory.info["accuracy_before"] is not None
+
+
+@pytest.mark.parametrize(("env_id", "settings"), FEWER_TOOLS)
+def test_with_fewer_tools_the_default_self_edit_is_no_mistake(env_id: str, settings: dict[str, Any]) -> None:
+    env: Any = gymnasium.make(env_id, **SMALL, **settings)
+    agent = make_agent("fixed", AgentContext.of(env))
+    env.reset(seed=0)
+    assert env.action_space.contains(agent.act("", {}))
+
+
+def test_agents_whose_tools_an_environment_lacks_do_not_work_there() -> None:
+    context = AgentContext.of(gymnasium.make("SEAL-Knowledge-v0", **SMALL, tools=("rewrite", "finetune")))
+    assert not {"none", "oracle_texts"} & set(agent_names(context))
+    for name, tool in (("none", "training"), ("oracle_texts", "implications")):
+        with pytest.raises(SettingError, match=f"agent='{name}'.*`{tool}`"):
+            make_agent(name, context)
+    arc = AgentContext.of(gymnasium.make("SEAL-ARC-v0", **SMALL, tools=("augment", "finetune")))
+    with pytest.raises(SettingError, match="training"):
+        make_agent("fixed", arc)
+
+
 def test_every_option_has_a_description_and_one_meaning() -> None:
     fields: dict[str, str] = {}
     for model in agent_options().values():
