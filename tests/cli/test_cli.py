@@ -250,7 +250,8 @@ def test_the_package_runs_as_a_module() -> None:
 
 def test_process_without_standard_streams_opens_them() -> None:
     """A file that took their numbers would get what is printed."""
-    code = "import os, sys; from seal_env.__main__ import _open_streams as o; o(); print(1); os.fstat(2); sys.exit(7)"
+    code = "import os, sys; from seal_env.__main__ import _open_streams as o; o(); print(1); os.fstat(2)"
+    code += "; sys.exit(7 + len(sys.stdin.read()))"
     ended = subprocess.run(["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code], check=False)
     assert ended.returncode == 7
 
