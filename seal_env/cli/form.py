@@ -198,11 +198,16 @@ def _readings(text: str, schema: Mapping[str, Any]) -> list[Any]:
     if "boolean" in kinds and text.lower() in (*YES, *NO):
         found.append(text.lower() in YES)
     try:
-        number = json.loads(text)
+        number = json.loads(text, parse_constant=_no_number)
         found.append(int(number) if isinstance(number, float) and "integer" in kinds and number.is_integer() else number)
     except (ValueError, RecursionError):
         pass
     return [*found, text]
+
+
+def _no_number(name: str) -> float:
+    """NaN and Infinity are no JSON, and no limit of a schema refuses NaN."""
+    raise ValueError(f"{name} is no number")
 
 
 def _example(schema: Mapping[str, Any]) -> str:

@@ -127,3 +127,9 @@ def test_what_is_checked_is_the_whole_self_edit(keys: PipeInput) -> None:
 
     form.fill_in(lambda: None, problem_of)
     assert [[call.name for call in calls] for calls in seen] == [["finetune"]]
+
+
+@pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity", "[NaN]"])
+def test_what_is_no_number_in_json_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="is not legal"):
+        read_value(written, {"type": "number", "exclusiveMinimum": 0, "maximum": 1})
