@@ -298,3 +298,10 @@ def test_models_on_one_base_model_learn_apart(model: AdaptedModel, tmp_path: Pat
 def test_unknown_inner_loop_is_named(model: AdaptedModel) -> None:
     with pytest.raises(SettingError, match="inner_loop='fast' is not legal"):
         model.inner_loop("fast")
+
+
+def test_equal_adapters_are_equal_files(model: AdaptedModel, tmp_path: Path) -> None:
+    (result,) = model.inner_loop("batched").run([replace(JOB, save_to=tmp_path / "adapter")])
+    assert result.outcome is Outcome.OK
+    named = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["target_modules"]
+    assert named == sorted(named)

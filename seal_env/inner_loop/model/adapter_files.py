@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,7 +45,18 @@ def save_adapter(
     }
     with new_directory(directory):
         adapter_config(base, spec, tuple(weights)).save_pretrained(str(directory))
+        _in_order(directory / "adapter_config.json")
         save_file(tensors, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def _in_order(config: Path) -> None:
+    """Have equal adapters in equal files: PEFT's order of layers differs from process to process."""
+    found = json.loads(config.read_text(encoding="utf-8"))
+    ordered = {name: sorted(value) for name, value in found.items() if name in _NAMES and isinstance(value, list)}
+    config.write_text(json.dumps(found | ordered, indent=2, sort_keys=True), encoding="utf-8")
+
+
+_NAMES = ("target_modules", "target_parameters")
 
 
 @contextmanager
