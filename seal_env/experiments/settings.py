@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -89,7 +89,7 @@ class ContinualSettings(Options):
     """Sequences for each agent; each begins in the task set where the one before it ended."""
     seed: int = Field(0, ge=0)
     """Fixes everything random."""
-    gate: str | None = None
+    gate: Literal["exact_match", "bits", "kl"] | None = None
     """Undo an update that forgets more than the limit by this measure: exact_match, bits or kl; None is no gate."""
     limit: float = 0.1
     """Of the gate."""
