@@ -54,6 +54,9 @@ class TrainProgress(Progress):
             self.reach(len(samples))
         if ended:
             self._tracker.log(step, {f"{curve}/{name}": value for name, value in scalars(summary(samples)).items()})
+        if ended and curve == SAMPLED:  # what was selected is learned now, which takes minutes with a large policy
+            self._noun = "updates of the policy"
+            self.begin(FINE_TUNED, f"fine-tuning, round {step}", 1)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """An optimizer step of GRPO has ended."""

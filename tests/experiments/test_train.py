@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seal_env.agents.evaluation import EvalSample
 from seal_env.cli import main
 from seal_env.errors import SettingError
 from seal_env.experiments.config import ExperimentConfig
 from seal_env.experiments.train import untrained_policy
+from seal_env.experiments.train_progress import TrainProgress
+from seal_env.report.tracker import Tracker
+
+SOLVED = EvalSample("a", 0, "[]", "ok", "", 1.0, 0.0, 1.0, 10, 100, 2.0)
 
 
 def test_training_begins_with_a_policy_without_adapters(tmp_path: Path) -> None:
@@ -23,6 +30,18 @@ def test_training_begins_with_a_policy_without_adapters(tmp_path: Path) -> None:
 def test_grpo_refuses_to_choose_among_replies_that_it_would_not_learn_from(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("train", "grpo", "--subset", "mini-train:2", "--best-of", "2")) == 2
     assert "best_of=2 is not legal; expected 1 in GRPO" in capsys.readouterr().err
+
+
+def test_progress_says_when_the_policy_is_fine_tuned(tmp_path: Path) -> None:
+    console = Console(file=StringIO())
+    with TrainProgress(Tracker(tmp_path, {}), console, {"sampled": 4, "held_out": 2}, rounds=2) as progress:
+        for step, curve, size in ((0, "held_out", 2), (1, "sampled", 4)):
+            progress.report(curve, step, (), False)
+            progress.report(curve, step, [SOLVED] * size, False)
+            progress.report(curve, step, [SOLVED] * size, True)
+        assert progress.line().startswith("progress  fine-tuning, round 1: 0 of 1 updates of the policy;")
+        progress.report("held_out", 1, (), False)
+        assert progress.line().startswith("progress  held-out, after 1: 0 of 2 self-edits;")
 
 
 def curves(folder: Path) -> dict[str, list[int]]:
