@@ -144,7 +144,7 @@ def grid_table(rows: list[Row]) -> Table:
 def switch_effect(rows: list[Row], switch: str) -> str:
     """Accuracy of random self-edits with a switch on minus with it off, points; a star if the interval excludes 0.
 
-    Differences are taken within tasks, the interval over them; empty if no task has both.
+    Differences are taken within tasks, the interval over them if there are several; empty if no task has both.
     """
     effects = []
     for row in rows:

@@ -61,8 +61,10 @@ def test_effect_of_a_switch_is_a_difference_within_tasks() -> None:
         return {"family": "f", "self_edits": calls, "after": [accuracy for _, accuracy in edits]}
 
     effect = bundled_model.switch_effect
-    assert effect([row((True, 1.0), (False, 0.0), (False, 1.0))], "switch") == "+50 [+50, +50]*"
-    assert effect([row((True, 1.0), (False, 1.0)), row((True, 1.0))], "switch") == "+0 [+0, +0]"
+    helped = row((True, 1.0), (False, 0.0), (False, 1.0))
+    assert effect([helped] * 2, "switch") == "+50 [+50, +50]*"
+    assert effect([helped], "switch") == "+50"  # one task has no interval, so nothing excludes 0
+    assert effect([*[row((True, 1.0), (False, 1.0))] * 2, row((True, 1.0))], "switch") == "+0 [+0, +0]"
     assert effect([row((True, 1.0))], "switch") == ""
 
 
