@@ -88,7 +88,6 @@ def main(arguments: list[str] | None = None) -> int:
     parts = given.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
-    os.environ.update(TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TERM="dumb")
     import_everything()
     document = new_document(given)
     if given.json.exists():
@@ -101,4 +100,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.environ.update(TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TERM="dumb")
     sys.exit(main())

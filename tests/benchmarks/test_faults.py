@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]
 
 
 def test_everything_holds_and_is_not_tried_twice(campaign: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    before = dict(os.environ)
     assert main(list(campaign)) == 0
+    assert dict(os.environ) == before
     parts = json.loads(Path("faults.json").read_text())["parts"]
     assert {part: [case["tried"] for case in about["cases"]] for part, about in parts.items()} == {
         "kills": [1],
