@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -24,6 +23,7 @@ from recipes.adapt import AdaptSettings
 from recipes.adapt_source import AdaptSource
 from recipes.data_folder import FORMAT, MANIFEST, DataFolder, data_settings, data_steps, encode
 from recipes.recipe import BUNDLED, Recipe, digest
+from recipes.stage import cpus
 from recipes.step_data import Source
 from seal_env.errors import SettingError
 from seal_env.experiments.folder_lock import hold
@@ -156,18 +156,13 @@ def _fill(folder: DataFolder, recipe: Recipe, size: str, workers: Executor, proc
             )
 
 
-def _cpus() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("--out", type=Path, required=True, help="the folder")
     parser.add_argument("--size", default=BUNDLED, help="bundled, or another size of the recipe")
-    parser.add_argument("--processes", type=int, default=_cpus(), help="all CPUs unless given")
+    parser.add_argument("--processes", type=int, default=cpus(), help="all CPUs unless given")
     parser.add_argument("--max-mib", type=float, default=50, help="of all shards; what lacks then is drawn in training")
     given = parser.parse_args()
     recipe = RECIPES[given.recipe]

@@ -26,25 +26,45 @@ Stacked = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
 class FastWeights:
-    """Adapters of `tasks` tasks in progress, with their optimizer state."""
+    """Adapters of `tasks` tasks in progress, with their optimizer state.
+
+    All weights of a task are one row of a tensor, [tasks, parameters], so that a step of AdamW is a few operations;
+    `weights` are views of it.
+    """
 
     def __init__(self, model: LlamaForCausalLM, spec: LoraSpec, tasks: int) -> None:
         self.scale = spec.alpha / spec.rank
         device = model.device
-        self.weights: Stacked = {}
-        for name, module in model.named_modules():
-            if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in spec.target_modules:
-                rows, columns = module.weight.shape
-                a = torch.zeros(tasks, spec.rank, columns, device=device, requires_grad=True)
-                b = torch.zeros(tasks, rows, spec.rank, device=device, requires_grad=True)
-                self.weights[name] = (a, b)
-        self._first = [torch.zeros_like(weight) for weight in self.flat()]
-        self._second = [torch.zeros_like(weight) for weight in self.flat()]
-        self._steps = torch.zeros(tasks, 1, 1, device=device)
+        shapes = {
+            name: ((spec.rank, module.weight.shape[1]), (module.weight.shape[0], spec.rank))
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in spec.target_modules
+        }
+        sizes = [rows * columns for pair in shapes.values() for rows, columns in pair]
+        self._all = torch.zeros(tasks, sum(sizes), device=device)
+        parts = iter(self._all.split(sizes, 1))
+        self.weights: Stacked = {
+            name: tuple(next(parts).view(tasks, *shape).detach().requires_grad_() for shape in pair)  # type: ignore[misc]
+            for name, pair in shapes.items()
+        }
+        self._first, self._second = torch.zeros_like(self._all), torch.zeros_like(self._all)
+        self._steps = torch.zeros(tasks, 1, device=device)
+
+    @property
+    def state(self) -> list[torch.Tensor]:
+        """Weights and what the optimizer keeps, each [tasks, ...]."""
+        return [self._all, self._first, self._second, self._steps]
 
     def flat(self) -> list[torch.Tensor]:
         """All stacked weights, A and B in turn."""
         return [weight for pair in self.weights.values() for weight in pair]
+
+    def leading(self, tasks: int) -> Stacked:
+        """The adapters of the first tasks, not copied; gradients reach what is returned."""
+        return {
+            name: tuple(weight.detach()[:tasks].requires_grad_() for weight in pair)  # type: ignore[misc]
+            for name, pair in self.weights.items()
+        }
 
     def draw(self, seeds: Sequence[int]) -> list[torch.Tensor]:
         """A of a fresh adapter for each seed, by layer, each [seeds, rank, in]; in host memory."""
@@ -68,7 +88,7 @@ class FastWeights:
         for (a, b), fresh in zip(self.weights.values(), drawn, strict=True):
             a.index_copy_(0, tasks, self._moved(fresh))
             b.index_fill_(0, tasks, 0)
-        for state in (*self._first, *self._second, self._steps):
+        for state in (self._first, self._second, self._steps):
             state.index_fill_(0, tasks, 0)
 
     def reset(self, task: int, seed: int) -> None:
@@ -87,17 +107,24 @@ class FastWeights:
         }
 
     @torch.no_grad()
-    def step(self, gradients: list[torch.Tensor], rates: torch.Tensor, max_norm: float = 1.0) -> None:
-        """One step of AdamW without decay for every task, with gradients clipped task by task. rates: [tasks]."""
-        norms = torch.stack([gradient.square().sum((1, 2)) for gradient in gradients]).sum(0).sqrt()
-        factor = (max_norm / (norms + 1e-6)).clamp(max=1.0)[:, None, None]
-        self._steps += 1
-        corrections = (1 - 0.9**self._steps, 1 - 0.999**self._steps)
-        for weight, gradient, first, second in zip(self.flat(), gradients, self._first, self._second, strict=True):
-            clipped = gradient * factor
-            first.lerp_(clipped, 0.1)
-            second.lerp_(clipped.square(), 0.001)
-            weight -= rates[:, None, None] * (first / corrections[0]) / ((second / corrections[1]).sqrt() + 1e-8)
+    def step(self, gradients: Sequence[torch.Tensor], rates: torch.Tensor, max_norm: float = 1.0) -> None:
+        """One step of AdamW without decay for each of the first tasks, as many as there are gradients and rates.
+
+        Gradients are clipped task by task.
+
+        Args:
+            gradients: In the order of `flat`, each [tasks, ...].
+            rates: [tasks].
+            max_norm: Of a task's gradient.
+        """
+        gradient = torch.cat([each.flatten(1) for each in gradients], 1)
+        weight, first, second, steps = (state[: len(gradient)] for state in self.state)
+        gradient *= (max_norm / (torch.linalg.vector_norm(gradient, dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
+        steps += 1
+        first.lerp_(gradient, 0.1)
+        second.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        root = (second / (1 - 0.999**steps)).sqrt_().add_(1e-8)
+        weight.addcdiv_(first * (-rates[:, None] / (1 - 0.9**steps)), root)
 
 
 def hidden_states(
@@ -178,21 +205,29 @@ def task_losses(
     return torch.zeros(tasks, device=device).index_add(0, owner, losses) / counts
 
 
-def pack_tasks(rows: list[list[Row]], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rows of (ids, labels) by task, one after another -> (ids, labels), both [tasks, 1, longest], and their mask.
+def pack_tasks(rows: list[list[Row]], pad: int, multiple: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows of (ids, labels) by task, one after another -> (ids, labels, owners), each [tasks, longest].
 
-    No row sees another one. Positions run on, which rotary embeddings do not tell from beginning anew.
+    owners are the rows' numbers, -1 for padding, up to a `multiple` of tokens. Positions run on from row to row, which
+    rotary embeddings do not tell from beginning anew.
     """
     joined = [
         ([token for ids, _ in task for token in ids], [label for _, labels in task for label in labels]) for task in rows
     ]
     ids, labels = to_tensors(joined, pad)
-    owner = torch.full(ids.shape, -1)
+    owners = torch.full(ids.shape, -1)
     for index, task in enumerate(rows):
-        numbers = torch.arange(len(task)).repeat_interleave(torch.tensor([len(row) for row, _ in task]))
-        owner[index, : len(numbers)] = numbers
-    mask = (owner[:, :, None] == owner[:, None, :]).tril()[:, None]
-    return ids[:, None], labels[:, None], mask
+        numbers = torch.arange(len(task)).repeat_interleave(torch.tensor([len(row) for row, _ in task], dtype=torch.long))
+        owners[index, : len(numbers)] = numbers
+    more = (0, -ids.shape[1] % multiple)
+    return tuple(  # type: ignore[return-value]
+        functional.pad(tensor, more, value=value) for tensor, value in ((ids, pad), (labels, IGNORED), (owners, -1))
+    )
+
+
+def row_mask(owners: torch.Tensor) -> torch.Tensor:
+    """Owners of tokens [tasks, length] -> mask [tasks, 1, length, length], in which no row sees another one."""
+    return (owners[:, :, None] == owners[:, None, :]).tril()[:, None]
 
 
 def pad_tasks(rows: list[list[Row]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,5 +8,5 @@ import torch
 
 
 def half_precision(device: torch.device) -> AbstractContextManager[object]:
-    """A context for a forward pass."""
-    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+    """A context for a forward pass, which may be recorded as a CUDA graph: no weight's copy outlives its use."""
+    return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False) if device.type == "cuda" else nullcontext()

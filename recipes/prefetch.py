@@ -1,23 +1,33 @@
-"""The next steps' data, made in threads while a step is computed, so that a GPU does not wait for it."""
+"""The next steps' data, made while a step is computed, so that a GPU does not wait for it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar, cast
+
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 DataT = TypeVar("DataT")
 
 
-def prefetched(make: Callable[[int], DataT], first: int, last: int, depth: int = 4) -> Generator[DataT]:
-    """`make` of the numbers from `first` to `last` - 1, in order, up to `depth` of them ahead, in one thread.
+def prefetched(make: Callable[[int], DataT], first: int, last: int, depth: int = 4, processes: int = 0) -> Generator[DataT]:
+    """`make` of the numbers from `first` to `last` - 1, in order, up to `depth` of them ahead.
 
-    What `make` raises is raised where its number's turn comes. depth 0 makes each when its turn comes, without a thread.
+    In one thread; or in processes, each `depth` ahead, where `make` must depend on nothing but the number. What `make`
+    raises is raised where its number's turn comes. depth 0 makes each when its turn comes, in the calling thread.
     """
     if not depth:
         yield from map(make, range(first, last))
-        return
+    elif processes:
+        yield from _in_processes(make, first, last, depth, processes)
+    else:
+        yield from _in_a_thread(make, first, last, depth)
+
+
+def _in_a_thread(make: Callable[[int], DataT], first: int, last: int, depth: int) -> Generator[DataT]:
     waiting: deque[Future[DataT]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="step-data") as thread:
         try:
@@ -29,3 +39,33 @@ def prefetched(make: Callable[[int], DataT], first: int, last: int, depth: int =
                 yield waiting.popleft().result()
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
+
+
+class _Numbers(Dataset[DataT]):
+    """`make` of the numbers as a dataset of torch."""
+
+    def __init__(self, make: Callable[[int], DataT], first: int, last: int) -> None:
+        self.make, self.first, self.last = make, first, last
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __getitem__(self, index: int) -> DataT:
+        return self.make(self.first + index)
+
+
+def _as_it_is(data: DataT) -> DataT:
+    return data
+
+
+def _in_processes(make: Callable[[int], DataT], first: int, last: int, depth: int, processes: int) -> Generator[DataT]:
+    loader = DataLoader(
+        _Numbers(make, first, last),
+        batch_size=None,
+        num_workers=processes,
+        prefetch_factor=depth,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=_as_it_is,
+        multiprocessing_context="fork",  # `make` need not be sent; it must not use a GPU
+    )
+    yield from cast("Any", loader)

@@ -13,7 +13,7 @@ from recipes.step_data import Source
 from recipes.text_adapt import CLOSE, FIRST, FOURTH, SECOND, THIRD, TextAdaptation, TextAdaptSettings, episodes_source
 from recipes.text_pretrain import AGAIN, COPY, ReadSettings, read_source, read_step
 from recipes.text_tokenizer import build_text_tokenizer
-from recipes.text_wide import WIDE
+from recipes.text_wide import TINY, WIDE
 from seal_env.models.catalog import TEXT_MODEL_NAME
 
 Settings = ReadSettings | TextAdaptSettings
@@ -32,14 +32,16 @@ STAGES: dict[str, Settings] = {
 def _step(model: Any, pad: int, settings: Settings) -> StageStep:
     if isinstance(settings, ReadSettings):
         return read_step(model, pad, settings)
-    return StageStep(TextAdaptation(model, pad, settings).step)
+    adaptation = TextAdaptation(model, pad, settings)
+    return StageStep(adaptation.step, adaptation.prepare, anywhere=True)
 
 
 def _source(tokenizer: Any, settings: Settings) -> Source:
     return read_source(tokenizer, settings) if isinstance(settings, ReadSettings) else episodes_source(tokenizer, settings)
 
 
-RECIPE = Recipe(TEXT_MODEL_NAME, {BUNDLED: STAGES, "wide": {**STAGES, **WIDE}}, build_text_tokenizer, _step, _source)
+SIZES = {BUNDLED: STAGES, "wide": {**STAGES, **WIDE}, "tiny": {**STAGES, **TINY}}
+RECIPE = Recipe(TEXT_MODEL_NAME, SIZES, build_text_tokenizer, _step, _source)
 
 if __name__ == "__main__":
     main(RECIPE, __doc__)

@@ -50,10 +50,13 @@ class StageStep:
     Attributes:
         compute: Backward of all losses of a prepared step; mean losses by kind, and tokens read.
         prepare: What a step reads, as `compute` takes it. May run ahead in a thread, for one step after another.
+        anywhere: Whether what a step reads, and `prepare`, depend on its number alone and use no GPU: then they may run in
+            any process.
     """
 
     compute: Callable[[Any], tuple[Losses, int]]
     prepare: Callable[[StepData], Any] = _as_it_is
+    anywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,11 @@ class Time:
 def pinned(tensor: torch.Tensor) -> torch.Tensor:
     """In memory from which a GPU copies while it computes, where there is a GPU."""
     return tensor.pin_memory() if torch.cuda.is_available() else tensor
+
+
+def cpus() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def build_model(tokenizer: Any, settings: TrainSettings) -> LlamaForCausalLM:
@@ -241,11 +249,13 @@ def run_stage(
     resumed = load_checkpoint(out, model, optimizers) if (out / "checkpoint.safetensors").exists() else None
     progress = Progress(out.name, resumed)
     allowed = limit.training * optimizer.time_share
+    on_gpu = model.device.type == "cuda"
     data = prefetched(
         lambda number: step.prepare(source(optimizer.data_of(number))),
         progress.record["step"],
         optimizer.steps,
-        depth=4 if model.device.type == "cuda" else 0,
+        depth=4 if on_gpu else 0,
+        processes=cpus() // 2 if on_gpu and step.anywhere else 0,
     )
     for each in data:
         if progress.seconds >= allowed:

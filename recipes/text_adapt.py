@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from recipes.fast_weights import FastWeights, pack_tasks, task_losses
+from recipes.fast_weights import FastWeights, pack_tasks, row_mask, task_losses
+from recipes.inner_graphs import LENGTHS, InnerGraphs, document_step
 from recipes.self_texts import Rng, pick
 from recipes.stage import Losses, TrainSettings
 from recipes.step_data import Row, Source, Start, StepData, UpdateEpisode
-from recipes.text_pretrain import plain_losses
+from recipes.text_pretrain import PlainPart, plain_losses, plain_parts
 from recipes.text_stream import (
     TextStreamSettings,
     ask,
@@ -60,7 +61,8 @@ class TextEpisodeSettings:
 class TextAdaptSettings:
     """A phase of the second stage.
 
-    lora: the episodes' adapters. tasks: episodes of a step. chunks: parts of similar length, to save padding.
+    lora: the episodes' adapters. tasks: episodes of a step. chunks: parts of similar length in which questions and
+    plain rows are read, to save padding.
     """
 
     lora: LoraSpec = field(default_factory=lambda: LoraSpec(8, 128.0))
@@ -147,68 +149,142 @@ def episodes_source(tokenizer: Any, settings: TextAdaptSettings) -> Source:
     return draw
 
 
+class Part(NamedTuple):
+    """Some tasks, and their questions as `pack_tasks` packs them: ids, labels and owners, each [tasks, longest]."""
+
+    tasks: torch.Tensor
+    ids: torch.Tensor
+    labels: torch.Tensor
+    owners: torch.Tensor
+
+
+class DocumentBatch(NamedTuple):
+    """One step of the adapters: documents of the first `tasks` adapters, [tasks, length], of which `learning` learn."""
+
+    tasks: int
+    length: int
+    learning: int
+
+
+@dataclass(frozen=True)
+class PreparedEpisodes:
+    """A step of the base weights, in host memory. Episodes with the most steps come first.
+
+    Attributes:
+        seeds: Of the fresh adapters.
+        batches_S: What each step of the adapters learns.
+        ids: Of all batches, one after another, [tokens].
+        owners: The same; see `pack_tasks`.
+        rates: [steps, tasks].
+        ask: All tasks' questions, in parts of similar length.
+        bare: Which tasks have learned the passages alone, [tasks].
+        plain: Rows without adapters.
+        tokens: Read in the step.
+    """
+
+    seeds: list[int]
+    batches_S: list[DocumentBatch]
+    ids: torch.Tensor
+    owners: torch.Tensor
+    rates: torch.Tensor
+    ask: list[Part]
+    bare: torch.Tensor
+    plain: list[PlainPart]
+    tokens: int
+
+    def pin_memory(self) -> PreparedEpisodes:
+        """The same in memory from which a GPU copies while it computes."""
+        return replace(
+            self,
+            **{name: getattr(self, name).pin_memory() for name in ("ids", "owners", "rates", "bare")},
+            ask=[Part(*(tensor.pin_memory() for tensor in part)) for part in self.ask],
+            plain=[PlainPart(part.ids.pin_memory(), part.labels, part.share) for part in self.plain],
+        )
+
+
 class TextAdaptation:
     """The steps of the second stage."""
 
     def __init__(self, model: Any, pad: int, settings: TextAdaptSettings) -> None:
         self.model, self.pad, self.settings = model, pad, settings
         self.fast = FastWeights(model, settings.lora, settings.tasks)
+        self.graphs = InnerGraphs(model, self.fast) if model.device.type == "cuda" else None
 
-    def step(self, data: StepData) -> tuple[Losses, int]:
-        """Backward of all losses of a step; mean losses by kind, and tokens read."""
+    def prepare(self, data: StepData) -> PreparedEpisodes:
+        """All tensors of a step. Needs neither weights nor a GPU."""
         (starts,) = data.starts
+        starts = sorted(starts, key=lambda start: -len(start.episode.batches_S))
         episodes = [start.episode for start in starts]
-        self.fast.begin(torch.tensor([start.task for start in starts]), self.fast.draw([start.seed for start in starts]))
-        found: list[float] = []
-        losses: dict[str, float | torch.Tensor] = {"first": 0.0, "last": 0.0, "asked": 0.0, "bare": 0.0}
-        for step in range(max(len(episode.batches_S) for episode in episodes)):
-            found = self._learn(episodes, step)
-            if step == 0:
-                losses["first"] = sum(found) / len(found)
-        losses["last"] = sum(found) / len(found)
-        asked = self._ask(episodes)
-        bare = [loss for loss, episode in zip(asked, episodes, strict=True) if len(episode.batches_S[0]) == 1]
-        losses["asked"] = sum(asked) / len(asked)
-        losses["bare"] = sum(bare) / len(bare) if bare else losses["asked"]
-        losses["plain"] = plain_losses(self.model, data.plain, self.pad, self.settings.chunks, self.settings.plain_weight)
-        return losses, data.tokens
+        steps = [self._documents(episodes, step) for step in range(len(episodes[0].batches_S))]
+        return PreparedEpisodes(
+            [start.seed for start in starts],
+            [batch for batch, _, _ in steps],
+            torch.cat([ids.flatten() for _, ids, _ in steps]).to(torch.int16),
+            torch.cat([owners.flatten() for _, _, owners in steps]).to(torch.int16),
+            torch.tensor([_rates(episodes, step) for step in range(len(steps))]),
+            self._questions(episodes),
+            torch.tensor([len(episode.batches_S[0]) == 1 for episode in episodes]),
+            plain_parts(data.plain, self.pad, self.settings.chunks),
+            data.tokens,
+        )
 
-    def _learn(self, episodes: list[UpdateEpisode], step: int) -> list[float]:
-        """One step of the adapters of all episodes that have so many; their losses."""
-        going = [task for task, episode in enumerate(episodes) if step < len(episode.batches_S)]
-        gradients = [torch.zeros_like(weight) for weight in self.fast.flat()]
-        rates, losses = torch.zeros(len(episodes)), []
-        for task in going:
-            rates[task] = episodes[task].rates_S[step]
-        for tasks in self._parts(going, [episodes[task].batches_S[step] for task in going]):
-            adapters = self.fast.take(torch.tensor(tasks), learn=True)
-            found = self._losses([episodes[task].batches_S[step] for task in tasks], adapters)
-            taken = [weight for pair in adapters.values() for weight in pair]
-            for gradient, part in zip(gradients, torch.autograd.grad(found.sum(), taken), strict=True):
-                gradient[tasks] = part
-            losses += found.tolist()
-        self.fast.step(gradients, rates.to(self.model.device))
-        return losses
+    def _documents(self, episodes: list[UpdateEpisode], step: int) -> tuple[DocumentBatch, torch.Tensor, torch.Tensor]:
+        """The documents of a step, ids and owners [tasks, length]; for a GPU with few shapes, for which there are graphs."""
+        learning = sum(step < len(episode.batches_S) for episode in episodes)
+        quarter = -(-len(episodes) // 4) if self.graphs else 1
+        tasks = min(-(-learning // quarter) * quarter, len(episodes))
+        rows = [episode.batches_S[step] if step < len(episode.batches_S) else [] for episode in episodes[:tasks]]
+        ids, _, owners = pack_tasks(rows, self.pad, LENGTHS if self.graphs else 1)
+        return DocumentBatch(*ids.shape, learning), ids, owners
 
-    def _ask(self, episodes: list[UpdateEpisode]) -> list[float]:
-        """Loss of each episode's questions with its adapter; adds the base model's gradients."""
-        losses = [0.0] * len(episodes)
-        for tasks in self._parts(list(range(len(episodes))), [episode.queries for episode in episodes]):
-            found = self._losses(
-                [episodes[task].queries for task in tasks], self.fast.take(torch.tensor(tasks), learn=False)
-            )
-            (found.sum() / len(episodes)).backward()
-            for task, loss in zip(tasks, found.tolist(), strict=True):
-                losses[task] = loss
-        return losses
-
-    def _parts(self, tasks: list[int], rows: list[list[Row]]) -> list[list[int]]:
-        """The tasks in parts of similar length."""
-        lengths = [sum(len(ids) for ids, _ in each) for each in rows]
-        order = [tasks[index] for index in sorted(range(len(tasks)), key=lambda index: lengths[index])]
+    def _questions(self, episodes: list[UpdateEpisode]) -> list[Part]:
+        lengths = [sum(len(ids) for ids, _ in episode.queries) for episode in episodes]
+        order = sorted(range(len(episodes)), key=lengths.__getitem__)
         size = -(-len(order) // self.settings.chunks)
-        return [order[start : start + size] for start in range(0, len(order), size)]
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        return [Part(torch.tensor(part), *pack_tasks([episodes[task].queries for task in part], self.pad)) for part in parts]
 
-    def _losses(self, rows: list[list[Row]], adapters: Any) -> torch.Tensor:
-        ids, labels, mask = pack_tasks(rows, self.pad)
-        return task_losses(self.model, ids, labels, adapters, self.fast.scale, mask)
+    def step(self, prepared: PreparedEpisodes) -> tuple[Losses, int]:
+        """Backward of all losses of a step; mean losses by kind, and tokens read."""
+        self.fast.begin(torch.arange(len(prepared.seeds)), self.fast.draw(prepared.seeds))
+        losses: dict[str, float | torch.Tensor] = dict(self._learn(prepared))
+        asked = self._ask(prepared.ask)
+        bare = prepared.bare.to(asked.device, non_blocking=True)
+        losses["asked"] = asked.mean()
+        losses["bare"] = (asked * bare).sum() / bare.sum()
+        losses["plain"] = plain_losses(self.model, prepared.plain, self.settings.plain_weight)
+        return losses, prepared.tokens
+
+    def _learn(self, prepared: PreparedEpisodes) -> dict[str, torch.Tensor]:
+        """All steps of the adapters; mean losses of their first and of their last steps."""
+        ids, owners, rates = (
+            tensor.to(self.model.device, non_blocking=True) for tensor in (prepared.ids, prepared.owners, prepared.rates)
+        )
+        first = last = torch.zeros(self.settings.tasks, device=self.model.device)
+        at = 0
+        for step, (tasks, length, learning) in enumerate(prepared.batches_S):
+            end = at + tasks * length
+            batch = (ids[at:end].view(tasks, length).long(), owners[at:end].view(tasks, length), rates[step, :tasks])
+            found = self.graphs.step(*batch) if self.graphs else document_step(self.model, self.fast, *batch)
+            if step == 0:
+                first, last = found.clone(), found.clone()
+            last[:learning] = found[:learning]
+            at = end
+        return {"first": first.mean(), "last": last.mean()}
+
+    def _ask(self, parts: list[Part]) -> torch.Tensor:
+        """Loss of each task's questions with its adapter, [tasks]; adds the base model's gradients."""
+        losses = torch.zeros(self.settings.tasks, device=self.model.device)
+        for part in parts:
+            tasks, owners = (tensor.to(losses.device, non_blocking=True) for tensor in (part.tasks, part.owners))
+            adapters = self.fast.take(tasks, learn=False)
+            ids, labels = part.ids[:, None], part.labels[:, None]
+            found = task_losses(self.model, ids, labels, adapters, self.fast.scale, row_mask(owners))
+            (found.sum() / len(losses)).backward()
+            losses = losses.index_copy(0, tasks, found.detach())
+        return losses
+
+
+def _rates(episodes: list[UpdateEpisode], step: int) -> list[float]:
+    """Of all episodes at a step; 0 for those that have ended."""
+    return [episode.rates_S[step] if step < len(episode.batches_S) else 0.0 for episode in episodes]

@@ -7,13 +7,13 @@ They teach to answer questions about a passage in sight, to write texts about it
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from recipes.fast_weights import task_losses
 from recipes.stage import Losses, StageStep, TrainSettings
-from recipes.step_data import Row, Source, StepData
+from recipes.step_data import Row, Source, StepData, supervised
 from recipes.stream import to_tensors
 from recipes.text_stream import TextStreamSettings, plain_rows
 
@@ -40,18 +40,28 @@ COPY = ReadSettings(
 )
 
 
-def plain_losses(model: Any, rows: list[Row], pad: int, chunks: int, weight: float = 1.0) -> torch.Tensor:
-    """Backward of `weight` times the mean loss of the rows' supervised tokens, in parts of similar length; that mean."""
-    device = model.device
-    supervised = sum(sum(label >= 0 for label in labels[1:]) for _, labels in rows)
-    total, size = torch.zeros((), device=device), -(-len(rows) // chunks)
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
-        ids, labels = to_tensors(part, pad)
-        loss = task_losses(model, ids[None], labels[None], None, 0.0)[0]
-        share = sum(sum(label >= 0 for label in labels[1:]) for _, labels in part) / supervised
-        (loss * (share * weight)).backward()
-        total += loss.detach() * share
+class PlainPart(NamedTuple):
+    """Rows of similar length, in host memory: ids and labels [rows, longest], and their share of the supervised tokens."""
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+    share: float
+
+
+def plain_parts(rows: list[Row], pad: int, chunks: int) -> list[PlainPart]:
+    """Rows, shortest first, in parts."""
+    size, whole = -(-len(rows) // chunks), supervised(rows)
+    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+    return [PlainPart(*to_tensors(part, pad), supervised(part) / whole) for part in parts]
+
+
+def plain_losses(model: Any, parts: list[PlainPart], weight: float = 1.0) -> torch.Tensor:
+    """Backward of `weight` times the mean loss of the supervised tokens; that mean."""
+    total = torch.zeros((), device=model.device)
+    for part in parts:
+        loss = task_losses(model, part.ids[None], part.labels[None], None, 0.0)[0]
+        (loss * (part.share * weight)).backward()
+        total += loss.detach() * part.share
     return total
 
 
@@ -63,7 +73,11 @@ def read_source(tokenizer: Any, settings: ReadSettings) -> Source:
 def read_step(model: Any, pad: int, settings: ReadSettings) -> StageStep:
     """The steps of the first stage."""
 
-    def step(data: StepData) -> tuple[Losses, int]:
-        return {"plain": plain_losses(model, data.plain, pad, settings.optimizer.chunks)}, data.tokens
+    def prepare(data: StepData) -> tuple[list[PlainPart], int]:
+        return plain_parts(data.plain, pad, settings.optimizer.chunks), data.tokens
 
-    return StageStep(step)
+    def step(prepared: tuple[list[PlainPart], int]) -> tuple[Losses, int]:
+        parts, tokens = prepared
+        return {"plain": plain_losses(model, parts)}, tokens
+
+    return StageStep(step, prepare, anywhere=True)

@@ -5,15 +5,18 @@
 #   scripts/gpu_check.sh first [--tiny]    the GPU tests; the preset llama-1b with a profile: at most 395 seconds
 #   scripts/gpu_check.sh second [--tiny]   the preset qwen-7b-knowledge; the first steps of seal-tiny's recipe: 235 seconds
 #   scripts/gpu_check.sh train [--tiny]    seal-tiny with 8 M parameters, on data made ahead: at most 720 seconds
+#   scripts/gpu_check.sh text [--tiny]     seal-tiny-text with wider MLPs, for many passages in an update: at most 540 seconds
 #
 # --tiny: very small models, which a CPU does too. Results are printed as they come and written to $OUT (runs/gpu): log.txt,
-# junit.xml, PRESET.json and PRESET-profile.txt; of `train`, a file for each stage, gains.json and model.tar (bf16, below
-# 16 MiB). The exit status is that of the last part that failed. A part that hangs ends at its limit and the others go on.
-# A `train` that was cut off resumes if it is run again on the same machine.
+# junit.xml, PRESET.json and PRESET-profile.txt; of `train` and `text`, a file for each stage and model.tar (bf16, below
+# 16 MiB); of `train`, gains.json too. The exit status is that of the last part that failed. A part that hangs ends at its
+# limit and the others go on.
+# A `train` or `text` that was cut off resumes if it is run again on the same machine.
 #
 # Environment: OUT, PYTHON (python3; it needs torch for CUDA, transformers and pytest), SITE (where the packages of .whl go
-# if one is missing, /tmp/site), LIMIT (seconds in all); of `train`: DATA (folder of recipes.ahead, runs/data-large; other CPU
-# cores make what it lacks), WORK (checkpoints, runs/train), TRAIN (seconds of training in all its runs, 550).
+# if one is missing, /tmp/site), LIMIT (seconds in all); of `train` and `text`: WORK (checkpoints, runs/train-SIZE), TRAIN
+# (seconds of training in all their runs, 550 and 430); of `train`: DATA (folder of recipes.ahead, runs/data-large; other CPU
+# cores make what it lacks).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +28,7 @@ export TORCH_CUDNN_SDPA_DEPRIORITIZED=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_PROGRESS
 export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True PYTHONPATH="$SITE:$PWD${PYTHONPATH:+:$PYTHONPATH}"
 
 status=0
-usage() { sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2; }
+usage() { sed -n '2,20s/^# \{0,1\}//p' "$0"; exit 2; }
 left() { echo $((limit - SECONDS)); }
 
 # part NAME SECONDS COMMAND...: the command under a limit
@@ -104,6 +107,24 @@ train() {
     --json "$OUT/gains.json"
 }
 
+text() {
+  local size=wide seconds="${TRAIN:-430}" file code=0
+  ((${#tiny[@]})) && size=tiny seconds=300
+  local work="${WORK:-runs/train-$size}"
+  echo "=== $SECONDS s: training for $seconds s in all, at most $(($(left) - 60)) s now"
+  timeout --kill-after=5 "$(($(left) - 40))" "$PYTHON" -m recipes.seal_tiny_text --size "$size" --shipped --out "$work" \
+    --seconds "$seconds" --stop-after "$(($(left) - 60))" || code=$?
+  for file in two several many; do
+    [[ -e $work/$file/recipe.json ]] && cp "$work/$file/recipe.json" "$OUT/$file.json"
+  done
+  if ((code)); then
+    echo "=== training: exit status $code"
+    ((code == 75)) || status=$code
+  fi
+  file=$(find "$work/two" "$work/several" "$work/many" -name model 2>/dev/null | tail -n 1) # of the last stage that has ended
+  [[ -n $file ]] && part export "$(($(left) - 2))" "$PYTHON" -m recipes.export "$file" "$OUT/model.tar"
+}
+
 wheels() { # the versions of lock/constraints.txt, for Python 3.12 on x86-64
   local pinned
   mapfile -t pinned < <(grep -iE "^(${WHEELS//[[:space:]]/|})==" lock/constraints.txt)
@@ -120,6 +141,7 @@ case "${1:-}" in
   first) limit="${LIMIT:-395}" ;;
   second) limit="${LIMIT:-235}" ;;
   train) limit="${LIMIT:-720}" ;;
+  text) limit="${LIMIT:-540}" ;;
   *) usage ;;
 esac
 mkdir -p "$OUT"

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.inner_loop import graphs, quick, steps
 from benchmarks.inner_loop.jobs import PRESETS
 from recipes.sizes import TINY
+from recipes.text_wide import TINY as TEXT_TINY
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "gpu_check.sh"
@@ -62,6 +63,14 @@ def test_training_from_data_made_ahead_runs_on_a_cpu(tmp_path: Path) -> None:
     assert [json.loads((tmp_path / f"{stage}.json").read_text())["step"] for stage in TINY] == [6, 6, 6]
     assert list(json.loads((tmp_path / "gains.json").read_text()))[-3:] == ["before", "random_self_edit", "best"]
     assert (tmp_path / "model.tar").stat().st_size < 2**20
+
+
+@pytest.mark.slow
+def test_text_model_goes_on_from_the_shipped_one_on_a_cpu(tmp_path: Path) -> None:
+    done = check("text", tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert [json.loads((tmp_path / f"{stage}.json").read_text())["step"] for stage in TEXT_TINY] == [2, 2, 2]
+    assert (tmp_path / "model.tar").stat().st_size < 2**22
 
 
 @pytest.mark.slow

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from recipes import fast_weights, pretrain, seal_tiny, seal_tiny_text
+from recipes import fast_weights, inner_graphs, pretrain, seal_tiny, seal_tiny_text
 from recipes.sizes import TINY
 from recipes.stage import StageStep, build_model, build_optimizers
 from recipes.step_data import StepData
+from recipes.text_adapt import TextAdaptSettings, TextEpisodeSettings
 from recipes.text_pretrain import ReadSettings
 from recipes.text_stream import TextStreamSettings
 
@@ -24,7 +25,11 @@ STAGES: Mapping[str, Any] = {
     **TINY,
     "asked always": replace(TINY["simple"], ask_always=True),  # type: ignore[arg-type]
     "read": ReadSettings(TINY["pretrain"].optimizer, TEXTS),
+    "first": TextAdaptSettings(
+        tasks=3, optimizer=TINY["pretrain"].optimizer, episodes=TextEpisodeSettings(max_steps=3), stream=TEXTS
+    ),
 }
+TEXT_STAGES = (ReadSettings, TextAdaptSettings)
 
 
 Stage = tuple[Any, Any, StepData]
@@ -34,13 +39,13 @@ Stage = tuple[Any, Any, StepData]
 @pytest.fixture(scope="module", params=STAGES)
 def stage(request: pytest.FixtureRequest) -> Stage:
     settings = STAGES[request.param]
-    recipe = seal_tiny_text.RECIPE if request.param == "read" else seal_tiny.RECIPE
+    recipe = seal_tiny_text.RECIPE if isinstance(settings, TEXT_STAGES) else seal_tiny.RECIPE
     tokenizer = recipe.tokenizer()
     return tokenizer, settings, recipe.make_source(tokenizer, settings)(0)
 
 
 def stage_step(model: Any, tokenizer: Any, settings: Any) -> StageStep:
-    recipe = seal_tiny_text.RECIPE if isinstance(settings, ReadSettings) else seal_tiny.RECIPE
+    recipe = seal_tiny_text.RECIPE if isinstance(settings, TEXT_STAGES) else seal_tiny.RECIPE
     return recipe.make_step(model, int(tokenizer.pad_token_id), settings)
 
 
@@ -61,7 +66,7 @@ def test_a_step_neither_waits_for_the_device_nor_mixes_it_with_host_memory(stage
 
 def test_bf16_has_the_losses_and_gradients_of_fp32(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     losses, gradients = losses_and_gradients(stage, "cpu")
-    for module in (fast_weights, pretrain):
+    for module in (fast_weights, inner_graphs, pretrain):
         monkeypatch.setattr(module, "half_precision", lambda _: torch.autocast("cpu", dtype=torch.bfloat16))
     rounded, rounded_gradients = losses_and_gradients(stage, "cpu")
     assert {kind: float(loss) for kind, loss in rounded.items()} == pytest.approx(

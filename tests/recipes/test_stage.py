@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,16 @@ def test_data_come_in_order_and_errors_in_their_turn(depth: int) -> None:
     with pytest.raises(ZeroDivisionError):
         next(data)
     assert made[:4] == [4, 5, 6, 7]
+
+
+def test_data_made_in_processes_come_in_order_and_errors_in_their_turn() -> None:
+    data = prefetched(lambda number: (os.getpid(), 6 // (7 - number)), 4, 9, depth=2, processes=2)
+    made = [next(data) for _ in range(3)]
+    assert [each for _, each in made] == [2, 3, 6]
+    assert os.getpid() not in {process for process, _ in made}
+    assert len({process for process, _ in made}) == 2
+    with pytest.raises(ZeroDivisionError):
+        next(data)
 
 
 def test_at_most_so_many_steps_are_made_ahead() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import get_scheduler
 
-from recipes.fast_weights import pack_tasks, pad_tasks, task_losses
+from recipes.fast_weights import pack_tasks, pad_tasks, row_mask, task_losses
 from recipes.seal_tiny_text import RECIPE
 from recipes.stage import MAX_POSITIONS, Losses, TrainSettings, build_model
 from recipes.text_adapt import TextAdaptation, TextAdaptSettings, TextEpisodeSettings, draw_episode, episodes_source
@@ -32,7 +32,7 @@ def adaptation(tokenizer: Any, settings: TextAdaptSettings = ADAPT) -> TextAdapt
 
 
 def step(state: TextAdaptation, tokenizer: Any, number: int) -> tuple[Losses, int]:
-    return state.step(episodes_source(tokenizer, state.settings)(number))
+    return state.step(state.prepare(episodes_source(tokenizer, state.settings)(number)))
 
 
 def test_packed_rows_have_the_losses_that_they_have_apart(tokenizer: Any) -> None:
@@ -42,8 +42,8 @@ def test_packed_rows_have_the_losses_that_they_have_apart(tokenizer: Any) -> Non
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)) * 0.05)
     rows = [draw_episode(tokenizer, ADAPT.episodes, rng).queries for _ in range(3)]
     adapters = state.fast.take(torch.arange(3), learn=False)
-    ids, labels, mask = pack_tasks(rows, pad=0)
-    assert ids.shape[:2] == (3, 1)
+    ids, labels, owners = pack_tasks(rows, pad=0)
+    ids, labels, mask = ids[:, None], labels[:, None], row_mask(owners)
     packed = task_losses(state.model, ids, labels, adapters, state.fast.scale, mask)
     apart = task_losses(state.model, *pad_tasks(rows, pad=0), adapters, state.fast.scale)
     torch.testing.assert_close(packed, apart, atol=1e-5, rtol=0)
@@ -107,4 +107,4 @@ def test_each_stage_runs(tokenizer: Any) -> None:
     for settings in RECIPE.sizes["wide"].values():
         if isinstance(settings, TextAdaptSettings):
             losses, _ = step(adaptation(tokenizer, replace(settings, tasks=2, stream=FEW)), tokenizer, 0)
-            assert all(loss > 0 for loss in losses.values())
+            assert not any(loss <= 0 for loss in losses.values())  # NaN where there are none of a kind
