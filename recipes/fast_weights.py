@@ -44,7 +44,7 @@ class FastWeights:
         self._all = torch.zeros(tasks, sum(sizes), device=device)
         parts = iter(self._all.split(sizes, 1))
         self.weights: Stacked = {
-            name: tuple(next(parts).view(tasks, *shape).detach().requires_grad_() for shape in pair)  # type: ignore[misc]
+            name: tuple(next(parts).view(tasks, *shape).detach().requires_grad_() for shape in pair)
             for name, pair in shapes.items()
         }
         self._first, self._second = torch.zeros_like(self._all), torch.zeros_like(self._all)

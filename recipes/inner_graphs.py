@@ -53,10 +53,10 @@ class InnerGraphs:
         found.graph.replay()
         return found.losses
 
-    def _record(self, *given: torch.Tensor) -> Recorded:
+    def _record(self, ids: torch.Tensor, owners: torch.Tensor, rates: torch.Tensor) -> Recorded:
         """A new graph; the adapters stay as they are."""
         before = [state.clone() for state in self.fast.state]
-        inputs = [tensor.clone() for tensor in given]
+        inputs = (ids.clone(), owners.clone(), rates.clone())
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

@@ -235,7 +235,7 @@ class TextAdaptation:
         tasks = min(-(-learning // quarter) * quarter, len(episodes))
         rows = [episode.batches_S[step] if step < len(episode.batches_S) else [] for episode in episodes[:tasks]]
         ids, _, owners = pack_tasks(rows, self.pad, LENGTHS if self.graphs else 1)
-        return DocumentBatch(*ids.shape, learning), ids, owners
+        return DocumentBatch(len(ids), ids.shape[1], learning), ids, owners
 
     def _questions(self, episodes: list[UpdateEpisode]) -> list[Part]:
         lengths = [sum(len(ids) for ids, _ in episode.queries) for episode in episodes]

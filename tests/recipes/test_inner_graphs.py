@@ -28,7 +28,8 @@ def documents() -> list[list[Row]]:
 
 
 def model(device: str = "cpu") -> Any:
-    return build_model(build_text_tokenizer(MAX_POSITIONS), SHAPE).to(device)
+    built: Any = build_model(build_text_tokenizer(MAX_POSITIONS), SHAPE)
+    return built.to(device)
 
 
 def fresh(model: Any) -> FastWeights:
