@@ -249,13 +249,12 @@ def run_stage(
     resumed = load_checkpoint(out, model, optimizers) if (out / "checkpoint.safetensors").exists() else None
     progress = Progress(out.name, resumed)
     allowed = limit.training * optimizer.time_share
-    depth = 4 if model.device.type == "cuda" else 0
     data = prefetched(
         lambda number: step.prepare(source(optimizer.data_of(number))),
         progress.record["step"],
         optimizer.steps,
-        depth,
-        processes=cpus() // 2 if depth and step.anywhere else 0,
+        depth=4 if model.device.type == "cuda" else 0,
+        processes=cpus() // 2 if step.anywhere else 0,
     )
     for each in data:
         if progress.seconds >= allowed:
