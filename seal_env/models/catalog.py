@@ -10,13 +10,24 @@ _HERE = Path(__file__).parent
 
 MODEL_NAME = "seal-tiny"
 TEXT_MODEL_NAME = "seal-tiny-text"
-MODEL_DIRECTORIES: Mapping[str, Path] = MappingProxyType({name: _HERE / name for name in (MODEL_NAME, TEXT_MODEL_NAME)})
+WIDE_TEXT_MODEL_NAME = "seal-tiny-text-wide"
+MODEL_DIRECTORIES: Mapping[str, Path] = MappingProxyType(
+    {name: _HERE / name for name in (MODEL_NAME, TEXT_MODEL_NAME, WIDE_TEXT_MODEL_NAME)}
+)
 """Each bundled model's directory, by its name."""
 CARDS: Mapping[str, Path] = MappingProxyType({name: _HERE / f"{name}.md" for name in MODEL_DIRECTORIES})
 """Each bundled model's card."""
 
 MODEL_DIRECTORY = MODEL_DIRECTORIES[MODEL_NAME]
 
+_TEXTS = {
+    "lora_alpha": 512.0,
+    "default_num_epochs": 3,
+    "batch_size": 4,
+    "learn_end": True,
+    "max_examples": 64,
+    "max_training_tokens": 250_000,
+}
 # Small models want other adapters than those that SEAL uses for models of billions of parameters; see docs/decisions/.
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -27,16 +38,8 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "max_examples": 48,
             "max_training_tokens": 400_000,
         },
-        TEXT_MODEL_NAME: {
-            "lora_rank": 8,
-            "lora_alpha": 512.0,
-            "default_learning_rate": 5e-4,
-            "default_num_epochs": 3,
-            "batch_size": 4,
-            "learn_end": True,
-            "max_examples": 64,
-            "max_training_tokens": 250_000,
-        },
+        TEXT_MODEL_NAME: {"lora_rank": 8, "default_learning_rate": 5e-4, **_TEXTS},
+        WIDE_TEXT_MODEL_NAME: {"lora_rank": 32, "default_learning_rate": 1e-3, **_TEXTS},
     }
 )
 """Settings of which a bundled model has its own default."""
