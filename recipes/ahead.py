@@ -21,9 +21,9 @@ from typing import Any, Final
 from recipes import seal_tiny, seal_tiny_text
 from recipes.adapt import AdaptSettings
 from recipes.adapt_source import AdaptSource
+from recipes.cpus import cpus
 from recipes.data_folder import FORMAT, MANIFEST, DataFolder, data_settings, data_steps, encode
 from recipes.recipe import BUNDLED, Recipe, digest
-from recipes.stage import cpus
 from recipes.step_data import Source
 from seal_env.errors import SettingError
 from seal_env.experiments.folder_lock import hold

@@ -1,4 +1,4 @@
-"""Steps of many adapters on a GPU as CUDA graphs: an eager step of a small model is a thousand launches of tiny kernels.
+"""Steps of many adapters on a GPU as CUDA graphs, since a small model's kernels take less time than their launches.
 
 A graph is recorded for each number of tasks and each length that occurs. Both are rounded up, so that there are few.
 """
@@ -14,7 +14,7 @@ from torch.nn import functional
 from recipes.fast_weights import FastWeights, hidden_states, row_mask
 from recipes.precision import half_precision
 
-LENGTHS = 64
+LENGTH_MULTIPLE = 64
 """Lengths are multiples of it."""
 
 
@@ -35,10 +35,10 @@ class InnerGraphs:
     def __init__(self, model: Any, fast: FastWeights) -> None:
         self.model, self.fast = model, fast
         self._recorded: dict[torch.Size, Recorded] = {}
-        self._pool = torch.cuda.graph_pool_handle()
+        self._pool, self._stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
 
     def step(self, ids: torch.Tensor, owners: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
-        """A step of the first adapters; their losses before it, [tasks], until the next step.
+        """A step of the first adapters; their losses before it, [tasks], in memory that the next step overwrites.
 
         Args:
             ids: [tasks, length], on the GPU.
@@ -48,8 +48,8 @@ class InnerGraphs:
         if ids.shape not in self._recorded:
             self._recorded[ids.shape] = self._record(ids, owners, rates)
         found = self._recorded[ids.shape]
-        for kept, given in ((found.ids, ids), (found.owners, owners), (found.rates, rates)):
-            kept.copy_(given)
+        for read, given in ((found.ids, ids), (found.owners, owners), (found.rates, rates)):
+            read.copy_(given)
         found.graph.replay()
         return found.losses
 
@@ -57,17 +57,16 @@ class InnerGraphs:
         """A new graph; the adapters stay as they are."""
         before = [state.clone() for state in self.fast.state]
         inputs = (ids.clone(), owners.clone(), rates.clone())
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
             document_step(self.model, self.fast, *inputs)
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
         # Another thread pins memory for the next steps, which must not end a recording.
-        with torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             losses = document_step(self.model, self.fast, *inputs)
-        for state, kept in zip(self.fast.state, before, strict=True):
-            state.copy_(kept)
+        for state, unchanged in zip(self.fast.state, before, strict=True):
+            state.copy_(unchanged)
         return Recorded(graph, *inputs, losses)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -41,8 +41,8 @@ def _in_a_thread(make: Callable[[int], DataT], first: int, last: int, depth: int
             thread.shutdown(wait=False, cancel_futures=True)
 
 
-class _Numbers(Dataset[DataT]):
-    """`make` of the numbers as a dataset of torch."""
+class _Numbers(Dataset["DataT | Exception"]):
+    """`make` of the numbers as a dataset of torch. What it raises is data: torch would change the message."""
 
     def __init__(self, make: Callable[[int], DataT], first: int, last: int) -> None:
         self.make, self.first, self.last = make, first, last
@@ -50,8 +50,11 @@ class _Numbers(Dataset[DataT]):
     def __len__(self) -> int:
         return self.last - self.first
 
-    def __getitem__(self, index: int) -> DataT:
-        return self.make(self.first + index)
+    def __getitem__(self, index: int) -> DataT | Exception:
+        try:
+            return self.make(self.first + index)
+        except Exception as error:
+            return error
 
 
 def _as_it_is(data: DataT) -> DataT:
@@ -59,7 +62,7 @@ def _as_it_is(data: DataT) -> DataT:
 
 
 def _in_processes(make: Callable[[int], DataT], first: int, last: int, depth: int, processes: int) -> Generator[DataT]:
-    loader = DataLoader(
+    loader: DataLoader[DataT | Exception] = DataLoader(
         _Numbers(make, first, last),
         batch_size=None,
         num_workers=processes,
@@ -68,4 +71,7 @@ def _in_processes(make: Callable[[int], DataT], first: int, last: int, depth: in
         collate_fn=_as_it_is,
         multiprocessing_context="fork",  # `make` need not be sent; it must not use a GPU
     )
-    yield from cast("Any", loader)
+    for made in loader:
+        if isinstance(made, Exception):
+            raise made
+        yield made

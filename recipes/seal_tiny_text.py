@@ -33,7 +33,7 @@ def _step(model: Any, pad: int, settings: Settings) -> StageStep:
     if isinstance(settings, ReadSettings):
         return read_step(model, pad, settings)
     adaptation = TextAdaptation(model, pad, settings)
-    return StageStep(adaptation.step, adaptation.prepare, anywhere=True)
+    return StageStep(adaptation.step, adaptation.prepare, stateless=True)
 
 
 def _source(tokenizer: Any, settings: Settings) -> Source:

@@ -13,7 +13,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from recipes.cpus import cpus
+from recipes.data_folder import FolderSource
 from recipes.grow import widened
 from recipes.prefetch import prefetched
 from recipes.step_data import Source, StepData
@@ -50,13 +53,12 @@ class StageStep:
     Attributes:
         compute: Backward of all losses of a prepared step; mean losses by kind, and tokens read.
         prepare: What a step reads, as `compute` takes it. May run ahead in a thread, for one step after another.
-        anywhere: Whether what a step reads, and `prepare`, depend on its number alone and use no GPU: then they may run in
-            any process.
+        stateless: Whether `prepare` depends on nothing but its argument and uses no GPU: then it may run in any process.
     """
 
     compute: Callable[[Any], tuple[Losses, int]]
     prepare: Callable[[StepData], Any] = _as_it_is
-    anywhere: bool = False
+    stateless: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,6 @@ class Time:
 def pinned(tensor: torch.Tensor) -> torch.Tensor:
     """In memory from which a GPU copies while it computes, where there is a GPU."""
     return tensor.pin_memory() if torch.cuda.is_available() else tensor
-
-
-def cpus() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def build_model(tokenizer: Any, settings: TrainSettings) -> LlamaForCausalLM:
@@ -249,35 +246,41 @@ def run_stage(
     resumed = load_checkpoint(out, model, optimizers) if (out / "checkpoint.safetensors").exists() else None
     progress = Progress(out.name, resumed)
     allowed = limit.training * optimizer.time_share
-    data = prefetched(
-        lambda number: step.prepare(source(optimizer.data_of(number))),
-        progress.record["step"],
-        optimizer.steps,
-        depth=4 if model.device.type == "cuda" else 0,
-        processes=cpus() // 2 if step.anywhere else 0,
-    )
-    for each in data:
-        if progress.seconds >= allowed:
-            break
-        number = progress.record["step"]
-        progress.add(*step.compute(each))
-        factor = rate_factor(number, optimizer, progress.seconds / allowed)
-        _update(model, optimizers, (optimizer.muon_rate * factor, optimizer.adam_rate * factor))
-        late = time.monotonic() > limit.ends
-        if (number + 1) % SHOWN_EVERY == 0:
-            progress.read()
-            progress.show(optimizer.steps)
-        if (number + 1) % optimizer.checkpoint_every == 0 or number + 1 == optimizer.steps or late:
-            progress.read()
-            progress.mark()
-            save_checkpoint(out, model, optimizers, progress.record)
-        if late:
-            raise OutOfTimeError(f"{out.name} has made {number + 1} steps; the same command resumes")
+    with closing(_prepared(step, source, optimizer, progress.record["step"], model.device)) as data:
+        for each in data:
+            if progress.seconds >= allowed:
+                break
+            number = progress.record["step"]
+            progress.add(*step.compute(each))
+            factor = rate_factor(number, optimizer, progress.seconds / allowed)
+            _update(model, optimizers, (optimizer.muon_rate * factor, optimizer.adam_rate * factor))
+            late = time.monotonic() > limit.ends
+            if (number + 1) % SHOWN_EVERY == 0:
+                progress.read()
+                progress.show(optimizer.steps)
+            if (number + 1) % optimizer.checkpoint_every == 0 or number + 1 == optimizer.steps or late:
+                progress.read()
+                progress.mark()
+                save_checkpoint(out, model, optimizers, progress.record)
+            if late:
+                raise OutOfTimeError(f"{out.name} has made {number + 1} steps; the same command resumes")
     progress.read()
     progress.show(optimizer.steps)
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
     (out / "recipe.json").write_text(json.dumps({"settings": record, **progress.record}, indent=1))
+
+
+def _prepared(step: StageStep, source: Source, optimizer: TrainSettings, first: int, device: torch.device) -> Generator[Any]:
+    """What the steps from `first` on read, made ahead for a GPU; one thread reads the shards of a folder in their order."""
+    in_processes = step.stateless and not isinstance(source, FolderSource)
+    return prefetched(
+        lambda number: step.prepare(source(optimizer.data_of(number))),
+        first,
+        optimizer.steps,
+        depth=4 if device.type == "cuda" else 0,
+        processes=cpus() // 2 if in_processes else 0,
+    )
 
 
 def _update(model: Any, optimizers: list[torch.optim.Optimizer], rates: tuple[float, float]) -> None:

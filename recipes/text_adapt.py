@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from recipes.fast_weights import FastWeights, pack_tasks, row_mask, task_losses
-from recipes.inner_graphs import LENGTHS, InnerGraphs, document_step
+from recipes.inner_graphs import LENGTH_MULTIPLE, InnerGraphs, document_step
 from recipes.self_texts import Rng, pick
 from recipes.stage import Losses, TrainSettings
 from recipes.step_data import Row, Source, Start, StepData, UpdateEpisode
@@ -149,7 +149,7 @@ def episodes_source(tokenizer: Any, settings: TextAdaptSettings) -> Source:
     return draw
 
 
-class Part(NamedTuple):
+class QuestionPart(NamedTuple):
     """Some tasks, and their questions as `pack_tasks` packs them: ids, labels and owners, each [tasks, longest]."""
 
     tasks: torch.Tensor
@@ -177,7 +177,7 @@ class PreparedEpisodes:
         owners: The same; see `pack_tasks`.
         rates: [steps, tasks].
         ask: All tasks' questions, in parts of similar length.
-        bare: Which tasks have learned the passages alone, [tasks].
+        bare: Which tasks learn a single document, [tasks].
         plain: Rows without adapters.
         tokens: Read in the step.
     """
@@ -187,7 +187,7 @@ class PreparedEpisodes:
     ids: torch.Tensor
     owners: torch.Tensor
     rates: torch.Tensor
-    ask: list[Part]
+    ask: list[QuestionPart]
     bare: torch.Tensor
     plain: list[PlainPart]
     tokens: int
@@ -197,7 +197,7 @@ class PreparedEpisodes:
         return replace(
             self,
             **{name: getattr(self, name).pin_memory() for name in ("ids", "owners", "rates", "bare")},
-            ask=[Part(*(tensor.pin_memory() for tensor in part)) for part in self.ask],
+            ask=[QuestionPart(*(tensor.pin_memory() for tensor in part)) for part in self.ask],
             plain=[PlainPart(part.ids.pin_memory(), part.labels, part.share) for part in self.plain],
         )
 
@@ -217,15 +217,15 @@ class TextAdaptation:
         episodes = [start.episode for start in starts]
         steps = [self._documents(episodes, step) for step in range(len(episodes[0].batches_S))]
         return PreparedEpisodes(
-            [start.seed for start in starts],
-            [batch for batch, _, _ in steps],
-            torch.cat([ids.flatten() for _, ids, _ in steps]).to(torch.int16),
-            torch.cat([owners.flatten() for _, _, owners in steps]).to(torch.int16),
-            torch.tensor([_rates(episodes, step) for step in range(len(steps))]),
-            self._questions(episodes),
-            torch.tensor([len(episode.batches_S[0]) == 1 for episode in episodes]),
-            plain_parts(data.plain, self.pad, self.settings.chunks),
-            data.tokens,
+            seeds=[start.seed for start in starts],
+            batches_S=[batch for batch, _, _ in steps],
+            ids=torch.cat([ids.flatten() for _, ids, _ in steps]).to(torch.int32),
+            owners=torch.cat([owners.flatten() for _, _, owners in steps]).to(torch.int32),
+            rates=torch.tensor([_rates(episodes, step) for step in range(len(steps))]),
+            ask=self._questions(episodes),
+            bare=torch.tensor([len(episode.batches_S[0]) == 1 for episode in episodes]),
+            plain=plain_parts(data.plain, self.pad, self.settings.chunks),
+            tokens=data.tokens,
         )
 
     def _documents(self, episodes: list[UpdateEpisode], step: int) -> tuple[DocumentBatch, torch.Tensor, torch.Tensor]:
@@ -234,15 +234,16 @@ class TextAdaptation:
         quarter = -(-len(episodes) // 4) if self.graphs else 1
         tasks = min(-(-learning // quarter) * quarter, len(episodes))
         rows = [episode.batches_S[step] if step < len(episode.batches_S) else [] for episode in episodes[:tasks]]
-        ids, _, owners = pack_tasks(rows, self.pad, LENGTHS if self.graphs else 1)
+        ids, _, owners = pack_tasks(rows, self.pad, LENGTH_MULTIPLE if self.graphs else 1)
         return DocumentBatch(len(ids), ids.shape[1], learning), ids, owners
 
-    def _questions(self, episodes: list[UpdateEpisode]) -> list[Part]:
+    def _questions(self, episodes: list[UpdateEpisode]) -> list[QuestionPart]:
         lengths = [sum(len(ids) for ids, _ in episode.queries) for episode in episodes]
         order = sorted(range(len(episodes)), key=lengths.__getitem__)
         size = -(-len(order) // self.settings.chunks)
         parts = [order[start : start + size] for start in range(0, len(order), size)]
-        return [Part(torch.tensor(part), *pack_tasks([episodes[task].queries for task in part], self.pad)) for part in parts]
+        packed = (pack_tasks([episodes[task].queries for task in part], self.pad) for part in parts)
+        return [QuestionPart(torch.tensor(part), *tensors) for part, tensors in zip(parts, packed, strict=True)]
 
     def step(self, prepared: PreparedEpisodes) -> tuple[Losses, int]:
         """Backward of all losses of a step; mean losses by kind, and tokens read."""
@@ -272,7 +273,7 @@ class TextAdaptation:
             at = end
         return {"first": first.mean(), "last": last.mean()}
 
-    def _ask(self, parts: list[Part]) -> torch.Tensor:
+    def _ask(self, parts: list[QuestionPart]) -> torch.Tensor:
         """Loss of each task's questions with its adapter, [tasks]; adds the base model's gradients."""
         losses = torch.zeros(self.settings.tasks, device=self.model.device)
         for part in parts:

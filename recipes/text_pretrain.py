@@ -80,4 +80,4 @@ def read_step(model: Any, pad: int, settings: ReadSettings) -> StageStep:
         parts, tokens = prepared
         return {"plain": plain_losses(model, parts)}, tokens
 
-    return StageStep(step, prepare, anywhere=True)
+    return StageStep(step, prepare, stateless=True)

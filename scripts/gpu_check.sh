@@ -63,7 +63,8 @@ print(torch.zeros(1 << 26, device="cuda" if torch.cuda.is_available() else "cpu"
 first() {
   # No ini file: it names options of plugins that the machine may lack, and makes every warning an error.
   part tests 150 "$PYTHON" -m pytest -c /dev/null --rootdir=. --import-mode=importlib -p no:cacheprovider -q -ra \
-    --durations=5 --junitxml="$OUT/junit.xml" tests/inner_loop/test_gpu.py tests/inner_loop/test_triton_kernels.py
+    --durations=5 --junitxml="$OUT/junit.xml" tests/inner_loop/test_gpu.py tests/inner_loop/test_triton_kernels.py \
+    tests/recipes/test_inner_graphs.py
   measure llama-1b "$(($(left) - 5))" --edits 16 --published-edits 2 --in-call 16 8 1
 }
 
@@ -109,7 +110,8 @@ train() {
 
 text() {
   local size=wide seconds="${TRAIN:-430}" file code=0
-  ((${#tiny[@]})) && size=tiny seconds=300
+  ((${#tiny[@]})) && size=tiny seconds="${TRAIN:-300}"
+  ((limit >= 120)) || { echo "LIMIT: at least 120 seconds"; exit 2; }
   local work="${WORK:-runs/train-$size}"
   echo "=== $SECONDS s: training for $seconds s in all, at most $(($(left) - 60)) s now"
   timeout --kill-after=5 "$(($(left) - 40))" "$PYTHON" -m recipes.seal_tiny_text --size "$size" --shipped --out "$work" \
@@ -117,9 +119,11 @@ text() {
   for file in two several many; do
     [[ -e $work/$file/recipe.json ]] && cp "$work/$file/recipe.json" "$OUT/$file.json"
   done
-  if ((code)); then
+  if ((code == 75)); then
+    echo "=== $SECONDS s: time is over; run it again on this machine to resume"
+  elif ((code)); then
     echo "=== training: exit status $code"
-    ((code == 75)) || status=$code
+    status=$code
   fi
   file=$(find "$work/two" "$work/several" "$work/many" -name model 2>/dev/null | tail -n 1) # of the last stage that has ended
   [[ -n $file ]] && part export "$(($(left) - 2))" "$PYTHON" -m recipes.export "$file" "$OUT/model.tar"

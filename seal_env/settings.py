@@ -47,7 +47,7 @@ class Settings(Options):
     tools: Names | None = None
     """Tools of a self-edit, in order; the default is the domain's."""
     model: PathText = MODEL_NAME
-    """Base model: seal-tiny or seal-tiny-text (bundled), a Hugging Face id or a local directory."""
+    """Base model: seal-tiny, seal-tiny-text or seal-tiny-text-wide (bundled), a Hugging Face id or a local directory."""
     device: str = "auto"
     """auto (CUDA where there is one), cpu, cuda, cuda:N (GPUs of NVIDIA, or of AMD with ROCm), cuda:all (a worker on each
     GPU of this machine) or mps (those of Apple). One device holds the whole model."""

@@ -20,7 +20,7 @@ CARDS: Mapping[str, Path] = MappingProxyType({name: _HERE / f"{name}.md" for nam
 
 MODEL_DIRECTORY = MODEL_DIRECTORIES[MODEL_NAME]
 
-_TEXTS = {
+_TEXT_DEFAULTS = {
     "lora_alpha": 512.0,
     "default_num_epochs": 3,
     "batch_size": 4,
@@ -38,8 +38,8 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "max_examples": 48,
             "max_training_tokens": 400_000,
         },
-        TEXT_MODEL_NAME: {"lora_rank": 8, "default_learning_rate": 5e-4, **_TEXTS},
-        WIDE_TEXT_MODEL_NAME: {"lora_rank": 32, "default_learning_rate": 1e-3, **_TEXTS},
+        TEXT_MODEL_NAME: {"lora_rank": 8, "default_learning_rate": 5e-4, **_TEXT_DEFAULTS},
+        WIDE_TEXT_MODEL_NAME: {"lora_rank": 32, "default_learning_rate": 1e-3, **_TEXT_DEFAULTS},
     }
 )
 """Settings of which a bundled model has its own default."""

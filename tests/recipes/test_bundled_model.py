@@ -54,7 +54,12 @@ def numbers_named(name: str, recipe: Any) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("model", "key", "form"), [("seal-tiny", "steps", "{:.1f} M tokens"), ("seal-tiny-text", "step", "{:.1f} M")]
+    ("model", "key", "form"),
+    [
+        ("seal-tiny", "steps", "{:.1f} M tokens"),
+        ("seal-tiny-text", "step", "{:.1f} M"),
+        ("seal-tiny-text-wide", "step", "{:.1f} M"),
+    ],
 )
 def test_card_states_what_the_model_was_trained_on(model: str, key: str, form: str) -> None:
     card, recipe = CARDS[model].read_text(), json.loads((RECIPES / f"{model}.json").read_text())

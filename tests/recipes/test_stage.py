@@ -153,8 +153,16 @@ def test_data_made_in_processes_come_in_order_and_errors_in_their_turn() -> None
     assert [each for _, each in made] == [2, 3, 6]
     assert os.getpid() not in {process for process, _ in made}
     assert len({process for process, _ in made}) == 2
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match=r"^(integer )?division( or modulo)? by zero$"):
         next(data)
+
+
+def test_processes_end_with_what_reads_from_them() -> None:
+    data = prefetched(lambda number: os.getpid(), 0, 1000, depth=2, processes=2)
+    process = next(data)
+    data.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 def test_at_most_so_many_steps_are_made_ahead() -> None:

@@ -31,7 +31,7 @@ from recipes.text_tokenizer import build_text_tokenizer
 from seal_env.agents.lm.text_styles import STYLES, SYSTEM, style_messages
 from seal_env.inner_loop.model.frozen_lm import load_base_model
 from seal_env.inner_loop.tokens.chat_template import ChatEncoder
-from seal_env.models.catalog import MODEL_DIRECTORIES, TEXT_MODEL_NAME
+from seal_env.models.catalog import MODEL_DIRECTORIES, TEXT_MODEL_NAME, WIDE_TEXT_MODEL_NAME
 from seal_env.registration import environments
 from seal_env.self_edits.compile import apply_calls
 from seal_env.self_edits.parse_text import read_texts
@@ -47,6 +47,7 @@ from seal_env.types import InvalidSelfEdit
 from tests.helpers.tools import KNOWLEDGE_TOOLS
 
 DIRECTORY = MODEL_DIRECTORIES[TEXT_MODEL_NAME]
+NAMES = (TEXT_MODEL_NAME, WIDE_TEXT_MODEL_NAME)
 DOMAIN = KnowledgeDomain(LexicalGrader())
 
 
@@ -62,22 +63,27 @@ def training_texts(tokenizer: Any) -> list[str]:
     return [tokenizer.decode(ids) for ids, _ in rows]
 
 
-def test_weights_are_small_safetensors_that_transformers_loads() -> None:
-    assert (DIRECTORY / "model.safetensors").stat().st_size <= 8 * 2**20
-    model = AutoModelForCausalLM.from_pretrained(DIRECTORY, local_files_only=True)
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_small_safetensors_that_transformers_loads(name: str) -> None:
+    directory = MODEL_DIRECTORIES[name]
+    assert (directory / "model.safetensors").stat().st_size <= 8 * 2**20
+    model = AutoModelForCausalLM.from_pretrained(directory, local_files_only=True)
     assert type(model).__name__ == "LlamaForCausalLM"
     assert all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
-    assert model.config.vocab_size == len(AutoTokenizer.from_pretrained(DIRECTORY))
+    assert model.config.vocab_size == len(AutoTokenizer.from_pretrained(directory))
 
 
-def test_it_is_loaded_by_its_name() -> None:
-    base = load_base_model(TEXT_MODEL_NAME, "cpu")
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_loaded_by_its_name(name: str) -> None:
+    base = load_base_model(name, "cpu")
+    assert {weight.dtype for weight in base.model.parameters()} == {torch.float32}
     assert base.max_tokens == MAX_POSITIONS
     assert base.tokenizer.pad_token == "<|pad|>"
 
 
-def test_shipped_tokenizer_is_the_one_that_the_recipe_builds(tokenizer: Any) -> None:
-    shipped: Any = AutoTokenizer.from_pretrained(DIRECTORY)
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_tokenizer_is_the_one_that_the_recipe_builds(tokenizer: Any, name: str) -> None:
+    shipped: Any = AutoTokenizer.from_pretrained(MODEL_DIRECTORIES[name])
     assert (
         json.loads(shipped.backend_tokenizer.to_str())["model"] == json.loads(tokenizer.backend_tokenizer.to_str())["model"]
     )
