@@ -136,5 +136,4 @@ def test_each_stage_runs(tokenizer: Any) -> None:
     for settings in RECIPE.sizes["wide"].values():
         if isinstance(settings, TextAdaptSettings):
             losses, _ = step(adaptation(tokenizer, replace(settings, tasks=2, stream=FEW)), tokenizer, 0)
-            del losses["bare"]  # NaN where no task learns a single document
-            assert all(loss > 0 for loss in losses.values())
+            assert all(loss > 0 for kind, loss in losses.items() if kind != "bare")  # NaN where there is no such task
