@@ -36,7 +36,7 @@ LINES = [
     ("eval --agent openai_compatible --forms te", ["text"]),
     ("eval --agent local_hf --mix facts,re", ["facts,rewrite", "facts,relations"]),
     ("eval --reward g", ["gain"]),
-    ("eval --model seal-tiny-", ["seal-tiny-text"]),
+    ("eval --model seal-tiny-", ["seal-tiny-text", "seal-tiny-text-wide"]),
     ("show ru", ["runs/new", "runs/old"]),
     ("compare runs/old runs/n", ["runs/new"]),
 ]
