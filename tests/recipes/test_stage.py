@@ -147,6 +147,7 @@ def test_data_come_in_order_and_errors_in_their_turn(depth: int) -> None:
     assert made[:4] == [4, 5, 6, 7]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and later
 def test_data_made_in_processes_come_in_order_and_errors_in_their_turn() -> None:
     data = prefetched(lambda number: (os.getpid(), 6 // (7 - number)), 4, 9, depth=2, processes=2)
     made = [next(data) for _ in range(3)]
@@ -157,6 +158,7 @@ def test_data_made_in_processes_come_in_order_and_errors_in_their_turn() -> None
         next(data)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and later
 def test_processes_end_with_what_reads_from_them() -> None:
     data = prefetched(lambda number: os.getpid(), 0, 1000, depth=2, processes=2)
     process = next(data)
