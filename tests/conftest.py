@@ -26,8 +26,10 @@ hypothesis.settings.load_profile("seal-env")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.pop("SEAL_ENV_CACHE", None)  # results that the person at the keyboard keeps are none of the tests'
-os.environ["TERM"] = "xterm"  # CI may have a dumb terminal; what is printed must not depend on it
-for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+TERMINAL = {"TERM": "xterm"}  # what is printed must not depend on the terminal of who runs the tests
+UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+os.environ.update(TERMINAL)
+for name in UNSET:
     os.environ.pop(name, None)
 
 TEXT = [
@@ -43,6 +45,13 @@ HEADERS = (
     "{{ bos_token }}{% for m in messages %}{{ '<|start|>' + m['role'] + '<|stop|>\n\n' + m['content'] | trim + '<|eot|>' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|start|>assistant<|stop|>\n\n' }}{% endif %}"
 )
+
+
+@pytest.fixture(autouse=True)
+def _terminal_stays() -> Iterator[None]:
+    """A test that changes what later tests take for the terminal fails itself."""
+    yield
+    assert {name: value for name in (*TERMINAL, *UNSET) if (value := os.environ.get(name)) is not None} == TERMINAL
 
 
 def _byte_level(special: list[str], digits_apart: bool) -> Any:
