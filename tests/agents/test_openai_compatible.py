@@ -35,6 +35,7 @@ from tests.helpers.servers import (
     self_edit,
     sending,
     slow,
+    waiting,
 )
 from tests.helpers.tools import ARC_NAMES, ARC_TOOLS
 
@@ -209,7 +210,7 @@ def test_equal_seeds_give_equal_actions_in_whatever_order_answers_come(server: P
 @pytest.mark.parametrize("concurrency", [1, 3, 12])
 def test_as_many_requests_are_on_their_way_as_allowed(concurrency: int) -> None:
     with PolicyServer().running() as server:
-        server.always = slow(0.1)
+        server.always = waiting(lambda: server.most >= concurrency)
         agent_of(server, forms=("tools",), concurrency=concurrency).act_all(MANY, NONE)
         assert server.most == concurrency
 

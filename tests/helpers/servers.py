@@ -203,6 +203,18 @@ def slow(seconds: float) -> Fault:
     return lambda body: time.sleep(seconds)
 
 
+def waiting(until: Callable[[], bool], seconds: float = 10, then: float = 0.1) -> Fault:
+    """It answers as soon as something is so, or after `seconds`; a little later, so that what comes too early is seen."""
+
+    def answer(body: Body) -> None:
+        ends = time.monotonic() + seconds
+        while not until() and time.monotonic() < ends:
+            time.sleep(0.005)
+        time.sleep(then)
+
+    return answer
+
+
 def breaking_off(body: Body) -> Response:
     """It goes away in the middle of an answer."""
     return Response(iter(['{"choices": [']), headers={"Content-Length": "5000"}, content_type="application/json")

@@ -13,7 +13,7 @@ from seal_env.errors import GraderError, SettingError
 from seal_env.tasks.knowledge.grading.base import Attempt
 from seal_env.tasks.knowledge.grading.judge import JudgeGrader
 from tests.helpers.judge_server import JudgeServer
-from tests.helpers.servers import Body, Fault, breaking_off, chat, error, failing, fine, saying, sending, slow
+from tests.helpers.servers import Body, Fault, breaking_off, chat, error, failing, fine, saying, sending, slow, waiting
 
 MANY = [Attempt("Which number?", str(number), f"It is {number + number % 2}.") for number in range(12)]
 VERDICTS = [number % 2 == 0 for number in range(12)]
@@ -85,7 +85,7 @@ def test_only_model_that_is_served_is_found(server: JudgeServer) -> None:
 
 
 def test_no_more_requests_at_one_time_than_allowed(server: JudgeServer) -> None:
-    server.always = slow(0.05)
+    server.always = waiting(lambda: server.most >= 3)
     assert judge_of(server, concurrency=3).grade_all(MANY) == VERDICTS
     assert server.most == 3
     with pytest.raises(SettingError, match="concurrency"):
