@@ -57,7 +57,8 @@ class _Numbers(Dataset["DataT | Exception"]):
             return error
 
 
-def _as_it_is(data: DataT) -> DataT:
+def as_it_is(data: DataT) -> DataT:
+    """The data, not changed."""
     return data
 
 
@@ -68,7 +69,7 @@ def _in_processes(make: Callable[[int], DataT], first: int, last: int, depth: in
         num_workers=processes,
         prefetch_factor=depth,
         pin_memory=torch.cuda.is_available(),
-        collate_fn=_as_it_is,
+        collate_fn=as_it_is,
         multiprocessing_context="fork",  # `make` need not be sent; it must not use a GPU
     )
     for made in loader:

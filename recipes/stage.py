@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from recipes.cpus import cpus
 from recipes.data_folder import FolderSource
 from recipes.grow import widened
-from recipes.prefetch import prefetched
+from recipes.prefetch import as_it_is, prefetched
 from recipes.step_data import Source, StepData
 
 Losses = Mapping[str, float | torch.Tensor]
@@ -42,10 +42,6 @@ class OutOfTimeError(Exception):
     """The time given is over; a checkpoint has been written, and the same command resumes."""
 
 
-def _as_it_is(data: StepData) -> Any:
-    return data
-
-
 @dataclass(frozen=True)
 class StageStep:
     """A stage's steps.
@@ -57,7 +53,7 @@ class StageStep:
     """
 
     compute: Callable[[Any], tuple[Losses, int]]
-    prepare: Callable[[StepData], Any] = _as_it_is
+    prepare: Callable[[StepData], Any] = as_it_is
     stateless: bool = False
 
 
