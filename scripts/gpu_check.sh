@@ -77,6 +77,16 @@ second() {
   rm -rf "${TMPDIR:-/tmp}/seal-tiny-$$"
 }
 
+ended() { # CODE: how training ended; false unless it is complete
+  if (($1 == 75)); then
+    echo "=== $SECONDS s: time is over; run it again on this machine to resume"
+  elif (($1)); then
+    echo "=== training: exit status $1"
+    status=$1
+  fi
+  return "$1"
+}
+
 train() {
   local size=large seconds="${TRAIN:-550}" tasks=40 patience=90 file code=0 maker cores
   ((${#tiny[@]})) && size=tiny seconds="${TRAIN:-300}" tasks=2 patience=300 # a busy CPU
@@ -95,14 +105,7 @@ train() {
   for file in "$work"/*/recipe.json; do
     [[ -e $file ]] && cp "$file" "$OUT/$(basename "$(dirname "$file")").json"
   done
-  if ((code == 75)); then
-    echo "=== $SECONDS s: time is over; run it again on this machine to resume"
-    return
-  elif ((code)); then
-    echo "=== training: exit status $code"
-    status=$code
-    return
-  fi
+  ended "$code" || return
   part export 45 "$PYTHON" -m recipes.export "$work/seal-tiny-$size" "$OUT/model.tar"
   part gains "$(($(left) - 5))" "$PYTHON" -m recipes.evaluate --model "$work/seal-tiny-$size" --tasks "$tasks" --edits 8 \
     --json "$OUT/gains.json"
@@ -119,12 +122,7 @@ text() {
   for file in two several many; do
     [[ -e $work/$file/recipe.json ]] && cp "$work/$file/recipe.json" "$OUT/$file.json"
   done
-  if ((code == 75)); then
-    echo "=== $SECONDS s: time is over; run it again on this machine to resume"
-  elif ((code)); then
-    echo "=== training: exit status $code"
-    status=$code
-  fi
+  ended "$code"
   file=$(find "$work/two" "$work/several" "$work/many" -name model 2>/dev/null | tail -n 1) # of the last stage that has ended
   [[ -n $file ]] && part export "$(($(left) - 2))" "$PYTHON" -m recipes.export "$file" "$OUT/model.tar"
 }
