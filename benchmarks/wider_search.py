@@ -51,7 +51,7 @@ def search(
     runtime = Runtime(Settings.resolve(**settings, tools=list(tools), reward="accuracy", max_turns=1))
     runtime.load()
     journal = Journal(folder / f"{'-'.join(tools)}-seed-{seed}.jsonl")
-    report = f"{', '.join(tools)}; seed {seed}: {{}} of {len(runtime.taskset)} tasks"
+    report = f"{', '.join(tools)}; seed {seed}: {{}} of {len(runtime.taskset) * budget.episodes} self-edits"
     found = search_tasks(
         runtime,
         SealEnv(runtime=runtime).action_space,

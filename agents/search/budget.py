@@ -25,3 +25,11 @@ class SearchBudget(Options):
     """Further seeds of each round among the finalists."""
     fresh: int = Field(5, ge=1)
     """Seeds that measure the last self-edit, none of which chose it."""
+
+    @property
+    def episodes(self) -> int:
+        """Episodes of the search for a task; fewer if a self-edit is tried more than once."""
+        left, count = min(self.finalists, self.trials), self.trials + self.fresh
+        while left > 1:
+            left, count = left // 2, count + left * self.repeats
+        return count

@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from seal_env.agents.base import Trajectory
 from seal_env.agents.rollouts import Start, run_episodes
 from seal_env.agents.search.budget import SearchBudget
 from seal_env.agents.search.tpe import SearchAgent
@@ -61,12 +62,19 @@ class Search:
         action_space: Whose ranges are searched.
         budget: Number of episodes for each task.
         seed: Seed of the first episode; further ones count up, so searches with seeds far apart share none.
+        report: Called after each call of the inner loop with the number of episodes so far.
     """
 
     def __init__(
-        self, runtime: Runtime, action_space: gymnasium.Space[str], budget: SearchBudget | None = None, seed: int = 0
+        self,
+        runtime: Runtime,
+        action_space: gymnasium.Space[str],
+        budget: SearchBudget | None = None,
+        seed: int = 0,
+        report: Callable[[int], None] = lambda _done: None,
     ) -> None:
         self._runtime, self._budget, self._seed = runtime, budget or SearchBudget(), seed
+        self._report, self._done = report, 0
         self._agent = SearchAgent(action_space, seed)
         self._base = BaseAnswerCache(CACHED_TASKS)
         self._rewards: dict[str, dict[str, list[float]]] = {}
@@ -94,7 +102,7 @@ class Search:
         while left:
             width = min(self._budget.width, left)
             starts = [Start(task_id, seed + number) for number in range(width) for task_id in self._rewards]
-            trajectories = run_episodes(self._runtime, self._agent, starts, self._base)
+            trajectories = self._run(starts)
             self._agent.learn(trajectories)
             for trajectory in trajectories:
                 self._record_rewards(trajectory.task_id, trajectory.turns[0].action, [trajectory.reward])
@@ -113,8 +121,15 @@ class Search:
         """Rewards of (task, self-edit) with each of `count` seeds."""
         starts = [Start(task_id, seed + number) for task_id, _ in tried for number in range(count)]
         self_edits = [[self_edit] for _, self_edit in tried for _ in range(count)]
-        rewards = [each.reward for each in run_episodes(self._runtime, self._agent, starts, self._base, self_edits)]
+        rewards = [each.reward for each in self._run(starts, self_edits)]
         return [rewards[index * count : (index + 1) * count] for index in range(len(tried))]
+
+    def _run(self, starts: Sequence[Start], self_edits: Sequence[Sequence[str]] = ()) -> list[Trajectory]:
+        """Episodes in one call; the agent chooses the self-edits that are not given."""
+        trajectories = run_episodes(self._runtime, self._agent, starts, self._base, self_edits)
+        self._done += len(trajectories)
+        self._report(self._done)
+        return trajectories
 
     def _record_rewards(self, task_id: str, self_edit: str, rewards: Sequence[float]) -> None:
         self._rewards[task_id].setdefault(self_edit, []).extend(rewards)
@@ -147,25 +162,34 @@ def search_tasks(
         budget: Number of episodes for each task.
         seed: Of all searches; different ones practically never share a seed.
         journal: A line for each group of tasks; what is in it is not searched again, unless there were failures.
-        report: Called with the number of tasks that are done: those in the journal first, then after each group.
+        report: Called with the number of episodes that are done, of `budget.episodes` for each task: first those of the tasks
+            in the journal, then after each call of the inner loop.
     """
     records, found = journal.read(), list[SearchResult]()
-    task_ids = runtime.taskset.task_ids
-    report(sum(len(each["found"]) for each in records))
+    task_ids, of_a_task = runtime.taskset.task_ids, budget.episodes
+    groups = [[_result(each) for each in record["found"]] for record in records]
+    done = of_a_task * sum(len(group) for group in groups if not _any_failed(group))
+    report(done)
     for number, start in enumerate(range(0, len(task_ids), TOGETHER)):
-        known = [_result(each) for each in records[number]["found"]] if number < len(records) else []
-        if not known or any(each.failed for each in known):
+        known = groups[number] if number < len(groups) else []
+        if not known or _any_failed(known):
             own = int(np.random.SeedSequence((seed, start)).generate_state(1)[0]) % 2**30
-            known = Search(runtime, action_space, budget, own).run(task_ids[start : start + TOGETHER])
+            search = Search(runtime, action_space, budget, own, lambda more, before=done: report(before + more))
+            known = search.run(task_ids[start : start + TOGETHER])
             record = {"found": [_record(each) for each in known]}
             if number < len(records):
                 records[number] = record
                 journal.replace(records)
             else:
                 journal.append(record)
-            report(max(len(found) + len(known), sum(len(each["found"]) for each in records)))
+            done += of_a_task * len(known)
+            report(done)
         found += known
     return found
+
+
+def _any_failed(group: Sequence[SearchResult]) -> bool:
+    return any(each.failed for each in group)
 
 
 def _record(found: SearchResult) -> dict[str, Any]:

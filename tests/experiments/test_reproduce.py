@@ -46,8 +46,12 @@ def test_a_search_of_many_tasks_is_resumed(
     runtime = ExperimentConfig("SEAL-ARC-v0", {"subset": "mini-eval:3", "max_examples": 4}, {}, tmp_path).runtime()
     runtime.load()
     budget, space = SearchBudget(trials=2, width=2, finalists=2, repeats=1, fresh=1), SealEnv(runtime=runtime).action_space
-    whole = search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found"))
+    told: list[int] = []
+    whole = search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found"), told.append)
     assert [found.task_id for found in whole] == list(runtime.taskset.task_ids)
+    assert (budget.episodes, told[0], told[-1]) == (5, 0, 15)
+    assert told == sorted(told)
+    assert {2, 7, 12} < set(told), "each call of the inner loop is told of"
     cut(tmp_path / "found", 2)
     assert search_tasks(runtime, space, budget, 0, Journal(tmp_path / "found")) == whole
     updates.clear()

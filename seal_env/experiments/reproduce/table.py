@@ -242,14 +242,14 @@ class Reproduction:
             runtime.load()
             opened.begin(runtime)
             journal = Journal(config.out / "found.jsonl")
-            space, tasks = SealEnv(runtime=runtime).action_space, len(runtime.taskset)
-            with Progress(self.console, Work({SEARCH: tasks}), "tasks") as progress:
+            space, count = SealEnv(runtime=runtime).action_space, len(runtime.taskset) * self.preset.search.episodes
+            with Progress(self.console, Work({SEARCH: count}), "self-edits") as progress:
 
                 def report(done: int) -> None:
                     if progress.begun:
                         progress.reach(done)
                     else:
-                        progress.begin(SEARCH, SEARCH, tasks, done)
+                        progress.begin(SEARCH, SEARCH, count, done)
 
                 found = search_tasks(runtime, space, self.preset.search, seed, journal, report)
             failed = sum(each.failed for each in found)
