@@ -52,7 +52,7 @@ class Arguments:
     batch: int = 8
     measured: int = 16
     length: int = 8
-    model: str = "seal-tiny-text-wide"
+    model: str = "seal-tiny-text"
     train_set: str = "synthetic-train:512"
     held_out: str = "synthetic-eval:128"
     learning_rate: float = 2.0

@@ -162,8 +162,8 @@ def search_tasks(
         budget: Number of episodes for each task.
         seed: Of all searches; different ones practically never share a seed.
         journal: A line for each group of tasks; what is in it is not searched again, unless there were failures.
-        report: Called with the number of episodes that are done, of `budget.episodes` for each task: first those of the tasks
-            in the journal, then after each call of the inner loop.
+        report: Called with the number of episodes that are done, of `budget.episodes` for each task: first those of the
+            tasks in the journal, then after each call of the inner loop.
     """
     records, found = journal.read(), list[SearchResult]()
     task_ids, of_a_task = runtime.taskset.task_ids, budget.episodes
