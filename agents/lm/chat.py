@@ -13,14 +13,12 @@ from seal_env.episodes.runtime import Runtime
 from seal_env.errors import SettingError
 from seal_env.self_edits.call_forms.table import first_mark
 from seal_env.self_edits.parse_calls import parse
-from seal_env.self_edits.parse_text import DIVIDER
+from seal_env.self_edits.parse_text import DIVIDER, parse_or_read, plain_text
 from seal_env.self_edits.prompt import chat_messages
-from seal_env.self_edits.refusals import is_refusal
-from seal_env.self_edits.talk import without_talk
 from seal_env.self_edits.untrusted_json import MAX_CHARACTERS
 from seal_env.thoughts import UnreadableError, after_thoughts, has_thought
 from seal_env.tools.base import Tool
-from seal_env.types import Message
+from seal_env.types import InvalidSelfEdit, Message
 
 Chat = tuple[Message, ...]
 """Messages of a chat, the last of which is the user's."""
@@ -89,11 +87,18 @@ class PolicyChat:
         return tuple(style_messages(style, str(info["task"]["text"])) for style in self.mix)
 
     def join(self, answers: Sequence[str]) -> str:
-        """The self-edit of which these are the answers to `parts`. One that declines says nothing: the others are kept."""
+        """The self-edit of which these are the answers to `parts`.
+
+        Of a mix an answer that is no text to learn says nothing: one that declines, tool calls, what cannot be read. The
+        others are kept; where there are none, the self-edit is a mistake.
+        """
         if not self.mix:
             return answers[0]
-        said = ("" if is_refusal(without_talk(answer)) or is_refusal(answer) else answer for answer in answers)
-        return f"\n{DIVIDER}\n".join("\n".join(_lines(answer)) for answer in said)
+        said = [answer if isinstance(plain_text(answer), str) else "" for answer in answers]
+        written = _joined(answers)
+        if any(said) or not isinstance(parse_or_read(written), InvalidSelfEdit):
+            return _joined(said)
+        return written
 
     def divide(self, action: str) -> tuple[str, ...]:
         """The answers that were joined. Raises ValueError if there is another number of them."""
@@ -108,6 +113,10 @@ class PolicyChat:
         if len(answers) != len(self.mix):
             raise ValueError(f"the action has {len(answers)} replies, not {len(self.mix)}")
         return tuple("\n".join(lines) for lines in answers)
+
+
+def _joined(answers: Sequence[str]) -> str:
+    return f"\n{DIVIDER}\n".join("\n".join(_lines(answer)) for answer in answers)
 
 
 def _lines(answer: str) -> list[str]:

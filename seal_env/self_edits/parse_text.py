@@ -52,9 +52,16 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     Returns:
         At least one tool call, or what is wrong.
     """
-    action = str.__str__(action) if isinstance(action, str) else action
-    if not isinstance(action, str) or JSON_BEGINS.match(action) or has_fence(action):
+    text = plain_text(str.__str__(action)) if isinstance(action, str) else None
+    if text is None:
         return parse(action)
+    return text if isinstance(text, InvalidSelfEdit) else read_texts(text)
+
+
+def plain_text(action: str) -> str | InvalidSelfEdit | None:
+    """What is to be learned of an action, see `parse_or_read`; what is wrong with it; None for what is read as calls."""
+    if JSON_BEGINS.match(action) or has_fence(action):
+        return None
     try:
         check_length(action)
         check_unicode(action)
@@ -63,9 +70,9 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
     try:
         text = after_thoughts(action)
     except UnreadableError:
-        return parse(action)
+        return None
     if JSON_BEGINS.match(text) or holds_a_call(text):
-        return parse(action)
+        return None
     sign = sign_of_no_text(text)
     if sign:
         reason = f"The answer is neither plain text nor tool calls that can be read: {shown(sign, 60)}."
@@ -75,7 +82,7 @@ def parse_or_read(action: object) -> tuple[ToolCall, ...] | InvalidSelfEdit:
         return invalid(Outcome.NOT_JSON, f"The answer is a refusal, not a text to learn: {text}")
     if not learned:
         return invalid(Outcome.NOT_JSON, f"The answer speaks to a user and has no text to learn: {text}")
-    return read_texts(learned)
+    return learned
 
 
 def _divided(text: str) -> Iterator[str]:

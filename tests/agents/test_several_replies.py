@@ -139,6 +139,8 @@ def test_a_reply_that_says_nothing_is_chosen_only_where_none_says_anything(proxy
 
 
 REFUSAL = "I'm sorry, but I can't help with that."
+CALLS = '[{"name": "implications", "arguments": {"texts": ["It is old."]}}, {"name": "finetune", "arguments": {}}]'
+FENCED = f"```json\n{CALLS}\n```"
 TALK = "Sure! Here are the statements:\nIt is old.\nI hope this helps!"
 
 
@@ -151,6 +153,11 @@ TALK = "Sure! Here are the statements:\nIt is old.\nI hope this helps!"
         ((TALK, "It is red."), ["It is old.", "It is red."]),
         (("It is red.\n --- \nIt is new.", ""), ["It is red.", "It is new."]),
         (("Question: What is it?", "Answer: old"), ["Question: What is it?", "Answer: old"]),
+        (("It is red.", CALLS), ["It is red."]),
+        (("It is red.", FENCED), ["It is red."]),
+        ((CALLS, "It is red."), ["It is red."]),
+        (("Calling `finetune` now.", "It is red."), ["It is red."]),
+        (("It is red.", "<think>It is"), ["It is red."]),
     ],
 )
 def test_of_each_reply_of_a_mix_only_the_text_is_learned(replies: tuple[str, str], texts: list[str]) -> None:
@@ -159,7 +166,9 @@ def test_of_each_reply_of_a_mix_only_the_text_is_learned(replies: tuple[str, str
     assert [call.arguments for call in calls] == [{"texts": texts}, {}]
 
 
-@pytest.mark.parametrize("replies", [("", ""), (" ", "\n"), (REFUSAL, ""), ("---", "I hope this helps!")])
+@pytest.mark.parametrize(
+    "replies", [("", ""), (" ", "\n"), (REFUSAL, ""), ("---", "I hope this helps!"), (REFUSAL, FENCED), (CALLS, CALLS)]
+)
 def test_a_mix_of_replies_that_say_nothing_is_a_mistake(replies: tuple[str, str]) -> None:
     chat = PolicyChat(KNOWLEDGE_TOOLS, "rewrite", ("rewrite", "self-qa"))
     assert isinstance(parse_or_read(chat.join(replies)), InvalidSelfEdit)
