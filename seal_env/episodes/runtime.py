@@ -59,6 +59,7 @@ class Runtime:
         self.domain = self.spec.make(settings.options, results.parent if results else None)
         self.tools = choose_tools(settings.own_tools, settings.tools, optional_tools(settings.lora, settings.method))
         check_tools(self.tools, self.domain)
+        self._check_examples()
         self.reward = make_reward(settings.reward, self.spec.partial_metric)
         self.budget = settings.budget
         self.adapted = NOTHING_SAID
@@ -68,6 +69,14 @@ class Runtime:
         self._inner_loop: InnerLoop | None = None
         self._from_settings = self._was_loaded = False
         self._saved = 0
+
+    def _check_examples(self) -> None:
+        """Refuse tools with which there is never anything to train on."""
+        task = None if any(tool.makes_examples for tool in self.tools) else next(iter(self.taskset), None)
+        if task is None or self.domain.add_default_examples(self.domain.segments(task.context)[0], None) is not None:
+            return
+        makers = " or ".join(tool.name for tool in self.spec.tools if tool.makes_examples) or "one of your own"
+        raise SettingError("tools", ",".join(tool.name for tool in self.tools), f"some that make examples: {makers}")
 
     @property
     def inner_loop(self) -> InnerLoop:

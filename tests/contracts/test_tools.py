@@ -10,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from seal_env.episodes.runtime import Runtime
+from seal_env.errors import SettingError
+from seal_env.settings import Settings
 from seal_env.tasks.arc.domain import ArcDomain
 from seal_env.tasks.arc.loader import load_taskset
 from seal_env.tasks.knowledge.domain import KnowledgeDomain
@@ -140,3 +143,13 @@ def test_training_takes_a_whole_float_of_epochs_as_an_integer() -> None:
     config = TOOLS["training"].apply(Draft(), EditContext(ARC, 3, None), arguments).training
     assert config is not None
     assert (config.num_train_epochs, type(config.num_train_epochs)) == (3, int)
+
+
+@pytest.mark.parametrize("tools", ["finetune", "training,finetune"])
+def test_tools_that_never_make_an_example_are_refused(tools: str) -> None:
+    with pytest.raises(SettingError, match=f"tools='{tools}' is not legal; expected some that make examples: augment"):
+        Runtime(Settings.resolve(subset="mini-train:1", tools=tools))
+    knowledge: dict[str, Any] = {"domain": "knowledge", "subset": "synthetic-train:1", "tools": tools}
+    Runtime(Settings.resolve(**knowledge))  # learns the passage
+    with pytest.raises(SettingError, match="expected some that make examples: implications or"):
+        Runtime(Settings.resolve(**knowledge, learn_passage=False))
