@@ -42,6 +42,7 @@ class AgentSpec:
         build: (options, context) -> agent.
         options: The agent's own settings.
         requires: What it needs of a domain: names in `seal_env.agents.context.REQUIREMENTS`.
+        learns: Whether earlier rewards change what it does, as `Agent.learns` of what `build` makes.
     """
 
     name: str
@@ -49,12 +50,13 @@ class AgentSpec:
     build: Callable[[Any, AgentContext], Agent]
     options: type[Options] = Options
     requires: frozenset[str] = frozenset()
+    learns: bool = False
 
     @classmethod
     def of(cls, name: str, agent: type[Agent]) -> AgentSpec:
         """The spec of a class that declares its own options and requirements; the summary is its docstring's first line."""
         summary = (inspect.getdoc(agent) or name).partition("\n")[0].rstrip(".")
-        return cls(name, summary, agent.build, agent.options, agent.requires)
+        return cls(name, summary, agent.build, agent.options, agent.requires, agent.learns)
 
 
 def imported(target: str) -> Callable[[Any, AgentContext], Agent]:
@@ -84,12 +86,14 @@ _KNOWN: Final[dict[str, AgentSpec]] = {
             "Optuna's TPE for each task by itself",
             imported("seal_env.agents.search.tpe:SearchAgent"),
             requires=frozenset({NUMERIC_ACTIONS}),
+            learns=True,
         ),
         AgentSpec(
             "bandit",
             "A contextual bandit over the tools' arguments",
             imported("seal_env.agents.search.bandit:BanditAgent"),
             requires=frozenset({NUMERIC_ACTIONS}),
+            learns=True,
         ),
         AgentSpec(
             "sb3",

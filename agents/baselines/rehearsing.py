@@ -19,7 +19,7 @@ class RehearsingAgent(Agent):
 
     def __init__(self, agent: Agent, share: float, plain_text: bool = False) -> None:
         self.agent, self.share, self.plain_text = agent, share, plain_text
-        self.reads_history = agent.reads_history  # type: ignore[misc]
+        self.reads_history, self.learns = agent.reads_history, agent.learns  # type: ignore[misc]
 
     def act(self, observation: str, info: Info) -> str:
         """The other agent's action with a call of `rehearse`; see `with_rehearsal`."""
@@ -31,6 +31,10 @@ class RehearsingAgent(Agent):
         return [
             each if isinstance(each, PolicyFailure) else with_rehearsal(each, self.share, self.plain_text) for each in acted
         ]
+
+    def tokens_written(self, action: str) -> int | None:
+        """See Agent. The action is not what a language model wrote, so how many tokens that were is not known."""
+        return 0 if self.agent.tokens_written(action) == 0 else None
 
     def seed(self, seed: int) -> None:
         """See Agent."""

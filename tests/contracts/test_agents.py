@@ -134,6 +134,10 @@ def test_an_agent_can_decide_on_many_observations_at_once(
     assert together.act_all(observations, infos) == [one_by_one.act(*each) for each in shown]
 
 
+def test_the_registry_knows_whether_it_learns(pair: tuple[str, str], make: Make) -> None:
+    assert get_agent(pair[0]).learns == make(*pair).learns
+
+
 @pytest.mark.parametrize("domain", ENVS)
 def test_no_update_leaves_the_accuracy_as_it_was(envs: dict[str, SealEnv], make: Make, domain: str) -> None:
     info = run_episode(envs[domain], make("none", domain), seed=0).info

@@ -132,6 +132,13 @@ class Writes(Agent):
         return observation
 
 
+class Learns(Writes):
+    learns = True
+
+    def tokens_written(self, action: str) -> int:
+        return 1
+
+
 @pytest.mark.parametrize(
     ("action", "names"),
     [
@@ -144,6 +151,14 @@ class Writes(Agent):
 def test_an_agent_that_rehearses_adds_one_call_to_what_another_writes(action: str, names: list[str]) -> None:
     acted = RehearsingAgent(Writes(), 0.5, plain_text=True).act(action, {})
     assert [call["name"] for call in json.loads(acted)] == names
+
+
+def test_an_agent_that_rehearses_learns_and_writes_as_the_other_does() -> None:
+    still = RehearsingAgent(Writes(), 0.5)
+    assert (still.learns, still.tokens_written("One.")) == (False, 0)
+
+    learner = RehearsingAgent(Learns(), 0.5)
+    assert (learner.learns, learner.tokens_written("One.")) == (True, None)
 
 
 def test_samples_are_what_the_model_makes_of_the_first_half_of_each_document() -> None:

@@ -208,6 +208,7 @@ def drop_task(data: dict[str, Any]) -> None:
             "is not the model that the suite was made with",
         ),
         (lambda data: data["options"].update(policy_adapter=["mine"]), "what it was trained on"),
+        (lambda data: data.update(agent="bandit", learns=False), "learns is false, but the agent 'bandit' learns"),
         (lambda data: first_of(data, "success").__setitem__(0, 5.0), "greater than the maximum"),
         (lambda data: first_of(data, "success").__setitem__(0, math.nan), "success"),
         (lambda data: first_of(data, "updated").pop(), "of 2 self-edits for each key"),

@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from seal_env.agents.registry import agents
 from seal_env.errors import TaskError
 from seal_env.experiments.settings import LABEL
 from seal_env.experiments.suite.definition import Part, Suite, load_suite
@@ -152,7 +153,8 @@ def check_entry(data: Mapping[str, Any]) -> Entry:
 
     Raises:
         TaskError: Says why it is no entry of the leaderboard: another form, another digest of the suite, episodes that are
-            missing, numbers that do not follow from the evidence, or a trained policy that does not say on what.
+            missing, numbers that do not follow from the evidence, a trained policy that does not say on what, or an agent
+            that is known to learn and does not say so.
         SettingError: For a suite that does not exist.
     """
     for problem in jsonschema.Draft202012Validator(schema()).iter_errors(data):
@@ -168,6 +170,8 @@ def check_entry(data: Mapping[str, Any]) -> Entry:
         )
     if any(entry.options.get(name) for name in TRAINED) and not entry.trained_on:
         raise TaskError("a trained policy has to say what it was trained on (--trained-on)")
+    if not entry.learns and entry.agent in agents() and agents()[entry.agent].learns:
+        raise TaskError(f"learns is false, but the agent {entry.agent!r} learns from the rewards of what it is measured on")
     unknown = [*(name for name in (*entry.parts, *entry.not_applicable) if name not in suite.parts)]
     if unknown or not entry.parts:
         raise TaskError(f"parts of suite {entry.suite!r} are {', '.join(suite.parts)}, not {', '.join(unknown) or 'none'}")
