@@ -6,7 +6,7 @@ from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
 from seal_env.tasks.knowledge.grading.deeds import PARTICLES, is_verb_of
-from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
+from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT, words
 from seal_env.tasks.knowledge.grading.reading import Reading
 from seal_env.tasks.knowledge.grading.spans import alike
 
@@ -14,13 +14,26 @@ _DOERS: Final = frozenset(["who", "whom", "whose"])
 _TELLS: Final = frozenset(
     ["says", "states", "said", "stated", "tells", "mentions", "shows", "believe", "think", "know", "is"]
 )
+_MUTUAL: Final = words(
+    """
+    marry marries married wed weds wedded meet meets met fight fights fought divorce divorced face faced play plays played
+    befriended join joined resemble resembles equal equals accompanied
+    """
+)
+"""Verbs of which one party may stand for the other."""
 
 
 def is_told_by(reading: Reading) -> bool:
     """Whether the gold answer only helps to say which other person or place is meant."""
     asked = {token.key for at, token in enumerate(reading.asked) if at == 0 or not token.capital}  # not "Doctor Who"
     if asked & _DOERS and reading.said[reading.span[0]].kind == "word":
-        return _is_in_a_clause(reading) or _is_a_helper(reading) or _has_it_done(reading) or _is_above(reading)
+        return (
+            _is_done_to(reading)
+            or _is_in_a_clause(reading)
+            or _is_a_helper(reading)
+            or _has_it_done(reading)
+            or _is_above(reading)
+        )
     return "where" in asked and (_is_a_landmark(reading) or _is_left(reading))
 
 
@@ -81,6 +94,20 @@ def _has_it_done(reading: Reading) -> bool:
 
 def _is_name(reading: Reading, at: int) -> bool:
     return at in reading.extra and reading.said[at].kind == "word" and reading.said[at].capital
+
+
+def _is_done_to(reading: Reading) -> bool:
+    """What the question says it was done to does it to the gold answer: "Ann taught Bob" to "Who taught Ann?"."""
+    said, asked, low = reading.said, reading.asked, reading.span[0]
+    if len(asked) < 3 or asked[0].key != "who" or asked[1].key in LIGHT or asked[1].key in _MUTUAL:
+        return False
+    objects = {token.key for token in asked[2:] if token.kind == "word" and token.key not in LIGHT}
+    for at in range(1, low):
+        doer, after = said[at - 1], said[at + 1].key
+        done = alike(said[at], asked[1]) and doer.key in objects and not doer.possessive and after != "by"
+        if done and not any(token.key in LIGHT - ARTICLES for token in said[: at - 1]):
+            return True
+    return False
 
 
 def _is_above(reading: Reading) -> bool:

@@ -35,6 +35,7 @@ import regex
 from seal_env.tasks.knowledge.grading.abbreviations import one_of_both
 from seal_env.tasks.knowledge.grading.answer_text import first_answer
 from seal_env.tasks.knowledge.grading.base import Attempt
+from seal_env.tasks.knowledge.grading.compared import is_other_choice
 from seal_env.tasks.knowledge.grading.english import DENIALS, FALSITY, LIGHT, NO, YES
 from seal_env.tasks.knowledge.grading.foreign import is_foreign, says_no_more
 from seal_env.tasks.knowledge.grading.forms import in_one_form
@@ -58,6 +59,8 @@ _REMARK: Final = regex.compile(r"(?<=[\w)]),\s+(?!and\b|or\b)[a-z].*", regex.DOT
 _SECOND_YEAR: Final = regex.compile(r"(?<=\b[0-9]{4})[-/\N{EN DASH}][0-9]{2}\b(?![-/])(?: seasons?\b)?")
 _NAMED: Final = regex.compile(r"^an?\s(?:[^\W\d_]+\s){1,4}(?:called|named|known as)\s")
 _ASKS: Final = regex.compile(r"\?\W*$")
+_STRUCK: Final = regex.compile(r"~~|<(?:del|strike)\b", regex.IGNORECASE)
+"""Marks of text that is crossed out."""
 _HYPHEN: Final = regex.compile(r"\p{Dash_Punctuation}|\N{MINUS SIGN}")
 
 known_tokens = lru_cache(maxsize=4096)(tokens)
@@ -69,7 +72,7 @@ class LexicalGrader:
 
     def grade(self, question: str, gold: str, prediction: str) -> bool:
         """See Grader."""
-        if len(prediction) > LONGEST:
+        if len(prediction) > LONGEST or (_STRUCK.search(prediction) and not _STRUCK.search(gold)):
             return False
         gold, answer = in_one_form(question, gold, first_answer(prediction, question))
         meant = known_tokens(gold, True)
@@ -101,7 +104,7 @@ def _agrees(question: str, gold: str, answer: Sequence[Token], joined: bool) -> 
         return _agrees_whether(meant[0].key, said)
     readings = (Reading(asked, meant, said, span) for span in spans(asked, meant, said))
     if is_foreign(asked, gold):
-        return any(says_no_more(reading) for reading in readings)
+        return any(says_no_more(reading) and not is_other_choice(reading) for reading in readings)
     return any(not is_rivalled(reading) for reading in readings)
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
+from seal_env.tasks.knowledge.grading.choices import other_choices
 from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
 from seal_env.tasks.knowledge.grading.places import container_at
 from seal_env.tasks.knowledge.grading.spans import Span, alike
@@ -16,6 +17,8 @@ from seal_env.tasks.knowledge.grading.text_token import Token
 
 ENDS: Final = frozenset(".!?\n")
 """Marks that end a sentence."""
+_STOPS: Final = frozenset({*",;:(/|", "and", "or", "but"})
+"""What may begin another answer."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,35 @@ class Reading:
             end = after + (after < len(self.said) and self.said[after].key == ")")
         return frozenset(range(self.span[-1] + 1, end))
 
+    @cached_property
+    def set_apart(self) -> frozenset[int]:
+        """Places of a name or a number with which the sentence ends, and which is said not to be it: "Paris, not London"."""
+        for at in range(self.span[-1] + 2, self.end):
+            if self.said[at].written != "not" or self.said[at - 1].key not in (",", ";", "("):
+                continue
+            first = at + 1
+            while first < self.end and self.said[first].key in ARTICLES | english.PREPOSITIONS:
+                first += 1
+            stops = (place for place in range(first, self.end) if self.said[place].key in _STOPS)
+            if first < self.end and self._is_another(self.said[first]) and not any(stops):
+                return frozenset(range(at, self.end))
+        return frozenset()
+
+    def _is_another(self, token: Token) -> bool:
+        """Whether a token is a number or begins a name that is not in the gold answer, or is offered by the question."""
+        if token.key in {other.key for other in self.meant}:
+            return False
+        name = token.capital and token.key not in LIGHT and not token.written.isupper()
+        return name or token.kind in ("number", "date") or token.key in self.offered
+
+    @cached_property
+    def offered(self) -> frozenset[str]:
+        """Words of what the question offers beside the gold answer."""
+        return other_choices(self.asked, self.meant)
+
     def _is_extra(self, at: int, token: Token) -> bool:
+        if at in self.set_apart:
+            return False
         if token.kind == "mark" or at in self.span or (token.kind == "word" and token.key in LIGHT):
             return False
         if at in self.around or token.key in english.FRAMES or self._is_counted(at, token):

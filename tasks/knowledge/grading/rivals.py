@@ -8,6 +8,7 @@ from typing import Final
 
 from seal_env.tasks.knowledge.grading import english
 from seal_env.tasks.knowledge.grading.bystanders import is_told_by
+from seal_env.tasks.knowledge.grading.compared import is_other_choice
 from seal_env.tasks.knowledge.grading.deeds import is_another_deed
 from seal_env.tasks.knowledge.grading.denials import is_asked, is_denied
 from seal_env.tasks.knowledge.grading.english import ARTICLES, LIGHT
@@ -45,6 +46,7 @@ def is_rivalled(reading: Reading) -> bool:
         or _other_number(reading)
         or is_denied(reading)
         or is_chosen(reading)
+        or is_other_choice(reading)
         or is_listed(reading)
         or is_answered_again(reading)
     )
@@ -135,7 +137,8 @@ def _may_have_first_name(reading: Reading) -> bool:
 def _is_changed(reading: Reading) -> bool:
     """A word before the gold answer makes something else of it: "before 1852", "West Virginia"."""
     after = [token.key for token in reading.said[reading.span[-1] + 1 : reading.span[-1] + 3]]
-    if tuple(after) in english.LIMITS:  # "half as many"
+    rate = after[:1] == ["per"] and "per" not in reading.given and reading.said[reading.span[0]].kind == "number"
+    if rate or tuple(after) in english.LIMITS:  # "5 per hour", "half as many"
         return True
     at = reading.before
     if at < 0 or reading.said[at].key in reading.given:
@@ -240,8 +243,10 @@ def _is_kin(reading: Reading) -> bool:
 
 
 def _other_number(reading: Reading) -> bool:
-    """The gold answer is a number, and the first sentence has another one of its kind."""
+    """The gold answer is a number or a code, and the first sentence has another one of its kind."""
     wanted = [reading.said[at] for at in reading.span]
+    if len(wanted) == 1 and _is_code(wanted[0]) and any(_is_code(reading.said[at]) for at in reading.extra):
+        return True
     if any(token.kind == "word" for token in wanted):
         wanted = wanted[:1] if wanted[0].kind != "word" else []
     kinds = {_kind(token) for token in wanted}
@@ -249,6 +254,11 @@ def _other_number(reading: Reading) -> bool:
         token.kind in ("number", "date") and at in reading.extra and token.key not in reading.given and _kind(token) in kinds
         for at, token in enumerate(reading.said[: reading.end])
     )
+
+
+def _is_code(token: Token) -> bool:
+    """Letters and digits in one word: "B12"."""
+    return token.kind == "word" and not token.key.isalpha() and any(map(str.isdecimal, token.key))
 
 
 def _kind(token: Token) -> str:

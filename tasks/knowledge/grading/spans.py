@@ -38,7 +38,7 @@ def same(wanted: Token, said: Token) -> bool:
     if "date" in (wanted.kind, said.kind):
         return {wanted.kind, said.kind} <= {"date", "number"} and _same_date(wanted, said)
     if wanted.kind == said.kind == "word" and not wanted.capital:
-        return spelled(wanted.key) == spelled(said.key) and not _degree(wanted.key) and not _degree(said.key)
+        return spelled(wanted.key) == spelled(said.key) and not is_degree(wanted.key) and not is_degree(said.key)
     return wanted.kind == said.kind == "word" and not said.capital and american(wanted.key) == american(said.key)
 
 
@@ -62,7 +62,7 @@ def spelled(word: str) -> str:
     return american(lemma(american(word)))
 
 
-def _degree(word: str) -> bool:
+def is_degree(word: str) -> bool:
     """Whether it is a comparative or superlative: "older" is not "old"."""
     return word in DEGREES or (bool(_DEGREE.search(word)) and lemma(word) != word)
 
@@ -71,7 +71,7 @@ def alike(one: Token, other: Token) -> bool:
     """Whether two words begin alike, for most of their length: so much tells that a question is said again, nothing more."""
     if one.key == other.key or one.kind != "word" or other.kind != "word":
         return one.key == other.key
-    if lemma(one.key) == lemma(other.key) and not _degree(one.key) and not _degree(other.key):
+    if lemma(one.key) == lemma(other.key) and not is_degree(one.key) and not is_degree(other.key):
         return True
     root = max(4, -(-6 * max(len(one.key), len(other.key)) // 10))
     return min(len(one.key), len(other.key)) >= root and one.key[:root] == other.key[:root]
