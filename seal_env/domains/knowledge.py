@@ -95,12 +95,13 @@ def _no_update() -> str:
     return json.dumps([{"name": name, "arguments": arguments} for name, arguments in calls.items()])
 
 
-def _columns(task: Task[Passage, Question]) -> Mapping[str, str]:
+def _columns(task: Task[Passage | tuple[Passage, ...], Question]) -> Mapping[str, str]:
+    passages = task.context if isinstance(task.context, tuple) else (task.context,)
     return {
-        "words": str(len(task.context.text.split())),
+        "words": str(sum(len(passage.text.split()) for passage in passages)),
         "questions": str(len(task.queries)),
         "self-edits": str(len(published(task))),
-        "title": task.context.title,
+        "title": ", ".join(passage.title for passage in passages),
     }
 
 

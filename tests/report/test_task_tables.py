@@ -6,8 +6,10 @@ import pytest
 from rich.console import Console
 
 from seal_env.domains.arc import ARC
+from seal_env.domains.knowledge import KNOWLEDGE
 from seal_env.report.task_tables import task_panels
 from seal_env.tasks.arc.grid import Grid, GridPair
+from seal_env.tasks.knowledge.passage import Passage, Question
 from seal_env.types import Task
 
 
@@ -32,6 +34,17 @@ def test_small_pairs_of_a_task_share_a_line() -> None:
     assert lines[0] == "t: demonstrations 2, test inputs 1, largest grid 2x2"
     assert any(line.startswith("input 2x2 -> output 2x2    input 2x2 -> output 2x2") for line in lines)
     assert any(line.startswith("0 0  -> 1 1") for line in lines)
+
+
+def test_several_passages_of_a_task_are_counted_together() -> None:
+    passages = (Passage("Tavok", "The ship is old."), Passage("Orvel", "It burns blue oil."))
+    task = Task("t+1", passages, (Question("How old?", "old"),))
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(task_panels(task, KNOWLEDGE, console))
+    lines = capture.get().splitlines()
+    assert lines[0] == "t+1: words 8, questions 1, self-edits 0, title Tavok, Orvel"
+    assert lines[2:5:2] == ["Tavok: The ship is old.", "Orvel: It burns blue oil."]
 
 
 def test_gold_of_the_test_input_is_drawn() -> None:
