@@ -13,7 +13,7 @@ DRAWS = 2000
 
 
 class Interval(NamedTuple):
-    """A mean and its 95 % bootstrap interval; low and high are None for a single value, from which none can be told."""
+    """A mean and its 95 % bootstrap interval; low and high are None for a single task, from which none can be told."""
 
     mean: float
     low: float | None
@@ -46,14 +46,15 @@ def bootstrap_crossed(values_SN: ArrayLike, draws: int = DRAWS) -> Interval:
     """Mean of values of seeds (rows) on tasks (columns), and its interval, for which both are drawn again.
 
     It is wider than an interval over tasks alone by what differs from seed to seed. Tasks of which a value is not known
-    (nan) are left out. Raises ValueError if none is left.
+    (nan) are left out. A single task tells no interval, whatever the number of seeds: nothing is known of how tasks differ.
+    Raises ValueError if no task is left.
     """
     found = np.asarray(values_SN, dtype=float)
     found = found[:, ~np.isnan(found).any(axis=0)]
     if not found.size:
         raise ValueError("there is no task of which all values are known")
-    if found.size == 1:
-        return Interval(float(found[0, 0]), None, None)
+    if found.shape[1] == 1:
+        return Interval(float(found.mean()), None, None)
     rng = np.random.default_rng(0)
     seeds, tasks = (rng.integers(0, count, (draws, count)) for count in found.shape)
     means = [float(found[np.ix_(rows, columns)].mean()) for rows, columns in zip(seeds, tasks, strict=True)]

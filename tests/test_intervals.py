@@ -51,8 +51,14 @@ def test_one_value_tells_no_interval() -> None:
     assert bootstrap([0.79, 0.79]).percent() == "79 [79, 79]"
 
 
+def test_many_seeds_on_one_task_tell_no_interval() -> None:
+    assert bootstrap_crossed([[0.25], [0.75]]) == (0.5, None, None)
+    assert bootstrap_crossed([[0.2, float("nan")], [0.6, 1.0]]).low is None
+    assert bootstrap_crossed([[0.2, 0.4]]).low is not None
+
+
 def test_a_task_that_lacks_a_value_is_left_out() -> None:
-    assert bootstrap_crossed([[1.0, 0.0], [1.0, float("nan")]]) == (1.0, 1.0, 1.0)
+    assert bootstrap_crossed([[1.0, 1.0, 0.0], [1.0, 1.0, float("nan")]]) == (1.0, 1.0, 1.0)
     with pytest.raises(ValueError, match="no task"):
         bootstrap_crossed([[float("nan")]])
 
