@@ -12,7 +12,7 @@ from seal_env.agents.evaluation import EvalSample, by_task, summary
 from seal_env.experiments.compare import MEASURES, compare_results, means_by_task
 from seal_env.experiments.report_runs import Reported, ReportedRun, training_log
 from seal_env.report.comparison_table import SHARES, interval_cell
-from seal_env.report.formats import DASH, duration, metric_heading, percent, plural
+from seal_env.report.formats import DASH, duration, has_interval, metric_heading, percent, plural
 from seal_env.report.page.charts import Chart, Line, Point, thinned
 from seal_env.report.page.content import Rows, TaskLine
 
@@ -43,7 +43,8 @@ def summary_table(runs: Sequence[ReportedRun]) -> Rows | None:
             ]
         )
     headings = ("run", "tasks", "self-edits", *shares.values(), f"pass@{most}, %", *map(metric_heading, names), "reward")
-    return Rows(headings, rows, "Means over tasks with 95 % intervals.") if rows else None
+    intervals = " with 95 % intervals" if has_interval(reports) else ""
+    return Rows(headings, rows, f"Means over tasks{intervals}.") if rows else None
 
 
 def difference_table(runs: Sequence[ReportedRun]) -> Rows | None:
@@ -55,7 +56,9 @@ def difference_table(runs: Sequence[ReportedRun]) -> Rows | None:
         cells = (interval_cell(measure, each["measures"].get(measure, {}).get("difference")) for measure in names)
         seeds = "same" if each["same_seeds"] else "other"
         rows.append([f"{name} - {runs[0].name}", f"{each['tasks']['both']:,}", seeds, *cells])
-    note = "Paired by task, over the tasks of both; shares in percentage points. An interval without 0 is a difference."
+    differences = [measure["difference"] for each in found.values() for measure in each["measures"].values()]
+    intervals = " An interval without 0 is a difference." if has_interval(differences) else ""
+    note = f"Paired by task, over the tasks of both; shares in percentage points.{intervals}"
     headings = ("difference", "tasks", "seeds", *map(metric_heading, names))
     return Rows(headings, rows, note) if rows else None
 
@@ -70,7 +73,7 @@ def reproduction_tables(reported: Reported) -> dict[str, Rows]:
             [str(row.get("label", name)), *(percent(row[each]) if _is_interval(row.get(each)) else DASH for each in columns)]
             for name, row in rows.items()
         ]
-        note = "Means with 95 % intervals, in per cent."
+        note = f"Means{' with 95 % intervals' if has_interval(rows) else ''}, in per cent."
         found[f"Result of {folder.name}"] = Rows(("", *(each.replace("_", " ") for each in columns)), cells, note)
     return found
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from seal_env.intervals import Interval
-from seal_env.report.formats import DASH, metric_heading, percent, plain_table, plural
+from seal_env.report.formats import DASH, has_interval, metric_heading, percent, plain_table, plural
 from seal_env.self_edits.untrusted_json import cut
 
 SHARES: Final = ("accuracy_before", "accuracy", "solved", "valid")
@@ -59,8 +59,16 @@ def interval_cell(name: str, interval: Mapping[str, Any] | None) -> str:
 
 
 def _note(result: Mapping[str, Any]) -> str:
+    brackets = "Brackets are 95 % bootstrap intervals over tasks; " if has_interval(result["measures"]) else ""
+    shares = "accuracy, solved and valid are in per cent."
+    return f"\n{_pairing(result)}\n{brackets}{shares if brackets else shares.capitalize()}"
+
+
+def _pairing(result: Mapping[str, Any]) -> str:
+    """What B - A is over."""
     tasks = result["tasks"]
     alone = f"{tasks['first']} in A alone, {tasks['second']} in B alone"
+    if not tasks["both"]:
+        return f"A and B have no task in common ({alone}), so there is no B - A."
     seeds = "the same seeds" if result["same_seeds"] else "other seeds"
-    paired = f"B - A is paired by task, over the {plural(tasks['both'], 'task')} of both ({alone}), {seeds}."
-    return f"\n{paired}\nBrackets are 95 % bootstrap intervals over tasks; accuracy, solved and valid are in per cent."
+    return f"B - A is paired by task, over the {plural(tasks['both'], 'task')} of both ({alone}), {seeds}."

@@ -52,6 +52,14 @@ def percent(interval: Mapping[str, Any] | None) -> str:
     return DASH if interval is None else Interval(**interval).percent()
 
 
+def has_interval(given: Any) -> bool:
+    """Whether an `Interval`, given by its fields, is anywhere in JSON data with both bounds, so that brackets are shown."""
+    if isinstance(given, Mapping):
+        bounds = [given.get(bound) for bound in ("low", "high")]
+        return all(isinstance(bound, float | int) for bound in bounds) or any(map(has_interval, given.values()))
+    return isinstance(given, list | tuple) and any(map(has_interval, given))
+
+
 class IntervalCell:
     """`58 [52, 65]` in a cell of a table: in one line, or where there is no room the mean above its interval.
 

@@ -96,7 +96,7 @@ def _short(value: Any) -> str:
 
 def _means(summary: Mapping[str, Mapping[str, Any]]) -> Table:
     """A row for each journal: the mean rewards over tasks with 95 % bootstrap intervals, and of their differences."""
-    table = plain_table("mean over tasks", "old", "new", "difference")
+    table = plain_table("mean over tasks", "tasks", "old", "new", "difference")
     table.columns[0].overflow, table.columns[0].max_width = "fold", 18
     for name, found in summary.items():
         table.add_row(

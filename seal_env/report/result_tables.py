@@ -9,7 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from seal_env.report.comparison_table import SHARES
-from seal_env.report.formats import DASH, IntervalCell, metric_cell, metric_heading, metric_names, percent, plain_table
+from seal_env.report.formats import (
+    DASH,
+    IntervalCell,
+    has_interval,
+    metric_cell,
+    metric_heading,
+    metric_names,
+    percent,
+    plain_table,
+)
 
 CONTINUAL = {"before": "before", "new": "new task", "end": "all at the end", "forgetting": "forgetting", "merged": "merged"}
 """Measures of continual learning."""
@@ -33,9 +42,10 @@ def _headings(names: Iterable[str]) -> list[str]:
 
 def evaluation_table(report: Mapping[str, Any]) -> Table:
     """One evaluation, a row for each measure: percentages, with 95 % bootstrap intervals over tasks in brackets."""
-    table = plain_table(str(report["agent"]), "mean over tasks [95 %]")
     shares = {name: report.get(name) for name in SHARES}
     shares |= {f"pass@{k}": interval for k, interval in report.get("pass_at", {}).items()}
+    brackets = " [95 %]" if has_interval(shares) else ""
+    table = plain_table(str(report["agent"]), f"mean over tasks{brackets}")
     rows = {f"{metric_heading(name)}, %": percent(interval) for name, interval in shares.items()}
     rows |= {metric_heading(name): metric_cell(interval) for name, interval in report.get("metrics", {}).items()}
     rows |= {f"{name} per self-edit": f"{mean:,.2f}" for name, mean in report.get("cost", {}).items()}

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seal_env.report.comparison_table import comparison_table, interval_cell
+from seal_env.report.rescore_tables import rescore_tables
 from seal_env.report.result_tables import (
     continual_table,
     evaluation_table,
@@ -117,15 +118,49 @@ def test_one_task_has_no_interval(measure: str, cell: str) -> None:
     assert interval_cell(measure, {"mean": 0.79, "low": None, "high": None}) == cell
 
 
+ALONE = {"mean": 0.79, "low": None, "high": None}
+
+
+@pytest.mark.parametrize(("interval", "explained"), [(ALONE, False), (MEAN, True)])
+def test_brackets_are_explained_where_there_are_any(interval: dict[str, Any], explained: bool) -> None:
+    evaluation = {"agent": "random", **report(accuracy=interval, valid=ALONE, pass_at={"1": ALONE})}
+    assert ("[95 %]" in printed(evaluation_table(evaluation))) == explained
+    text = compared(measures={"accuracy": {"first": ALONE, "second": interval, "difference": None}})
+    assert ("Brackets are" in text) == explained
+    assert "ccuracy, solved and valid are in per cent." in text
+
+
+def test_runs_without_a_common_task_are_said_to_have_no_difference() -> None:
+    text = compared(tasks={"both": 0, "first": 4, "second": 2})
+    assert "A and B have no task in common (4 in A alone, 2 in B alone), so there is no B - A." in text
+    assert "seeds" not in text
+
+
+def test_every_column_of_the_means_of_rewards_scored_again_has_its_heading() -> None:
+    means = {"tasks": 7, "failed": 0, "infrastructure": 0, **dict.fromkeys(("old", "new", "difference"), MEAN)}
+    settings: dict[str, Any] = {"old": {}, "new": {}}
+    result = {"settings": settings, "episodes": [], "changed": [], "summary": {"episodes.jsonl": means}, "checked": True}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(rescore_tables({**result, "out": "out.json"}))
+    heading, _, row = capture.get().splitlines()[-4:-1]
+    assert heading.split() == ["mean", "over", "tasks", "tasks", "old", "new", "difference"]
+    assert heading.index("tasks", 15) + len("tasks") == row.index("7") + 1
+
+
 def test_a_share_that_rounds_to_zero_has_no_sign() -> None:
     assert interval_cell("accuracy", {"mean": -0.001, "low": -0.25, "high": 0.25}) == "0 [-25, 25]"
 
 
-def test_a_setting_of_thousands_of_characters_is_shortened() -> None:
+def compared(**others: Any) -> str:
     about = {"folder": "a", "label": "fixed", "samples": 1, "tasks": 1, "failed": 0}
     tasks = {"both": 1, "first": 0, "second": 0}
-    result = {"runs": [about, about], "tasks": tasks, "same_seeds": True, "measures": {}, "settings": {"x": ["a" * 5000, 1]}}
+    result = {"runs": [about, about], "tasks": tasks, "same_seeds": True, "measures": {}, "settings": {}}
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(comparison_table(result))
-    assert f"x  {'a' * 57}... -> 1\n" in capture.get()
+        console.print(comparison_table({**result, **others}))
+    return capture.get()
+
+
+def test_a_setting_of_thousands_of_characters_is_shortened() -> None:
+    assert f"x  {'a' * 57}... -> 1\n" in compared(settings={"x": ["a" * 5000, 1]})
