@@ -13,7 +13,7 @@ class Remaining(NamedTuple):
     """An estimate.
 
     Attributes:
-        seconds: That the rest takes at the pace so far.
+        seconds: That the rest takes at the pace so far; 0 if units that are under way take longer than that.
         whole: Whether every kind of unit that is left has been timed; otherwise the rest takes longer.
     """
 
@@ -69,8 +69,13 @@ class Work:
         return Remaining(max(0.0, sum(known.values()) - (self._clock() - self._mark)), known.keys() == left.keys())
 
     def in_words(self) -> str:
-        """`about 3 min 20 s left`, `at least 3 min left` while a kind is not timed yet, or `estimating the time left`."""
+        """`about 3 min 20 s left`, `at least 3 min left` while a kind is not timed yet, or `estimating the time left`.
+
+        `longer than estimated` where units, which may end many at once, are not done at the end of the estimate.
+        """
         found = self.remaining()
-        if found is None:
+        if found is None or not (found.seconds or found.whole):
             return "estimating the time left"
+        if not found.seconds and any(self.done[kind] < count for kind, count in self.units.items()):
+            return "longer than estimated"
         return f"{'about' if found.whole else 'at least'} {duration(found.seconds)} left"

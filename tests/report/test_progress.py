@@ -30,19 +30,22 @@ def test_the_rest_is_estimated_from_what_was_timed_here_alone() -> None:
     work.count("sampled", 3)
     assert work.remaining() == Remaining(30.0, whole=False)
     assert work.in_words() == "at least 30 s left"
-    clock.now += 8
+    clock.now += 1000
+    assert work.in_words() == "estimating the time left"
+    clock.now -= 992
     work.count("held_out", 2)
     assert work.remaining() == Remaining(38.0, whole=True)
     clock.now += 8
     assert work.in_words() == "about 30 s left"
     clock.now += 1000
-    assert work.in_words() == "about 0 s left"
+    assert work.in_words() == "longer than estimated"
 
 
 def test_work_that_is_done_has_nothing_left() -> None:
     work = Work({"sampled": 2})
     work.skip("sampled", 2)
     assert work.remaining() == Remaining(0.0, whole=True)
+    assert work.in_words() == "about 0 s left"
 
 
 def test_a_log_gets_a_line_now_and_then_while_a_unit_takes_long() -> None:
