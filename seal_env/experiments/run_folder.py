@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,6 +37,8 @@ DECIDING: Final = ("run", "environment", "agent_options", "recipe")
 """Tables of settings.toml that settings make. The others follow from these and from the machine."""
 EXTENT: Final = "extent"
 """A table of what a finished run may be extended by."""
+LISTED: Final = 20
+"""Run folders that a message names."""
 MAY_MOVE: Final = ("cache_file", "workers", "ray_address", "worker_options")
 """Settings that decide no result."""
 
@@ -97,13 +100,22 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     """
     file = path / SETTINGS
     if not file.exists():
-        missing = f"it has no {SETTINGS}" if path.is_dir() else "there is no such folder"
+        missing = f"it has no {SETTINGS}{_runs_inside(path)}" if path.is_dir() else "there is no such folder"
         raise RunFolderError(f"{str(path)!r} is no run folder: {missing}")
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunFolderError(f"{str(file)!r} cannot be read ({reason}): repair it, or name another folder") from error
+
+
+def _runs_inside(path: Path) -> str:
+    """The run folders in a folder that is none, for its message."""
+    with suppress(OSError):
+        found = sorted(str(each.parent) for each in path.glob(f"*/{SETTINGS}"))
+        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        return f". Run folders in it: {' '.join(map(shlex.quote, found[:LISTED]))}{more}" if found else ""
+    return ""
 
 
 def first_difference(found: Tables, tables: Tables, names: Sequence[str] = DECIDING) -> tuple[str, Any, Any] | None:

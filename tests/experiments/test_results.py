@@ -225,3 +225,13 @@ def test_a_folder_that_is_no_run_is_called_that(seal_env: Call, command: tuple[s
         said = seal_env(*command, name, "--quiet")
         assert (said.code, said.err.count("\n")) == (2, 1)
         assert f"is no run folder: {expected}" in said.err
+
+
+def test_the_runs_in_a_folder_that_is_none_are_named(seal_env: Call) -> None:
+    for number in range(22):
+        Path(f"runs/run {number:02}").mkdir(parents=True)
+        Path(f"runs/run {number:02}/settings.toml").touch()
+    said = seal_env("report", "runs", "--quiet")
+    assert said.code == 2
+    assert "it has no settings.toml. Run folders in it: 'runs/run 00' 'runs/run 01' " in said.err
+    assert said.err.endswith("'runs/run 19' and 2 more\n")
