@@ -181,6 +181,6 @@ def _unknown(subset: str, parts: list[str]) -> UnknownTaskError:
     close = difflib.get_close_matches(subset, TASKSETS, n=2)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     return UnknownTaskError(
-        f"no task set {subset!r}{hint} There are {', '.join(TASKSETS)}, each also as NAME:COUNT; task ids with commas "
-        f"between; or the path of a task file, a folder of them or a challenges file"
+        f"no task set {subset!r}{hint} There are {', '.join(TASKSETS)}, each also as NAME:COUNT (from 1); task ids with "
+        f"commas between; or the path of a task file, a folder of them or a challenges file"
     )

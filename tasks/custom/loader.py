@@ -59,6 +59,6 @@ def load_custom(subset: str, count: int | None = None, bad_tasks: BadTasks = "er
     path = Path(__file__).parent / "example.jsonl" if name == EXAMPLE else Path(name)
     if not os.path.isfile(path):  # which takes any text
         known = " or ".join(map(repr, (EXAMPLE, *TASKSETS)))
-        raise UnknownTaskError(f"no file {name!r}; expected a file of JSON lines, {known}; each also as NAME:COUNT")
+        raise UnknownTaskError(f"no file {name!r}; expected a file of JSON lines, {known}; each also as NAME:COUNT (from 1)")
     tasks = read_tasks(path, subset, tuple(GRADERS), bad_tasks)
     return tasks if most is None else tasks.head(most)

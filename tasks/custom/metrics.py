@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+from seal_env.errors import SettingError
 from seal_env.tasks.knowledge.grading.base import Attempt, Grader
 from seal_env.tasks.knowledge.grading.registry import VERDICTS, make_grader
 from seal_env.tasks.pairs.task import Examples, Pair, PairTask
@@ -35,7 +36,12 @@ class MetricScorer:
         self._settings = (model, url, None if caches is None else caches / VERDICTS)
         self._grader = cache(self._make)
         if not callable(metric):
-            self._grader(metric)
+            try:
+                self._grader(metric)
+            except SettingError as error:
+                if error.args[0] != "grader":
+                    raise
+                raise SettingError("metric", *error.args[1:]) from error
 
     def _make(self, name: str) -> Grader:
         return make_grader(name, *(self._settings if name == self.metric else (None, None, self._settings[2])))

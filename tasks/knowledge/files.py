@@ -29,6 +29,7 @@ from seal_env.tasks.json_values import kind_of
 from seal_env.tasks.knowledge.passage import Passage, PassageTask, PassageTaskset, Question, passage_id
 from seal_env.tasks.text_files import parse_json, read_text
 
+EXPECTED = "expected passages in JSON: an object a line, or a list, with 'title', 'context' and 'questions', or SQuAD's form"
 PUBLISHED = ("self_edit", "completion", "completions")
 """Fields of SEAL's form that may hold self-edits."""
 
@@ -36,7 +37,7 @@ PUBLISHED = ("self_edit", "completion", "completions")
 def read_passages(path: Path, name: str | None = None, bad_tasks: BadTasks = "error") -> PassageTaskset:
     """The passages of a file, in its order. bad_tasks: what becomes of malformed ones. Raises TaskError."""
     text = read_text(path)
-    readers = _lines(text, f"{path}") if _is_lines(text, path) else _whole_file(parse_json(text, f"{path}"), f"{path}")
+    readers = _lines(text, f"{path}") if _is_lines(text, path) else _whole_file(_json(text, f"{path}"), f"{path}")
     tasks = join(read_all(readers, f"{path}", bad_tasks))
     if not tasks:
         raise TaskError(f"{path}: no passages")
@@ -76,6 +77,13 @@ def _is_lines(text: str, path: Path) -> bool:
     if path.suffix.lower() == ".jsonl":
         return not first.startswith("[")
     return first.startswith("{") and first.rstrip().endswith("}") and rest.lstrip().startswith("{")
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return parse_json(text, where)
+    except TaskError as error:
+        raise TaskError(f"{error}; {EXPECTED}") from error
 
 
 def _lines(text: str, where: str) -> Iterator[Callable[[], PassageTask]]:

@@ -92,8 +92,8 @@ def _all_passages(name: str, count: int | None, subset: str, bad_tasks: BadTasks
     close = difflib.get_close_matches(name, known, n=2)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     raise UnknownTaskError(
-        f"no passages {subset!r}{hint} There are {', '.join(known)} and the paths of files, each also as NAME:COUNT or "
-        f"NAME:FIRST-LAST; and ids like synthetic-eval-0-7 with commas between"
+        f"no passages {subset!r}{hint} There are {', '.join(known)} and the paths of files, each also as NAME:COUNT (from "
+        f"1) or NAME:FIRST-LAST; and ids like synthetic-eval-0-7 with commas between"
     )
 
 

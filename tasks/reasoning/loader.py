@@ -68,5 +68,5 @@ def _unknown(subset: str, known: tuple[str, ...]) -> UnknownTaskError:
     hint = f"; did you mean {' or '.join(close)}? " if close else ": "
     return UnknownTaskError(
         f"no reasoning tasks {subset!r}{hint}expected GENERATOR, GENERATOR-train or GENERATOR-eval, each also as "
-        f"NAME:COUNT, where GENERATOR is one of {', '.join(known)}"
+        f"NAME:COUNT (from 1), where GENERATOR is one of {', '.join(known)}"
     )

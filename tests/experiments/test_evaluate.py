@@ -72,7 +72,7 @@ def test_a_served_policy_is_measured_with_its_usage(policy_server: PolicyServer)
 def test_a_server_that_is_not_there_ends_in_a_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
     command = ("eval", "--agent", "openai_compatible", "--base-url", "http://127.0.0.1:9/v1", *SMALL, "--out", "run")
     assert main(command) == 2
-    assert "the policy 'same' at http://127.0.0.1:9/v1 gives no answer" in capsys.readouterr().err
+    assert "the policy at http://127.0.0.1:9/v1 gives no answer" in capsys.readouterr().err
     assert not Path("run/eval.json").exists()
     assert not Journal(Path("run/samples.jsonl")).read()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seal_env.agents.base import Info
+from seal_env.agents.lm.options import SAME
 from seal_env.episodes.info import task_info
 from seal_env.episodes.runtime import Runtime
 from seal_env.errors import PolicyError
@@ -32,4 +33,5 @@ def sample_prompt(runtime: Runtime) -> tuple[str, Info]:
 def policy_error(base_url: str, model: str, failed: ServerError) -> PolicyError:
     """The error for a policy that gives no answer: what happened, and what to check."""
     reason, advice = failed.reason.rstrip("."), failed.advice("base_url", "policy_model")
-    return PolicyError(f"the policy {redacted_message(model)!r} at {base_url} gives no answer: {reason}. {advice}")
+    named = "" if model == SAME else f" {redacted_message(model)!r}"
+    return PolicyError(f"the policy{named} at {base_url} gives no answer: {reason}. {advice}")

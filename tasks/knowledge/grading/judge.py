@@ -109,7 +109,7 @@ class JudgeGrader:
             try:
                 contact = await find_model(connection, self._server.base_url, "grader_model", None, only=None)
             except ServerError as failed:
-                raise self._error("the only one that is served", failed) from failed
+                raise self._error(None, failed) from failed
         return contact.model
 
     async def _grade_new(self, model: str, attempts: Sequence[Attempt]) -> dict[str, bool]:
@@ -135,9 +135,10 @@ class JudgeGrader:
         except ServerError as failed:
             raise self._error(model, failed) from failed
 
-    def _error(self, model: str, failed: ServerError, which: str = "") -> GraderError:
+    def _error(self, model: str | None, failed: ServerError, which: str = "") -> GraderError:
         reason, advice = failed.reason.rstrip("."), failed.advice("grader_url", "grader_model")
-        return GraderError(f"the judge {redacted_message(model)!r} at {self._server.base_url}: {which}{reason}. {advice}")
+        named = "" if model is None else f" {redacted_message(model)!r}"
+        return GraderError(f"the judge{named} at {self._server.base_url}: {which}{reason}. {advice}")
 
 
 def _is_judged(prediction: str) -> bool:

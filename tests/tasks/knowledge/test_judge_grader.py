@@ -196,8 +196,8 @@ def test_server_that_is_not_there_is_told(server: JudgeServer) -> None:
     gone = JudgeServer()
     with gone.running():
         pass
-    for model in (None, "policy"):
-        with pytest.raises(GraderError, match=r"judge .* at http://127\.0\.0\.1:\d+/v1: no connection"):
+    for model, named in ((None, ""), ("policy", " 'policy'")):
+        with pytest.raises(GraderError, match=rf"judge{named} at http://127\.0\.0\.1:\d+/v1: no connection"):
             judge_of(gone, model=model).grade_all(MANY)
 
 

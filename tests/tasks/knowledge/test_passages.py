@@ -106,6 +106,7 @@ def test_a_passage_that_comes_twice_is_one_task_with_all_its_questions_and_self_
     ("content", "said"),
     [
         ("{", "not JSON"),
+        ("The ship is old.", "not JSON: .*; expected passages in JSON: .* 'title', 'context' and 'questions'"),
         ("[" * 100_000, "nested too deeply"),
         ([], "no passages"),
         (3, "passage 1: expected an object with 'title', 'context' and 'questions', got 3"),

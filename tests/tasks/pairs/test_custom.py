@@ -90,7 +90,7 @@ def test_an_empty_answer_is_never_right(tmp_path: Path) -> None:
 
 
 def test_an_unknown_metric_is_named() -> None:
-    with pytest.raises(SettingError, match=r"'no_such'.*'exact_match'"):
+    with pytest.raises(SettingError, match=r"metric='no_such'.*'exact_match'"):
         gymnasium.make("SEAL-Custom-v0", metric="no_such")
 
 
