@@ -57,7 +57,8 @@ def _rest_em_plan(settings: RestEmSettings, values: Values, count: Count) -> str
 
 
 def _grpo_plan(settings: GrpoSettings, values: Values, count: Count) -> str:
-    batches = f"{settings.steps} batches of {plural(settings.prompts, 'task')} x {settings.samples} self-edits"
+    count_of = "1 batch" if settings.steps == 1 else f"{settings.steps} batches"
+    batches = f"{count_of} of {plural(settings.prompts, 'task')} x {plural(settings.samples, 'self-edit')}"
     measured = f"2 measurements on {_measured(count(_held_out(values)), settings.eval_samples)}"
     return f"{batches}, {plural(settings.steps * settings.iterations, 'optimizer step')}, {measured}"
 

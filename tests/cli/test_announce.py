@@ -18,6 +18,10 @@ COMMANDS = {
         "train rest-em on mini-train:4",
         "1 round of 4 tasks x 3 self-edits, 2 measurements on 2 held-out tasks x 5 self-edits: 32 updates",
     ),
+    "train grpo --subset mini-train:4 --held-out mini-eval:2 --steps 1 --prompts 1 --eval-samples 1": (
+        "train grpo on mini-train:4",
+        "1 batch of 1 task x 8 self-edits, 1 optimizer step, 2 measurements on 2 held-out tasks x 1 self-edit",
+    ),
     "train grpo --subset mini-train:4 --held-out mini-eval:2 --steps 3 --iterations 2": (
         "train grpo on mini-train:4",
         "3 batches of 4 tasks x 8 self-edits, 6 optimizer steps, 2 measurements on 2 held-out tasks x 5 self-edits",
