@@ -107,7 +107,7 @@ def test_arc_1_goes_before_arc_2() -> None:
     [
         ("seal-trian", "did you mean seal-train"),
         ("", "seal-train, seal-eval"),
-        ("mini:0", r"NAME:COUNT \(from 1\)"),
+        ("mini:0", "NAME:COUNT (from 1)"),
         ("mini:x", "NAME:COUNT"),
         ("5582e5cb", "close to it: 5582e5ca, 58e15b12"),
         ("5582e5ca,nonsense", "'nonsense' in '5582e5ca,nonsense'"),
