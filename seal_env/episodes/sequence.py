@@ -248,8 +248,14 @@ class TaskSequence:
             UpdateError: If the model cannot be evaluated.
         """
         self._restore()
-        self._evaluate_or_raise([self.position] if self.position < len(self.tasks) else [])
+        if self.position < len(self.tasks):
+            self.episode = self._episode(self.position)  # which cannot rehearse what was undone
+            self._evaluate_or_raise([self.position])
         self._add_row(self.position + 1, instead=True)
+        return self.without_update()
+
+    def without_update(self) -> tuple[float, dict[str, Any]]:
+        """The reward of the last update if the model is as it was before it, and what changes in the info."""
         changed = {"merged": False, "rolled_back": True, **self._sequence_info()}
         if self.position == len(self.tasks):
             changed["retention_predictions"] = self._predictions()

@@ -72,8 +72,12 @@ class ForgettingGate(gymnasium.Wrapper[str, str, str, str], RecordConstructorArg
             info |= {"forgetting": lost, "rolled_back": False}
             if lost > self._limit:
                 reward, changed = self._continual.roll_back()
-                info |= changed
+                return self._with_prompt(Step(observation, reward, terminated, truncated, info | changed))
         return Step(observation, float(reward), terminated, truncated, info)
+
+    def _with_prompt(self, step: Step) -> Step:
+        """The step with the prompt for the next task as it is after a roll-back, unless the sequence is over."""
+        return step if step.terminated else step._replace(observation=self._continual.sequence.opening()[0])
 
     def _before(self, learned: int) -> Any:
         """What the measure compares with; the same through all turns of a task."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ SHARES = (0.25, 0.5, 1.0)
 class ReplayGate(ForgettingGate):
     """Repeats a self-edit with ever more rehearsal while the tasks learned before suffer more than `limit`.
 
-    If even the last attempt does, its merge is rolled back as by `ForgettingGate`. `info` has `attempts`; `training_tokens`
+    If even the last attempt does, or one cannot be trained (over the budget), the merge is rolled back as by
+    `ForgettingGate`. `info` has `attempts`; `training_tokens`
     and `optimizer_steps` are sums over them. An attempt never rehearses less than the self-edit itself does.
 
     Args:
@@ -61,18 +63,29 @@ class ReplayGate(ForgettingGate):
         before = self._before(learned)
         steps = [self._play(action)]
         for share in self._shares:
-            if not self._forgets(steps[-1], before, learned):
+            lost = self._lost(before, learned) if steps[-1].info.get("merged") and learned else -math.inf
+            if lost <= self._limit:
                 break
             self._continual.take_back()
             for each in earlier:
                 self.env.step(each)
-            more = with_rehearsal(action, share, self._continual.runtime.spec.reads_plain_text, earlier)
-            steps.append(self._play(more))
+            tried = self._play(with_rehearsal(action, share, self._continual.runtime.spec.reads_plain_text, earlier))
+            if not tried.truncated and not tried.info.get("merged"):
+                return self._given_up(steps, lost)
+            steps.append(tried)
         last = self._gated(steps[-1], before, learned)
         if not last.info.get("merged") and len(steps) == 1:
             return last
+        return self._summed(last, steps)
+
+    def _given_up(self, steps: Sequence[Step], lost: float) -> Step:
+        """The update is rolled back, since with more rehearsal it cannot be trained; that is no mistake of the agent."""
+        reward, changed = self._continual.sequence.without_update()
+        last = steps[-1]
+        info = last.info | {"forgetting": lost} | changed
+        return self._summed(self._with_prompt(last._replace(reward=reward, info=info)), steps)
+
+    def _summed(self, last: Step, steps: Sequence[Step]) -> Step:
+        """The step with what all attempts took."""
         sums = {name: sum(step.info[name] for step in steps) for name in ("training_tokens", "optimizer_steps")}
         return last._replace(info=last.info | sums | {"attempts": len(steps)})
-
-    def _forgets(self, step: Step, before: Any, learned: int) -> bool:
-        return bool(step.info.get("merged")) and learned > 0 and self._lost(before, learned) > self._limit
