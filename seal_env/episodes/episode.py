@@ -122,7 +122,7 @@ class Episode:
         reward = 0.0 if outcome is Outcome.OK else settings.invalid_reward
         if last and not drafting.on_last_segment:
             return self._next_segment(reward, outcome, reason)
-        if last and len(drafting.segments) > 1:
+        if last and len(drafting.segments) > 1 and drafting.calls:  # one good self-edit at least
             drafting.force_finetune()
             return self._close(outcome, reason)
         self.over = self.over or last  # it may have failed meanwhile, by a limit of time

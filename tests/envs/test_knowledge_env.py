@@ -148,9 +148,21 @@ def test_a_mistake_about_one_of_several_passages_costs_only_its_texts() -> None:
     env = make(passages=2, max_turns=1, invalid_reward=-0.5)
     _, reward, terminated, _, info = env.step("[]")
     assert (reward, terminated, info["outcome"]) == (-0.5, False, Outcome.NOT_JSON)
+    _, reward, terminated, _, info = env.step(TEXTS[0])
+    assert (terminated, info["outcome"], info["examples"]) == (True, Outcome.OK, 3)
+    env.reset(seed=0)
+    env.step(TEXTS[0])
     _, reward, terminated, _, info = env.step("{")
-    assert (terminated, info["outcome"], info["examples"]) == (True, Outcome.NOT_JSON, 2)
+    assert (terminated, info["outcome"], info["examples"]) == (True, Outcome.NOT_JSON, 3)
     assert reward == info["accuracy_after"]
+
+
+def test_mistakes_about_all_of_several_passages_are_a_mistake() -> None:
+    env = make(passages=2, max_turns=1, invalid_reward=-1.0)
+    env.reset(seed=0)
+    env.step("{")
+    _, reward, terminated, _, info = env.step("{")
+    assert (reward, terminated, info["outcome"], "losses" in info) == (-1.0, True, "not_json", False)
 
 
 def test_groups_are_of_neighbours_and_known_by_their_first() -> None:
