@@ -232,6 +232,11 @@ def test_sessions_beyond_the_limit_are_refused_and_ended_ones_make_room(address:
 def test_web_pages_of_other_sites_are_refused_and_the_servers_own_are_not(address: str) -> None:
     for origin, status in (("https://example.org", 403), ("null", 403), (address, 200)):
         assert httpx.get(f"{address}/metadata", headers={"Origin": origin}).status_code == status
+    for rebound in ("evil.example", f"evil.example:{address.rpartition(':')[2]}"):
+        headers = {"Origin": f"http://{rebound}", "Host": rebound}
+        assert httpx.get(f"{address}/metadata", headers=headers).status_code == 403
+    for damaged in ("http://[", "http://[::1"):
+        assert httpx.get(f"{address}/metadata", headers={"Origin": damaged}).status_code == 403
     with pytest.raises(InvalidStatus, match="403"), connect(f"ws{address[4:]}/ws", origin=Origin("http://evil.example")):
         pass
     with connect(f"ws{address[4:]}/ws", origin=Origin(address)) as socket:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from seal_env.adapters.engine import EpisodeEngine, load_runtime
 from seal_env.adapters.openenv.messages import MAX_MESSAGE_BYTES, SealAction, SealObservation, SealState
@@ -48,26 +48,48 @@ def make_app(engine: EpisodeEngine, settings: ServerSettings) -> FastAPI:
         state_cls=SealState,
     )
     app.add_exception_handler(SealError, _as_response)
-    app.add_middleware(SameOrigin)
+    app.add_middleware(SameOrigin, hosts=("localhost", *settings.hosts) if is_local(settings.host) else None)
     return app
 
 
 class SameOrigin:
-    """Refuses what a web page of another site sends from a browser on this machine. Only browsers name an origin."""
+    """Refuses what a web page of another site sends from a browser on this machine. Only browsers name an origin.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    A page may come from this server alone. Where only this machine reaches it, it has to be under a name that is known: a
+    site can have its own name point to 127.0.0.1 (DNS rebinding), but no address and no name of ours.
+
+    Args:
+        app: What answers the others.
+        hosts: The names beside addresses; None is any.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
+        self._app, self._hosts = app, None if hosts is None else frozenset(map(str.lower, hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
         headers = Headers(scope=scope) if scope["type"] in ("http", "websocket") else {}
         origin = headers.get("origin")
-        if origin is None or urlsplit(origin).netloc == headers.get("host"):
+        if origin is None or (_place(origin).netloc == headers.get("host") and self._is_ours(_place(origin).hostname or "")):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await WebSocketClose(reason=FOREIGN)(scope, receive, send)
         else:
             await JSONResponse({"detail": FOREIGN}, status_code=403)(scope, receive, send)
+
+    def _is_ours(self, name: str) -> bool:
+        try:
+            return bool(ipaddress.ip_address(name))
+        except ValueError:
+            return bool(name) and (self._hosts is None or name in self._hosts)
+
+
+def _place(origin: str) -> SplitResult:
+    """The parts of an origin; none of one that is no address."""
+    try:
+        return urlsplit(origin)
+    except ValueError:
+        return urlsplit("")
 
 
 def _as_response(_: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from seal_env.options import Options
+from seal_env.options import Names, Options
 
 
 class ServerSettings(Options):
@@ -14,6 +14,9 @@ class ServerSettings(Options):
     """Address to bind. There is no authentication: whoever reaches it can run updates on this machine."""
     port: int = Field(8000, ge=0, le=65535)
     """Port to bind; 0 is any free one, which is printed."""
+    hosts: Names = ()
+    """Names under which web pages of a server that only this machine reaches may use it, separated by commas, beside
+    localhost and addresses: that of a proxy in front of it."""
     sessions: int = Field(64, ge=1)
     """Most sessions at one time; a further one is refused."""
     batch: int = Field(32, ge=1)
