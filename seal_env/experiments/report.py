@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from seal_env.experiments.report_figures import (
     task_lines,
 )
 from seal_env.experiments.report_runs import Reported, is_finished, read_runs
-from seal_env.experiments.run_folder import SETTINGS, Tables
+from seal_env.experiments.run_folder import SETTINGS, Tables, files_below
 from seal_env.journal import write_whole
 from seal_env.report.formats import DASH
 from seal_env.report.page.content import Page, Rows, Run
@@ -114,8 +115,12 @@ def _is_begun(folder: Path) -> bool:
 
 def _state(folders: Sequence[Path]) -> list[tuple[str, int, int]]:
     """What changes when a run goes on: sizes and times of its journals and results."""
-    files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in (".jsonl", ".json"))
-    return [(str(path), found.st_size, found.st_mtime_ns) for path, found in ((path, path.stat()) for path in files)]
+    found = []
+    for path in (path for folder in folders for path in files_below(folder) if path.suffix in (".jsonl", ".json")):
+        with suppress(OSError):
+            state = path.stat()
+            found.append((str(path), state.st_size, state.st_mtime_ns))
+    return found
 
 
 def _check(folders: Sequence[Path], out: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from seal_env.agents.evaluation import EvalSample
 from seal_env.errors import RunFolderError
 from seal_env.experiments.results import HELD_OUT, Results, read_results, read_tables
-from seal_env.experiments.run_folder import FINISHED, SETTINGS, Tables
+from seal_env.experiments.run_folder import FINISHED, SETTINGS, Tables, files_below
 from seal_env.experiments.show import REPORTS, overview
 from seal_env.experiments.stored_episodes import COMMANDS
 
@@ -104,7 +104,7 @@ def _read(name: str, folder: Path, command: str) -> ReportedRun:
 
 def _parts(folder: Path) -> Iterator[ReportedRun]:
     """The runs in a folder of `reproduce` that have finished any episode."""
-    for path in sorted(folder.rglob(SETTINGS)):
+    for path in (each for each in files_below(folder) if each.name == SETTINGS):
         part = path.parent
         command = "" if part == folder else str(read_tables(part)["run"].get("command", "run"))
         if command not in COMMANDS:

@@ -203,3 +203,8 @@ def tidy(path: Path, made: Sequence[Path]) -> None:
     for each in made:
         with suppress(OSError):
             each.rmdir()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files in a folder, in order, while a run may be writing there: folders that move meanwhile are left out."""
+    return sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)

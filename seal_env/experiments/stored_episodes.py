@@ -12,6 +12,7 @@ from typing import Any, Final
 from seal_env.agents.evaluation import EvalSample, samples_of
 from seal_env.errors import RunFolderError
 from seal_env.experiments.episode_log import FILE
+from seal_env.experiments.run_folder import files_below
 from seal_env.journal import read_records
 from seal_env.redaction import HIDDEN
 from seal_env.types import Outcome
@@ -109,7 +110,7 @@ def journal_files(folder: Path, command: str) -> dict[str, Path]:
         raise RunFolderError(f"{str(folder)!r}: {command!r} records no single episodes{its}")
     if command == "run":
         return {FILE: folder / FILE} if (folder / FILE).exists() else {}
-    paths = sorted((path for name in SAMPLES for path in folder.rglob(name)), key=_order)
+    paths = sorted((path for path in files_below(folder) if path.name in SAMPLES), key=_order)
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 

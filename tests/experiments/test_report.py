@@ -283,6 +283,14 @@ def test_page_is_written_again_until_the_run_has_ended(folders: Mapping[str, Pat
     assert reloads == [True, True, False]
 
 
+def test_what_moves_while_a_run_is_watched_is_left_out(folders: Mapping[str, Path], tmp_path: Path) -> None:
+    ended = shutil.copytree(folders["short"], tmp_path / "ended")
+    (ended / "moved.json").symlink_to(tmp_path / "away.json")
+    said: list[str] = []
+    watch([ended], tmp_path / "page.html", 10, said.append, seconds=0.01)
+    assert len(said) == 1
+
+
 def test_report_from_the_command_line(seal_env: Call, folders: Mapping[str, Path], tmp_path: Path) -> None:
     said = seal_env("report", str(folders["short"]), str(folders["long"]), "--cards", "1")
     assert (said.code, said.out) == (0, "written   report.html\n")
