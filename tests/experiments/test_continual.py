@@ -39,6 +39,12 @@ def test_means_over_sequences_leave_out_what_is_not_known() -> None:
     assert summarise([]) == {"sequences": 0, "retention": []}
 
 
+def test_the_order_in_which_sequences_ended_does_not_matter() -> None:
+    rows = [[[0.0], [share]] for share in (0.11, 0.93, 0.42, 0.77, 0.5)]
+    records = [{"number": n, "sequence": ("a",), "retention": each, "merged": [True]} for n, each in enumerate(rows)]
+    assert summarise([*records[1:], records[0]]) == summarise(records)
+
+
 def test_further_measures_are_means_over_the_sequences_that_have_them() -> None:
     record = {"sequence": MATRIX.task_ids, "retention": MATRIX.as_lists(), "merged": [True]}
     found = summarise([{**record, "metrics": {"new_word_f1": share}} for share in (0.25, 0.75)] + [record])

@@ -188,7 +188,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Aggregate the sequences of one agent.
 
     Args:
-        records: Lines of the agent's journal.
+        records: Lines of the agent's journal, in any order: a sequence that failed is tried again after the others.
 
     Returns:
         `sequences`, their number; `retention`, the mean matrix; and means over sequences with intervals: `before`, the base
@@ -199,6 +199,7 @@ def summarise(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     if not records:
         return {"sequences": 0, "retention": []}
+    records = sorted(records, key=lambda record: int(record.get("number", 0)))
     matrices = [RetentionMatrix(tuple(each["sequence"]), [tuple(row) for row in each["retention"]]) for each in records]
     values = {
         "before": [_mean(matrix.rows[0]) for matrix in matrices],
