@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seal_env.inner_loop.continual.model import AdaptedModel
 
 
-FORGOT: Final = "this environment was unpickled, which loses what its model has learned (copy.deepcopy keeps it)"
+FORGOT: Final = "this environment was closed or unpickled, which loses what its model has learned (copy.deepcopy keeps it)"
 
 
 class SealContinualEnv(SealBaseEnv):
@@ -176,14 +176,15 @@ class SealContinualEnv(SealBaseEnv):
 
     def step(self, action: Any) -> Step:
         """Take one action; one that closes the self-edit also merges its update and evaluates all tasks so far."""
-        if self._sequence is None or self._sequence.over:
-            why = self._no_sequence if self._sequence is None else "the sequence is over"
+        if self._sequence is None or self._forgot or self._sequence.over:
+            why = self._no_sequence if self._sequence is None or self._forgot else "the sequence is over"
             raise gymnasium.error.ResetNeeded(f"{why}: call reset() before step()")
         self._sequence.keeps_undo = self.keeps_undo
         return self._sequence.play(action)
 
     def close(self) -> None:
-        """Delete temporary files."""
+        """Delete temporary files and let go of the model; the sequence cannot be continued."""
+        self._forgot |= self._sequence is not None
         super().close()
         self.runtime.close()
 

@@ -270,3 +270,14 @@ def test_close_leaves_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(list(tmp_path.iterdir())) == 1
     env.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sequence_is_not_continued_without_what_its_model_has_learned() -> None:
+    env = make()
+    env.close()
+    with pytest.raises(gymnasium.error.ResetNeeded, match="was closed"):
+        env.step(EDIT)
+    with pytest.raises(SettingError, match=r"keep=True.*was closed"):
+        env.reset(options={"keep": True})
+    env.reset(seed=0)
+    assert env.step(NOTHING)[4]["outcome"] == "ok"

@@ -184,7 +184,7 @@ def test_gate_is_copied_with_its_environment(learned: SealContinualEnv) -> None:
 
 def test_unpickled_continual_environment_says_that_it_has_to_be_reset(learned: SealContinualEnv) -> None:
     again = pickled(learned)
-    with pytest.raises(gymnasium.error.ResetNeeded, match=r"was unpickled.*call reset\(\)"):
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"was closed or unpickled.*call reset\(\)"):
         again.step(json.dumps(STRONG))
     with pytest.raises(SettingError, match=r"keep=True is not legal.*copy\.deepcopy keeps it"):
         again.reset(options={"keep": True})
