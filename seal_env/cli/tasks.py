@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from seal_env.cli.completion import completer
 from seal_env.domains.base import DomainSpec
@@ -45,9 +46,10 @@ def tasks() -> None:
 @domain_option
 @click.pass_obj
 def list_tasks(console: Terminal, subset: str | None, domain: str) -> None:
-    """List the task sets, or the tasks of one."""
+    """List the task sets (those of a domain, if it is named), or the tasks of one."""
     if subset is None:
-        rows = taskset_rows(domains().values())
+        named = click.get_current_context().get_parameter_source("domain") is ParameterSource.COMMANDLINE
+        rows = taskset_rows([get_domain(domain)] if named else domains().values())
         console.show(rows, tasksets_table(rows))
         return
     spec = get_domain(domain)

@@ -26,6 +26,12 @@ def test_task_sets_are_listed_with_their_numbers_of_tasks(seal_env: Call) -> Non
     assert [line.split()[1] for line in lines if line.startswith(("seal-eval", "arc2-train"))] == ["10", "1000"]
 
 
+def test_task_sets_of_one_domain_are_listed_alone(seal_env: Call) -> None:
+    rows = json.loads(seal_env("tasks", "list", "--domain", "custom", "--json").out)
+    assert [row["name"] for row in rows] == ["example", "word-classes-train", "word-classes-eval"]
+    assert "'knowledge'" in seal_env("tasks", "list", "--domain", "knowlege").err
+
+
 def test_tasks_of_a_set_are_listed_with_their_sizes(seal_env: Call) -> None:
     lines = seal_env("tasks", "list", "--subset", "seal-train").out.splitlines()
     assert ["5582e5ca", "3", "1", "3x3"] in [line.split() for line in lines]
