@@ -37,10 +37,12 @@ def rescore_tables(result: Mapping[str, Any]) -> RenderableType:
 def _settings(result: Mapping[str, Any]) -> str:
     """`grader    exact_match -> lexical`, a line for each setting of scoring."""
     old, new = result["settings"]["old"], result["settings"]["new"]
+    names = dict.fromkeys((*old, *new))
+    width = max(9, *map(len, names))
     lines = []
-    for name in dict.fromkeys((*old, *new)):
+    for name in names:
         was, now = old.get(name, DASH), new.get(name, DASH)
-        lines.append(f"{name:<9} {was if was == now else f'{was} -> {now}'}")
+        lines.append(f"{name:<{width}} {was if was == now else f'{was} -> {now}'}")
     return "\n".join(lines)
 
 

@@ -138,11 +138,12 @@ def test_runs_without_a_common_task_are_said_to_have_no_difference() -> None:
 
 def test_every_column_of_the_means_of_rewards_scored_again_has_its_heading() -> None:
     means = {"tasks": 7, "failed": 0, "infrastructure": 0, **dict.fromkeys(("old", "new", "difference"), MEAN)}
-    settings: dict[str, Any] = {"old": {}, "new": {}}
+    settings = {"old": {"reward": "accuracy", "reward_over": "seen"}, "new": {"reward": "gain", "reward_over": "seen"}}
     result = {"settings": settings, "episodes": [], "changed": [], "summary": {"episodes.jsonl": means}, "checked": True}
     console = Console(width=80)
     with console.capture() as capture:
         console.print(rescore_tables({**result, "out": "out.json"}))
+    assert capture.get().splitlines()[:2] == ["reward      accuracy -> gain", "reward_over seen"]
     heading, _, row = capture.get().splitlines()[-4:-1]
     assert heading.split() == ["mean", "over", "tasks", "tasks", "old", "new", "difference"]
     assert heading.index("tasks", 15) + len("tasks") == row.index("7") + 1
