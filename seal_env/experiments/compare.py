@@ -28,6 +28,8 @@ COSTS: Final[Mapping[str, Callable[[EvalSample], float]]] = {
 }
 UNNAMED: Final = {"command": "run"}
 """What settings.toml leaves out."""
+OF_RUN: Final = "environment"
+"""The id, which `run` alone records: what other commands use of it is in their settings, such as the domain."""
 Means = Mapping[str, float]
 """By task."""
 
@@ -110,6 +112,8 @@ def settings_that_differ(runs: Sequence[Tables]) -> dict[str, list[Any]]:
         tables = [{**(UNNAMED if table == "run" else {}), **each.get(table, {})} for each in runs]
         for name in dict.fromkeys(name for each in tables for name in each):
             values = [each.get(name) for each in tables]
+            if table == "run" and name == OF_RUN and None in values:
+                continue
             if name not in MAY_MOVE and any(value != values[0] for value in values):
                 found.setdefault(name, values)
     return found

@@ -90,6 +90,8 @@ def test_a_run_and_an_evaluation_have_other_seeds(folders: Mapping[str, Path]) -
     assert not found["same_seeds"]
     assert [each["samples"] for each in found["runs"]] == [2, 2]
     assert found["settings"]["command"] == ["run", "eval"]
+    assert "environment" not in found["settings"]
+    assert "environment" in compare(folders["short"], folders["grids"])["settings"]
 
 
 def test_trained_policy_is_measured_last(tmp_path: Path) -> None:
