@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import gymnasium
+import numpy as np
 
 from seal_env.envs.base import SealBaseEnv, without_unknown
 from seal_env.episodes.continual import ContinualRuntime
@@ -139,14 +140,17 @@ class SealContinualEnv(SealBaseEnv):
         chosen = without_unknown(
             options, "{'task_ids': [...]}, {'task_id': ...}, {'keep': True}", {"task_id", "task_ids", "keep"}
         )
-        if chosen.get("keep", False) and self._forgot:
+        keep = chosen.get("keep", False)
+        if not isinstance(keep, bool | np.bool_):
+            raise SettingError("keep", keep, "True or False")
+        if keep and self._forgot:
             raise SettingError("keep", True, f"False: {FORGOT}")
         self.runtime.load()
-        if not chosen.get("keep", False):
+        if not keep:
             self.runtime.consolidation.reset()
         self._forgot = False
         tasks = [self.taskset[task_id] for task_id in self._choose(chosen)]
-        kept = self._sequence.rehearsal if self._sequence and chosen.get("keep", False) else NOTHING_LEARNED
+        kept = self._sequence.rehearsal if self._sequence and keep else NOTHING_LEARNED
         self._sequence = TaskSequence(self.runtime, tasks, self._episode_seed(), self.keeps_undo, kept)
         return self._sequence.opening()
 

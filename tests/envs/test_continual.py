@@ -279,5 +279,7 @@ def test_a_sequence_is_not_continued_without_what_its_model_has_learned() -> Non
         env.step(EDIT)
     with pytest.raises(SettingError, match=r"keep=True.*was closed"):
         env.reset(options={"keep": True})
+    with pytest.raises(SettingError, match=r"keep='no' is not legal; expected True or False"):
+        env.reset(options={"keep": "no"})
     env.reset(seed=0)
     assert env.step(NOTHING)[4]["outcome"] == "ok"
