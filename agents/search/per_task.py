@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -174,7 +175,7 @@ def search_tasks(
         known = groups[number] if number < len(groups) else []
         if not known or _any_failed(known):
             own = int(np.random.SeedSequence((seed, start)).generate_state(1)[0]) % 2**30
-            search = Search(runtime, action_space, budget, own, lambda more, before=done: report(before + more))
+            search = Search(runtime, action_space, budget, own, partial(_report_after, report, done))
             known = search.run(task_ids[start : start + TOGETHER])
             record = {"found": [_record(each) for each in known]}
             if number < len(records):
@@ -186,6 +187,10 @@ def search_tasks(
             report(done)
         found += known
     return found
+
+
+def _report_after(report: Callable[[int], None], before: int, more: int) -> None:
+    report(before + more)
 
 
 def _any_failed(group: Sequence[SearchResult]) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from seal_env.types import Task, Taskset
 
@@ -63,6 +63,6 @@ def passage_id(passage: Passage) -> str:
     return f"{slug[:60]}-{digest[:8]}"
 
 
-def published(task: Task[Passage, Question]) -> tuple[str, ...]:
+def published(task: Task[Any, Question]) -> tuple[str, ...]:
     """The published self-edits of a task, if it has any."""
     return task.published if isinstance(task, PassageTask) else ()
