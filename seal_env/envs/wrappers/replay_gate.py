@@ -21,8 +21,8 @@ class ReplayGate(ForgettingGate):
     """Repeats a self-edit with ever more rehearsal while the tasks learned before suffer more than `limit`.
 
     If even the last attempt does, or one cannot be trained (over the budget), the merge is rolled back as by
-    `ForgettingGate`. `info` has `attempts`; `training_tokens`
-    and `optimizer_steps` are sums over them. An attempt never rehearses less than the self-edit itself does.
+    `ForgettingGate`. `info` has `attempts`; `training_tokens` and `optimizer_steps` are sums over them. An attempt never
+    rehearses less than the self-edit itself does.
 
     Args:
         env: SEAL-Continual-v0 with `max_rehearsed` above 0, or wrappers around it.
